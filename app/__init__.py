@@ -1,0 +1,1 @@
+"""The API: settings, log, routes, and the job model that the worker shares."""

@@ -1,0 +1,84 @@
+"""The routes that say how the API is."""
+
+import logging
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from app.jobs import Queue
+
+router = APIRouter(tags=["health"])
+log = logging.getLogger(__name__)
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Health(BaseModel):
+    """The process is alive and serves requests."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Dependencies(BaseModel):
+    """The state of each thing that the API needs to do its work."""
+
+    queue: Literal["ok", "down"]
+
+
+class Ready(BaseModel):
+    """Everything that the API depends on answers."""
+
+    status: Literal["ready"] = "ready"
+    dependencies: Dependencies
+
+
+class NotReady(BaseModel):
+    """Problem details (RFC 9457): something that the API depends on does not answer."""
+
+    type: str = "about:blank"
+    title: str = "Service Unavailable"
+    status: Literal[503] = 503
+    detail: str
+    dependencies: Dependencies
+
+
+def queue_of(request: Request) -> Queue:
+    """Return the queue that the application was made with."""
+    queue: Queue = request.app.state.queue
+    return queue
+
+
+# OpenAPI holds Dependencies already, because Ready names it: refer to it there.
+_NOT_READY_SCHEMA = NotReady.model_json_schema(ref_template="#/components/schemas/{model}")
+_NOT_READY_SCHEMA.pop("$defs")
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {
+        "description": "A dependency does not answer",
+        "content": {PROBLEM_TYPE: {"schema": _NOT_READY_SCHEMA}},
+    }
+}
+
+
+@router.get("/health")
+async def health() -> Health:
+    """Tell that the process is alive; looks at nothing else."""
+    return Health()
+
+
+# Not async: ping may block, so it runs in a thread and /health goes on answering.
+@router.get("/ready", response_model=Ready, responses=_NOT_READY)
+def ready(queue: Annotated[Queue, Depends(queue_of)]) -> Ready | JSONResponse:
+    """Tell whether everything that the API depends on answers."""
+    try:
+        queue.ping()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the queue is not usable
+        # The class only: the text of an error may hold an address or a password.
+        name = type(error).__name__
+        log.warning("not ready", extra={"dependency": "queue", "error": name})
+        problem = NotReady(
+            detail=f"the queue does not answer ({name})", dependencies=Dependencies(queue="down")
+        )
+        return JSONResponse(problem.model_dump(), status_code=503, media_type=PROBLEM_TYPE)
+    return Ready(dependencies=Dependencies(queue="ok"))

@@ -1,0 +1,91 @@
+"""Runs the API in uvicorn, and the smoke test of its image."""
+
+import asyncio
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from app import log
+from app.config import EXIT_CONFIG, ApiSettings, ConfigError, load
+from app.jobs import EmptyQueue
+from app.main import create_app
+
+HOST = "0.0.0.0"  # noqa: S104 - in a container; compose decides where the port is reachable
+PORT = 8000
+DRAIN_SECONDS = 5
+"""How long requests in hand may take after the signal to stop; below Docker's 10 s."""
+
+
+def serve() -> int:
+    """Serve until a signal; return the exit status."""
+    try:
+        settings = load(ApiSettings)
+    except ConfigError as error:
+        print(f"configuration: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    log.configure(settings.log_level, settings.secrets())
+    server = uvicorn.Server(_config(create_app(settings, EmptyQueue())))
+    server.run()
+    return 0 if server.started else 1
+
+
+def check() -> int:
+    """Load all that serving needs, answer /health and /ready in this process, print "ok".
+
+    Opens no socket, reads no setting, writes no file. Raises what is wrong: at image build the
+    traceback is what helps.
+    """
+    app = create_app(ApiSettings.model_construct(), EmptyQueue())
+    _config(app).load()
+    app.openapi()
+    for path in ("/health", "/ready"):
+        status = asyncio.run(_status(app, path))
+        if status != 200:
+            raise RuntimeError(f"GET {path} answers {status}")
+    print("ok")
+    return 0
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    # The protocol is named so that uvicorn need not look for faster ones that are not here.
+    return uvicorn.Config(
+        app,
+        host=HOST,
+        port=PORT,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+async def _status(app: FastAPI, path: str) -> int:
+    """Return the status of GET `path`, asked without a server or a client."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+        "server": ("localhost", PORT),
+        "client": ("localhost", 0),
+    }
+    await app(scope, receive, send)
+    return int(sent[0]["status"])

@@ -1,0 +1,1 @@
+"""The line: builds, lints, verifies and runs the images that a contract describes."""

@@ -1,0 +1,153 @@
+"""The base image: the one named, else python:3.11-slim, else one made from Debian's packages.
+
+All three keep one promise, and the Dockerfiles need no more: `python3.11` on PATH, glibc, apt,
+and CA certificates. Python may lie in /usr or in /usr/local.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ops import apt
+from ops.console import say
+from ops.engine import Engine, tail_of, translating
+from ops.errors import BaseUnavailable, EngineUnavailable, NoSpace, OpsError
+
+if TYPE_CHECKING:
+    from python_on_whales import Image
+
+    from ops.contract import Contract
+
+Origin = Literal["named", "present", "pulled", "made"]
+
+HINT = (
+    "as root, `./inv provision` makes one from Debian's packages; "
+    "or name an image that this machine can pull in {variable}"
+)
+
+
+class BuilderMissing(BaseUnavailable):
+    """The base could be made here, if mmdebstrap were installed."""
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """The base that a build stands on."""
+
+    reference: str
+    digest: str
+    origin: Origin
+
+    def __str__(self) -> str:
+        return f"{self.reference} ({self.origin}, {self.digest[:19]})"
+
+
+def local(contract: Contract, engine: Engine) -> BaseImage | None:
+    """The base that the engine has already: the named one, the default, or the one made here."""
+    base = contract.base
+    roads: list[tuple[str, Origin]] = [(base.image, "present"), (base.made, "made")]
+    if named := _named(contract):
+        roads = [(named, "named")]
+    for reference, origin in roads:
+        if image := engine.image(reference):
+            return _found(reference, image, origin)
+    return None
+
+
+def resolve(contract: Contract, engine: Engine) -> BaseImage:
+    """Find the base, pull it or make it, in that order.
+
+    A base that was made here is used again without asking a registry: `./inv provision` asks.
+    Raises BaseUnavailable where none of the roads leads to one.
+    """
+    if image := local(contract, engine):
+        return image
+    if named := _named(contract):
+        return _pull(engine, named, "named", contract)
+    return acquire(contract, engine)
+
+
+def acquire(contract: Contract, engine: Engine) -> BaseImage:
+    """Pull the default base, or make one. Raises BaseUnavailable."""
+    base = contract.base
+    try:
+        return _pull(engine, base.image, "pulled", contract)
+    except (EngineUnavailable, NoSpace):
+        raise
+    except OpsError as error:
+        say(f"  {base.image} cannot be pulled: {error.cause}")
+    if image := engine.image(base.made):
+        return _found(base.made, image, "made")
+    return make(contract, engine)
+
+
+def _named(contract: Contract) -> str | None:
+    """The base that the environment, or else .env, names; Compose reads them alike."""
+    from dotenv import dotenv_values
+
+    variable = contract.base.variable
+    return os.environ.get(variable) or dotenv_values(contract.root / ".env").get(variable)
+
+
+def _found(reference: str, image: Image, origin: Origin) -> BaseImage:
+    """A base that is in the engine, by its registry digest where it has one."""
+    digests = image.repo_digests or []
+    return BaseImage(reference, digests[0].split("@")[1] if digests else image.id, origin)
+
+
+def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) -> BaseImage:
+    hint = HINT.format(variable=contract.base.variable)
+    say(f"  pulling {reference}")
+    with translating(f"pulling the base image {reference}", BaseUnavailable, hint):
+        engine.docker.image.pull(reference, quiet=True)
+    image = engine.image(reference)
+    if image is None:
+        raise BaseUnavailable(f"pulling the base image {reference}", "it is not there", hint=hint)
+    return _found(reference, image, origin)
+
+
+def make(contract: Contract, engine: Engine) -> BaseImage:
+    """Make the base from Debian's packages by mmdebstrap, from the machine's own mirror."""
+    base = contract.base
+    doing = f"making the base image {base.made} from Debian's packages"
+    hint = HINT.format(variable=base.variable)
+    if not shutil.which("mmdebstrap"):
+        raise BuilderMissing(doing, "mmdebstrap is not installed", hint=hint)
+    say(f"  making {base.made} from Debian's packages (about a minute)")
+    with tempfile.TemporaryDirectory(prefix="ops-base-") as folder:
+        archive = Path(folder, "base.tar")
+        result = subprocess.run(
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                f"--include={','.join(base.packages)}",
+                # Manuals and translations are of no use in a build; licences are kept.
+                "--dpkgopt=path-exclude=/usr/share/man/*",
+                "--dpkgopt=path-exclude=/usr/share/locale/*",
+                "--dpkgopt=path-exclude=/usr/share/doc/*",
+                "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+                base.suite,
+                str(archive),
+                *apt.mirrors(base.suite),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            if "No space left" in result.stderr:
+                raise NoSpace(doing, "no space is left on this machine", tail=tail_of(result.stderr))
+            raise BaseUnavailable(doing, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint)
+        with translating(doing, BaseUnavailable):
+            image = engine.docker.image.import_(
+                str(archive),
+                base.made,
+                changes=[f"LABEL org.opencontainers.image.title=python-base-{base.suite}"],
+            )
+    return _found(base.made, image, "made")

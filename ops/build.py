@@ -1,0 +1,154 @@
+"""Build the images of the contract, all in one parallel graph (docker buildx bake)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops import base, console
+from ops.engine import Engine, environment, translate, translating
+from ops.errors import BuildFailed, OpsError
+from ops.progress import BuildLog, follow
+
+if TYPE_CHECKING:
+    from ops.base import BaseImage
+    from ops.contract import Contract
+
+# Where systems keep the CA certificates that they trust.
+CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build came to."""
+
+    references: Mapping[str, str]  # image of the contract: its tag
+    base: BaseImage
+    seconds: float
+    steps: int
+    cached: int
+
+
+def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool = True) -> Built:
+    """Build one image, or all of them. Raises BuildFailed with the instruction that failed."""
+    images = contract.select(name)
+    engine.require()
+    console.step(f"build {', '.join(images)}")
+    services = engine.compose_model(interpolate=True).get("services", {})
+    origin = base.resolve(contract, engine)
+    console.say(f"  base image: {origin}")
+    started = time.monotonic()
+    log = BuildLog()
+    targets = [image.service for image in images.values()]
+    _bake(contract, engine, targets, origin, cache, log)
+    return Built(
+        references={name: services[image.service]["image"] for name, image in images.items()},
+        base=origin,
+        seconds=time.monotonic() - started,
+        steps=len(log.steps),
+        cached=sum(vertex.cached for vertex in log.steps),
+    )
+
+
+def _bake(
+    contract: Contract,
+    engine: Engine,
+    targets: list[str],
+    origin: BaseImage,
+    cache: bool,
+    log: BuildLog,
+) -> None:
+    doing = f"building {', '.join(targets)}"
+    variables = build_variables(contract, origin)
+    # Bake reads relative paths from where it runs, unlike Compose; python-on-whales has no cwd.
+    with (
+        environment({**engine.variables, **variables}),
+        contextlib.chdir(contract.root),
+        _explaining(doing, log),
+        translating(doing, BuildFailed, HINT_LOG),
+    ):
+        progress: Any = "rawjson"  # python-on-whales' types do not know it yet
+        lines: Any = engine.docker.buildx.bake(
+            targets,
+            files=[str(path) for path in engine.compose_files],
+            load=True,
+            cache=cache,
+            progress=progress,
+            stream_logs=True,
+        )
+        follow(lines, log, console.messages())
+
+
+@contextlib.contextmanager
+def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
+    """Where a step failed, say which instruction, with the last lines that it wrote."""
+    try:
+        yield
+    except OpsError as error:
+        vertex = log.failed
+        if vertex is None:
+            cause = next((line for line in reversed(log.words) if line.strip()), error.cause)
+            raise translate(doing, cause, BuildFailed, HINT_LOG) from error
+        written = "\n".join([*vertex.log, vertex.error])
+        named = translate(doing, written, BuildFailed, HINT_LOG)
+        if isinstance(named, BuildFailed):
+            named = BuildFailed(
+                doing,
+                f"this step failed: {' '.join(vertex.name.split())}",
+                tail=[*vertex.log, *vertex.error.splitlines()[-1:]],
+                hint=HINT_LOG,
+            )
+        raise named from error
+
+
+def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
+    """What the compose file's build sections are told: the base, the revision, and the files
+    with this machine's own CA, pip and npm configuration, which become build secrets."""
+    found = {
+        contract.base.variable: origin.reference,
+        "BASE_DIGEST": origin.digest,
+        "REVISION": _revision(contract.root),
+    }
+    home = Path.home()
+    for variable, candidates in (
+        ("BUILD_CA", (os.environ.get("SSL_CERT_FILE"), *CA_BUNDLES)),
+        (
+            "BUILD_PIP",
+            (
+                os.environ.get("PIP_CONFIG_FILE"),
+                home / ".config/pip/pip.conf",
+                home / ".pip/pip.conf",
+                "/etc/pip.conf",
+            ),
+        ),
+        ("BUILD_NPM", (os.environ.get("NPM_CONFIG_USERCONFIG"), home / ".npmrc", "/etc/npmrc")),
+    ):
+        if not os.environ.get(variable):
+            existing = (str(path) for path in candidates if path and os.path.isfile(path))
+            found[variable] = next(existing, "/dev/null")
+    return found
+
+
+def _revision(root: Path) -> str:
+    """The commit that is being built; empty outside git, or where git is not installed."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""

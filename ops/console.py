@@ -1,0 +1,74 @@
+"""What a person sees: the one place, with ops.report, that prints.
+
+Messages go to standard error, results to standard output, so that `./inv verify --format json
+| jq` works. rich leaves colour out where the output is no terminal or NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from typing import TYPE_CHECKING
+
+from ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+@functools.cache
+def messages() -> Console:
+    """The console of progress and errors, on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@functools.cache
+def results() -> Console:
+    """The console of what was asked for, on standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str, *, style: str | None = None) -> None:
+    """One line of what is being done, or was."""
+    messages().print(text, style=style, markup=False)
+
+
+def step(text: str) -> None:
+    """A line that begins a step of the line: `build`, `verify`, …"""
+    messages().print(f"» {text}", style="bold", markup=False)
+
+
+def done(text: str) -> None:
+    """A line that ends a step well."""
+    messages().print(f"✓ {text}", style="green", markup=False)
+
+
+def warn(text: str) -> None:
+    """Something that works but should be known."""
+    messages().print(f"! {text}", style="yellow", markup=False)
+
+
+def show(result: RenderableType) -> None:
+    """A result for people: a table, a line."""
+    results().print(result)
+
+
+def write(text: str) -> None:
+    """A result as it is, for machines: no markup, no wrapping, one newline at the end."""
+    results().file.write(text.rstrip("\n") + "\n")
+
+
+def render_error(error: OpsError, *, debug: bool = False) -> None:
+    """Show a failure: what was being done, what happened, the log's tail, what to do next."""
+    out = messages()
+    if debug:
+        out.print("".join(traceback.format_exception(error)), markup=False, style="dim")
+    out.print(f"✗ {error.doing}: {error.cause}", style="bold red", markup=False)
+    for line in error.tail:
+        out.print(f"  │ {line}", markup=False)
+    if error.hint:
+        out.print(f"→ {error.hint}", style="cyan", markup=False)

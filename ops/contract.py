@@ -1,0 +1,184 @@
+"""The contract: what each image must be, read from `[tool.ops]` in pyproject.toml.
+
+Frozen models that refuse unknown keys: a slip of the pen is an error with its place in the
+file, never a check that silently does not run. How an image is built stands in the compose
+file alone, for compose and bake alike; the contract names the service.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from ops.errors import ContractError, UsageError
+
+FILE = "pyproject.toml"
+
+
+class Model(BaseModel):
+    """A table of the contract: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _is_pattern(value: str) -> str:
+    re.compile(value)
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Program(Model):
+    """A program that must run in the image, and what it must answer."""
+
+    arguments: tuple[str, ...] = ("--version",)
+    answers: Pattern = Field(description="pattern that the first line of output must match")
+
+
+class Health(Model):
+    """How the service's health is asked for, and how fast a failure must be noticed."""
+
+    path: str | None = Field(None, pattern="^/", description="path that answers 200 over HTTP")
+    port: Port | None = None
+    notices_within: Seconds = Field(description="(interval + timeout) x retries, at most; seconds")
+    ready_within: Seconds = Field(60, description="from start to healthy, at most; seconds")
+
+
+class Environment(Model):
+    """Which settings class the service reads its environment with."""
+
+    settings: str = Field(pattern=r"^[\w.]+:\w+$", description="module:Class")
+
+
+class Image(Model):
+    """What one image must be."""
+
+    service: str = Field(description="the compose service whose build section makes it")
+    size: ByteSize = Field(description="budget: bytes of all layers, uncompressed")
+    user: str = Field(pattern=r"^[1-9]\d*:[1-9]\d*$", description="numeric uid:gid, not root")
+    command: tuple[str, ...] = Field(min_length=1)
+    ports: tuple[Port, ...] = ()
+    programs: dict[str, Program] = {}
+    absent: tuple[str, ...] = Field((), description="programs that must not be in the image")
+    writable: tuple[str, ...] = Field((), description="paths that the run user may write")
+    health: Health
+    stop_timeout: Seconds = 10
+    labels: tuple[str, ...] = ()
+    environment: Environment | None = None
+    waivers: dict[str, Annotated[str, Field(min_length=10)]] = Field(
+        {}, description="check id: the reason why it may fall short here"
+    )
+
+    @field_validator("writable")
+    @classmethod
+    def _absolute(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if not path.startswith("/"):
+                raise ValueError(f"{path!r} is not an absolute path")
+        return paths
+
+    @property
+    def uid(self) -> int:
+        """The numeric user id."""
+        return int(self.user.split(":")[0])
+
+    @property
+    def gid(self) -> int:
+        """The numeric group id."""
+        return int(self.user.split(":")[1])
+
+
+class Base(Model):
+    """The image that everything is built from, and how to make it where none can be pulled."""
+
+    image: str = "python:3.11-slim"
+    variable: str = Field("PYTHON_BASE", description="environment variable that overrides it")
+    suite: str = Field("bookworm", description="Debian suite of the base that is made here")
+    packages: tuple[str, ...] = ("python3.11", "python3.11-venv", "ca-certificates")
+
+    @property
+    def made(self) -> str:
+        """The tag of the base made from Debian's packages."""
+        return f"ops/python-base:3.11-{self.suite}"
+
+
+class Contract(Model):
+    """The whole of `[tool.ops]`."""
+
+    root: Path
+    compose: str = "compose.yaml"
+    env_example: str = ".env.example"
+    dockerfiles: tuple[str, ...] = Field(("ops/dockerfiles/Dockerfile.*",), description="globs")
+    base: Base = Base()
+    images: dict[str, Image] = Field(min_length=1)
+
+    @property
+    def compose_file(self) -> Path:
+        """The stack's file, absolute."""
+        return self.root / self.compose
+
+    def select(self, name: str | None) -> dict[str, Image]:
+        """The images meant by a name on the command line; all of them where there is none.
+
+        Raises UsageError where the contract has no such image.
+        """
+        if name is None:
+            return dict(self.images)
+        if name not in self.images:
+            raise UsageError(
+                "reading the command line",
+                f"the contract has no image {name!r}",
+                hint=f"its images are: {', '.join(self.images)}",
+            )
+        return {name: self.images[name]}
+
+
+def find_root() -> Path:
+    """The project's folder: OPS_ROOT, or the one that holds ops/."""
+    return Path(os.environ.get("OPS_ROOT") or Path(__file__).parent.parent).resolve()
+
+
+@cache
+def load(root: Path | None = None) -> Contract:
+    """Read the contract of the project in `root`.
+
+    Raises ContractError with the place of whatever is wrong.
+    """
+    root = root or find_root()
+    doing = f"reading the contract in {FILE}"
+    try:
+        document = tomllib.loads((root / FILE).read_text())
+    except FileNotFoundError:
+        raise ContractError(doing, f"there is no {FILE} in {root}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ContractError(doing, f"not TOML: {error}") from error
+    table = document.get("tool", {}).get("ops")
+    if not isinstance(table, dict):
+        raise ContractError(doing, "there is no table [tool.ops]", hint="see docs/architecture.md")
+    try:
+        return Contract.model_validate({**table, "root": root})
+    except ValidationError as error:
+        problems = [_place(problem) for problem in error.errors()]
+        raise ContractError(doing, problems[0], tail=problems[1:]) from error
+
+
+def _place(problem: Any) -> str:
+    where = ".".join(map(str, ("tool", "ops", *problem["loc"])))
+    return f"{where}: {problem['msg']}"

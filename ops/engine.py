@@ -1,0 +1,211 @@
+"""The one road to Docker: python-on-whales, with its failures turned into this project's.
+
+Everything below the library ends here; nothing here knows a contract's checks or a report.
+`str(DockerException)` prints the whole command line, build arguments included, so only the
+engine's own words (its standard error) are ever passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.errors import (
+    ConfigurationError,
+    EngineUnavailable,
+    NoSpace,
+    OpsError,
+    PortTaken,
+    StackFailed,
+)
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient, Image
+    from python_on_whales.exceptions import DockerException
+
+HINT_ENGINE = "`./inv doctor` shows what is wrong; as root, `./inv provision` mends it"
+
+# The engine has no error codes on its command line: its words are all there is.
+_UNAVAILABLE = re.compile(
+    r"cannot connect to the docker daemon|is the docker daemon running|error during connect"
+    r"|connection refused|connection reset by peer|no such host.*docker|closing transport"
+    r"|failed to receive status: rpc error: code = unavailable|unexpected eof|broken pipe"
+    r"|dial unix|transport is closing|error reading from server",
+    re.IGNORECASE,
+)
+_NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_PORT = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
+_PORT_NUMBER = re.compile(r"(?:[\d.]+|\]|listen tcp4? ):(\d{2,5})\b")
+_CONFIGURATION = re.compile(
+    r"failed to read .*\.env|unexpected character .* in variable name|\.env.*line \d+"
+    r"|yaml: |validating .*compose|invalid interpolation format|undefined (?:service|network)"
+    r"|additional properties|services\.[\w.-]+ must be|invalid (?:proto|hostport|containerport)"
+    r"|invalid ip address|no such service|services\..* contains an invalid|can't evaluate",
+    re.IGNORECASE,
+)
+
+
+def tail_of(text: str | None) -> list[str]:
+    """The lines of a log that say something."""
+    return [line.rstrip() for line in (text or "").splitlines() if line.strip()]
+
+
+def translate(
+    doing: str, stderr: str, fallback: type[OpsError] = StackFailed, hint: str | None = None
+) -> OpsError:
+    """The error that the engine's own words amount to."""
+    tail = tail_of(stderr)
+    if _NO_SPACE.search(stderr):
+        return NoSpace(
+            doing,
+            "no space is left for the engine",
+            tail=tail,
+            hint="`docker system df` shows what takes it; `./inv clean` removes this project's part",
+        )
+    if _PORT.search(stderr):
+        number = _PORT_NUMBER.search(stderr)
+        port = f"port {number[1]}" if number else "a port"
+        return PortTaken(
+            doing,
+            f"{port} is taken by another program",
+            tail=tail,
+            hint="end that program, or choose another port, e.g. `API_PORT=8001 ./inv up`",
+        )
+    if _UNAVAILABLE.search(stderr):
+        return EngineUnavailable(doing, "the Docker engine does not answer", tail=tail, hint=HINT_ENGINE)
+    if _CONFIGURATION.search(stderr):
+        return ConfigurationError(
+            doing,
+            "the compose file or .env is wrong",
+            tail=tail,
+            hint="`docker compose config` shows the whole; .env takes one NAME=value a line",
+        )
+    return fallback(doing, tail[-1] if tail else "the engine gave no reason", tail=tail[:-1], hint=hint)
+
+
+@contextlib.contextmanager
+def translating(
+    doing: str, fallback: type[OpsError] = StackFailed, hint: str | None = None
+) -> Iterator[None]:
+    """Turn whatever python-on-whales raises into an OpsError."""
+    from python_on_whales import DockerException
+    from python_on_whales.client_config import ClientNotFoundError
+
+    try:
+        yield
+    except DockerException as error:
+        raise translate(doing, _words(error), fallback, hint) from error
+    except ClientNotFoundError as error:
+        raise EngineUnavailable(doing, "there is no docker client on PATH", hint=HINT_ENGINE) from error
+
+
+def _words(error: DockerException) -> str:
+    return (error.stderr or "") + (error.stdout or "")
+
+
+@contextlib.contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the compose files: python-on-whales passes the process's own on."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine, and the compose project that a command is about."""
+
+    compose_files: tuple[Path, ...]
+    project: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def docker(self) -> DockerClient:
+        """The client. python-on-whales is imported here, since that takes a third of a second."""
+        from python_on_whales import DockerClient
+
+        return DockerClient(
+            compose_files=[str(path) for path in self.compose_files],
+            compose_project_name=self.project,
+        )
+
+    def require(self) -> None:
+        """Raise EngineUnavailable unless an engine answers."""
+        with translating("asking for the Docker engine", EngineUnavailable, HINT_ENGINE):
+            if self.docker.version().server is None:
+                raise EngineUnavailable(
+                    "asking for the Docker engine", "it does not answer", hint=HINT_ENGINE
+                )
+
+    def image(self, reference: str) -> Image | None:
+        """The local image of that name, or None where there is none."""
+        from python_on_whales.exceptions import NoSuchImage
+
+        with translating(f"looking for the image {reference}"):
+            try:
+                return self.docker.image.inspect(reference)
+            except NoSuchImage:
+                return None
+
+    def _answer(self, *arguments: object) -> str:
+        """What a docker command prints, for the few that python-on-whales does not cover."""
+        from python_on_whales.utils import run
+
+        return str(run([*self.docker.client_config.docker_cmd, *arguments]))
+
+    def compose_model(self, *, interpolate: bool) -> dict[str, Any]:
+        """The compose file as Compose reads it: with variables filled in, or as written.
+
+        Raises ConfigurationError where Compose does not accept it.
+        """
+        from python_on_whales.utils import run
+
+        command = [*self.docker.compose.docker_compose_cmd, "config", "--format", "json"]
+        if not interpolate:
+            command.append("--no-interpolate")
+        with (
+            translating("reading the compose file", ConfigurationError),
+            environment(self.variables),
+        ):
+            model: dict[str, Any] = json.loads(str(run(command)))
+        return model
+
+    def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Everything that the engine knows of some containers or images, in one call.
+
+        python-on-whales asks again for each attribute of an object that is older than 10 ms:
+        a process each, and answers that may contradict one another.
+        """
+        if not names:
+            return []
+        with translating(f"inspecting {', '.join(names)}"):
+            found: list[dict[str, Any]] = json.loads(self._answer(kind, "inspect", *names))
+        return found
+
+    def containers(
+        self, services: Sequence[str] = (), *, stopped: bool = True
+    ) -> list[dict[str, Any]]:
+        """The containers of the compose project, as `docker inspect` describes them."""
+        with translating("listing the stack's containers"), environment(self.variables):
+            found = self.docker.compose.ps(list(services) or None, all=stopped)
+        return self.inspect("container", [container.id for container in found])
+
+    def logs(self, service: str, lines: int) -> list[str]:
+        """The last lines that a service logged."""
+        with translating(f"reading the log of {service}"), environment(self.variables):
+            text = self.docker.compose.logs(service, tail=str(lines), no_log_prefix=True)
+        return tail_of(str(text))

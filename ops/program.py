@@ -1,0 +1,52 @@
+"""Invoke's program with two differences: a wrong command line ends with status 2, and no task
+at all lists them in their groups. `invoke TASK` in the activated environment works as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from ops.tasks import GROUPS, namespace
+
+
+class Line(Program):  # type: ignore[misc]  # invoke's classes are typed, its package is not marked
+    """The command line of `./inv`."""
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """As Invoke does, with status 2 for what it cannot parse."""
+        _parsing(super().parse_core, argv)
+
+    def parse_tasks(self) -> None:
+        """As Invoke does, with status 2 for what it cannot parse."""
+        _parsing(super().parse_tasks)
+
+    def parse_cleanup(self) -> None:
+        """As Invoke does, with status 2 for the help of a task that does not exist."""
+        _parsing(super().parse_cleanup)
+
+    def no_tasks_given(self) -> None:
+        """List the commands in their groups."""
+        print("./inv COMMAND [--option] [COMMAND …]     ./inv --help COMMAND\n")
+        for group, names in GROUPS.items():
+            print(f"{group}:")
+            for name in names:
+                print(f"  {name:<10} {_summary(name)}")
+        raise Exit
+
+
+def _summary(name: str) -> str:
+    doc = namespace[name].__doc__ or ""
+    return str(doc.strip().splitlines()[0])
+
+
+def _parsing(parse: Any, *arguments: Any) -> None:
+    try:
+        parse(*arguments)
+    except ParseError as error:
+        hint = "→ `./inv` lists the commands, `./inv --help COMMAND` its options"
+        raise Exit(f"✗ reading the command line: {error}\n{hint}", 2) from error
+
+
+program = Line(name="inv", binary="inv", namespace=namespace)

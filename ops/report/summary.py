@@ -1,0 +1,3 @@
+from ops import console
+def built(b):
+    console.done(str(b))

@@ -1,0 +1,170 @@
+"""The stack: brought up and waited for, taken down, looked at. Compose does the work."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ops.console import done, say, step, warn
+from ops.engine import Engine, environment, tail_of, translating
+from ops.errors import OpsError, StackFailed, UsageError
+
+if TYPE_CHECKING:
+    from ops.contract import Contract
+
+POLL_SECONDS = 0.2
+READY_SECONDS = 60.0  # for a service that the contract does not name
+LOG_LINES = 10
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One container of the stack, as the engine sees it."""
+
+    service: str
+    container: str
+    status: str
+    health: str | None
+    restarts: int
+    ports: tuple[str, ...]
+    last_words: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Running, and healthy where it has a health check."""
+        return self.status == "running" and self.health in (None, "healthy")
+
+    @property
+    def failure(self) -> str | None:
+        """Why it will not become ready by itself; None while it still may."""
+        if self.status in {"exited", "dead", "restarting"} or self.restarts:
+            return f"it ended and was started again {self.restarts} times" if self.restarts else (
+                f"it is {self.status}"
+            )
+        return "its health check fails" if self.health == "unhealthy" else None
+
+
+def states(engine: Engine) -> list[ServiceState]:
+    """Every container of the stack, in the order of their names."""
+    return sorted(map(_state, engine.containers()), key=lambda state: state.container)
+
+
+def _state(container: dict[str, Any]) -> ServiceState:
+    state = container["State"]
+    ports = container["NetworkSettings"].get("Ports") or {}
+    return ServiceState(
+        service=container["Config"]["Labels"].get("com.docker.compose.service", ""),
+        container=container["Name"].lstrip("/"),
+        status=state["Status"],
+        health=state["Health"]["Status"] if state.get("Health") else None,
+        restarts=container.get("RestartCount", 0),
+        ports=tuple(
+            f"{binding['HostIp']}:{binding['HostPort']}->{inner}"
+            for inner, bindings in ports.items()
+            for binding in bindings or ()
+        ),
+        last_words=tuple(_last_words(state)),
+    )
+
+
+def _last_words(state: dict[str, Any]) -> list[str]:
+    """What the last health check said."""
+    log = (state.get("Health") or {}).get("Log") or []
+    return tail_of(log[-1].get("Output")) if log else []
+
+
+def up(contract: Contract, engine: Engine) -> list[ServiceState]:
+    """Start every service from images that are there, and wait until each is healthy.
+
+    Raises StackFailed with the health check's last words and the log's tail of the service
+    that failed, PortTaken, or EngineUnavailable. What a failed start made is removed again; a
+    stack that ran before is left running.
+    """
+    step("up")
+    ran_before = bool(engine.containers(stopped=False))
+    with _removing_on_failure(engine, ran_before):
+        with translating("starting the stack"), environment(engine.variables):
+            engine.docker.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
+        return _wait(contract, engine)
+
+
+@contextlib.contextmanager
+def _removing_on_failure(engine: Engine, ran_before: bool) -> Iterator[None]:
+    try:
+        yield
+    except (OpsError, KeyboardInterrupt):
+        if ran_before:
+            warn("the stack ran before this: it is left as it is (`./inv down` removes it)")
+        else:
+            with contextlib.suppress(OpsError):
+                down(engine, quiet=True)
+        raise
+
+
+def _wait(contract: Contract, engine: Engine) -> list[ServiceState]:
+    limits = {image.service: image.health.ready_within for image in contract.images.values()}
+    started = time.monotonic()
+    told: set[str] = set()
+    while True:
+        found = states(engine)
+        waited = time.monotonic() - started
+        for state in found:
+            if state.ready and state.container not in told:
+                told.add(state.container)
+                say(f"  {state.service:10} {state.health or state.status} after {waited:.1f} s")
+            failure = state.failure
+            limit = limits.get(state.service, READY_SECONDS)
+            if failure is None and not state.ready and waited > limit:
+                failure = f"it is not healthy within {limit:.0f} s"
+            if failure:
+                raise _failed(engine, state, failure)
+        if found and all(state.ready for state in found):
+            done(f"up: {len(found)} containers healthy")
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+def _failed(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
+    """Target, state, last logs, then a hint."""
+    tail = [f"log: {line}" for line in engine.logs(state.service, LOG_LINES)]
+    tail += [f"health: {line}" for line in state.last_words]
+    return StackFailed(
+        f"waiting for {state.service} to become healthy",
+        failure,
+        tail=tail,
+        hint=f"`./inv logs {state.service}` shows more where the stack still runs",
+    )
+
+
+def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
+    """Stop and remove every container and network of the stack, orphans as well."""
+    if not quiet:
+        step("down")
+    with translating("removing the stack"), environment(engine.variables):
+        engine.docker.compose.down(remove_orphans=True, volumes=volumes, quiet=True)
+    if not quiet:
+        done("down")
+
+
+def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
+    """The stack's log, line by line."""
+    _known(engine, service)
+    with translating("reading the stack's log"), environment(engine.variables):
+        entries = engine.docker.compose.logs(
+            [service] if service else [], tail=str(lines), follow=follow, stream=True
+        )
+        for _, line in entries:
+            yield line.decode(errors="replace").rstrip("\n")
+
+
+def _known(engine: Engine, service: str | None) -> None:
+    services = engine.compose_model(interpolate=True).get("services", {})
+    if service and service not in services:
+        raise UsageError(
+            "reading the command line",
+            f"the stack has no service {service!r}",
+            hint=f"its services are: {', '.join(services)}",
+        )

@@ -1,0 +1,128 @@
+"""The API as a process: its start, its stop, its probe and its smoke test."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.config import ApiSettings, WorkerSettings
+
+ROOT = Path(__file__).parents[3]
+PROBE = ROOT / "app" / "probe.py"
+# the real entry point, on a free port
+ON_FREE_PORT = "import app.serve, app.__main__; app.serve.PORT = 0; app.__main__.main()"
+
+
+def _environment(**variables: str) -> dict[str, str]:
+    mine = {*ApiSettings.variables(), *WorkerSettings.variables()}
+    return {k: v for k, v in os.environ.items() if k not in mine} | variables
+
+
+def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def _probe(port: int) -> subprocess.CompletedProcess[str]:
+    return _run("-I", "-S", str(PROBE), str(port))
+
+
+def test_a_bad_value_stops_the_start_with_one_line() -> None:
+    """Status 2, the variable's name, no traceback."""
+    ended = _run("-m", "app", POLICY_THRESHOLD="7")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("configuration: POLICY_THRESHOLD must be a number from 0 to 1")
+
+
+def test_the_smoke_test_needs_no_setting() -> None:
+    """It says ok and nothing else, even where a setting is wrong."""
+    ended = _run("-m", "app", "--check", POLICY_THRESHOLD="7")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ok\n", "")
+
+
+def test_it_serves_then_ends_with_0_at_sigterm() -> None:
+    """The probe finds it healthy; its whole log is JSON; to be stopped is no failure."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_FREE_PORT],
+        cwd=ROOT,
+        env=_environment(API_TOKEN="hush-5f3a"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines, port = [], None
+        while port is None and (line := process.stdout.readline()):
+            lines.append(json.loads(line)["message"])
+            port = re.search(r"running on .*:(\d+)", lines[-1])
+        assert port is not None, lines
+        assert _probe(int(port[1])).returncode == 0
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (0, "")
+    assert all(json.loads(line)["time"] for line in out.splitlines())
+    assert "hush" not in out
+
+
+@pytest.fixture
+def answering() -> Iterator[tuple[int, list[bytes]]]:
+    """A server on a free port that answers one connection with the bytes put in the list."""
+    answers: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answers[0])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], answers
+        thread.join(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 500 Internal Server Error\r\n\r\n", "500 Internal Server Error"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "2000"),
+        (b"", "no answer"),
+    ],
+)
+def test_the_probe_fails_and_says_why(
+    answering: tuple[int, list[bytes]], answer: bytes, said: str
+) -> None:
+    """Anything but 200 is not healthy; one line tells what came."""
+    port, answers = answering
+    answers.append(answer)
+    ended = _probe(port)
+    assert (ended.returncode, len(ended.stdout.splitlines()), ended.stderr) == (1, 1, "")
+    assert said in ended.stdout
+
+
+def test_the_probe_fails_where_nobody_listens() -> None:
+    """One line, no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ended = _probe(port)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "refused" in ended.stdout

@@ -1,0 +1,151 @@
+"""The loop: it beats each turn, survives what fails, and ends when asked."""
+
+import logging
+import signal
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from app.jobs import EmptyQueue, Job, QueueError, Status
+from worker.heartbeat import Heartbeat, bound
+from worker.loop import Loop
+from worker.stop import StopSignal
+
+JOB_LIMIT = 60.0
+
+
+def job(name: str) -> Job:
+    """Return a job that differs from others by its id."""
+    return Job(name, "left-pad", "1.2.0", "1.3.0")
+
+
+class Beats(Heartbeat):
+    """Records for how long each beat was good, in place of writing it."""
+
+    def __init__(self) -> None:
+        """Start with no beat."""
+        super().__init__(Path("/nowhere"))
+        object.__setattr__(self, "seen", [])
+
+    seen: list[float]
+
+    def beat(self, within: float) -> None:
+        """Record."""
+        self.seen.append(within)
+
+
+@dataclass
+class Script:
+    """A queue that gives what it was made with, raises what is an error, then asks to stop."""
+
+    stop: StopSignal
+    steps: deque[Job | Exception | None]
+    finished: list[tuple[str, Status]] = field(default_factory=list)
+
+    def take(self) -> Job | None:
+        """Return or raise the next step."""
+        step = self.steps.popleft()
+        if not self.steps:
+            self.stop.request()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def finish(self, job: Job, status: Status) -> None:
+        """Record."""
+        self.finished.append((job.id, status))
+
+    def ping(self) -> None:
+        """Answer."""
+
+
+def _run(steps: Iterable[Job | Exception | None]) -> tuple[Script, Beats]:
+    stop, beats = StopSignal(), Beats()
+    queue = Script(stop, deque(steps))
+
+    def work(job: Job) -> None:
+        if job.id == "bad":
+            raise ValueError("broken tarball")
+
+    Loop(queue, work, JOB_LIMIT, beats, 0.001, stop).run()
+    return queue, beats
+
+
+def test_it_beats_at_each_turn() -> None:
+    """Idle turns included: that is what tells waiting from hanging."""
+    _, beats = _run([None, None, None])
+    assert beats.seen == [bound(0.001)] * 3
+
+
+def test_the_beat_before_a_job_covers_the_job() -> None:
+    """Else a long job would look like a stall."""
+    _, beats = _run([job("a"), None])
+    assert beats.seen == [bound(0.001), JOB_LIMIT + bound(0.001), bound(0.001)]
+
+
+def test_a_failing_job_is_logged_and_does_not_stop_the_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The next one is done."""
+    queue, _ = _run([job("bad"), job("good"), None])
+    assert queue.finished == [("bad", Status.FAILED), ("good", Status.DONE)]
+    assert "job failed" in caplog.messages
+
+
+def test_a_queue_that_is_away_does_not_stop_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    """It looks again; the text of the error, which may hold a password, is not logged."""
+    queue, beats = _run([QueueError("hush"), job("good"), None])
+    assert queue.finished == [("good", Status.DONE)]
+    assert "queue does not answer" in caplog.messages
+    assert "hush" not in caplog.text
+    assert len(beats.seen) == 4
+
+
+def test_a_heartbeat_that_cannot_be_written_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The work goes on; the probe sees the missing beat."""
+    stop = StopSignal()
+    queue = Script(stop, deque([job("a"), None]))
+    heartbeat = Heartbeat(tmp_path / "absent" / "heartbeat")
+    Loop(queue, lambda _job: None, JOB_LIMIT, heartbeat, 0.001, stop).run()
+    assert queue.finished == [("a", Status.DONE)]
+    assert "heartbeat not written" in caplog.messages
+
+
+def test_a_stop_ends_a_long_wait_at_once() -> None:
+    """The hour of the interval is not waited for (the suite's time limit would tell)."""
+    stop = StopSignal()
+
+    class StopsWhileWaiting(EmptyQueue):
+        def take(self) -> Job | None:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)  # arrives during the wait
+            return None
+
+    previous = signal.signal(signal.SIGALRM, lambda _signal, _frame: stop.request())
+    try:
+        Loop(StopsWhileWaiting(), lambda _job: None, JOB_LIMIT, Beats(), 3600, stop).run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert stop.requested
+
+
+def test_a_stop_before_the_first_turn_takes_no_job() -> None:
+    """A job taken then would only be handed back."""
+    stop = StopSignal()
+    stop.request()
+    stop.request()
+    queue = Script(stop, deque([job("a")]))
+    Loop(queue, lambda _job: None, JOB_LIMIT, Beats(), 3600, stop).run()
+    assert len(queue.steps) == 1
+
+
+def test_logging_a_job_keeps_to_the_names_that_records_allow() -> None:
+    """An extra named as a record's own attribute would raise in the middle of the loop."""
+    logging.getLogger("worker.loop").setLevel(logging.INFO)
+    queue, _ = _run([job("a"), None])
+    assert queue.finished == [("a", Status.DONE)]

@@ -1,0 +1,74 @@
+"""The worker's loop: beat, take a job or wait, again, until asked to stop."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.jobs import Job, Queue, Status
+from worker.heartbeat import Heartbeat, bound
+from worker.stop import StopSignal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Takes jobs from `queue` one by one and hands each to `work`.
+
+    Attributes:
+        queue: where the jobs come from.
+        work: does one job; raises when it fails, which ends the job and not the loop.
+        job_limit: seconds that `work` takes at most. It must keep to it by itself; the health
+            probe calls the loop stalled when it does not.
+        heartbeat: beaten at each turn, and before and after each job.
+        poll_interval: seconds between two looks at an empty queue.
+        stop: ends the loop, at once while it waits, else after the job in hand.
+    """
+
+    queue: Queue
+    work: Callable[[Job], None]
+    job_limit: float
+    heartbeat: Heartbeat
+    poll_interval: float
+    stop: StopSignal
+
+    def run(self) -> None:
+        """Turn until asked to stop."""
+        while not self.stop.requested:
+            self._beat(bound(self.poll_interval))
+            job = self._take()
+            if job is None:
+                self.stop.wait(self.poll_interval)
+            else:
+                self._do(job)
+
+    def _take(self) -> Job | None:
+        """Return the next job; None too when the queue fails, to look again after the interval."""
+        try:
+            return self.queue.take()
+        except Exception as error:  # noqa: BLE001 - a queue that is away must not end the worker
+            log.warning("queue does not answer", extra={"error": type(error).__name__})
+            return None
+
+    def _do(self, job: Job) -> None:
+        self._beat(self.job_limit + bound(self.poll_interval))
+        log.info("job started", extra={"job": job.id, "package": job.package})
+        try:
+            self.work(job)
+            status = Status.DONE
+        except Exception:
+            log.exception("job failed", extra={"job": job.id})
+            status = Status.FAILED
+        try:
+            self.queue.finish(job, status)
+        except Exception as error:  # noqa: BLE001
+            log.warning("job not recorded", extra={"job": job.id, "error": type(error).__name__})
+        else:
+            log.info("job ended", extra={"job": job.id, "status": str(status)})
+
+    def _beat(self, within: float) -> None:
+        try:
+            self.heartbeat.beat(within)
+        except OSError as error:
+            # Not fatal: the probe sees the missing beat, and says so.
+            log.error("heartbeat not written", extra={"error": str(error)})  # noqa: TRY400

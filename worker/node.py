@@ -1,0 +1,123 @@
+"""Runs Node, with bounds on its time, its output and its environment."""
+
+import os
+import selectors
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+HEAP_MIB = 256
+"""Bound of V8's heap; file contents lie outside it and have bounds of their own."""
+_STDERR_KEPT = 2000
+_CHUNK = 65536
+
+
+class NodeError(Exception):
+    """Node cannot be run, took too long, or wrote too much."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A Node process that ended: its exit status, its output, and the tail of its stderr."""
+
+    status: int
+    output: bytes
+    errors: str
+
+
+def version() -> str:
+    """Return Node's version, such as "v18.20.4"; raises NodeError."""
+    ended = _communicate([_node(), "--version"], b"", timeout=10, max_output=100)
+    text = ended.output.decode("ascii", "replace").strip()
+    if ended.status != 0 or not text.startswith("v"):
+        raise NodeError(f"node --version ended with {ended.status}: {ended.errors or text}")
+    return text
+
+
+def run(script: Path, request: bytes, *, timeout: float, max_output: int) -> Ended:
+    """Run `script` with `request` on its stdin.
+
+    Args:
+        script: the program's main file.
+        request: what it reads.
+        timeout: seconds until it is killed.
+        max_output: bytes of stdout until it is killed.
+
+    Raises:
+        NodeError: Node is not there, or it was killed for a bound.
+    """
+    command = [_node(), f"--max-old-space-size={HEAP_MIB}", str(script)]
+    return _communicate(command, request, timeout=timeout, max_output=max_output)
+
+
+def _node() -> str:
+    if (path := shutil.which("node")) is None:
+        raise NodeError("node is not on the PATH")
+    return path
+
+
+def _communicate(command: list[str], request: bytes, *, timeout: float, max_output: int) -> Ended:
+    # PATH alone: no token or key of this process is any business of a program that reads
+    # strangers' files, and NODE_OPTIONS could change what it does.
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise NodeError(f"node cannot be run: {error.strerror}") from error
+    with process:
+        try:
+            return _exchange(process, request, time.monotonic() + timeout, max_output)
+        finally:
+            process.kill()  # does nothing to one that has ended
+
+
+def _exchange(
+    process: subprocess.Popen[bytes], request: bytes, deadline: float, max_output: int
+) -> Ended:
+    """Write the request, read both outputs to their ends, wait; raises NodeError at a bound."""
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise NodeError("node was started without its pipes")
+    _send(process.stdin, request)
+    output, errors = bytearray(), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(process.stderr, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise NodeError("node took too long and was killed")
+            for key, _ in ready:
+                part = os.read(key.fd, _CHUNK)
+                if not part:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    output += part
+                else:
+                    errors = (errors + part)[-_STDERR_KEPT:]
+            if len(output) > max_output:
+                raise NodeError(f"node wrote more than {max_output} bytes and was killed")
+    try:
+        status = process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise NodeError("node did not end and was killed") from None
+    return Ended(status, bytes(output), errors.decode("utf-8", "replace").strip())
+
+
+def _send(stdin: IO[bytes], request: bytes) -> None:
+    """Write all of the request: at most a few kB, which the pipe holds, so it cannot block."""
+    if len(request) > _CHUNK:
+        raise NodeError(f"the request is longer than {_CHUNK} bytes")
+    try:
+        stdin.write(request)
+        stdin.close()
+    except BrokenPipeError:
+        pass  # it ended before it read; its status and stderr say why
