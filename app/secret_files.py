@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 
-class SecretFileUnreadable(Exception):  # noqa: N818 - it is a state of a file, told to a person
+class SecretFileUnreadable(Exception):
     """A secret file is there but cannot be read; the text names the variable and the file."""
 
 

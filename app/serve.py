@@ -13,7 +13,7 @@ from app.config import EXIT_CONFIG, ApiSettings, ConfigError, load
 from app.jobs import EmptyQueue
 from app.main import create_app
 
-HOST = "0.0.0.0"  # noqa: S104 - in a container; compose decides where the port is reachable
+HOST = "0.0.0.0"
 PORT = 8000
 DRAIN_SECONDS = 5
 """How long requests in hand may take after the signal to stop; below Docker's 10 s."""

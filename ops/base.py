@@ -142,8 +142,12 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
         )
         if result.returncode != 0:
             if "No space left" in result.stderr:
-                raise NoSpace(doing, "no space is left on this machine", tail=tail_of(result.stderr))
-            raise BaseUnavailable(doing, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint)
+                raise NoSpace(
+                    doing, "no space is left on this machine", tail=tail_of(result.stderr)
+                )
+            raise BaseUnavailable(
+                doing, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint
+            )
         with translating(doing, BaseUnavailable):
             image = engine.docker.image.import_(
                 str(archive),

@@ -135,7 +135,7 @@ def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
         ("BUILD_NPM", (os.environ.get("NPM_CONFIG_USERCONFIG"), home / ".npmrc", "/etc/npmrc")),
     ):
         if not os.environ.get(variable):
-            existing = (str(path) for path in candidates if path and os.path.isfile(path))
+            existing = (str(path) for path in candidates if path and Path(path).is_file())
             found[variable] = next(existing, "/dev/null")
     return found
 

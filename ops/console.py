@@ -19,17 +19,25 @@ if TYPE_CHECKING:
 @functools.cache
 def messages() -> Console:
     """The console of progress and errors, on standard error."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _console(stderr=True)
 
 
 @functools.cache
 def results() -> Console:
     """The console of what was asked for, on standard output."""
+    return _console(stderr=False)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = PLAIN_WIDTH
+    return made
+
+
+PLAIN_WIDTH = 160  # columns: a log file has no width, and a table must not be cut there
 
 
 def say(text: str, *, style: str | None = None) -> None:

@@ -67,7 +67,7 @@ def translate(
             doing,
             "no space is left for the engine",
             tail=tail,
-            hint="`docker system df` shows what takes it; `./inv clean` removes this project's part",
+            hint="`docker system df` shows what takes it; `./inv clean` removes this project's",
         )
     if _PORT.search(stderr):
         number = _PORT_NUMBER.search(stderr)
@@ -79,7 +79,9 @@ def translate(
             hint="end that program, or choose another port, e.g. `API_PORT=8001 ./inv up`",
         )
     if _UNAVAILABLE.search(stderr):
-        return EngineUnavailable(doing, "the Docker engine does not answer", tail=tail, hint=HINT_ENGINE)
+        return EngineUnavailable(
+            doing, "the Docker engine does not answer", tail=tail, hint=HINT_ENGINE
+        )
     if _CONFIGURATION.search(stderr):
         return ConfigurationError(
             doing,
@@ -87,7 +89,9 @@ def translate(
             tail=tail,
             hint="`docker compose config` shows the whole; .env takes one NAME=value a line",
         )
-    return fallback(doing, tail[-1] if tail else "the engine gave no reason", tail=tail[:-1], hint=hint)
+    return fallback(
+        doing, tail[-1] if tail else "the engine gave no reason", tail=tail[:-1], hint=hint
+    )
 
 
 @contextlib.contextmanager
@@ -103,7 +107,9 @@ def translating(
     except DockerException as error:
         raise translate(doing, _words(error), fallback, hint) from error
     except ClientNotFoundError as error:
-        raise EngineUnavailable(doing, "there is no docker client on PATH", hint=HINT_ENGINE) from error
+        raise EngineUnavailable(
+            doing, "there is no docker client on PATH", hint=HINT_ENGINE
+        ) from error
 
 
 def _words(error: DockerException) -> str:
@@ -196,6 +202,14 @@ class Engine:
             found: list[dict[str, Any]] = json.loads(self._answer(kind, "inspect", *names))
         return found
 
+    def history(self, reference: str) -> list[str]:
+        """What made each entry of an image's history, oldest first."""
+        with translating(f"reading the history of {reference}"):
+            lines = self._answer(
+                "image", "history", "--no-trunc", "--format", "json", reference
+            ).splitlines()
+        return [json.loads(line)["CreatedBy"] for line in reversed(lines)]
+
     def containers(
         self, services: Sequence[str] = (), *, stopped: bool = True
     ) -> list[dict[str, Any]]:
@@ -203,6 +217,16 @@ class Engine:
         with translating("listing the stack's containers"), environment(self.variables):
             found = self.docker.compose.ps(list(services) or None, all=stopped)
         return self.inspect("container", [container.id for container in found])
+
+    def foreground(self, *arguments: str) -> None:
+        """A compose command that holds the terminal until it ends."""
+        from python_on_whales.utils import run
+
+        run(
+            [*self.docker.compose.docker_compose_cmd, *arguments],
+            capture_stdout=False,
+            capture_stderr=False,
+        )
 
     def logs(self, service: str, lines: int) -> list[str]:
         """The last lines that a service logged."""

@@ -8,9 +8,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.errors import OpsError
+from ops import base
+from ops.errors import MachineError, OpsError
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -44,6 +46,17 @@ class Prerequisite:
 def examine(contract: Contract, engine: Engine) -> list[Prerequisite]:
     """Look at everything that is needed. Changes nothing, and asks no registry."""
     return list(_examine(contract, engine))
+
+
+def judge(found: list[Prerequisite]) -> None:
+    """Raise MachineError where something is missing."""
+    missing = [item for item in found if not item.ok]
+    if missing:
+        raise MachineError(
+            "examining this machine",
+            f"{', '.join(item.name for item in missing)} fall short",
+            hint=missing[0].mend,
+        )
 
 
 def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
@@ -82,10 +95,8 @@ def _at_least(name: str, answer: str, minimum: tuple[int, ...]) -> Prerequisite:
 
 
 def _base(contract: Contract, engine: Engine) -> Prerequisite:
-    from ops.base import local
-
     try:
-        image = local(contract, engine)
+        image = base.local(contract, engine)
     except OpsError as error:
         return Prerequisite("base image", "", error.cause, MEND)
     if image:
@@ -96,7 +107,7 @@ def _base(contract: Contract, engine: Engine) -> Prerequisite:
 def _space(engine: Engine) -> Prerequisite:
     """Free bytes where the engine keeps its data, as far as this machine can see it."""
     root = engine.docker.info().docker_root_dir
-    if root is None or not os.path.isdir(root):
+    if root is None or not Path(root).is_dir():
         return Prerequisite("disk", "not on this machine")
     free = shutil.disk_usage(root).free
     found = f"{free / 1e9:.1f} GB free"

@@ -3,6 +3,7 @@ at all lists them in their groups. `invoke TASK` in the activated environment wo
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from invoke.exceptions import Exit, ParseError
@@ -11,12 +12,16 @@ from invoke.program import Program
 from ops.tasks import GROUPS, namespace
 
 
-class Line(Program):  # type: ignore[misc]  # invoke's classes are typed, its package is not marked
+class Line(Program):
     """The command line of `./inv`."""
 
     def parse_core(self, argv: list[str] | None) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""
+        bytecode = sys.dont_write_bytecode
         _parsing(super().parse_core, argv)
+        # Invoke forbids bytecode for the sake of stale tasks.pyc; the library here is imported
+        # late, and would be compiled at each start.
+        sys.dont_write_bytecode = bytecode
 
     def parse_tasks(self) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""

@@ -102,7 +102,9 @@ def _add_engine_suite(own: str, suite: str, packages: tuple[str, ...]) -> None:
         (line.split()[1] for line in apt.mirrors(suite) if line.split()[2] == suite), None
     )
     if mirror is None:
-        raise ProvisionFailed("finding a mirror", f"apt is not configured for {own}", hint=ELSEWHERE)
+        raise ProvisionFailed(
+            "finding a mirror", f"apt is not configured for {own}", hint=ELSEWHERE
+        )
     signed = f"Signed-By: {apt.KEYRING}\n" if apt.KEYRING.exists() else ""
     source = f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n{signed}"
     pinned = " ".join(package for package in packages if package.startswith("docker"))

@@ -40,10 +40,10 @@ class ServiceState:
     @property
     def failure(self) -> str | None:
         """Why it will not become ready by itself; None while it still may."""
-        if self.status in {"exited", "dead", "restarting"} or self.restarts:
-            return f"it ended and was started again {self.restarts} times" if self.restarts else (
-                f"it is {self.status}"
-            )
+        if self.restarts:
+            return f"it ended and was started again {self.restarts} times"
+        if self.status in {"exited", "dead", "restarting"}:
+            return f"it is {self.status}"
         return "its health check fails" if self.health == "unhealthy" else None
 
 

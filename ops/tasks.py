@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import Task, task
+from invoke.tasks import Task
 
 from ops.errors import OpsError
 
@@ -40,8 +40,8 @@ def command(
                 console.render_error(error, debug=_debug())
                 raise Exit(code=error.status) from error
 
-        made: Task[Callable[..., None]] = task(guarded, **options)
-        GROUPS.setdefault(group, []).append(made.name)
+        made: Task[Callable[..., None]] = Task(guarded, **options)
+        GROUPS.setdefault(group, []).append(made.name.replace("_", "-"))
         return made
 
     return decorate
@@ -59,6 +59,9 @@ def _line() -> tuple[Contract, Engine]:
     return terms, engine.Engine((terms.compose_file,))
 
 
+# --- the machine
+
+
 @command("machine")
 def provision(_: Context) -> None:
     """Make a bare Debian/Ubuntu machine able to run the rest (as root)"""
@@ -67,13 +70,169 @@ def provision(_: Context) -> None:
     provision(*_line())
 
 
+@command("machine", help={"format": "table or json"})
+def doctor(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's name
+    """Show each prerequisite, what is wrong, and the command that mends it"""
+    from ops.prerequisites import examine, judge
+    from ops.report import summary
+
+    found = examine(*_line())
+    summary.prerequisites(found, format)
+    judge(found)
+
+
+# --- the images
+
+
 @command("images", help={"image": "only this image of the contract", "cache": "use the cache"})
 def build(_: Context, image: str | None = None, cache: bool = True) -> None:
     """Build all images in one parallel graph"""
-    from ops.build import build
+    from ops import line
+
+    line.build(*_line(), image, cache=cache)
+
+
+@command("images")
+def lint(_: Context) -> None:
+    """Read every source without running it: Dockerfiles, compose, Python, workflow"""
+    from ops.lint import lint
+
+    lint(*_line())
+
+
+@command(
+    "images",
+    help={
+        "image": "NAME of the contract, or NAME=REF to judge any image by it",
+        "only": "one check, by its id",
+        "static": "start no container",
+        "format": "table or json",
+        "output": "a file, instead of standard output",
+    },
+)
+def verify(
+    _: Context,
+    image: str | None = None,
+    only: str | None = None,
+    static: bool = False,
+    format: str = "table",  # noqa: A002  # the option's name
+    output: str | None = None,
+) -> None:
+    """Hold every image, and the stack where it runs, to the contract"""
+    from ops import line
+    from ops.verify import parse_request
+
+    line.verify(*_line(), parse_request(image, only, static=static), format, output)
+
+
+@command("images", positional=["id"])
+def explain(_: Context, id: str) -> None:  # noqa: A002  # the word that a user types
+    """What a check asks, why, how to mend it, its reference"""
+    from ops.checks import find
     from ops.report import summary
 
-    summary.built(build(*_line(), image, cache=cache))
+    summary.explained(find(id))
+
+
+@command("images", help={"image": "only this image of the contract"})
+def size(_: Context, image: str | None = None) -> None:
+    """Where the bytes of each image are: layers, and the largest files in them"""
+    from ops import line
+
+    line.size(*_line(), image)
+
+
+# --- the stack
+
+
+@command("stack")
+def up(_: Context) -> None:
+    """Lint, build, verify, start the stack, wait for health, verify it running"""
+    from ops import line
+
+    line.up(*_line())
+
+
+@command("stack", help={"volumes": "remove the stack's volumes as well"})
+def down(_: Context, volumes: bool = False) -> None:
+    """Stop and remove the stack, orphans as well"""
+    from ops import stack
+
+    stack.down(_line()[1], volumes=volumes)
+
+
+@command(
+    "stack",
+    positional=["service"],
+    optional=["service"],
+    help={"follow": "go on until Ctrl-C", "lines": "how many of the last lines"},
+)
+def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) -> None:
+    """Show the log of the stack, or of one service"""
+    from ops import console, stack
+
+    for line in stack.follow_logs(_line()[1], service or None, follow=follow, lines=lines):
+        console.write(line)
+
+
+@command("stack")
+def ps(_: Context) -> None:
+    """Show each container of the stack: state, health, ports"""
+    from ops import stack
+    from ops.report import summary
+
+    summary.stack(stack.states(_line()[1]))
+
+
+@command("stack", help={"detach": "leave it running; docker stops it"})
+def run_api(_: Context, detach: bool = False) -> None:
+    """Run the API alone, ephemeral, on a free port"""
+    from ops import alone
+
+    alone.run(*_line(), detach=detach)
+
+
+@command("stack", positional=["service"], help={"command": "run this instead of a shell"})
+def debug(_: Context, service: str, command: str = "") -> None:
+    """Open a shell with tools beside a running container that has none"""
+    from ops import alone
+
+    alone.debug(*_line(), service, command)
+
+
+@command("stack")
+def watch(_: Context) -> None:
+    """Bring each change of the code to the running stack, until Ctrl-C"""
+    from ops import line
+
+    line.watch(*_line())
+
+
+# --- the project
+
+
+@command("project")
+def lock(_: Context) -> None:
+    """Make the lock files anew: versions and hashes, no addresses"""
+    from ops import contract, locks
+
+    locks.lock(contract.load().root)
+
+
+@command("project", help={"unit": "no engine, seconds", "e2e": "on a real engine"})
+def test(context: Context, unit: bool = False, e2e: bool = False) -> None:
+    """Run the test suite; what follows `--` goes to pytest"""
+    from ops import contract, suite
+
+    suite.run(contract.load().root, unit=unit, e2e=e2e, arguments=context.remainder)
+
+
+@command("project", help={"base": "the base image that was made here as well"})
+def clean(_: Context, base: bool = False) -> None:
+    """Remove what this project made in the engine, and nothing else"""
+    from ops import line
+
+    line.clean(*_line(), base=base)
 
 
 namespace = Collection.from_module(sys.modules[__name__])

@@ -71,4 +71,4 @@ class Loop:
             self.heartbeat.beat(within)
         except OSError as error:
             # Not fatal: the probe sees the missing beat, and says so.
-            log.error("heartbeat not written", extra={"error": str(error)})  # noqa: TRY400
+            log.error("heartbeat not written", extra={"error": str(error)})

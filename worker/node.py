@@ -64,7 +64,7 @@ def _communicate(command: list[str], request: bytes, *, timeout: float, max_outp
     # strangers' files, and NODE_OPTIONS could change what it does.
     environment = {"PATH": os.environ.get("PATH", os.defpath)}
     try:
-        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+        process = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.PIPE,

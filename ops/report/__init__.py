@@ -1,1 +1,1 @@
-"""Reports."""
+"""Reports: results and summaries, for people and for machines."""

@@ -1,3 +1,105 @@
+"""Short answers of the other commands: what was built, what runs, what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 from ops import console
-def built(b):
-    console.done(str(b))
+
+if TYPE_CHECKING:
+    from ops.build import Built
+    from ops.checks import Check
+    from ops.prerequisites import Prerequisite
+    from ops.stack import ServiceState
+    from ops.verify import Subject
+
+
+WORTH_NAMING = 100_000  # bytes: smaller files are not what makes a layer large
+
+
+def built(result: Built, sizes: Mapping[str, int]) -> None:
+    """Each image with its size, and what the build cost."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in ("image", "tag", "size"):
+        table.add_column(heading, justify="right" if heading == "size" else "left")
+    for name, reference in result.references.items():
+        table.add_row(name, reference, f"{sizes[name] / 1e6:.1f} MB")
+    console.show(table)
+    console.done(
+        f"build: {result.seconds:.1f} s, {result.steps} steps, {result.cached} of them cached"
+    )
+
+
+def stack(states: Sequence[ServiceState]) -> None:
+    """Each container with its state and ports."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in ("service", "container", "status", "health", "restarts", "ports"):
+        table.add_column(heading)
+    for state in states:
+        table.add_row(
+            state.service,
+            state.container,
+            state.status,
+            state.health or "-",
+            str(state.restarts),
+            " ".join(state.ports),
+        )
+    console.show(table)
+
+
+def urls(states: Sequence[ServiceState]) -> None:
+    """Where the stack answers."""
+    for state in states:
+        for port in state.ports:
+            address = port.partition("->")[0]
+            console.write(f"{state.service}  http://{address}")
+
+
+def prerequisites(found: Sequence[Prerequisite], form: str) -> None:
+    """What the line needs, what was found, what is wrong and how to mend it."""
+    if form == "json":
+        console.write(json.dumps([{**asdict(item), "ok": item.ok} for item in found], indent=2))
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in ("", "needed", "found", "problem", "mend"):
+        table.add_column(heading)
+    for item in found:
+        mark = "[green]✓" if item.ok else "[red]✗"
+        table.add_row(mark, item.name, item.found, item.problem or "", item.mend or "")
+    console.show(table)
+
+
+def explained(check: Check) -> None:
+    """Everything about one check."""
+    console.say(f"{check.id}: {check.title}", style="bold")
+    console.write(
+        f"\nWhy   {check.why}\n\nMend  {check.mend}\n\nSee   {check.reference}\n\n"
+        f"Looks at: {check.looks}"
+    )
+
+
+def sizes(subjects: Sequence[Subject]) -> None:
+    """Where the bytes of each image are: its layers, and the largest files in them."""
+    for subject in subjects:
+        if subject.image is None:
+            continue
+        used = subject.image.size / int(subject.terms.size)
+        console.say(
+            f"{subject.name}  {subject.image.size / 1e6:.1f} MB, {used:.0%} of its budget",
+            style="bold",
+        )
+        for layer in subject.image.layers:
+            console.write(f"  {layer.size / 1e6:8.1f} MB  {layer.instruction}")
+            largest = sorted(layer.files, key=lambda file: -file.size)[:5]
+            for file in largest:
+                if file.size > WORTH_NAMING:
+                    console.write(f"             {file.size / 1e6:6.1f} MB  /{file.path}")

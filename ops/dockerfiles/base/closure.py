@@ -71,7 +71,9 @@ class Closure:
     def _skips(self, path: Path) -> bool:
         if path.name == "__pycache__" or any(fnmatch(str(path), glob) for glob in self.prune):
             return True
-        return bool(self.below and not path.is_dir() and os.path.lexists(self.below / str(path)[1:]))
+        return bool(
+            self.below and not path.is_dir() and os.path.lexists(self.below / str(path)[1:])
+        )
 
     def programs(self) -> list[Path]:
         """Every ELF file taken so far."""
@@ -191,6 +193,7 @@ def settle(out: Path) -> None:
 
 
 def main() -> None:
+    """Read the command line, gather, copy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the new root")
     parser.add_argument("--below", type=Path, help="a root whose files are there already")

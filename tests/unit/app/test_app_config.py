@@ -82,7 +82,7 @@ def test_several_bad_values_are_all_named_on_one_line(monkeypatch: pytest.Monkey
     """Nobody likes to find them one start at a time."""
     monkeypatch.setenv("LOG_LEVEL", "loud")
     monkeypatch.setenv("POLICY_THRESHOLD", "2")
-    with pytest.raises(ConfigError, match="^LOG_LEVEL must .*; POLICY_THRESHOLD must "):
+    with pytest.raises(ConfigError, match=r"^LOG_LEVEL must .*; POLICY_THRESHOLD must "):
         load(ApiSettings)
 
 
@@ -123,7 +123,7 @@ def test_an_unreadable_secret_file_is_named(kind: str, tmp_path: Path) -> None:
     """A secret that is there but cannot be read must not silently count as unset."""
     path = tmp_path / "api_token"
     path.write_bytes(b"\xff\xfe") if kind == "binary" else path.mkdir()
-    with pytest.raises(ConfigError, match="^API_TOKEN must be in a readable file: "):
+    with pytest.raises(ConfigError, match=r"^API_TOKEN must be in a readable file: "):
         load(ApiSettings, tmp_path)
 
 
@@ -146,4 +146,4 @@ def test_settings_are_frozen() -> None:
     """They cannot change under the code that read them."""
     settings = load(ApiSettings)
     with pytest.raises(ValidationError):
-        settings.log_level = "debug"
+        settings.log_level = "debug"  # type: ignore[misc]

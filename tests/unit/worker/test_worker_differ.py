@@ -85,7 +85,7 @@ def _apply(old: list[str], diff: str) -> list[str]:
 
 def test_a_diff_applied_to_the_old_file_makes_the_new_one(tmp_path: Path) -> None:
     """For many random pairs in one request: adjacent hunks, edges, everything replaced."""
-    rng = random.Random(7)  # noqa: S311
+    rng = random.Random(7)
     pairs: dict[str, tuple[list[str], list[str]]] = {}
     for i in range(300):
         old = [rng.choice("abcdef") for _ in range(rng.randrange(1, 60))]
@@ -94,9 +94,7 @@ def test_a_diff_applied_to_the_old_file_makes_the_new_one(tmp_path: Path) -> Non
             new.insert(rng.randrange(len(new) + 1), rng.choice("abcxyz"))
         pairs[f"f{i:03}"] = (old, new)
     text = {k: ["".join(f"{c}\n" for c in side).encode() for side in v] for k, v in pairs.items()}
-    result = _diff(
-        tmp_path, {k: v[0] for k, v in text.items()}, {k: v[1] for k, v in text.items()}
-    )
+    result = _diff(tmp_path, {k: v[0] for k, v in text.items()}, {k: v[1] for k, v in text.items()})
     blocks = result.diff.split("diff --git ")[1:]
     changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     assert len(blocks) == len(changed) == len(result.files)
@@ -157,7 +155,7 @@ def test_a_file_of_too_many_lines_is_counted_only(tmp_path: Path) -> None:
 def test_a_broken_tarball_is_refused(damage: str, tmp_path: Path) -> None:
     """With the kind of damage, and no stack trace."""
     path = tmp_path / "bad.tgz"
-    pack(path, {"a": random.Random(1).randbytes(4000)})  # noqa: S311
+    pack(path, {"a": random.Random(1).randbytes(4000)})
     whole = path.read_bytes()
     damaged = {
         "not gzip": b"hello",
@@ -238,7 +236,7 @@ def test_an_unknown_limit_is_a_bad_request(tmp_path: Path) -> None:
     ("program", "said"),
     [
         ("for (;;);", "took too long"),
-        ("for (;;) process.stdout.write('x'.repeat(65536));", "wrote more than"),
+        ("import fs from 'fs'; for (;;) fs.writeSync(1, 'x'.repeat(65536));", "wrote more than"),
         ("throw new Error('planted');", "planted"),
         ("console.log('{}')", "another shape"),
     ],

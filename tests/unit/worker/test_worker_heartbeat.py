@@ -1,6 +1,5 @@
 """The heartbeat and its probe: fresh is healthy, stale is not, whatever the clock says."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ def test_a_new_beat_replaces_the_old_and_leaves_nothing_beside_it(tmp_path: Path
     heartbeat.beat(15)
     heartbeat.beat(15)
     assert problem(str(heartbeat.path), 2001.0) is None
-    assert os.listdir(tmp_path) == ["heartbeat"]
+    assert [path.name for path in tmp_path.iterdir()] == ["heartbeat"]
 
 
 @pytest.mark.parametrize("content", ["", "x y", "1", "1 2 3", "nan nan", "é"])

@@ -1,0 +1,96 @@
+"""Environment variables: what the code reads, what is documented, and what the stack passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ops.checks.check import Finding, check
+
+if TYPE_CHECKING:
+    from ops.contract import Contract
+    from ops.facts.variables import Variable, VariableFacts
+
+REFERENCE = "story 0.2, section 16: divergence of configuration between development and production"
+
+
+@check(
+    "env.parity",
+    "project",
+    title="Settings classes, .env.example and compose file name the same variables and defaults",
+    why="A variable that one of the three does not know is a setting that silently has no effect; "
+    "a default that differs makes production behave unlike the documentation.",
+    mend="Add the variable where it is missing, or make the defaults equal.",
+    reference=REFERENCE,
+)
+def parity(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
+    """Fail for each variable that one place lacks, or that has another default there."""
+    for image, settings in facts.settings.items():
+        yield from _stack_parity(contract.compose, image, settings, facts.compose.get(image, {}))
+    if facts.example is None:
+        yield Finding(f"there is no {contract.env_example}", file=contract.env_example)
+        return
+    read = {name: v for settings in facts.settings.values() for name, v in settings.items()}
+    for name, variable in sorted(read.items()):
+        if name not in facts.example:
+            yield Finding(f"{name}: {contract.env_example} does not name it")
+        elif facts.example[name].value != variable.default:
+            yield _differs(name, contract.env_example, facts.example[name].value, variable)
+    for name in sorted(facts.example.keys() - read.keys() - facts.interpolated):
+        yield Finding(f"{name}: {contract.env_example} names it, nothing reads it")
+
+
+def _stack_parity(
+    place: str, image: str, settings: Mapping[str, Variable], passed: Mapping[str, Variable]
+) -> Iterator[Finding]:
+    for name, variable in sorted(settings.items()):
+        if name not in passed:
+            yield Finding(f"{name}: {image} reads it, {place} does not pass it on")
+        elif passed[name].default != variable.default:
+            yield _differs(name, place, passed[name].default, variable)
+    for name in sorted(passed.keys() - settings.keys()):
+        yield Finding(f"{name}: {place} passes it to {image}, which does not read it")
+
+
+def _differs(name: str, place: str, there: str, variable: Variable) -> Finding:
+    if variable.secret:
+        return Finding(f"{name}: {place} has a default, though it is a secret")
+    return Finding(
+        f"{name}: the default is {variable.default!r} in the code, {there!r} in {place}",
+        measured=there,
+        bound=variable.default,
+    )
+
+
+@check(
+    "env.documented",
+    "project",
+    title="Each variable of .env.example is explained",
+    why="A name alone does not say what a value does, or which are allowed.",
+    mend="Write a comment right above the entry.",
+    reference=REFERENCE,
+)
+def documented(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
+    """Fail for each entry without a comment."""
+    for entry in (facts.example or {}).values():
+        if not entry.documented:
+            yield Finding(f"{entry.name} has no comment", file=contract.env_example)
+
+
+@check(
+    "env.secrets-blank",
+    "project",
+    title="Secrets are blank in .env.example and compose file",
+    why="Both files are in the repository: a secret there is published, and a made-up one is "
+    "copied into production.",
+    mend="Leave the value empty.",
+    reference="CIS Docker Benchmark 4.10",
+)
+def secrets_blank(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
+    """Fail for each secret that has a value. The value is not shown."""
+    for image, settings in facts.settings.items():
+        for name in sorted(n for n, variable in settings.items() if variable.secret):
+            if facts.example and name in facts.example and facts.example[name].value:
+                yield Finding(f"{name} has a value", file=contract.env_example)
+            if (passed := facts.compose.get(image, {}).get(name)) and passed.default:
+                yield Finding(f"{name} has a value", file=contract.compose)

@@ -1,0 +1,104 @@
+"""Lint: every tool that reads the sources without running them, side by side."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops import console
+from ops.checks import REGISTRY
+from ops.engine import tail_of
+from ops.errors import LintFailed, OpsError
+from ops.facts.variables import read_variables
+from ops.verify import judge_project
+
+if TYPE_CHECKING:
+    from ops.contract import Contract
+    from ops.engine import Engine
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one linter said."""
+
+    name: str
+    complaints: tuple[str, ...]
+
+
+def lint(contract: Contract, engine: Engine) -> None:
+    """Run every linter; show what each says. Raises LintFailed when one complains."""
+    console.step("lint")
+    commands = linters(contract)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        running = [pool.submit(_run, contract.root, name, cmd) for name, cmd in commands.items()]
+        running.append(pool.submit(_compose, contract, engine))
+        outcomes = [future.result() for future in running]
+    bad = [outcome for outcome in outcomes if outcome.complaints]
+    for outcome in outcomes:
+        console.say(f"  {'✗' if outcome.complaints else '✓'} {outcome.name}")
+        for line in outcome.complaints:
+            console.say(f"      {line}")
+    if bad:
+        raise LintFailed(
+            "linting",
+            f"{', '.join(outcome.name for outcome in bad)} complained",
+            hint="each line above begins with its place",
+        )
+    console.done("lint")
+
+
+def linters(contract: Contract) -> dict[str, list[str]]:
+    """The command line of each linter that has something to read in this project."""
+    root = contract.root
+    dockerfiles = sorted(str(p) for glob in contract.dockerfiles for p in root.glob(glob))
+    workflows = sorted(str(p) for p in root.glob(".github/workflows/*.y*ml"))
+    found = {
+        "hadolint": [_tool("hadolint"), *_config(root, ".hadolint.yaml"), *dockerfiles],
+        "ruff check": [_tool("ruff"), "check", "--quiet", "--output-format=concise", "."],
+        "ruff format": [_tool("ruff"), "format", "--check", "--quiet", "."],
+        "mypy": [_tool("mypy"), "--no-error-summary"],
+        "imports": [_tool("lint-imports"), "--no-cache"],
+    }
+    if workflows:
+        found["actionlint"] = [_tool("actionlint"), *workflows]
+    return found
+
+
+def _config(root: Path, name: str) -> list[str]:
+    return ["--config", str(root / name)] if (root / name).exists() else []
+
+
+def _tool(name: str) -> str:
+    """A linter of this environment, wherever the command was started from."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _run(root: Path, name: str, command: Sequence[str]) -> Outcome:
+    try:
+        result = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        return Outcome(name, (f"{command[0]} is not installed: `./inv` makes the environment",))
+    if result.returncode == 0:
+        return Outcome(name, ())
+    said = tail_of(result.stdout + result.stderr)
+    return Outcome(name, tuple(said) or (f"it ended with status {result.returncode}",))
+
+
+def _compose(contract: Contract, engine: Engine) -> Outcome:
+    """Compose accepts the file, and its variables agree with code and documentation."""
+    name = "compose and environment"
+    try:
+        engine.compose_model(interpolate=True)
+        facts = read_variables(contract, engine)
+    except OpsError as error:
+        return Outcome(name, (str(error), *error.tail))
+    results = judge_project(list(REGISTRY.values()), contract, facts)
+    return Outcome(name, tuple(f"{r.check.id}: {f.message}" for r in results for f in r.findings))
