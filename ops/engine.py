@@ -151,11 +151,27 @@ class Engine:
 
     def require(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
-        with translating("asking for the Docker engine", EngineUnavailable, HINT_ENGINE):
-            if self.docker.version().server is None:
-                raise EngineUnavailable(
-                    "asking for the Docker engine", "it does not answer", hint=HINT_ENGINE
-                )
+        doing = "asking for the Docker engine"
+        with translating(doing, EngineUnavailable, HINT_ENGINE):
+            self._answer("version", "--format", "{{.Server.Version}}")
+
+    def versions(self) -> tuple[str, str | None]:
+        """The client's version and the engine's; None where no engine answers.
+
+        Raises EngineUnavailable where there is no client either.
+        """
+        from python_on_whales import DockerException
+
+        with translating("asking for the docker client", EngineUnavailable, HINT_ENGINE):
+            try:
+                answer = self._answer("version", "--format", "{{json .}}")
+            except DockerException as error:
+                answer = error.stdout or ""  # without an engine: the client's half, and status 1
+                if not answer.strip().startswith("{"):
+                    raise
+        found = json.loads(answer)
+        server = found.get("Server") or {}
+        return found.get("Client", {}).get("Version", "unknown"), server.get("Version")
 
     def image(self, reference: str) -> Image | None:
         """The local image of that name, or None where there is none."""

@@ -42,6 +42,7 @@ __all__ = [
     "TestsFailed",
     "UsageError",
     "VerifyFailed",
+    "unexpected",
 ]
 
 TAIL_LINES = 15
@@ -126,3 +127,17 @@ class PortTaken(MachineError):
 
 class ProvisionFailed(MachineError):
     """A step of provision did not do what it should."""
+
+
+def unexpected(error: Exception) -> OpsError:
+    """The error for what nobody foresaw: a defect of this program, named without a traceback."""
+    # The first line only: an exception of the engine's client holds its whole command line.
+    words = str(error).splitlines()[:1]
+    made = OpsError(
+        "running this command",
+        f"a defect: {type(error).__name__}",
+        tail=[line for line in words if "command executed" not in line],
+        hint="`--debug` shows where it happened",
+    )
+    made.__cause__ = error
+    return made

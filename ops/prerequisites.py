@@ -66,8 +66,8 @@ def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
         return
     from python_on_whales import DockerException
 
-    version = engine.docker.version()
-    yield Prerequisite("docker client", (version.client and version.client.version) or "unknown")
+    client, server = engine.versions()
+    yield Prerequisite("docker client", client)
     for name, minimum, ask in (
         ("buildx", BUILDX_MINIMUM, engine.docker.buildx.version),
         ("compose", COMPOSE_MINIMUM, engine.docker.compose.version),
@@ -76,11 +76,11 @@ def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
             yield _at_least(name, str(ask()), minimum)
         except DockerException:
             yield Prerequisite(name, "", "the docker client has no such plugin", MEND)
-    if version.server is None:
+    if server is None:
         host = os.environ.get("DOCKER_HOST", "its default socket")
         yield Prerequisite("engine", "", f"none answers on {host}", MEND)
         return
-    yield _at_least("engine", version.server.version or "", ENGINE_MINIMUM)
+    yield _at_least("engine", server, ENGINE_MINIMUM)
     yield _base(contract, engine)
     yield _space(engine)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ops import apt, base
 from ops.console import done, say, step
-from ops.errors import MachineError, ProvisionFailed
+from ops.errors import EngineUnavailable, MachineError, ProvisionFailed
 from ops.prerequisites import ELSEWHERE, Prerequisite, examine
 
 if TYPE_CHECKING:
@@ -125,11 +125,9 @@ def _has_init() -> bool:
 
 
 def _answers(engine: Engine) -> bool:
-    from python_on_whales.client_config import ClientNotFoundError
-
     try:
-        return engine.docker.version().server is not None
-    except ClientNotFoundError:
+        return engine.versions()[1] is not None
+    except EngineUnavailable:
         return False
 
 

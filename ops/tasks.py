@@ -15,12 +15,13 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from ops.errors import OpsError
+from ops.errors import OpsError, unexpected
 
 if TYPE_CHECKING:
     from ops.contract import Contract
     from ops.engine import Engine
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 GROUPS: dict[str, list[str]] = {}
 
 
@@ -39,6 +40,14 @@ def command(
             except OpsError as error:
                 console.render_error(error, debug=_debug())
                 raise Exit(code=error.status) from error
+            except KeyboardInterrupt:
+                console.say("interrupted")
+                raise Exit(code=INTERRUPTED) from None
+            except Exit:
+                raise
+            except Exception as error:
+                console.render_error(unexpected(error), debug=_debug())
+                raise Exit(code=1) from error
 
         made: Task[Callable[..., None]] = Task(guarded, **options)
         GROUPS.setdefault(group, []).append(made.name.replace("_", "-"))
