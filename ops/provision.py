@@ -81,10 +81,10 @@ def _engine_too_old(missing: list[Prerequisite]) -> bool:
 def _install_engine() -> None:
     distribution, suite = apt.release()
     packages = PACKAGES.get(distribution, PACKAGES["debian"])
-    if suite in ENGINE_SUITE:
-        _add_engine_suite(suite, ENGINE_SUITE[suite], packages)
     say("  apt-get update")
     apt.update()
+    if suite in ENGINE_SUITE and _add_engine_suite(suite, ENGINE_SUITE[suite], packages):
+        apt.update()
     unknown = sorted(set(packages) - set(apt.candidates(packages)))
     if unknown:
         raise ProvisionFailed(
@@ -96,8 +96,11 @@ def _install_engine() -> None:
     apt.install(packages, start_services=_has_init())
 
 
-def _add_engine_suite(own: str, suite: str, packages: tuple[str, ...]) -> None:
-    """Let the engine, and nothing else, come from the next suite, by the machine's own mirror."""
+def _add_engine_suite(own: str, suite: str, packages: tuple[str, ...]) -> bool:
+    """Let the engine, and nothing else, come from the next suite, by the machine's own mirror.
+
+    Whether anything was written.
+    """
     mirror = next(
         (line.split()[1] for line in apt.mirrors(suite) if line.split()[2] == suite), None
     )
@@ -113,10 +116,13 @@ def _add_engine_suite(own: str, suite: str, packages: tuple[str, ...]) -> None:
         f"Package: *\nPin: release n={suite}\nPin-Priority: -1\n\n"
         f"Package: {pinned}\nPin: release n={suite}\nPin-Priority: 990\n"
     )
+    wrote = False
     for path, text in ((SOURCE, source), (PIN, pin)):
         if not path.exists() or path.read_text() != text:
             say(f"  writing {path}")
             path.write_text(text)
+            wrote = True
+    return wrote
 
 
 def _has_init() -> bool:
