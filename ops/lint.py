@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ops import console
 from ops.checks import REGISTRY
+from ops.contract import FILE
 from ops.engine import tail_of
 from ops.errors import LintFailed, OpsError
 from ops.facts.variables import read_variables
@@ -58,20 +60,25 @@ def linters(contract: Contract) -> dict[str, list[str]]:
     root = contract.root
     dockerfiles = sorted(str(p) for glob in contract.dockerfiles for p in root.glob(glob))
     workflows = sorted(str(p) for p in root.glob(".github/workflows/*.y*ml"))
-    found = {
-        "hadolint": [_tool("hadolint"), *_config(root, ".hadolint.yaml"), *dockerfiles],
-        "ruff check": [_tool("ruff"), "check", "--quiet", "--output-format=concise", "."],
-        "ruff format": [_tool("ruff"), "format", "--check", "--quiet", "."],
-        "mypy": [_tool("mypy"), "--no-error-summary"],
-        "imports": [_tool("lint-imports"), "--no-cache"],
+    rules = root / ".hadolint.yaml"
+    options = ["--config", str(rules)] if rules.exists() else []
+    configured = tomllib.loads((root / FILE).read_text())["tool"]
+    commands = {
+        "hadolint": (dockerfiles, ["hadolint", "--no-color", *options, *dockerfiles]),
+        "ruff check": (
+            "ruff" in configured,
+            ["ruff", "check", "-q", "--output-format=concise", "."],
+        ),
+        "ruff format": ("ruff" in configured, ["ruff", "format", "--check", "-q", "."]),
+        "mypy": ("mypy" in configured, ["mypy", "--no-error-summary"]),
+        "imports": ("importlinter" in configured, ["lint-imports", "--no-cache"]),
+        "actionlint": (workflows, ["actionlint", *workflows]),
     }
-    if workflows:
-        found["actionlint"] = [_tool("actionlint"), *workflows]
-    return found
-
-
-def _config(root: Path, name: str) -> list[str]:
-    return ["--config", str(root / name)] if (root / name).exists() else []
+    return {
+        name: [_tool(command[0]), *command[1:]]
+        for name, (wanted, command) in commands.items()
+        if wanted
+    }
 
 
 def _tool(name: str) -> str:

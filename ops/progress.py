@@ -41,7 +41,7 @@ class Vertex:
     def seconds(self) -> float:
         """How long it took, in seconds; 0 while it is not done."""
         if self.started and self.completed:
-            return (self.completed - self.started).total_seconds()
+            return max(0.0, (self.completed - self.started).total_seconds())
         return 0.0
 
     @property

@@ -181,5 +181,5 @@ def _get_base(contract: Contract, engine: Engine) -> None:
         say(f"  apt-get install {' '.join(packages)}")
         apt.update()
         apt.install(packages, start_services=False)
-        image = base.resolve(contract, engine)
+        image = base.make(contract, engine)
     say(f"  base image: {image}")

@@ -27,6 +27,8 @@ def parity(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
     """Fail for each variable that one place lacks, or that has another default there."""
     for image, settings in facts.settings.items():
         yield from _stack_parity(contract.compose, image, settings, facts.compose.get(image, {}))
+    if not facts.settings:
+        return  # no image of the contract reads an environment
     if facts.example is None:
         yield Finding(f"there is no {contract.env_example}", file=contract.env_example)
         return
