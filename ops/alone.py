@@ -8,9 +8,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ops import base, console
+from ops import base, console, stack
+from ops import build as builds
 from ops.engine import environment, translating
 from ops.errors import StackFailed, UsageError
+from ops.references import references
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -25,6 +27,9 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
     if image is None or image.health.port is None:
         raise UsageError("running the API alone", "no image of the contract has a health path")
     engine.require()
+    tag = next(iter(references(contract, engine, {image.service: image}).values()))
+    if engine.image(tag) is None:
+        builds.build(contract, engine, None)
     with translating(f"starting {image.service}"), environment(engine.variables):
         started: Any = engine.docker.compose.run(
             image.service,
@@ -46,8 +51,16 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
     except BaseException:  # also a Ctrl-C: nothing is left behind
         with contextlib.suppress(Exception):
             engine.docker.stop(container)
+            _remove_network(engine, container)
         if sys.exc_info()[0] is not KeyboardInterrupt:
             raise
+
+
+def _remove_network(engine: Engine, container: str) -> None:
+    """Remove the network that Compose made for it, unless the stack runs on it."""
+    others = [c for c in engine.containers() if c["Id"] != container]
+    if not others:
+        stack.down(engine, quiet=True)
 
 
 def _wait(engine: Engine, container: str, limit: float) -> str:
@@ -68,11 +81,13 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
     It shares the processes and the network of the service, and sees its files under
     /proc/1/root; the service itself needs no shell for it.
     """
-    containers = engine.containers([service]) if service else []
+    engine.require()
+    stack.require_service(engine, service)
+    containers = engine.containers([service])
     running = [c for c in containers if c["State"]["Running"]]
     if not running:
         raise UsageError(
-            "opening a shell", f"no container of {service!r} runs", hint="`./inv ps` shows them"
+            "opening a shell", f"no container of {service!r} runs", hint="`./inv up` starts them"
         )
     tools = base.resolve(contract, engine)
     target = f"container:{running[0]['Id']}"

@@ -15,6 +15,8 @@ from ops import base, console
 from ops.engine import Engine, environment, translate, translating
 from ops.errors import BuildFailed, OpsError
 from ops.progress import BuildLog, follow
+from ops.redaction import redact
+from ops.references import references
 
 if TYPE_CHECKING:
     from ops.base import BaseImage
@@ -45,7 +47,7 @@ def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool =
     images = contract.select(name)
     engine.require()
     console.step(f"build {', '.join(images)}")
-    services = engine.compose_model(interpolate=True).get("services", {})
+    tags = references(contract, engine, images)
     origin = base.resolve(contract, engine)
     console.say(f"  base image: {origin}")
     started = time.monotonic()
@@ -53,7 +55,7 @@ def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool =
     targets = [image.service for image in images.values()]
     _bake(contract, engine, targets, origin, cache, log)
     return Built(
-        references={name: services[image.service]["image"] for name, image in images.items()},
+        references=tags,
         base=origin,
         seconds=time.monotonic() - started,
         steps=len(log.steps),
@@ -105,7 +107,7 @@ def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
         if isinstance(named, BuildFailed):
             named = BuildFailed(
                 doing,
-                f"this step failed: {' '.join(vertex.name.split())}",
+                f"this step failed: {redact(' '.join(vertex.name.split()))}",
                 tail=[*vertex.log, *vertex.error.splitlines()[-1:]],
                 hint=HINT_LOG,
             )

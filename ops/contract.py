@@ -27,6 +27,7 @@ from pydantic import (
 from ops.errors import ContractError, UsageError
 
 FILE = "pyproject.toml"
+HINT = "docs/architecture.md says what each key of [tool.ops] means"
 
 
 class Model(BaseModel):
@@ -166,17 +167,17 @@ def load(root: Path | None = None) -> Contract:
     try:
         document = tomllib.loads((root / FILE).read_text())
     except FileNotFoundError:
-        raise ContractError(doing, f"there is no {FILE} in {root}") from None
+        raise ContractError(doing, f"there is no {FILE} in {root}", hint=HINT) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ContractError(doing, f"not TOML: {error}") from error
+        raise ContractError(doing, f"not TOML: {error}", hint=HINT) from error
     table = document.get("tool", {}).get("ops")
     if not isinstance(table, dict):
-        raise ContractError(doing, "there is no table [tool.ops]", hint="see docs/architecture.md")
+        raise ContractError(doing, "there is no table [tool.ops]", hint=HINT)
     try:
         return Contract.model_validate({**table, "root": root})
     except ValidationError as error:
         problems = [_place(problem) for problem in error.errors()]
-        raise ContractError(doing, problems[0], tail=problems[1:]) from error
+        raise ContractError(doing, problems[0], tail=problems[1:], hint=HINT) from error
 
 
 def _place(problem: Any) -> str:

@@ -47,14 +47,23 @@ _CONFIGURATION = re.compile(
     r"failed to read .*\.env|unexpected character .* in variable name|\.env.*line \d+"
     r"|yaml: |validating .*compose|invalid interpolation format|undefined (?:service|network)"
     r"|additional properties|services\.[\w.-]+ must be|invalid (?:proto|hostport|containerport)"
-    r"|invalid ip address|no such service|services\..* contains an invalid|can't evaluate",
+    r"|invalid ip address|services\..* contains an invalid|can't evaluate",
     re.IGNORECASE,
 )
 
 
+# Escape sequences (ECMA-48): Compose writes some even where there is no terminal.
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def plain(line: str) -> str:
+    """A line of somebody else's output without what would steer a terminal."""
+    return _ESCAPE.sub("", line).rstrip()
+
+
 def tail_of(text: str | None) -> list[str]:
     """The lines of a log that say something."""
-    return [line.rstrip() for line in (text or "").splitlines() if line.strip()]
+    return [cleaned for line in (text or "").splitlines() if (cleaned := plain(line))]
 
 
 def translate(

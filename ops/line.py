@@ -15,6 +15,7 @@ from ops import verify as verdicts
 from ops.engine import Engine, environment, translating
 from ops.errors import UsageError, VerifyFailed
 from ops.facts.layers import read_image
+from ops.references import references
 from ops.report import summary
 from ops.report import verdict as report
 
@@ -97,12 +98,11 @@ def watch(contract: Contract, engine: Engine) -> None:
 def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
     """Remove the stack, the contract's images, and the facts that were kept of them."""
     engine.require()
-    services = engine.compose_model(interpolate=True).get("services", {})
+    made = list(references(contract, engine).values())
     stack.down(engine, volumes=True)
-    references = [services[image.service]["image"] for image in contract.images.values()]
     if base:
-        references.append(contract.base.made)
-    for reference in references:
+        made.append(contract.base.made)
+    for reference in made:
         if engine.image(reference):
             console.say(f"  removing {reference}")
             with translating(f"removing the image {reference}"):

@@ -16,13 +16,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ops.redaction import redact
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# "[api builder 3/5] RUN …", or "[builder 3/5] RUN …" where one image alone is built
+# "[api builder 3/5] RUN …"; "[builder 3/5] RUN …" where one image alone is built, and
+# "[3/5] RUN …" where that has one stage
 _NAME = re.compile(r"^\[(?P<place>[^\]]+)\]\s+(?P<instruction>.*)$", re.DOTALL)
-_STEP = re.compile(r"^(?:(?P<image>[\w.-]+) )?(?P<stage>\S+) (?P<number>\d+)/(?P<count>\d+)$")
+_STEP = re.compile(
+    r"^(?:(?P<image>[\w.-]+) (?=\S+ ))?(?:(?P<stage>\S+) )?(?P<number>\d+)/(?P<count>\d+)$"
+)
 
 
 @dataclass
@@ -48,7 +53,7 @@ class Vertex:
     def instruction(self) -> str:
         """The Dockerfile's instruction, on one line."""
         match = _NAME.match(self.name)
-        return " ".join((match["instruction"] if match else self.name).split())
+        return redact(" ".join((match["instruction"] if match else self.name).split()))
 
     @property
     def place(self) -> re.Match[str] | None:
@@ -147,8 +152,12 @@ def follow(lines: Iterable[str], log: BuildLog, console: Console) -> None:
 def _line(vertex: Vertex) -> str:
     place = vertex.place
     image = (place and place["image"]) or ""
-    stage = f"{place['stage']} {place['number']}/{place['count']}" if place else ""
+    stage = _stage(place) if place else ""
     return f"  {image:8} {stage:14} {vertex.seconds:6.1f} s  {vertex.instruction[:80]}"
+
+
+def _stage(place: re.Match[str]) -> str:
+    return f"{place['stage'] or ''} {place['number']}/{place['count']}".strip()
 
 
 def _table(log: BuildLog) -> Table:
@@ -164,7 +173,7 @@ def _table(log: BuildLog) -> Table:
     for image in sorted(counts.keys() | running.keys()):
         at = running.get(image)
         if at and at.place and at.started:
-            stage = f"{at.place['stage']} {at.place['number']}/{at.place['count']}"
+            stage = _stage(at.place)
             seconds = f"{max(0, now - at.started.timestamp()):.0f} s"
             last = at.log[-1][:70] if at.log else at.instruction[:70]
             table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, f"[dim]{last}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ops.console import done, say, step, warn
-from ops.engine import Engine, environment, tail_of, translating
+from ops.engine import Engine, environment, plain, tail_of, translating
 from ops.errors import OpsError, StackFailed, UsageError
 
 if TYPE_CHECKING:
@@ -151,18 +151,20 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
 
 def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
     """The stack's log, line by line."""
-    _known(engine, service)
+    if service:
+        require_service(engine, service)
     with translating("reading the stack's log"), environment(engine.variables):
         entries = engine.docker.compose.logs(
             [service] if service else [], tail=str(lines), follow=follow, stream=True
         )
         for _, line in entries:
-            yield line.decode(errors="replace").rstrip("\n")
+            yield plain(line.decode(errors="replace"))
 
 
-def _known(engine: Engine, service: str | None) -> None:
+def require_service(engine: Engine, service: str) -> None:
+    """Raise UsageError where the stack has no such service."""
     services = engine.compose_model(interpolate=True).get("services", {})
-    if service and service not in services:
+    if service not in services:
         raise UsageError(
             "reading the command line",
             f"the stack has no service {service!r}",

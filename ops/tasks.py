@@ -172,9 +172,11 @@ def down(_: Context, volumes: bool = False) -> None:
 
 @command(
     "stack",
-    positional=["service"],
-    optional=["service"],
-    help={"follow": "go on until Ctrl-C", "lines": "how many of the last lines"},
+    help={
+        "service": "only this service",
+        "follow": "go on until Ctrl-C",
+        "lines": "how many of the last lines",
+    },
 )
 def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) -> None:
     """Show the log of the stack, or of one service"""

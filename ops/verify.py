@@ -13,6 +13,7 @@ from ops.errors import UsageError
 from ops.facts.layers import read_image
 from ops.facts.running import ContainerFacts, ProgramRun, read_containers, run_programs
 from ops.facts.variables import VariableFacts, read_variables
+from ops.references import references
 
 if TYPE_CHECKING:
     from ops.contract import Contract, Image
@@ -90,12 +91,11 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     images = contract.select(request.image)
     engine.require()
     checks = [c for c in REGISTRY.values() if request.only in (None, c.id)]
-    services = engine.compose_model(interpolate=True).get("services", {})
+    tags = references(contract, engine, images)
     probe_image = None if request.static else base.local(contract, engine)
     subjects = []
     for name, terms in images.items():
-        reference = request.reference or services.get(terms.service, {}).get("image", "")
-        subject = Subject(name, reference, terms)
+        subject = Subject(name, request.reference or tags[name], terms)
         probe = probe_image.reference if probe_image else None
         subjects.append(_look(contract, engine, request, subject, probe))
     results = [r for subject in subjects for r in judge(checks, subject)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ops.checks.check import Finding, check
+from ops.redaction import assigned, has_shape, is_secret
 
 if TYPE_CHECKING:
     from ops.contract import Image
@@ -17,37 +18,6 @@ MEND = (
     "Give it to the build as a secret (`RUN --mount=type=secret`), or to the container at run "
     "time; then change the secret, since whoever pulled the image has it."
 )
-
-# A name that says "secret"; PATH-like and public things with such words in them are not meant.
-_NAME = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|AUTH"
-    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY)(?:$|_(?!FILE$|PATH$|URL$))",
-    re.IGNORECASE,
-)
-# Shapes that only secrets have.
-_SHAPE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS access key
-    r"|\bgh[pousr]_[A-Za-z0-9]{30,}"  # GitHub token
-    r"|\bgithub_pat_[A-Za-z0-9_]{30,}"
-    r"|\bglpat-[A-Za-z0-9_-]{20,}"  # GitLab token
-    r"|\bnpm_[A-Za-z0-9]{30,}"  # npm token
-    r"|\bpypi-[A-Za-z0-9_-]{40,}"  # PyPI token
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"  # Slack token
-    r"|\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,}"  # LLM provider keys
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"  # JSON web token
-    r"|\bAIza[0-9A-Za-z_-]{35}\b"  # Google API key
-    r"|://[^/\s:@$]+:[^/\s@$]+@"  # password in a URL
-)
-# name=value or name="value" in a line of history
-_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][\w]*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s;]+)")
-
-
-def _is_secret(name: str, value: str) -> bool:
-    plain = value.strip("\"' ")
-    if not plain or plain.startswith("$"):
-        return False
-    return bool(_NAME.search(name) or _SHAPE.search(value))
 
 
 @check(
@@ -61,7 +31,7 @@ def _is_secret(name: str, value: str) -> bool:
 def env(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for a variable that is named or shaped like a secret, and is not empty."""
     for name, value in facts.environment.items():
-        if _is_secret(name, value):
+        if is_secret(name, value):
             yield Finding(f"ENV {name} holds what looks like a secret")
 
 
@@ -76,7 +46,7 @@ def env(_: Image, facts: ImageFacts) -> Iterator[Finding]:
 def label(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for a label that is named or shaped like a secret, and is not empty."""
     for name, value in facts.labels.items():
-        if _is_secret(re.sub(r"[.\-/]", "_", name), value):
+        if is_secret(re.sub(r"[.\-/]", "_", name), value):
             yield Finding(f"LABEL {name} holds what looks like a secret")
 
 
@@ -93,7 +63,7 @@ def history(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     for line in facts.history:
         if line.startswith(("ENV ", "LABEL ")):
             continue  # secret.env and secret.label say so already
-        names = [m["name"] for m in _ASSIGNMENT.finditer(line) if _is_secret(m["name"], m["value"])]
-        if names or _SHAPE.search(line):
-            what = f" ({', '.join(dict.fromkeys(names))})" if names else ""
+        names = assigned(line)
+        if names or has_shape(line):
+            what = f" ({', '.join(names)})" if names else ""
             yield Finding(f"{line.partition(' ')[0]} holds what looks like a secret{what}")

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ops.engine import translating
 from ops.errors import StackFailed
 from ops.facts.image import File, ImageFacts, Kind, Layer, from_inspect, instruction
+from ops.redaction import redact
 
 if TYPE_CHECKING:
     from ops.engine import Engine
@@ -99,7 +100,8 @@ def read_image(engine: Engine, reference: str, cache: Path) -> ImageFacts | None
         )
     history = tuple(map(instruction, engine.history(reference)))
     layers = tuple(
-        replace(known[diff_id], instruction=made_by)
+        # An instruction is shown in findings and reports; a build argument in it may be a secret.
+        replace(known[diff_id], instruction=redact(made_by))
         for diff_id, made_by in zip(wanted, makers(history, len(wanted)), strict=True)
     )
     return from_inspect(reference, inspected, history, layers)

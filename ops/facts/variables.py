@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,9 @@ class VariableFacts:
 
 def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
     """Read all three. Raises ContractError where a settings class cannot be had."""
-    model = engine.compose_model(interpolate=False)
+    # The file itself, without what tests or development lay over it.
+    file = replace(engine, compose_files=(contract.compose_file,))
+    model = file.compose_model(interpolate=False)
     services = model.get("services", {})
     return VariableFacts(
         settings={

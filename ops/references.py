@@ -1,0 +1,34 @@
+"""Which image reference each image of the contract has: its compose service says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ops.errors import ContractError
+
+if TYPE_CHECKING:
+    from ops.contract import Contract, Image
+    from ops.engine import Engine
+
+
+def references(
+    contract: Contract, engine: Engine, images: Mapping[str, Image] | None = None
+) -> dict[str, str]:
+    """The tag that the compose file gives each image.
+
+    Raises ContractError for an image whose service the compose file lacks, or does not name.
+    """
+    services = engine.compose_model(interpolate=True).get("services", {})
+    found = {}
+    for name, image in (contract.images if images is None else images).items():
+        reference = services.get(image.service, {}).get("image")
+        if not reference:
+            missing = "no `image:`" if image.service in services else "no such service"
+            raise ContractError(
+                f"looking for the image {name} in {contract.compose}",
+                f"its service is {image.service!r}, and there is {missing}",
+                hint=f"the services are: {', '.join(services)}",
+            )
+        found[name] = reference
+    return found

@@ -1,0 +1,128 @@
+"""What the end-to-end tests share: running commands, waiting, and a small project to spoil."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("api", "worker")
+
+
+def wait_until(holds: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Wait for a condition; the bound is generous, since only its absence takes that long."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command of the line came to."""
+
+    status: int
+    output: str
+    messages: str
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """This process's environment without what would steer the line, and with `variables`."""
+    steering = {"PYTHON_BASE", "COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "API_PORT", "OPS_ROOT"}
+    kept = {name: value for name, value in os.environ.items() if name not in steering}
+    return {**kept, **variables}
+
+
+def inv(*arguments: str, timeout: float = 300, **variables: str) -> Outcome:
+    """Run a command as ./inv does."""
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "tasks.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=variables.get("OPS_ROOT", ROOT),
+        env=clean_environment(**variables),
+        stdin=subprocess.DEVNULL,
+    )
+    return Outcome(result.returncode, result.stdout, result.stderr)
+
+
+def docker(*arguments: str) -> str:
+    """What a docker command prints; a failure is the test's failure."""
+    result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+SMALL_CONTRACT = """
+[tool.ops.images.web]
+service = "web"
+size = "400MB"
+user = "10001:10001"
+command = ["python3.11", "-m", "http.server", "8000"]
+ports = [8000]
+health = { path = "/", port = 8000, notices_within = 60, ready_within = 20 }
+"""
+
+SMALL_COMPOSE = """
+name: NAME
+services:
+  web:
+    image: NAME/web:local
+    init: true
+    build:
+      context: .
+      dockerfile: Dockerfile
+      target: runtime
+      args: { PYTHON_BASE: "${PYTHON_BASE:-python:3.11-slim}" }
+    ports: ["127.0.0.1:${WEB_PORT:-0}:8000"]
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    environment: { GREETING: "${GREETING:-hello}" }
+"""
+
+SMALL_DOCKERFILE = """
+ARG PYTHON_BASE
+FROM ${PYTHON_BASE} AS runtime
+ARG PYTHON_BASE
+RUN echo prepared
+LABEL org.opencontainers.image.base.name="${PYTHON_BASE}"
+WORKDIR /srv
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=1s --timeout=5s --retries=3 --start-period=1s \\
+    CMD ["python3.11", "-c", "import socket, sys; \\
+    sys.exit(socket.socket().connect_ex(('127.0.0.1', 8000)) and 'Connection refused')"]
+CMD ["python3.11", "-m", "http.server", "8000"]
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A small project of its own, judged by the same line."""
+
+    root: Path
+    name: str
+    base_image: str
+
+    def inv(self, *arguments: str, **variables: str) -> Outcome:
+        variables = {"PYTHON_BASE": self.base_image, **variables}
+        return inv(*arguments, OPS_ROOT=str(self.root), **variables)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Plant a fault."""
+        path = self.root / file
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new))
+
+    def leftovers(self) -> str:
+        """Containers and networks of this project that are still in the engine."""
+        label = f"label=com.docker.compose.project={self.name}"
+        return docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "-f", label)

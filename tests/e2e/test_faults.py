@@ -1,0 +1,289 @@
+"""What goes wrong: each fault ends with the right status, names its cause and the next step,
+shows the tail of the log that matters, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support import ROOT, Outcome, Project, clean_environment, wait_until
+
+NOWHERE = "unix:///nonexistent/docker.sock"
+
+
+def assert_explains(outcome: Outcome, status: int, *words: str) -> None:
+    """A failure: its status, one line with the cause, a next step, and no traceback."""
+    everything = outcome.output + outcome.messages
+    assert outcome.status == status, everything
+    assert "Traceback" not in everything
+    assert "✗ " in outcome.messages
+    assert "→ " in outcome.messages
+    for word in words:
+        assert word in everything
+
+
+@pytest.mark.parametrize(
+    "command", [["build"], ["up"], ["verify"], ["doctor"], ["run-api"], ["clean"]], ids=" ".join
+)
+def test_no_engine(command, project: Project):
+    outcome = project.inv(*command, DOCKER_HOST=NOWHERE)
+    assert_explains(outcome, 3, "provision")
+
+
+def test_no_docker_client(project: Project, tmp_path: Path):
+    outcome = project.inv("build", PATH=str(tmp_path))
+    assert_explains(outcome, 3, "no docker client")
+
+
+class CuttableRoad:
+    """A socket that leads to the engine until it is cut: an engine that stops mid-way."""
+
+    def __init__(self, path: Path) -> None:
+        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        self._target = host.removeprefix("unix://")
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._path = path
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._target)
+                self._ends += [near, far]
+                threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+
+    def _pump(self, near: socket.socket, far: socket.socket) -> None:
+        other = {near: far, far: near}
+        with contextlib.suppress(OSError, ValueError):
+            while True:
+                for end in select.select([near, far], [], [])[0]:
+                    chunk = end.recv(65536)
+                    if not chunk:
+                        other[end].shutdown(socket.SHUT_WR)
+                        del other[end]
+                        return
+                    other[end].sendall(chunk)
+
+    def cut(self) -> None:
+        self._path.unlink(missing_ok=True)
+        for end in [self._server, *self._ends]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[CuttableRoad]:
+    made = CuttableRoad(tmp_path / "engine.sock")
+    yield made
+    made.cut()
+
+
+def start(project: Project, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """A command that the test interferes with while it runs."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tasks.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=project.root,
+        env=clean_environment(
+            PYTHON_BASE=project.base_image, OPS_ROOT=str(project.root), **variables
+        ),
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """Messages up to the one with that word."""
+    seen = ""
+    assert process.stderr is not None
+    for line in process.stderr:
+        seen += line
+        if word in line:
+            return seen
+    pytest.fail(f"{word!r} was never said:\n{seen}")
+
+
+def test_the_engine_stops_during_a_build(project: Project, road: CuttableRoad, tmp_path: Path):
+    project.edit("Dockerfile", "RUN echo prepared", "RUN echo first-step\nRUN sleep 60")
+    process = start(project, "build", "--no-cache", DOCKER_HOST=f"unix://{tmp_path}/engine.sock")
+    seen = read_until(process, "first-step")
+    road.cut()
+    output, messages = process.communicate(timeout=60)
+    assert_explains(Outcome(process.returncode, output, seen + messages), 3, "engine", "doctor")
+
+
+def test_the_port_is_taken(project: Project):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        outcome = project.inv("up", WEB_PORT=port)
+    assert_explains(outcome, 3, f"port {port} is taken")
+    assert not project.leftovers()
+
+
+def test_no_space_for_the_build(project: Project):
+    project.edit(
+        "Dockerfile",
+        "RUN echo prepared",
+        "RUN --mount=type=tmpfs,target=/small,size=1m dd if=/dev/zero of=/small/x bs=1M count=2",
+    )
+    assert_explains(project.inv("build"), 3, "no space", "docker system df")
+
+
+def test_a_failing_build_shows_its_instruction_and_last_lines_only(project: Project):
+    project.edit(
+        "Dockerfile", "RUN echo prepared", "RUN seq -f 'line-%g' 1000; echo the-reason >&2; exit 7"
+    )
+    outcome = project.inv("build")
+    assert_explains(outcome, 1, "RUN seq", "the-reason", "exit code: 7")
+    assert "line-1000" in outcome.messages
+    assert "line-500\n" not in outcome.messages
+    assert len(outcome.messages.splitlines()) < 30
+
+
+def test_the_base_is_unreachable(project: Project):
+    outcome = project.inv("build", PYTHON_BASE="registry.invalid/python:3.11")
+    assert_explains(outcome, 3, "registry.invalid/python:3.11", "PYTHON_BASE")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build", "--image", "nope"], ["no image 'nope'", "web"]),
+        (["verify", "--image", "nope"], ["no image 'nope'"]),
+        (["verify", "--only", "size.nope"], ["no check 'size.nope'", "size.budget"]),
+        (["explain", "nope.nope"], ["no check 'nope.nope'"]),
+        (["verify", "--format", "nope"], ["no format 'nope'", "json"]),
+        (["verify", "--image", "web=nope.invalid/x:1"], ["no image nope.invalid/x:1"]),
+        (["logs", "--service", "nope"], ["no service 'nope'", "web"]),
+        (["debug", "nope"], ["'nope'"]),
+        (["nope"], ["nope"]),
+        (["build", "--nope"], ["nope"]),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line(arguments, words, project: Project):
+    assert_explains(project.inv(*arguments), 2, *words)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('user = "10001:10001"', 'user = "0:0"', "tool.ops.images.web.user"),
+        ('size = "400MB"', 'size = "large"', "tool.ops.images.web.size"),
+        ("ports = [8000]", "prots = [8000]", "tool.ops.images.web.prots"),
+        ('service = "web"', "service = ", "not TOML"),
+        ("[tool.ops.images.web]", "[tool.other.web]", "tool.ops.images"),
+    ],
+    ids=lambda value: value,
+)
+def test_a_broken_contract_is_refused_with_its_place(old, new, place, project: Project):
+    project.edit("pyproject.toml", old, new)
+    assert_explains(project.inv("build"), 2, place)
+
+
+def test_a_service_that_the_compose_file_lacks(project: Project):
+    project.edit("pyproject.toml", 'service = "web"', 'service = "wbe"')
+    assert_explains(project.inv("build"), 2, "wbe", "web")
+
+
+def test_a_broken_line_in_env(project: Project):
+    (project.root / ".env").write_text("GOOD=1\nBAD-NAME!=x\n")
+    assert_explains(project.inv("build"), 2, ".env")
+
+
+def test_a_broken_compose_file(project: Project):
+    project.edit("compose.yaml", "    image:", "   image:")
+    assert_explains(project.inv("build"), 2, "compose")
+
+
+NEVER_HEALTHY = 'CMD ["python3.11", "-c", "import sys; print(\'gave up: 42\'); sys.exit(1)"]'
+
+
+def test_a_service_that_never_becomes_healthy(project: Project):
+    project.edit("Dockerfile", "('127.0.0.1', 8000)", "('127.0.0.1', 8001)")
+    outcome = project.inv("up")
+    assert_explains(outcome, 1, "web", "Connection refused")
+    assert not project.leftovers()
+
+
+def test_a_service_that_crashes_shows_its_log(project: Project):
+    project.edit("compose.yaml", "    init: true", "    init: true\n    restart: unless-stopped")
+    project.edit(
+        "compose.yaml",
+        "    read_only: true",
+        "    read_only: true\n    command: [python3.11, -c, \"raise SystemExit('gave up: 42')\"]",
+    )
+    outcome = project.inv("up")
+    assert_explains(outcome, 1, "gave up: 42")
+    assert not project.leftovers()
+
+
+def test_an_interrupted_start_leaves_nothing(project: Project):
+    project.edit("Dockerfile", "('127.0.0.1', 8000)", "('127.0.0.1', 8001)")
+    project.edit("Dockerfile", "--start-period=1s", "--start-period=60s")
+    process = start(project, "up")
+    read_until(process, "» up")
+    wait_until(lambda: bool(project.leftovers()), 60, "the start never began")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not project.leftovers()
+
+
+def test_a_good_project_comes_up_and_goes_down(project: Project):
+    """The control: with no fault planted, the same project passes the whole line."""
+    outcome = project.inv("up")
+    assert outcome.status == 0, outcome.messages
+    assert "http://127.0.0.1:" in outcome.output
+    assert project.inv("verify").status == 0
+    assert project.inv("ps").output.count("healthy") == 1
+    assert project.inv("logs", "--service", "web").status == 0
+    assert project.inv("debug", "web", "--command", "ls /proc/1").status == 0
+    assert project.inv("down", "--volumes").status == 0
+    assert not project.leftovers()
+
+
+def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
+    built = project.inv("build")
+    assert built.status == 0, built.messages
+    process = start(project, "run-api")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    port = int(line.partition("http://127.0.0.1:")[2].split()[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.0 200")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
+
+
+def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
+    assert project.inv("build").status == 0
+    before = docker_images()
+    assert project.inv("clean").status == 0
+    assert before - docker_images() == {f"{project.name}/web:local"}
+
+
+def docker_images() -> set[str]:
+    listing = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
+    return set(subprocess.run(listing, capture_output=True, text=True).stdout.split())

@@ -1,0 +1,172 @@
+"""Images as they really are: faults that are planted must be found, and nothing must leak in."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from ops.contract import Contract
+from ops.engine import Engine
+from ops.facts.layers import read_image
+from tests.e2e.support import ROOT, docker, inv
+
+# One fault each, laid over an image that is good: (image of the contract, lines, checks).
+FAULTS = {
+    "root by name": ("api", "USER root", "user.nonroot user.numeric"),
+    "root by number": ("api", "USER 0:0", "user.nonroot"),
+    "a user by name": ("api", "USER app", "user.nonroot user.numeric"),
+    "a compiler": ("api", "COPY --chmod=755 program /opt/tools/bin/gcc-12", "content.toolchain"),
+    "node in the api": ("api", "COPY --chmod=755 program /usr/bin/node", "content.forbidden"),
+    "a shell in the worker": ("worker", "COPY --chmod=755 program /bin/sh", "content.forbidden"),
+    "a token in ENV": ("api", "ENV NPM_TOKEN=abcdef123456", "secret.env"),
+    "a token in a label": ("api", "LABEL api_token=abcdef123456", "secret.label"),
+    "a token in ARG": ("api", 'ARG API_TOKEN=abcdef\nRUN ["python", "-V"]', "secret.history"),
+    "a shell as PID 1": ("api", "CMD python -m app", "config.exec-form"),
+    "no health check": ("api", "HEALTHCHECK NONE", "config.healthcheck"),
+    "a health check that cannot fail": ("api", 'HEALTHCHECK CMD ["true"]', "config.healthcheck"),
+    "a slow health check": (
+        "api", 'HEALTHCHECK --interval=5m CMD ["python", "x"]', "config.healthcheck"
+    ),
+    "a label gone": ("api", 'LABEL org.opencontainers.image.title=""', "config.labels"),
+    "a port too many": ("api", "EXPOSE 9000", "config.ports"),
+    "the base not said": ("api", 'LABEL org.opencontainers.image.base.name=""', "base.recorded"),
+    "over the budget": ("api", "COPY ballast /ballast", "size.budget"),
+    "node that does not start": (
+        "worker", "COPY --chmod=755 program /opt/venv/bin/node", "run.programs"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault, built, scratch_image, tmp_path):
+    name, lines, checks = FAULTS[fault]
+    (tmp_path / "program").write_bytes(b"\x7fELF not really")
+    if "ballast" in lines:
+        (tmp_path / "ballast").write_bytes(b"\0" * 10_000_000)
+    reference = scratch_image(f"FROM {built.references[name]}\n{lines}\n")
+    outcome = inv("verify", "--image", f"{name}={reference}", "--format", "json")
+    verdict = json.loads(outcome.output)
+    failed = {r["check"] for r in verdict["results"] if r["status"] not in ("pass", "not run")}
+    assert failed == set(checks.split()), outcome.output
+    assert outcome.status == 1
+    assert "abcdef" not in outcome.output + outcome.messages
+
+
+def test_a_near_miss_passes(built, scratch_image):
+    lines = "ENV TOKEN_URL=/login PASSWORD_FILE=/run/x GPG_KEY=A035C8C19219BA821ECEA86B64E628F8D6\n"
+    reference = scratch_image(f"FROM {built.references['api']}\n{lines}LABEL note=hello\n")
+    outcome = inv("verify", "--image", f"api={reference}")
+    assert outcome.status == 0, outcome.output
+
+
+def test_verify_as_json_says_that_everything_holds(built):
+    outcome = inv("verify", "--static", "--format", "json")
+    verdict = json.loads(outcome.output)
+    assert outcome.status == 0
+    assert verdict["holds"] is True
+    assert {name: image["layer_bytes"] for name, image in verdict["images"].items()} == {
+        "api": pytest.approx(59_600_000, rel=0.05),
+        "worker": pytest.approx(141_400_000, rel=0.05),
+    }
+
+
+def test_the_images_share_their_runtime_layer(built):
+    first = [
+        json.loads(docker("image", "inspect", reference))[0]["RootFS"]["Layers"][0]
+        for reference in built.references.values()
+    ]
+    assert first[0] == first[1]
+
+
+def test_the_layers_bytes_are_what_docker_save_holds(
+    built, terms: Contract, engine: Engine, tmp_path
+):
+    """Measured another way: the size of each uncompressed layer tar, by its digest."""
+    facts = read_image(engine, built.references["api"], tmp_path)
+    assert facts is not None
+    saved = subprocess.run(
+        ["docker", "save", built.references["api"]], capture_output=True, check=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
+        (manifest,) = json.load(archive.extractfile("manifest.json"))
+        sizes = [archive.getmember(layer).size for layer in manifest["Layers"]]
+    assert [layer.size for layer in facts.layers] == sizes
+    assert facts.size <= terms.images["api"].size
+
+
+def test_an_unchanged_image_is_not_read_again(built, terms: Contract, engine: Engine, tmp_path):
+    reference = built.references["api"]
+    before = read_image(engine, reference, tmp_path)
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert read_image(engine, reference, tmp_path) == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stamps
+
+
+# Python moved to where python:3.11-slim has it: the closure must not care.
+USR_LOCAL = """
+FROM {base}
+RUN set -eux; \\
+    rm -rf /usr/local/lib/python3.11; \\
+    mv /usr/lib/python3.11 /usr/local/lib/python3.11; \\
+    mv /usr/bin/python3.11 /usr/local/bin/python3.11; \\
+    ln -s python3.11 /usr/local/bin/python3; \\
+    python3.11 -c "import sys; assert sys.prefix == '/usr/local', sys.prefix"
+ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+"""
+
+CANARY = "canary-7f3b9c1e5a"
+
+
+def test_a_base_with_python_in_usr_local_works_and_build_secrets_leave_no_trace(
+    engine, base_image, scratch_image, tmp_path: Path
+):
+    base = scratch_image(USR_LOCAL.format(base=base_image))
+    tag = f"{base.partition(':')[0]}:built"
+    secrets = []
+    for name, text in (
+        ("ca", Path("/etc/ssl/certs/ca-certificates.crt").read_text()),
+        ("pip", f"[global]\n# {CANARY}-pip\ndisable-pip-version-check = true\n"),
+        ("npm", f"# {CANARY}-npm\n"),
+    ):
+        path = tmp_path / name
+        path.write_text(text + (f"\n# {CANARY}-ca\n" if name == "ca" else ""))
+        secrets += ["--secret", f"id={name},src={path}"]
+    try:
+        result = subprocess.run(
+            ["docker", "buildx", "build", "--no-cache", "--target", "runtime", "-t", tag,
+             "-f", str(ROOT / "ops/dockerfiles/Dockerfile.api"),
+             "--build-arg", f"PYTHON_BASE={base}", *secrets, str(ROOT)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert CANARY not in result.stderr
+        saved = subprocess.run(["docker", "save", tag], capture_output=True, check=True).stdout
+        assert CANARY.encode() not in saved
+        with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
+            assert any(name.startswith("blobs/") or "layer" in name for name in archive.getnames())
+        outcome = inv("verify", "--image", f"api={tag}")
+        assert outcome.status == 0, outcome.output
+        started = docker("run", "--rm", "--network=none", "--read-only", tag, "python", "-c",
+                         "import sys, app.main; print(sys.base_prefix)")  # fmt: skip
+        assert started == "/usr/local"
+    finally:
+        subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)
+
+
+def test_a_secret_reaches_the_build(engine, base_image, scratch_image, tmp_path: Path):
+    """The road itself works: a build that needs the secret sees its bytes."""
+    (tmp_path / "pip").write_text(CANARY)
+    (tmp_path / "Dockerfile.road").write_text(
+        f"FROM {base_image}\nRUN --mount=type=secret,id=pip grep -q {CANARY[:6]} /run/secrets/pip\n"
+    )
+    command = ["docker", "buildx", "build", "-q", "-f", str(tmp_path / "Dockerfile.road")]
+    given = [*command, "--secret", f"id=pip,src={tmp_path}/pip", str(tmp_path)]
+    assert subprocess.run(given, capture_output=True).returncode == 0
+    (tmp_path / "pip").write_text("")
+    without = [*command, "--no-cache", "--secret", f"id=pip,src={tmp_path}/pip", str(tmp_path)]
+    assert subprocess.run(without, capture_output=True).returncode != 0

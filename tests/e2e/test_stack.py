@@ -1,0 +1,249 @@
+"""The stack as its users meet it: from the host, and inside its containers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from ops import base, verify
+from ops.contract import Contract
+from ops.engine import Engine
+from ops.facts.running import read_containers
+from tests.e2e.support import ROOT, SERVICES, clean_environment, docker, wait_until
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except (urllib.error.URLError, OSError) as error:
+        return 0, str(error)
+
+
+def compose(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
+    files = [option for path in engine.compose_files for option in ("-f", str(path))]
+    return subprocess.run(
+        ["docker", "compose", "-p", str(engine.project), *files, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=clean_environment(),
+        timeout=120,
+    )
+
+
+def container_of(engine: Engine, service: str) -> str:
+    return engine.containers([service])[0]["Id"]
+
+
+@pytest.fixture(scope="module")
+def url(docker_services, docker_ip) -> str:
+    """Where the API answers, as pytest-docker finds it."""
+    port = docker_services.port_for("api", 8000)
+    address = f"http://{docker_ip}:{port}"
+    docker_services.wait_until_responsive(
+        check=lambda: get(f"{address}/health")[0] == 200, timeout=30, pause=0.2
+    )
+    return address
+
+
+def test_health_answers_200_to_the_host(url):
+    assert get(f"{url}/health") == (200, '{"status":"ok"}')
+
+
+def test_ready_says_what_the_api_depends_on(url):
+    status, body = get(f"{url}/ready")
+    assert status == 200
+    assert json.loads(body) == {"status": "ready", "dependencies": {"queue": "ok"}}
+
+
+def test_the_port_is_published_on_the_loopback_only(running):
+    ports = running.containers(["api"])[0]["NetworkSettings"]["Ports"]
+    assert {binding["HostIp"] for bindings in ports.values() for binding in bindings} == {
+        "127.0.0.1"
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_process_is_the_contracts_user_without_any_privilege(service, running, terms):
+    probe = base.local(terms, running)
+    assert probe is not None
+    (container,) = read_containers(running, service, probe.reference)
+    assert container.processes
+    for process in container.processes:
+        assert set(process.uids) == {10001}
+        assert set(process.gids) == {10001}
+        assert 0 not in process.groups
+        assert process.effective == process.permitted == process.ambient == 0
+        assert process.no_new_privileges
+
+
+def test_verify_holds_for_images_and_running_stack(running: Engine, terms: Contract):
+    verdict = verify.verify(terms, running, verify.Request(running=True))
+    wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
+    assert not wrong
+    assert not [r for r in verdict.results if r.status == "not run"]
+
+
+def test_the_worker_logs_its_start(running):
+    lines = [json.loads(line) for line in running.logs("worker", 50) if line.startswith("{")]
+    started = [line for line in lines if line["message"] == "worker started"]
+    assert len(started) == 1
+    assert started[0]["node"].startswith("v")
+
+
+def test_node_runs_in_the_worker(running):
+    assert docker("exec", container_of(running, "worker"), "node", "--version").startswith("v")
+
+
+def test_there_is_no_node_and_no_shell_in_the_api(running):
+    for program in ("node", "sh"):
+        result = subprocess.run(
+            ["docker", "exec", container_of(running, "api"), program, "--version"],
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode in (126, 127)
+        assert "executable file not found" in result.stdout + result.stderr
+
+
+def test_the_worker_diffs_two_tarballs_in_its_container(running):
+    answer = json.loads(
+        docker("exec", container_of(running, "worker"), "python", "-m", "worker", "--self-test")
+    )
+    assert answer["self_test"] == "ok"
+    assert answer["files"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_root_is_read_only_and_tmp_is_not(service, running):
+    write = (
+        "import errno\n"
+        "for path in ('/app/x', '/opt/venv/x', '/etc/x'):\n"
+        "    try: open(path, 'w')\n"
+        "    except OSError as e: assert e.errno in (errno.EROFS, errno.EACCES), e\n"
+        "    else: raise SystemExit(path + ' was written')\n"
+        "open('/tmp/x', 'w').write('x'); print('ok')"
+    )
+    assert docker("exec", container_of(running, service), "python", "-c", write) == "ok"
+
+
+READ = "from app.config import load, WorkerSettings; print(load(WorkerSettings).policy_threshold)"
+
+
+def test_the_threshold_has_its_default_inside_a_container(running):
+    result = compose(running, "run", "--rm", "-T", "worker", "python", "-c", READ)
+    assert result.stdout.strip() == "0.75", result.stderr
+
+
+def test_a_variable_is_overridden_by_compose_run(running):
+    result = compose(
+        running, "run", "--rm", "-T", "-e", "POLICY_THRESHOLD=0.5", "worker", "python", "-c", READ
+    )
+    assert result.stdout.strip() == "0.5", result.stderr
+
+
+def test_a_value_may_come_from_a_secret_file(built, tmp_path):
+    secret = tmp_path / "policy_threshold"
+    secret.write_text("0.25\n")
+    tmp_path.chmod(0o755)
+    answer = docker(
+        "run", "--rm", "--network=none", "-v", f"{secret}:/run/secrets/policy_threshold:ro",
+        built.references["worker"], "python", "-c", READ,
+    )  # fmt: skip
+    assert answer == "0.25"
+
+
+@pytest.mark.parametrize(
+    ("service", "variable", "value"),
+    [("api", "POLICY_THRESHOLD", "much"), ("worker", "WORKER_POLL_INTERVAL", "0")],
+)
+def test_a_bad_value_stops_the_start_with_one_line(service, variable, value, running):
+    result = compose(running, "run", "--rm", "-T", "-e", f"{variable}={value}", service)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("configuration:")]
+    assert result.returncode == 2
+    assert len(lines) == 1
+    assert variable in lines[0]
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def lone(built) -> Iterator[dict[str, str]]:
+    """Containers of the images by themselves; removed afterwards."""
+    made: dict[str, str] = {}
+    options = ["--read-only", "--tmpfs", "/tmp", "--cap-drop=ALL", "--network=none"]
+    quick = ["--health-interval=500ms", "--health-timeout=3s", "--health-retries=2"]
+    try:
+        for service in SERVICES:
+            made[service] = docker(
+                "run", "-d", "--init", "-e", "WORKER_POLL_INTERVAL=0.2", *options, *quick,
+                "--health-start-period=0s", built.references[service],
+            )  # fmt: skip
+        yield made
+    finally:
+        for container in made.values():
+            subprocess.run(["docker", "rm", "-f", container], capture_output=True)
+
+
+def health(container: str) -> str:
+    return docker("inspect", "-f", "{{.State.Health.Status}}", container)
+
+
+SIGNAL_ALL = (
+    "import os, sys\n"
+    "for pid in map(int, filter(str.isdigit, os.listdir('/proc'))):\n"
+    "    if pid not in (1, os.getpid()): os.kill(pid, int(sys.argv[1]))"
+)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_frozen_service_becomes_unhealthy_and_healthy_again_when_it_goes_on(service, lone):
+    container = lone[service]
+    wait_until(lambda: health(container) == "healthy", 60, f"{service} never became healthy")
+    docker("exec", container, "python", "-c", SIGNAL_ALL, "19")  # SIGSTOP
+    wait_until(lambda: health(container) == "unhealthy", 60, f"{service}: nobody noticed")
+    docker("exec", container, "python", "-c", SIGNAL_ALL, "18")  # SIGCONT
+    wait_until(lambda: health(container) == "healthy", 60, f"{service} did not recover")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_ends_by_itself_when_it_is_stopped(service, lone):
+    container = lone[service]
+    wait_until(lambda: health(container) == "healthy", 60, f"{service} never became healthy")
+    docker("stop", "--time", "10", container)
+    # 137 would be SIGKILL: the stop took its whole timeout
+    assert docker("inspect", "-f", "{{.State.ExitCode}}", container) in ("0", "143")
+
+
+def test_plain_compose_builds_by_itself_and_reaches_healthy(base_image, tmp_path, engine):
+    """No toolkit: images that are not there are built from the base that PYTHON_BASE names."""
+    name = f"{engine.project}-plain"
+    names = {service: f"{name}/{service}:local" for service in SERVICES}
+    override = tmp_path / "names.yaml"
+    override.write_text(json.dumps({"services": {s: {"image": tag} for s, tag in names.items()}}))
+    files = ["-f", "compose.yaml", "-f", "compose/tests.yaml", "-f", str(override)]
+    command = ["docker", "compose", "-p", name, *files]
+    environment = clean_environment(PYTHON_BASE=base_image)
+    try:
+        result = subprocess.run(
+            [*command, "up", "-d", "--wait"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        states = subprocess.run(
+            [*command, "ps", "--format", "{{.Health}}"],
+            cwd=ROOT, env=environment, capture_output=True, text=True,
+        ).stdout.split()  # fmt: skip
+        assert states == ["healthy", "healthy"]
+    finally:
+        subprocess.run(
+            [*command, "down", "--rmi", "all"], cwd=ROOT, env=environment, capture_output=True
+        )
