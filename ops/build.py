@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops import base, console
-from ops.engine import Engine, environment, translate, translating
+from ops.engine import Engine, environment, tail_of, translate, translating
 from ops.errors import BuildFailed, OpsError
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
@@ -108,7 +108,7 @@ def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
             named = BuildFailed(
                 doing,
                 f"this step failed: {redact(' '.join(vertex.name.split()))}",
-                tail=[*vertex.log, *vertex.error.splitlines()[-1:]],
+                tail=tail_of("\n".join([*vertex.log, *vertex.error.splitlines()[-1:]])),
                 hint=HINT_LOG,
             )
         raise named from error

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ops.contract import Contract
     from ops.verify import Request
 
+TITLE = "org.opencontainers.image.title"
 WATCH_FILE = "compose/development.yaml"
 
 
@@ -103,9 +104,12 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
     if base:
         made.append(contract.base.made)
     for reference in made:
-        if engine.image(reference):
+        if image := engine.image(reference):
             console.say(f"  removing {reference}")
+            title = ((image.config and image.config.labels) or {}).get(TITLE)
             with translating(f"removing the image {reference}"):
                 engine.docker.image.remove(reference, force=True)
+                if title:  # earlier builds of it, whose tag went to the last one
+                    engine.docker.image.prune(filter={"label": f"{TITLE}={title}"})
     shutil.rmtree(Path(verdicts.cache_of(contract)), ignore_errors=True)
     console.done("clean")

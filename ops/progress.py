@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ops.engine import plain
 from ops.redaction import redact
 
 if TYPE_CHECKING:
@@ -163,8 +164,11 @@ def _stage(place: re.Match[str]) -> str:
 def _table(log: BuildLog) -> Table:
     """A row for each image: its steps done, and the step that it is at."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
+    for _ in range(5):
+        table.add_column(no_wrap=True, overflow="ellipsis")
     counts: dict[str, int] = defaultdict(int)
     for vertex in log.steps:
         counts[(vertex.place and vertex.place["image"]) or "image"] += 1
@@ -175,8 +179,9 @@ def _table(log: BuildLog) -> Table:
         if at and at.place and at.started:
             stage = _stage(at.place)
             seconds = f"{max(0, now - at.started.timestamp()):.0f} s"
-            last = at.log[-1][:70] if at.log else at.instruction[:70]
-            table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, f"[dim]{last}")
+            # As Text: what a build prints is not markup.
+            last = Text(plain(at.log[-1]) if at.log else at.instruction, style="dim")
+            table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, last)
         else:
             table.add_row(f"[bold]{image}", f"{counts[image]} done", "", "", "")
     return table

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from ops.contract import load
+from ops.engine import Engine
 from ops.errors import ContractError
 from ops.facts.variables import (
     ExampleEntry,
@@ -206,7 +206,7 @@ def test_a_module_that_is_not_there_is_a_wrong_contract(tmp_path, monkeypatch):
 # --- together
 
 
-def test_all_three_are_read_by_image_not_by_service(tmp_path, module):
+def test_all_three_are_read_by_image_not_by_service(tmp_path, module, monkeypatch):
     place = next(tmp_path.glob("ops_test_*.py")).stem
     reading = terms(environment={"settings": f"{place}:Prefixed"}, service="web")
     project = contract(root=tmp_path, images={"shop": reading, "plain": terms(service="db")})
@@ -216,7 +216,8 @@ def test_all_three_are_read_by_image_not_by_service(tmp_path, module):
             "db": {"environment": {"X": "1"}},
         }
     }
-    found = read_variables(project, SimpleNamespace(compose_model=lambda *, interpolate: model))
+    monkeypatch.setattr(Engine, "compose_model", lambda _, *, interpolate: model)
+    found = read_variables(project, Engine(()))
     assert found.settings == {"shop": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")}}
     assert found.compose == {"shop": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")}}
     assert found.interpolated == {"SHOP_TEXT", "PORT"}

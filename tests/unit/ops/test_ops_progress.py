@@ -66,6 +66,7 @@ def test_a_stream_that_breaks_off_gives_what_was_whole():
         ("[builder 2/3] RUN x", (None, "builder", "2", "3"), "RUN x"),
         ("[api stage-1 12/13] COPY a b", ("api", "stage-1", "12", "13"), "COPY a b"),
         ("[a.b-c builder 1/1] RUN set -eux;\n   y", ("a.b-c", "builder", "1", "1"), "RUN set -eux; y"),
+        ("[2/3] RUN x", (None, None, "2", "3"), "RUN x"),
         ("[internal] load build definition", None, "load build definition"),
         ("[api internal] load build definition", None, "load build definition"),
         ("[auth] shop:pull token", None, "shop:pull token"),
