@@ -110,6 +110,6 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
             with translating(f"removing the image {reference}"):
                 engine.docker.image.remove(reference, force=True)
                 if title:  # earlier builds of it, whose tag went to the last one
-                    engine.docker.image.prune(filter={"label": f"{TITLE}={title}"})
+                    engine.docker.image.prune(filters={"label": f"{TITLE}={title}"})
     shutil.rmtree(Path(verdicts.cache_of(contract)), ignore_errors=True)
     console.done("clean")
