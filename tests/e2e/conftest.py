@@ -102,6 +102,7 @@ def project(tmp_path: Path, engine: Engine, base_image: str) -> Iterator[Project
     )
     (tmp_path / "compose.yaml").write_text(SMALL_COMPOSE.replace("NAME", name))
     (tmp_path / "Dockerfile").write_text(SMALL_DOCKERFILE)
+    (tmp_path / "index.html").write_text("first\n")
     shutil.copy(ROOT / ".hadolint.yaml", tmp_path)
     try:
         yield Project(tmp_path, name, base_image)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("api", "worker")
 
@@ -94,6 +96,7 @@ ARG PYTHON_BASE
 RUN echo prepared
 LABEL org.opencontainers.image.base.name="${PYTHON_BASE}"
 WORKDIR /srv
+COPY index.html /srv/
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=1s --timeout=5s --retries=3 --start-period=1s \\
@@ -126,3 +129,36 @@ class Project:
         """Containers and networks of this project that are still in the engine."""
         label = f"label=com.docker.compose.project={self.name}"
         return docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "-f", label)
+
+
+def start(
+    project: Project, *arguments: str, quiet: bool = False, **variables: str
+) -> subprocess.Popen[str]:
+    """A command that the test interferes with while it runs; quiet: nobody reads what it says."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tasks.py"), *arguments],
+        stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
+        stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
+        text=True,
+        cwd=project.root,
+        env=clean_environment(
+            PYTHON_BASE=project.base_image, OPS_ROOT=str(project.root), **variables
+        ),
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """Messages up to the one with that word."""
+    seen = ""
+    assert process.stderr is not None
+    for line in process.stderr:
+        seen += line
+        if word in line:
+            return seen
+    pytest.fail(f"{word!r} was never said:\n{seen}")
+
+
+def docker_images() -> set[str]:
+    """Every tag in the engine."""
+    return set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())

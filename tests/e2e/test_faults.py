@@ -8,15 +8,13 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import ROOT, Outcome, Project, clean_environment, wait_until
+from tests.e2e.support import Outcome, Project, read_until, start, wait_until
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 
@@ -92,32 +90,6 @@ def road(tmp_path: Path) -> Iterator[CuttableRoad]:
     made = CuttableRoad(tmp_path / "engine.sock")
     yield made
     made.cut()
-
-
-def start(project: Project, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """A command that the test interferes with while it runs."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "tasks.py"), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=project.root,
-        env=clean_environment(
-            PYTHON_BASE=project.base_image, OPS_ROOT=str(project.root), **variables
-        ),
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def read_until(process: subprocess.Popen[str], word: str) -> str:
-    """Messages up to the one with that word."""
-    seen = ""
-    assert process.stderr is not None
-    for line in process.stderr:
-        seen += line
-        if word in line:
-            return seen
-    pytest.fail(f"{word!r} was never said:\n{seen}")
 
 
 def test_the_engine_stops_during_a_build(project: Project, road: CuttableRoad, tmp_path: Path):
@@ -247,43 +219,3 @@ def test_an_interrupted_start_leaves_nothing(project: Project):
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert not project.leftovers()
-
-
-def test_a_good_project_comes_up_and_goes_down(project: Project):
-    """The control: with no fault planted, the same project passes the whole line."""
-    outcome = project.inv("up")
-    assert outcome.status == 0, outcome.messages
-    assert "http://127.0.0.1:" in outcome.output
-    assert project.inv("verify").status == 0
-    assert project.inv("ps").output.count("healthy") == 1
-    assert project.inv("logs", "--service", "web").status == 0
-    assert project.inv("debug", "web", "--command", "ls /proc/1").status == 0
-    assert project.inv("down", "--volumes").status == 0
-    assert not project.leftovers()
-
-
-def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
-    built = project.inv("build")
-    assert built.status == 0, built.messages
-    process = start(project, "run-api")
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    port = int(line.partition("http://127.0.0.1:")[2].split()[0])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert connection.recv(64).startswith(b"HTTP/1.0 200")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
-
-
-def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
-    assert project.inv("build").status == 0
-    before = docker_images()
-    assert project.inv("clean").status == 0
-    assert before - docker_images() == {f"{project.name}/web:local"}
-
-
-def docker_images() -> set[str]:
-    listing = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
-    return set(subprocess.run(listing, capture_output=True, text=True).stdout.split())

@@ -36,7 +36,9 @@ def terms(**changes: Any) -> Image:
 
 def contract(**changes: Any) -> Contract:
     """A contract for a whole project, with that one image."""
-    return Contract.model_validate({"root": Path("/nowhere"), "images": {"shop": terms()}} | changes)
+    return Contract.model_validate(
+        {"root": Path("/nowhere"), "images": {"shop": terms()}} | changes
+    )
 
 
 def file(path: str, **changes: Any) -> File:

@@ -67,7 +67,6 @@ from ops.errors import (
             ConfigurationError,
         ),
         ('service "api" refers to undefined network back: invalid', ConfigurationError),
-        ("no such service: shop", ConfigurationError),
         ("invalid hostPort: eighty", ConfigurationError),
         ("pull access denied for shop, repository does not exist", BuildFailed),
         ("", BuildFailed),

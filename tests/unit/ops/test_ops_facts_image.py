@@ -151,7 +151,9 @@ def test_a_healthcheck_that_is_none(config):
     assert _health(**config) is None
 
 
-@pytest.mark.parametrize("inspected", [{}, {"Config": None}, {"Config": {"Env": None, "Cmd": None}}])
+@pytest.mark.parametrize(
+    "inspected", [{}, {"Config": None}, {"Config": {"Env": None, "Cmd": None}}]
+)
 def test_an_image_that_says_nothing_is_read(inspected):
     facts = from_inspect("r", inspected, ("RUN x",), ())
     assert (facts.user, facts.command, facts.environment, facts.labels) == ("", (), {}, {})

@@ -103,7 +103,7 @@ def test_a_service_without_environment_is_passed_nothing(service):
 
 # --- the settings classes
 
-MODULE = '''
+MODULE = """
 from enum import Enum
 from pydantic import Field, Secret, SecretBytes, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -140,7 +140,7 @@ class Prefixed(BaseSettings):
 class Floats(BaseSettings):
     long: float = 2592000.0
     exact: float = 0.1234567
-'''
+"""
 
 
 @pytest.fixture

@@ -65,7 +65,11 @@ def test_a_stream_that_breaks_off_gives_what_was_whole():
         ("[api builder 2/3] RUN x", ("api", "builder", "2", "3"), "RUN x"),
         ("[builder 2/3] RUN x", (None, "builder", "2", "3"), "RUN x"),
         ("[api stage-1 12/13] COPY a b", ("api", "stage-1", "12", "13"), "COPY a b"),
-        ("[a.b-c builder 1/1] RUN set -eux;\n   y", ("a.b-c", "builder", "1", "1"), "RUN set -eux; y"),
+        (
+            "[a.b-c builder 1/1] RUN set -eux;\n   y",
+            ("a.b-c", "builder", "1", "1"),
+            "RUN set -eux; y",
+        ),
         ("[2/3] RUN x", (None, None, "2", "3"), "RUN x"),
         ("[internal] load build definition", None, "load build definition"),
         ("[api internal] load build definition", None, "load build definition"),
@@ -94,7 +98,8 @@ def test_nanoseconds_are_read():
 
 
 @pytest.mark.parametrize(
-    "moment", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5Z", "2026-01-02T03:04:05.1234567+01:00"]
+    "moment",
+    ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5Z", "2026-01-02T03:04:05.1234567+01:00"],
 )
 def test_other_moments_that_go_writes_are_read(moment):
     assert _log(_vertex(started=moment)).vertices["a"].started is not None
@@ -170,20 +175,7 @@ def test_without_a_terminal_each_step_that_ran_is_a_line():
     assert "RUN [red]x[/red]" in lines[1]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "plain",
-        pytest.param(
-            "[/opt/x] done",
-            marks=pytest.mark.xfail(reason="ops/progress.py:_table reads a log line as markup"),
-        ),
-        pytest.param(
-            "copied [red]x",
-            marks=pytest.mark.xfail(reason="ops/progress.py:_table reads a log line as markup"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("text", ["plain", "[/opt/x] done", "copied [red]x"])
 def test_on_a_terminal_a_line_of_the_log_is_shown_as_it_is(text):
     log = _log(_vertex(started=START))
     log.take(_written("a", text.encode()))

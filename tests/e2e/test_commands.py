@@ -1,0 +1,90 @@
+"""The commands on a small project of its own: what they do when nothing is wrong."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+import urllib.request
+
+from tests.e2e.support import Project, docker_images, start, wait_until
+
+
+def test_a_good_project_comes_up_and_goes_down(project: Project):
+    """The control: with no fault planted, the same project passes the whole line."""
+    outcome = project.inv("up")
+    assert outcome.status == 0, outcome.messages
+    assert "http://127.0.0.1:" in outcome.output
+    assert project.inv("verify").status == 0
+    assert project.inv("ps").output.count("healthy") == 1
+    assert project.inv("logs", "--service", "web").status == 0
+    assert project.inv("debug", "web", "--command", "ls /proc/1").status == 0
+    assert project.inv("down", "--volumes").status == 0
+    assert not project.leftovers()
+
+
+def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
+    built = project.inv("build")
+    assert built.status == 0, built.messages
+    process = start(project, "run-api")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    port = int(line.partition("http://127.0.0.1:")[2].split()[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.0 200")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
+
+
+def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
+    assert project.inv("build").status == 0
+    before = docker_images()
+    assert project.inv("clean").status == 0
+    assert before - docker_images() == {f"{project.name}/web:local"}
+
+
+DEVELOPMENT = """
+services:
+  web:
+    develop:
+      watch:
+        - { action: rebuild, path: index.html }
+"""
+
+
+def page(port: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
+            return str(answer.read().decode())
+    except OSError as error:
+        return str(error)
+
+
+def test_watch_brings_a_change_to_the_running_stack(project: Project):
+    (project.root / "compose").mkdir()
+    (project.root / "compose/development.yaml").write_text(DEVELOPMENT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    assert project.inv("up", WEB_PORT=port).status == 0
+    assert page(port) == "first\n"
+    process = start(project, "watch", quiet=True, WEB_PORT=port)
+    try:
+        # Again and again: the watcher takes a moment until it looks.
+        changed = any(_arrives(project, port, f"change {n}") for n in range(12))
+        assert changed, "no change arrived"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def _arrives(project: Project, port: str, text: str) -> bool:
+    (project.root / "index.html").write_text(text)
+    deadline = time.monotonic() + 6
+    while time.monotonic() < deadline:
+        if page(port).startswith("change"):
+            return True
+        time.sleep(0.2)
+    return False

@@ -1,0 +1,135 @@
+"""ops/dockerfiles: what the Dockerfiles must have in common, and what the contract says of each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ops.contract import load
+from tests.unit.ops.samples import ROOT
+
+FILES = sorted((ROOT / "ops/dockerfiles").glob("Dockerfile.*"))
+BEGIN, END = "# --- The runtime root", "# --- end of the shared lines"
+each = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    """Each instruction with its arguments, continued lines joined, comments left out."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n", " ", "\n".join(lines))
+    pairs = (line.strip().partition(" ") for line in joined.splitlines() if line.strip())
+    return [(word.upper(), " ".join(rest.split())) for word, _, rest in pairs]
+
+
+def _last_stage(file: Path) -> list[tuple[str, str]]:
+    found = _instructions(file.read_text())
+    last = max(number for number, (word, _) in enumerate(found) if word == "FROM")
+    return found[last:]
+
+
+def _the(file: Path, word: str) -> str:
+    """The one instruction of that kind in the last stage."""
+    (rest,) = [rest for found, rest in _last_stage(file) if found == word]
+    return rest
+
+
+def _terms(file: Path):
+    return load(ROOT).images[file.name.partition(".")[2]]
+
+
+def test_there_is_one_dockerfile_for_each_image_of_the_contract():
+    assert {file.name.partition(".")[2] for file in FILES} == set(load(ROOT).images)
+
+
+def test_the_shared_lines_are_the_same_in_each():
+    """Then BuildKit runs them once, and the images have the layer in common."""
+    blocks = set()
+    for file in FILES:
+        text = file.read_text()
+        assert text.count(BEGIN) == text.count(END) == 1
+        blocks.add(text[text.index(BEGIN) : text.index(END)])
+    assert len(blocks) == 1
+    (block,) = blocks
+    assert "FROM ${PYTHON_BASE} AS base\n" in block
+    assert "closure.py" in block
+
+
+@each
+def test_no_line_pulls_a_frontend_from_a_registry(file):
+    assert not re.search(r"^\s*#\s*syntax\s*=", file.read_text(), re.IGNORECASE | re.MULTILINE)
+
+
+@each
+def test_the_base_is_an_argument_and_nothing_else_is_pulled(file):
+    found = _instructions(file.read_text())
+    assert found[0] == ("ARG", f"{load(ROOT).base.variable}={load(ROOT).base.image}")
+    stages = set()
+    for _, rest in (pair for pair in found if pair[0] == "FROM"):
+        origin, _, name = rest.partition(" AS ")
+        assert origin in {"${PYTHON_BASE}", "scratch", *stages}
+        stages.add(name)
+    for _, rest in (pair for pair in found if pair[0] == "COPY" and "--from=" in pair[1]):
+        assert re.search(r"--from=(\S+)", rest)[1] in stages
+
+
+@each
+def test_the_last_stage_is_the_runtime_from_nothing(file):
+    assert _last_stage(file)[0] == ("FROM", "scratch AS runtime")
+
+
+@each
+def test_the_user_is_the_contracts_in_numbers(file):
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", _the(file, "USER"))
+    assert _the(file, "USER") == _terms(file).user
+
+
+@each
+def test_the_command_is_the_contracts_in_exec_form(file):
+    assert tuple(json.loads(_the(file, "CMD"))) == _terms(file).command
+
+
+@each
+def test_the_health_check_is_in_exec_form_and_notices_in_time(file):
+    text = _the(file, "HEALTHCHECK")
+    assert json.loads(text.partition(" CMD ")[2])
+    found = dict(re.findall(r"--(interval|timeout|retries)=(\d+)s?", text))
+    worst = (int(found["interval"]) + int(found["timeout"])) * int(found["retries"])
+    assert worst <= _terms(file).health.notices_within
+
+
+@each
+def test_exactly_the_contracts_ports_are_exposed(file):
+    exposed = [int(rest) for word, rest in _last_stage(file) if word == "EXPOSE"]
+    assert tuple(exposed) == _terms(file).ports
+
+
+@each
+def test_the_labels_of_the_contract_are_there(file):
+    assert set(_terms(file).labels) <= set(re.findall(r"([\w.]+)=\"", _the(file, "LABEL")))
+
+
+@each
+def test_nothing_runs_in_the_last_stage_and_its_smoke_test_cannot_be_left_out(file):
+    """What ships is copied from the stage that runs the smoke test."""
+    assert "RUN" not in {word for word, _ in _last_stage(file)}
+    assert ("COPY", "--from=check /app/ /app/") in _last_stage(file)
+    check = [rest for word, rest in _instructions(file.read_text()) if "--check" in rest]
+    assert len(check) == 1
+    assert json.loads(check[0].partition(" ")[2])[-1] == "--check"
+
+
+@each
+def test_no_secret_is_an_argument_or_a_variable(file):
+    for word, rest in _instructions(file.read_text()):
+        if word in {"ARG", "ENV"}:
+            assert not re.search(r"TOKEN|PASSWORD|SECRET|_KEY|INDEX_URL", rest, re.IGNORECASE)
+
+
+@each
+def test_every_requirement_of_the_check_on_hashes_is_in_its_own_lock(file):
+    name = file.name.partition(".")[2]
+    assert f"source=locks/{name}.txt" in file.read_text()
+    assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()

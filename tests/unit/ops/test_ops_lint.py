@@ -1,0 +1,149 @@
+"""ops.lint: each linter is run on what there is, and what it says is passed on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ops import lint
+from ops.contract import load
+from ops.engine import Engine
+from ops.errors import ConfigurationError, LintFailed
+from ops.lint import Outcome, _compose, _run, linters
+from tests.unit.ops.samples import ROOT, contract
+
+TOOLS = {
+    "hadolint": "hadolint",
+    "ruff check": "ruff",
+    "ruff format": "ruff",
+    "mypy": "mypy",
+    "imports": "lint-imports",
+}
+
+
+def _project(folder: Path, configured: str = "", *files: str):
+    (folder / "pyproject.toml").write_text(f"[tool.ops]\n{configured}")
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    return contract(root=folder)
+
+
+def test_each_linter_of_this_project_is_one_of_its_environment():
+    commands = linters(load(ROOT))
+    assert commands.keys() >= TOOLS.keys()
+    for name, program in TOOLS.items():
+        assert Path(commands[name][0]).name == program
+        assert Path(commands[name][0]).is_file()
+    assert {Path(word).name for word in commands["hadolint"]} >= {
+        "Dockerfile.api",
+        "Dockerfile.worker",
+        ".hadolint.yaml",
+    }
+
+
+def test_what_a_project_does_not_have_is_not_linted(tmp_path):
+    assert linters(_project(tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("configured", "file", "names"),
+    [
+        ("[tool.ruff]", "", {"ruff check", "ruff format"}),
+        ("[tool.mypy]", "", {"mypy"}),
+        ("[tool.importlinter]", "", {"imports"}),
+        ("", "ops/dockerfiles/Dockerfile.x", {"hadolint"}),
+        ("", ".github/workflows/ci.yml", {"actionlint"}),
+        ("", ".github/workflows/ci.yaml", {"actionlint"}),
+        ("", "Dockerfile", set()),
+    ],
+)
+def test_what_a_project_has_is_linted(tmp_path, configured, file, names):
+    commands = linters(_project(tmp_path, configured, *filter(None, [file])))
+    assert commands.keys() == names
+    for command in commands.values():
+        assert not file or command[-1] == str(tmp_path / file)
+
+
+def _tool(folder: Path, script: str) -> list[str]:
+    tool = folder / "tool"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    return [str(tool), "an argument"]
+
+
+@pytest.mark.parametrize(
+    ("script", "complaints"),
+    [
+        ("exit 0", ()),
+        ("echo all is well; exit 0", ()),
+        ("echo 'a.py:1: bad'; exit 1", ("a.py:1: bad",)),
+        ("echo; echo one; echo two >&2; exit 2", ("one", "two")),
+        ("exit 3", ("it ended with status 3",)),
+        ('echo "$1"; exit 1', ("an argument",)),
+        ('read -r line || echo "nothing to read"; exit 1', ("nothing to read",)),
+    ],
+)
+def test_what_a_tool_complains_of_is_passed_on(tmp_path, script, complaints):
+    assert _run(tmp_path, "tool", _tool(tmp_path, script)) == Outcome("tool", complaints)
+
+
+def test_a_tool_runs_in_the_projects_folder(tmp_path):
+    (tmp_path / "inner").mkdir()
+    outcome = _run(tmp_path / "inner", "tool", _tool(tmp_path, "pwd; exit 1"))
+    assert outcome.complaints == (str(tmp_path / "inner"),)
+
+
+def test_a_tool_that_is_not_there_is_a_complaint(tmp_path):
+    (said,) = _run(tmp_path, "tool", [str(tmp_path / "none")]).complaints
+    assert "is not installed" in said
+
+
+def test_a_compose_file_that_is_refused_is_a_complaint(monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise ConfigurationError("reading the compose file", "it is wrong", tail=["line 3"])
+
+    monkeypatch.setattr(Engine, "compose_model", refuse)
+    outcome = _compose(contract(), Engine(()))
+    assert outcome.complaints == ("reading the compose file: it is wrong", "line 3")
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
+    """The repository's own settings and .env.example, with a made-up compose file."""
+    project = load(ROOT)
+    text = (ROOT / "compose.yaml").read_text()
+    names = {
+        "api": ["LOG_LEVEL", "API_TOKEN", "POLICY_THRESHOLD"],
+        "worker": re.findall(r"^ {6}([A-Z_]+): ", text.partition("\n  worker:")[2], re.MULTILINE),
+    }
+    defaults = dict(re.findall(r"^ {6}([A-Z_]+): (\$\{.*\})$", text, re.MULTILINE))
+    services = {
+        service: {"environment": {name: defaults[name] for name in found}}
+        for service, found in names.items()
+    }
+    rest = {"x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}"}
+    if not agrees:
+        del services["api"]["environment"]["LOG_LEVEL"]
+    monkeypatch.setattr(
+        Engine, "compose_model", lambda *_, **__: {"services": services, "x-rest": rest}
+    )
+    complaints = _compose(project, Engine(())).complaints
+    assert [line.partition(" it,")[0] for line in complaints] == (
+        [] if agrees else ["env.parity: LOG_LEVEL: api reads"]
+    )
+
+
+@pytest.mark.parametrize("script", ["exit 0", "echo bad; exit 1"])
+def test_one_complaint_fails_the_whole(monkeypatch, tmp_path, script):
+    monkeypatch.setattr(lint, "linters", lambda _: {"tool": _tool(tmp_path, script)})
+    monkeypatch.setattr(lint, "_compose", lambda *_: Outcome("compose and environment", ()))
+    project = SimpleNamespace(root=tmp_path)
+    if script == "exit 0":
+        assert lint.lint(project, Engine(())) is None
+    else:
+        with pytest.raises(LintFailed, match="tool complained"):
+            lint.lint(project, Engine(()))

@@ -1,0 +1,93 @@
+"""ops.locks: versions and hashes, and no address of any registry."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ops import locks
+from ops.errors import MachineError
+from ops.locks import ALL, FOLDER, IMAGES, _command, lock
+from tests.unit.ops.samples import ROOT
+
+GROUPS = (ALL, *IMAGES)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
+    command = _command(group, f"{FOLDER}/{group}.txt", upgrade=upgrade)
+    assert "--generate-hashes" in command
+    assert "--no-emit-index-url" in command
+    assert command[command.index("--group") + 1] == group
+    assert command[command.index("--output-file") + 1] == f"locks/{group}.txt"
+    assert ("--upgrade" in command) is (upgrade and group == ALL)
+
+
+@pytest.mark.parametrize("group", IMAGES)
+def test_an_image_takes_the_versions_that_the_tests_run_with(group):
+    command = _command(group, "x", upgrade=True)
+    assert command[command.index("--constraint") + 1] == "locks/dev.txt"
+    assert command[command.index("--python-platform") + 1] == "linux"
+
+
+def _requirements(group: str) -> dict[str, list[str]]:
+    """Each requirement of a lock file with its hashes."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in (ROOT / FOLDER / f"{group}.txt").read_text().splitlines():
+        if match := re.match(r"([A-Za-z0-9][\w.\[\],-]*)==([\w.+!-]+)(?: ; .*?)? \\$", line):
+            name = f"{match[1]}=={match[2]}"
+            found[name] = []
+        elif match := re.match(r"    --hash=(sha256:[0-9a-f]{64})(?: \\)?$", line):
+            found[name].append(match[1])
+        else:
+            assert re.match(r"\s+#", line), line
+    return found
+
+
+def test_there_is_a_lock_for_each_group_and_a_group_for_each_lock():
+    assert {path.stem for path in (ROOT / FOLDER).glob("*.txt")} == set(GROUPS)
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert set(GROUPS) <= groups.keys()
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_lock_has_no_address(group):
+    text = (ROOT / FOLDER / f"{group}.txt").read_text()
+    assert "://" not in text
+    assert not re.search(r"--(?:extra-)?index-url|--find-links|--trusted-host", text)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_requirement_has_a_version_and_hashes(group):
+    found = _requirements(group)
+    assert found
+    assert [name for name, hashes in found.items() if not hashes] == []
+
+
+@pytest.mark.parametrize("group", IMAGES)
+def test_what_an_image_has_is_what_the_tests_run_with(group):
+    assert set(_requirements(group)) <= set(_requirements(ALL))
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_resolver_that_fails_is_told_with_its_words(monkeypatch, status):
+    commands = []
+
+    def run(command: list[str], *, cwd: Path, **_: object) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=status, stderr="no registry answers\n")
+
+    monkeypatch.setattr(locks.subprocess, "run", run)
+    if status == 0:
+        lock(Path("/nowhere"))
+        assert [command[command.index("--group") + 1] for command in commands] == list(GROUPS)
+    else:
+        with pytest.raises(MachineError, match="locking locks/dev.txt") as caught:
+            lock(Path("/nowhere"))
+        assert caught.value.tail == ("no registry answers",)

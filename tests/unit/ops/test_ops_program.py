@@ -1,0 +1,125 @@
+"""ops.program and ops.tasks: the command line, as a person meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ops import tasks
+from ops.tasks import GROUPS, command, namespace
+from tests.unit.ops.samples import ROOT
+
+
+def _inv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a machine without Docker."""
+    environment = os.environ | {"PATH": "/nowhere", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tasks.py"), *arguments],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=environment | {"COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no-such-command"], "No idea what 'no-such-command' is!"),
+        (["verify", "--no-such-option"], "--no-such-option"),
+        (["explain", "nope"], "there is no check 'nope'"),
+        (["verify", "--format", "nope"], "there is no format 'nope'"),
+        (["verify", "--only", "nope"], "there is no check 'nope'"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
+    done = _inv(*arguments)
+    assert done.returncode == 2, done.stderr
+    failures = [line for line in done.stderr.splitlines() if line.startswith("✗ ")]
+    assert len(failures) == 1
+    assert said in failures[0]
+    assert "\n→ " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout == ""
+
+
+def test_with_debug_the_traceback_is_shown_as_well():
+    done = _inv("explain", "nope", "--debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "UsageError" in done.stderr
+    assert "✗ reading the command line: there is no check 'nope'" in done.stderr
+
+
+def test_a_machine_without_docker_ends_with_3():
+    done = _inv("verify", "--static")
+    assert done.returncode == 3, done.stderr
+    assert "✗ asking for the Docker engine: there is no docker client on PATH" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_command_all_are_listed_in_their_groups():
+    done = _inv()
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    for group, names in GROUPS.items():
+        at = lines.index(f"{group}:")
+        listed = [line.split()[0] for line in lines[at + 1 : at + 1 + len(names)]]
+        assert listed == names
+        assert all(len(line.split()) > 2 for line in lines[at + 1 : at + 1 + len(names)])
+
+
+def test_every_command_stands_in_one_group():
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(namespace.task_names)
+
+
+def test_explain_says_everything_about_a_check():
+    done = _inv("explain", "user.nonroot")
+    assert done.returncode == 0
+    for heading in ("Why ", "Mend ", "See ", "Looks at: image"):
+        assert heading in done.stdout
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """A command that fails as it is told to; it is in no group of the project."""
+    monkeypatch.setattr(tasks, "GROUPS", {})
+    monkeypatch.setattr(sys, "argv", ["inv", "broken"])
+
+    def made(error: BaseException):
+        @command("made up")
+        def broken(_: object) -> None:
+            """Fail"""
+            raise error
+
+        return broken.body
+
+    return made
+
+
+def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
+    monkeypatch.setattr("ops.console.messages", lambda: _console())
+    with pytest.raises(tasks.Exit) as caught:
+        broken(ZeroDivisionError("division by zero"))(None)
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert "✗ running this command: a defect: ZeroDivisionError" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (tasks.Exit(code=7), 7)])
+def test_an_interruption_and_an_exit_keep_their_status(broken, error, status):
+    with pytest.raises(tasks.Exit) as caught:
+        broken(error)(None)
+    assert caught.value.code == status
+
+
+def _console():
+    from rich.console import Console
+
+    return Console(stderr=True, width=200)

@@ -1,0 +1,153 @@
+"""ops.verify: what the findings of a check amount to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.checks import REGISTRY, Check, Finding
+from ops.errors import UsageError
+from ops.verify import (
+    PROJECT,
+    Request,
+    Result,
+    Subject,
+    Verdict,
+    judge,
+    judge_project,
+    parse_request,
+)
+from tests.unit.ops.samples import contract, example, image, terms, variables
+
+REASON = "the base is to be replaced in May"
+FAULT, UNSEEN = Finding("a fault"), Finding("nobody looked", unknown=True)
+
+
+def _check(*findings: Finding, looks: Any = "image") -> Check:
+    return Check("made.up", "A title", "Why", "Mend it", "none", looks, lambda *_: findings)
+
+
+def _subject(waiver: str = "", **facts: Any) -> Subject:
+    waivers = {"made.up": waiver} if waiver else {}
+    return Subject("shop", "shop:test", terms(waivers=waivers), **facts)
+
+
+def _judged(*findings: Finding, waiver: str = "") -> Result:
+    (result,) = judge([_check(*findings)], _subject(waiver, image=image()))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("findings", "waiver", "status", "fails"),
+    [
+        ((), "", "pass", False),
+        ((FAULT,), "", "fail", True),
+        ((UNSEEN,), "", "unknown", True),
+        ((UNSEEN, UNSEEN), "", "unknown", True),
+        ((UNSEEN, FAULT), "", "fail", True),
+        ((FAULT,), REASON, "waived", False),
+        ((), REASON, "fail", True),
+    ],
+)
+def test_findings_and_a_waiver_make_the_status(findings, waiver, status, fails):
+    result = _judged(*findings, waiver=waiver)
+    assert (result.status, result.fails) == (status, fails)
+    assert Verdict((result,), ()).holds is not fails
+
+
+def test_a_waiver_shows_its_reason_and_what_it_waives():
+    result = _judged(FAULT, waiver=REASON)
+    assert (result.reason, result.findings) == (REASON, (FAULT,))
+
+
+def test_a_waiver_that_is_no_longer_needed_says_so():
+    (finding,) = _judged(waiver=REASON).findings
+    assert "no longer needed" in finding.message
+    assert REASON in finding.message
+
+
+def test_a_waiver_of_another_check_changes_nothing():
+    subject = Subject("shop", "r", terms(waivers={"other.check": REASON}), image=image())
+    assert [r.status for r in judge([_check(FAULT)], subject)] == ["fail"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "reason"), [("image", ""), ("programs", "--static"), ("containers", "not running")]
+)
+def test_without_its_facts_a_check_is_not_run_and_says_why(looks, reason):
+    (result,) = judge([_check(FAULT, looks=looks)], _subject())
+    assert result.status == "not run"
+    assert reason in result.reason
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize("facts", [{"programs": {}}, {"containers": []}])
+def test_facts_that_are_empty_are_facts(facts):
+    """No containers, where there should be some, is something to judge."""
+    (looks,) = facts
+    (result,) = judge([_check(UNSEEN, looks=looks)], _subject(**facts))
+    assert result.status == "unknown"
+
+
+def test_each_check_is_given_the_terms_and_the_facts_that_it_looks_at():
+    given = []
+
+    def ask(*arguments: Any) -> list[Finding]:
+        given.append(arguments)
+        return []
+
+    subject = _subject(image=image(), programs={}, containers=[])
+    checks = [
+        Check("made.up", "t", "w", "m", "r", looks, ask)
+        for looks in ("image", "programs", "containers", "project")
+    ]
+    assert len(list(judge(checks, subject))) == 3
+    assert given == [(subject.terms, x) for x in (subject.image, {}, [])]
+
+
+def test_what_looks_at_the_project_is_asked_once_and_nothing_else_is():
+    checks = [_check(FAULT), _check(FAULT, looks="project")]
+    (result,) = judge_project(checks, contract(), variables())
+    assert (result.subject, result.status) == (PROJECT, "fail")
+
+
+def test_an_image_and_a_project_that_are_all_right_hold():
+    results = [
+        *judge(list(REGISTRY.values()), _subject(image=image())),
+        *judge_project(list(REGISTRY.values()), contract(), variables()),
+    ]
+    assert {r.check.id for r in results} == set(REGISTRY)
+    assert {r.status for r in results} == {"pass", "not run"}
+    assert Verdict(tuple(results), ()).holds
+
+
+def test_one_fault_among_all_checks_fails_the_verdict():
+    results = (
+        *judge(list(REGISTRY.values()), _subject(image=image())),
+        *judge_project(list(REGISTRY.values()), contract(), example("STALE", "1")),
+    )
+    assert [r.check.id for r in results if r.fails] == ["env.parity"]
+    assert not Verdict(results, ()).holds
+
+
+@pytest.mark.parametrize(
+    ("image_", "only", "static", "request_"),
+    [
+        (None, None, False, Request()),
+        (None, None, True, Request(static=True)),
+        ("api", None, False, Request(image="api")),
+        ("api=shop:1", None, False, Request(image="api", reference="shop:1")),
+        ("api=shop@sha256:0=1", None, True, Request("api", "shop@sha256:0=1", None, static=True)),
+        ("api=", None, False, Request(image="api")),
+        ("", None, False, Request()),
+        (None, "size.budget", False, Request(only="size.budget")),
+    ],
+)
+def test_the_command_line_is_read(image_, only, static, request_):
+    assert parse_request(image_, only, static=static) == request_
+
+
+def test_a_check_that_is_none_is_refused_before_anything_is_read():
+    with pytest.raises(UsageError, match="size.budgets"):
+        parse_request(None, "size.budgets", static=False)
