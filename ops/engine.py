@@ -125,6 +125,17 @@ def _words(error: DockerException) -> str:
     return (error.stderr or "") + (error.stdout or "")
 
 
+# Options of a container that may do nothing but answer: no network, no privilege, no trace.
+CONFINED: dict[str, Any] = {
+    "networks": ["none"],
+    "cap_drop": ["ALL"],
+    "security_options": ["no-new-privileges"],
+    "read_only": True,
+    "pull": "never",
+    "remove": True,
+}
+
+
 @contextlib.contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the compose files: python-on-whales passes the process's own on."""
@@ -181,6 +192,27 @@ class Engine:
         found = json.loads(answer)
         server = found.get("Server") or {}
         return found.get("Client", {}).get("Version", "unknown"), server.get("Version")
+
+    def plugin(self, name: str) -> str | None:
+        """The version of a plugin of the client, buildx or compose; None where there is none."""
+        from python_on_whales import DockerException
+
+        try:
+            return self._answer(name, "version")
+        except DockerException:
+            return None
+
+    def run_confined(
+        self, reference: str, program: str, arguments: Sequence[str]
+    ) -> tuple[int, list[str]]:
+        """Run a program of an image, as the image's user: its exit status, and what it said."""
+        from python_on_whales import DockerException
+
+        try:
+            answer = self.docker.run(reference, list(arguments), entrypoint=program, **CONFINED)
+        except DockerException as error:
+            return error.return_code, tail_of(_words(error))
+        return 0, tail_of(str(answer))
 
     def image(self, reference: str) -> Image | None:
         """The local image of that name, or None where there is none."""

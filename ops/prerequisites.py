@@ -64,18 +64,14 @@ def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
     if not shutil.which("docker"):
         yield Prerequisite("docker client", "", "there is none on PATH", MEND)
         return
-    from python_on_whales import DockerException
-
     client, server = engine.versions()
     yield Prerequisite("docker client", client)
-    for name, minimum, ask in (
-        ("buildx", BUILDX_MINIMUM, engine.docker.buildx.version),
-        ("compose", COMPOSE_MINIMUM, engine.docker.compose.version),
-    ):
-        try:
-            yield _at_least(name, str(ask()), minimum)
-        except DockerException:
+    for name, minimum in (("buildx", BUILDX_MINIMUM), ("compose", COMPOSE_MINIMUM)):
+        version = engine.plugin(name)
+        if version is None:
             yield Prerequisite(name, "", "the docker client has no such plugin", MEND)
+        else:
+            yield _at_least(name, version, minimum)
     if server is None:
         host = os.environ.get("DOCKER_HOST", "its default socket")
         yield Prerequisite("engine", "", f"none answers on {host}", MEND)

@@ -9,6 +9,7 @@ from typing import Any
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
+from ops import console
 from ops.tasks import GROUPS, namespace
 
 
@@ -33,11 +34,11 @@ class Line(Program):
 
     def no_tasks_given(self) -> None:
         """List the commands in their groups."""
-        print("./inv COMMAND [--option] [COMMAND …]     ./inv --help COMMAND\n")
+        lines = ["./inv COMMAND [--option] [COMMAND …]     ./inv --help COMMAND\n"]
         for group, names in GROUPS.items():
-            print(f"{group}:")
-            for name in names:
-                print(f"  {name:<10} {_summary(name)}")
+            lines.append(f"{group}:")
+            lines += [f"  {name:<10} {_summary(name)}" for name in names]
+        console.write("\n".join(lines))
         raise Exit
 
 

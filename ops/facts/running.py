@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ops.engine import translating
+from ops.engine import CONFINED, translating
 from ops.errors import OpsError
 
 if TYPE_CHECKING:
@@ -112,13 +112,8 @@ def read_processes(engine: Engine, container: str, probe_image: str) -> tuple[Pr
             ["-I", "-S", "-c", PROBE],
             entrypoint="python3.11",
             pid=f"container:{container}",
-            networks=["none"],
-            cap_drop=["ALL"],
-            security_options=["no-new-privileges"],
-            read_only=True,
             user="65534:65534",
-            pull="never",
-            remove=True,
+            **CONFINED,
         )
     return tuple(map(parse_status, json.loads(str(answer))))
 
@@ -140,25 +135,9 @@ def parse_status(status: Mapping[str, str]) -> Process:
 
 def run_programs(engine: Engine, reference: str, image: Image) -> dict[str, ProgramRun]:
     """Run each program that the contract names, as the image's user, with no network."""
-    from python_on_whales import DockerException
-
     found = {}
     for name, program in image.programs.items():
-        try:
-            answer = engine.docker.run(
-                reference,
-                list(program.arguments),
-                entrypoint=name,
-                networks=["none"],
-                cap_drop=["ALL"],
-                security_options=["no-new-privileges"],
-                read_only=True,
-                pull="never",
-                remove=True,
-            )
-            lines = str(answer).splitlines()
-            found[name] = ProgramRun(lines[0] if lines else "", 0)
-        except DockerException as error:
-            words = (error.stderr or error.stdout or "").strip().splitlines()
-            found[name] = ProgramRun(words[-1] if words else "", error.return_code)
+        status, said = engine.run_confined(reference, name, program.arguments)
+        lines = said or ["nothing"]
+        found[name] = ProgramRun(lines[0] if status == 0 else lines[-1], status)
     return found

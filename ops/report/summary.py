@@ -80,10 +80,9 @@ def prerequisites(found: Sequence[Prerequisite], form: str) -> None:
 
 def explained(check: Check) -> None:
     """Everything about one check."""
-    console.say(f"{check.id}: {check.title}", style="bold")
     console.write(
-        f"\nWhy   {check.why}\n\nMend  {check.mend}\n\nSee   {check.reference}\n\n"
-        f"Looks at: {check.looks}"
+        f"{check.id}: {check.title}\n\nWhy   {check.why}\n\nMend  {check.mend}\n\n"
+        f"See   {check.reference}\n\nLooks at: {check.looks}"
     )
 
 
@@ -93,9 +92,8 @@ def sizes(subjects: Sequence[Subject]) -> None:
         if subject.image is None:
             continue
         used = subject.image.size / int(subject.terms.size)
-        console.say(
-            f"{subject.name}  {subject.image.size / 1e6:.1f} MB, {used:.0%} of its budget",
-            style="bold",
+        console.write(
+            f"{subject.name}  {subject.image.size / 1e6:.1f} MB, {used:.0%} of its budget"
         )
         for layer in subject.image.layers:
             console.write(f"  {layer.size / 1e6:8.1f} MB  {layer.instruction}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
@@ -43,6 +44,20 @@ def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
     before = docker_images()
     assert project.inv("clean").status == 0
     assert before - docker_images() == {f"{project.name}/web:local"}
+
+
+def test_provision_changes_nothing_where_nothing_is_missing(project: Project):
+    outcome = project.inv("provision")
+    assert outcome.status == 0, outcome.messages
+    assert "nothing to do" in outcome.messages
+
+
+def test_doctor_finds_this_machine_ready(project: Project):
+    outcome = project.inv("doctor", "--format", "json")
+    found = {item["name"]: item for item in json.loads(outcome.output)}
+    assert outcome.status == 0
+    assert all(item["ok"] for item in found.values())
+    assert {"engine", "buildx", "compose", "base image", "disk"} <= found.keys()
 
 
 DEVELOPMENT = """

@@ -8,7 +8,7 @@ import pytest
 from python_on_whales import DockerException
 from python_on_whales.client_config import ClientNotFoundError
 
-from ops.engine import environment, tail_of, translate, translating
+from ops.engine import Engine, environment, tail_of, translate, translating
 from ops.errors import (
     BuildFailed,
     ConfigurationError,
@@ -18,41 +18,41 @@ from ops.errors import (
     StackFailed,
 )
 
+NO_DAEMON = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+    "Is the docker daemon running?"
+)
+LOST_DAEMON = (
+    "ERROR: failed to receive status: rpc error: code = Unavailable desc = "
+    "error reading from server: EOF"
+)
+OLD_PORT = (
+    "Error response from daemon: driver failed programming external connectivity on "
+    "endpoint shop-1 (0a1b): Bind for 127.0.0.1:8000 failed: port is already allocated"
+)
+NEW_PORT = (  # from engine 28 on
+    "Error response from daemon: failed to set up container networking: driver failed "
+    "programming external connectivity: listen tcp4 127.0.0.1:8000: bind: address already in use"
+)
+
 
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
-        (
-            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
-            "Is the docker daemon running?",
-            EngineUnavailable,
-        ),
+        (NO_DAEMON, EngineUnavailable),
         (
             'error during connect: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.47/info": EOF',
             EngineUnavailable,
         ),
         ("dial unix /var/run/docker.sock: connect: permission denied", EngineUnavailable),
-        (
-            "ERROR: failed to receive status: rpc error: code = Unavailable desc = "
-            "error reading from server: EOF",
-            EngineUnavailable,
-        ),
+        (LOST_DAEMON, EngineUnavailable),
         (
             "write /var/lib/docker/tmp/GetImageBlob1: no space left on device",
             NoSpace,
         ),
         ("failed to copy files: userspace copy failed: Disk quota exceeded", NoSpace),
-        (
-            "Error response from daemon: driver failed programming external connectivity on "
-            "endpoint shop-1 (0a1b): Bind for 127.0.0.1:8000 failed: port is already allocated",
-            PortTaken,
-        ),
-        (
-            "Error response from daemon: failed to set up container networking: driver failed "
-            "programming external connectivity: listen tcp4 127.0.0.1:8000: bind: "
-            "address already in use",
-            PortTaken,
-        ),
+        (OLD_PORT, PortTaken),
+        (NEW_PORT, PortTaken),
         (
             'failed to read /x/.env: line 1: unexpected character "!" in variable name "A!B"',
             ConfigurationError,
@@ -140,6 +140,13 @@ def test_nothing_of_the_command_line_shows(words):
 def test_a_missing_client_is_a_missing_engine():
     with pytest.raises(EngineUnavailable, match="no docker client"), translating("asking"):
         raise ClientNotFoundError("none")
+
+
+def test_without_a_client_the_engine_is_missing(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineUnavailable, match="no docker client") as caught:
+        Engine(()).require()
+    assert caught.value.status == 3
 
 
 def test_other_errors_pass_through_untranslated():

@@ -88,6 +88,6 @@ def test_a_resolver_that_fails_is_told_with_its_words(monkeypatch, status):
         lock(Path("/nowhere"))
         assert [command[command.index("--group") + 1] for command in commands] == list(GROUPS)
     else:
-        with pytest.raises(MachineError, match="locking locks/dev.txt") as caught:
+        with pytest.raises(MachineError, match="locking locks/dev") as caught:
             lock(Path("/nowhere"))
         assert caught.value.tail == ("no registry answers",)

@@ -149,5 +149,5 @@ def test_the_command_line_is_read(image_, only, static, request_):
 
 
 def test_a_check_that_is_none_is_refused_before_anything_is_read():
-    with pytest.raises(UsageError, match="size.budgets"):
+    with pytest.raises(UsageError, match="no check"):
         parse_request(None, "size.budgets", static=False)
