@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops import base, console
 from ops.engine import Engine, environment, tail_of, translate, translating
-from ops.errors import BuildFailed, OpsError
+from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
 from ops.references import references
@@ -98,20 +98,23 @@ def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
     try:
         yield
     except OpsError as error:
-        vertex = log.failed
-        if vertex is None:
-            cause = next((line for line in reversed(log.words) if line.strip()), error.cause)
-            raise translate(doing, cause, BuildFailed, HINT_LOG) from error
-        written = "\n".join([*vertex.log, vertex.error])
-        named = translate(doing, written, BuildFailed, HINT_LOG)
-        if isinstance(named, BuildFailed):
-            named = BuildFailed(
-                doing,
-                f"this step failed: {redact(' '.join(vertex.name.split()))}",
-                tail=tail_of("\n".join([*vertex.log, *vertex.error.splitlines()[-1:]])),
-                hint=HINT_LOG,
-            )
-        raise named from error
+        raise _explained(doing, log, error) from error
+
+
+def _explained(doing: str, log: BuildLog, error: OpsError) -> OpsError:
+    """The error that a broken build amounts to, by what BuildKit and buildx said."""
+    words = [line for line in log.words if line.strip()]
+    named = translate(doing, words[-1], BuildFailed, HINT_LOG) if words else error
+    vertex = log.failed
+    if vertex is None or isinstance(named, EngineUnavailable):
+        return error if type(named) is BuildFailed and type(error) is not BuildFailed else named
+    written = tail_of("\n".join([*vertex.log, *vertex.error.splitlines()[-1:]]))
+    # Of what a program in a step says, only a full disk is the machine's affair.
+    full = translate(doing, "\n".join([*vertex.log, vertex.error]), BuildFailed)
+    if isinstance(full, NoSpace):
+        return full
+    step = redact(" ".join(vertex.name.split()))
+    return BuildFailed(doing, f"this step failed: {step}", tail=written, hint=HINT_LOG)
 
 
 def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:

@@ -11,6 +11,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from ops.errors import OpsError
+from ops.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -74,7 +75,8 @@ def render_error(error: OpsError, *, debug: bool = False) -> None:
     """Show a failure: what was being done, what happened, the log's tail, what to do next."""
     out = messages()
     if debug:
-        out.print("".join(traceback.format_exception(error)), markup=False, style="dim")
+        # The engine's client puts its whole command line into its exceptions.
+        out.print(redact("".join(traceback.format_exception(error))), markup=False, style="dim")
     out.print(f"✗ {error.doing}: {error.cause}", style="bold red", markup=False)
     for line in error.tail:
         out.print(f"  │ {line}", markup=False)

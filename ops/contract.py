@@ -37,7 +37,10 @@ class Model(BaseModel):
 
 
 def _is_pattern(value: str) -> str:
-    re.compile(value)
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a pattern: {error}") from error
     return value
 
 

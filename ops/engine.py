@@ -35,14 +35,13 @@ HINT_ENGINE = "`./inv doctor` shows what is wrong; as root, `./inv provision` me
 # The engine has no error codes on its command line: its words are all there is.
 _UNAVAILABLE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running|error during connect"
-    r"|connection refused|connection reset by peer|no such host.*docker|closing transport"
-    r"|failed to receive status: rpc error: code = unavailable|unexpected eof|broken pipe"
-    r"|dial unix|transport is closing|error reading from server",
+    r"|dial unix|rpc error: code = unavailable|transport is closing|closing transport"
+    r"|error reading from server",
     re.IGNORECASE,
 )
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _PORT = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
-_PORT_NUMBER = re.compile(r"(?:[\d.]+|\]|listen tcp4? ):(\d{2,5})\b")
+_PORT_NUMBER = re.compile(r"(?:\b\d{1,3}(?:\.\d{1,3}){3}|\]):(\d{1,5})\b")
 _CONFIGURATION = re.compile(
     r"failed to read .*\.env|unexpected character .* in variable name|\.env.*line \d+"
     r"|yaml: |validating .*compose|invalid interpolation format|undefined (?:service|network)"

@@ -21,7 +21,7 @@ from ops.report import verdict as report
 
 if TYPE_CHECKING:
     from ops.contract import Contract
-    from ops.verify import Request
+    from ops.verify import Request, Verdict
 
 TITLE = "org.opencontainers.image.title"
 WATCH_FILE = "compose/development.yaml"
@@ -44,6 +44,10 @@ def verify(
     report.known(form)
     verdict = verdicts.verify(contract, engine, request)
     report.render(verdict, form, output)
+    _must_hold(verdict)
+
+
+def _must_hold(verdict: Verdict) -> None:
     if not verdict.holds:
         raise VerifyFailed(
             "verifying", report.count(verdict), hint="`./inv explain ID` says why a check matters"
@@ -68,9 +72,7 @@ def _verify_quietly(contract: Contract, engine: Engine, request: Request) -> Non
     verdict = verdicts.verify(contract, engine, request)
     if not verdict.holds:
         report.render(verdict, "table", None)
-        raise VerifyFailed(
-            "verifying", report.count(verdict), hint="`./inv explain ID` says why a check matters"
-        )
+    _must_hold(verdict)
     console.done(f"verify: {report.count(verdict)}")
 
 

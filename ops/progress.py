@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # "[3/5] RUN …" where that has one stage
 _NAME = re.compile(r"^\[(?P<place>[^\]]+)\]\s+(?P<instruction>.*)$", re.DOTALL)
 _STEP = re.compile(
-    r"^(?:(?P<image>[\w.-]+) (?=\S+ ))?(?:(?P<stage>\S+) )?(?P<number>\d+)/(?P<count>\d+)$"
+    r"^(?:(?P<image>[\w.-]+) (?=\S+ ))?(?:(?P<stage>\S+) +)?(?P<number>\d+)/(?P<count>\d+)$"
 )
 
 

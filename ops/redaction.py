@@ -6,9 +6,9 @@ import re
 
 # A name that says "secret"; names of places, such as TOKEN_URL or PASSWORD_FILE, are not meant.
 _NAME = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|AUTH"
-    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY)"
-    r"(?:$|_(?!(?:\w*_)?(?:FILE|PATH|DIR|URL|URI|HEADER|NAME|TTL)$))",
+    r"(?:PASSWORD|PASSWD|(?:^|_)(?:PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|AUTH"
+    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY))"
+    r"(?:$|_(?!(?:\w*_)?(?:FILE|PATH|DIR|URL|URI|HEADER|NAME|SOCK|TTL)$))",
     re.IGNORECASE,
 )
 # Shapes that only secrets have.

@@ -57,7 +57,7 @@ def command(
 
 
 def _debug() -> bool:
-    return "--debug" in sys.argv or "-d" in sys.argv
+    return "--debug" in sys.argv
 
 
 def _line() -> tuple[Contract, Engine]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ops import base
 from ops.checks import REGISTRY, Check, Finding, find
-from ops.errors import UsageError
+from ops.errors import ContractError, UsageError
 from ops.facts.layers import read_image
 from ops.facts.running import ContainerFacts, ProgramRun, read_containers, run_programs
 from ops.facts.variables import VariableFacts, read_variables
@@ -62,8 +62,9 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """No check failed, and none could not look."""
-        return not any(result.fails for result in self.results)
+        """No check failed, none could not look, and at least one did look."""
+        looked = any(result.status in ("pass", "waived") for result in self.results)
+        return looked and not any(result.fails for result in self.results)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def parse_request(image: str | None, only: str | None, *, static: bool) -> Reque
     """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none."""
     if only:
         find(only)
-    name, _, reference = (image or "").partition("=")
+    name, given, reference = (image or "").partition("=")
+    if given and not (name and reference):
+        raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
     return Request(name or None, reference or None, only, static)
 
 
@@ -89,6 +92,7 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     """Read the facts and ask the checks. Raises MachineError without an engine, UsageError for
     an image that the contract or the engine does not have."""
     images = contract.select(request.image)
+    _known_waivers(images)
     engine.require()
     checks = [c for c in REGISTRY.values() if request.only in (None, c.id)]
     tags = references(contract, engine, images)
@@ -102,6 +106,19 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     if request.image is None and any(check.looks == "project" for check in checks):
         results += judge_project(checks, contract, read_variables(contract, engine))
     return Verdict(tuple(results), tuple(subjects))
+
+
+def _known_waivers(images: Mapping[str, Image]) -> None:
+    """Raise ContractError for a waiver that can waive nothing."""
+    waivable = [check.id for check in REGISTRY.values() if check.looks != "project"]
+    for name, terms in images.items():
+        for id_ in terms.waivers:
+            if id_ not in waivable:
+                raise ContractError(
+                    "reading the contract",
+                    f"tool.ops.images.{name}.waivers: there is no check {id_!r} of an image",
+                    hint=f"the checks are: {', '.join(sorted(waivable))}",
+                )
 
 
 def _look(

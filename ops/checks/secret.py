@@ -58,12 +58,14 @@ def label(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     mend=MEND,
     reference=CIS,
 )
-def history(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def history(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for an instruction that assigns or contains what looks like a secret."""
+    told = {name for name, value in facts.environment.items() if is_secret(name, value)}
+    labelled = any(True for _ in label(terms, facts))
     for line in facts.history:
-        if line.startswith(("ENV ", "LABEL ")):
-            continue  # secret.env and secret.label say so already
-        names = assigned(line)
-        if names or has_shape(line):
+        names = [name for name in assigned(line) if name not in told]
+        if line.startswith("LABEL ") and labelled:
+            continue  # secret.label says so already
+        if names or (has_shape(line) and not line.startswith("ENV ")):
             what = f" ({', '.join(names)})" if names else ""
             yield Finding(f"{line.partition(' ')[0]} holds what looks like a secret{what}")

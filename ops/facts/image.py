@@ -92,12 +92,14 @@ class ImageFacts:
         seen: dict[str, tuple[File, Layer]] = {}
         for layer in self.layers:
             for gone in whiteouts(layer):
-                prefix = gone.rstrip("/") + "/"
-                for path in [p for p in seen if p == gone or p.startswith(prefix)]:
-                    del seen[path]
+                _hide(seen, gone.rstrip("/"), itself=not gone.endswith("/"))
             for file in layer.files:
-                if not file.name.startswith(".wh."):
-                    seen[file.path] = (file, layer)
+                if file.name.startswith(".wh."):
+                    continue
+                below = seen.get(file.path)
+                if below and below[0].kind == "folder" and file.kind != "folder":
+                    _hide(seen, file.path, itself=True)
+                seen[file.path] = (file, layer)
         return seen
 
     def programs(self) -> dict[str, tuple[File, Layer]]:
@@ -119,6 +121,12 @@ class ImageFacts:
         if entry and entry[0].kind == "link":
             return entry[0].target.strip("/")
         return folder
+
+
+def _hide(seen: dict[str, tuple[File, Layer]], gone: str, *, itself: bool) -> None:
+    prefix = f"{gone}/" if gone else ""
+    for path in [p for p in seen if p.startswith(prefix) or (itself and p == gone)]:
+        del seen[path]
 
 
 def whiteouts(layer: Layer) -> Iterator[str]:
@@ -170,5 +178,6 @@ def _healthcheck(config: Mapping[str, Any] | None) -> Healthcheck | None:
 
 def instruction(created_by: str) -> str:
     """A history entry as a person wrote it: no shell in front, no BuildKit mark behind."""
-    text = re.sub(r"^(?:RUN )?/bin/sh -c (?:#\(nop\) +)?", "RUN ", created_by)
+    text = re.sub(r"^/bin/sh -c #\(nop\) +", "", created_by)
+    text = re.sub(r"^(?:RUN )?/bin/sh -c ", "RUN ", text)
     return " ".join(text.removesuffix(" # buildkit").split())

@@ -131,7 +131,7 @@ def read_archive(chunks: Iterator[bytes]) -> Iterator[Layer]:
 def _read_blob(blob: IO[bytes]) -> Layer | None:
     """A layer, plain or gzip; None where the blob is a manifest or configuration (JSON)."""
     head = blob.read(512)
-    if head[:1] in (b"{", b"["):
+    if head[:1] in (b"{", b"[") and head[257:262] != b"ustar":  # POSIX.1-1988: a tar's magic
         return None
     chunks = _following(head, blob)
     if head.startswith(GZIP):

@@ -27,7 +27,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         continue
     try:
         with open(f"/proc/{pid}/status") as status:
-            found.append({"Pid": pid} | dict(line.rstrip().split(":\\t", 1) for line in status
+            found.append({"Pid": pid} | dict(line.rstrip("\\n").split(":\\t", 1) for line in status
                                              if ":\\t" in line))
     except (FileNotFoundError, ProcessLookupError):
         pass

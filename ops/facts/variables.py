@@ -99,7 +99,7 @@ def _written(default: Any) -> str:
     if hasattr(default, "get_secret_value"):
         return str(default.get_secret_value())
     value = getattr(default, "value", default)  # an enum's value
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _is_secret(info: Any) -> bool:

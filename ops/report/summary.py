@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ops import console
+from ops.errors import UsageError
 
 if TYPE_CHECKING:
     from ops.build import Built
@@ -64,6 +65,10 @@ def urls(states: Sequence[ServiceState]) -> None:
 
 def prerequisites(found: Sequence[Prerequisite], form: str) -> None:
     """What the line needs, what was found, what is wrong and how to mend it."""
+    if form not in ("table", "json"):
+        raise UsageError(
+            "reading the command line", f"there is no format {form!r}", hint="formats: json, table"
+        )
     if form == "json":
         console.write(json.dumps([{**asdict(item), "ok": item.ok} for item in found], indent=2))
         return

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 SCHEMA = 1  # of the JSON document
 MARKS = {
-    "pass": "[green]✓ pass",
-    "fail": "[red]✗ fail",
-    "unknown": "[yellow]? unknown",
-    "waived": "[yellow]~ waived",
-    "not run": "[dim]- not run",
+    "pass": ("✓", "green"),
+    "fail": ("✗", "red"),
+    "unknown": ("?", "yellow"),
+    "waived": ("~", "yellow"),
+    "not run": ("-", "dim"),
 }
 WORST_FIRST = ("fail", "unknown", "waived", "not run", "pass")
 
@@ -54,7 +54,6 @@ def known(form: str) -> None:
 def table(verdict: Verdict) -> RenderableType:
     """Results grouped by subject, the worst first; each finding with its place and its mend."""
     from rich.console import Group
-    from rich.markup import escape
     from rich.text import Text
 
     lines: list[RenderableType] = []
@@ -62,12 +61,10 @@ def table(verdict: Verdict) -> RenderableType:
         results = [r for r in verdict.results if r.subject == subject]
         lines.append(Text(f"\n{_title(verdict, subject)}", style="bold"))
         for result in sorted(results, key=lambda r: (WORST_FIRST.index(r.status), r.check.id)):
-            mark = MARKS[result.status]
-            lines.append(
-                Text.from_markup(
-                    f"  {mark:<18} {result.check.id:<24} [dim]{escape(_aside(result))}"
-                )
-            )
+            mark, style = MARKS[result.status]
+            line = Text(f"  {mark} {result.status:<8} ", style=style)
+            line.append(f"{result.check.id:<24} ", style="default")
+            lines.append(line.append(_aside(result), style="dim"))
             for finding in result.findings:
                 lines.append(Text(f"       {finding.message}"))
                 lines += [Text(f"         {place}", style="dim") for place in _places(finding)]
@@ -104,7 +101,8 @@ def count(verdict: Verdict) -> str:
     counts = dict.fromkeys(WORST_FIRST, 0)
     for result in verdict.results:
         counts[result.status] += 1
-    return ", ".join(f"{number} {status}" for status, number in reversed(counts.items()) if number)
+    said = [f"{number} {status}" for status, number in reversed(counts.items()) if number]
+    return ", ".join(said) or "nothing was looked at"
 
 
 def as_json(verdict: Verdict) -> str:

@@ -142,7 +142,9 @@ class Closure:
     def copy(self, out: Path) -> None:
         """Write everything below `out`, with modes kept and owners left to root."""
         for folder in sorted(self.folders):
-            (out / str(folder)[1:]).mkdir(parents=True, exist_ok=True)
+            target = out / str(folder)[1:]
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copymode(folder, target)
         for path in sorted(self.files):
             target = out / str(path)[1:]
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -186,8 +188,9 @@ def compile_python(out: Path, folders: Iterable[Path], mode: str) -> None:
 
 def settle(out: Path) -> None:
     """Give every file and folder the one date, innermost first."""
-    for folder, _, names in os.walk(out, topdown=False):
-        for name in names:
+    for folder, folders, names in os.walk(out, topdown=False):
+        # A link to a folder stands among the folders, but is not walked into.
+        for name in [*names, *folders]:
             os.utime(Path(folder, name), (EPOCH, EPOCH), follow_symlinks=False)
         os.utime(folder, (EPOCH, EPOCH))
 

@@ -69,9 +69,6 @@ def test_a_full_disk_in_a_step_is_a_lack_of_space(step):
         "yaml: line 3: did not find expected key",
     ],
 )
-@pytest.mark.xfail(
-    reason="ops/build.py:_explaining takes a program's words in a RUN step for the engine's"
-)
 def test_what_a_program_in_a_step_says_is_not_taken_for_the_engine(line):
     error = _fail(BUILD_FAILED, _step(line))
     assert type(error) is BuildFailed
@@ -102,7 +99,6 @@ def test_without_any_words_the_cause_stays():
         NoSpace("building api", "no space is left for the engine", hint="clean"),
     ],
 )
-@pytest.mark.xfail(reason="ops/build.py:_explaining makes a BuildFailed of an error that was named")
 def test_an_error_that_has_a_name_already_keeps_it(error):
     found = _fail(error)
     assert type(found) is type(error)

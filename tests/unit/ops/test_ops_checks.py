@@ -403,7 +403,6 @@ def test_every_missing_thing_is_a_finding_of_its_own():
     assert len(_ask(REGISTRY["config.ports"], image(ports=("80/tcp",)))) == 3
 
 
-@pytest.mark.xfail(reason="ops/checks/secret.py:history skips an ENV that a later one overwrites")
 def test_a_secret_that_a_later_env_overwrites_is_still_in_the_history():
     facts = image(
         environment={"API_TOKEN": ""}, history=(f"ENV API_TOKEN={SECRET}", "ENV API_TOKEN=")

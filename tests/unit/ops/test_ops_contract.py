@@ -109,10 +109,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path, old, new, place):
     assert place in error.cause
 
 
-@pytest.mark.xfail(
-    reason="ops/contract.py:_is_pattern: re.error is no ValueError, pydantic lets it through",
-    raises=Exception,
-)
 def test_a_pattern_that_is_none_is_refused_with_its_place(tmp_path):
     error = _refused(tmp_path, GOOD.replace("'^Python 3'", "'^Python (3'"))
     assert f"{IMAGE}.programs.python.answers" in error.cause

@@ -219,7 +219,6 @@ def test_the_date_is_taken_from_the_environment(tmp_path):
     assert set(_dates(tmp_path / "out").values()) == {1}
 
 
-@pytest.mark.xfail(reason="closure.py:settle: os.walk gives links to folders among the folders")
 def test_links_to_folders_have_the_one_date_as_well(copied):
     """Else /bin and /lib make another layer at each build."""
     root, out, _ = copied

@@ -99,7 +99,6 @@ def test_a_taken_port_is_named(words, port):
     assert error.cause.startswith(f"{port} ")
 
 
-@pytest.mark.xfail(reason="ops/engine.py:_PORT_NUMBER takes the minutes of a time for a port")
 def test_a_time_in_a_warning_is_not_taken_for_the_port():
     """Compose writes such warnings in front of the error."""
     warning = 'time="2026-01-02T07:13:41Z" level=warning msg="The \\"X\\" variable is not set"\n'

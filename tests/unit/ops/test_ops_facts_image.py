@@ -37,12 +37,10 @@ def test_whiteouts_hide_what_lower_layers_brought(layers, seen):
     assert _seen(*layers) == seen
 
 
-@pytest.mark.xfail(reason="ops/facts/image.py:whiteouts: the root's opaque mark hides nothing")
 def test_an_opaque_root_hides_everything_below():
     assert _seen(("a", "d/b"), (".wh..wh..opq", "c")) == ["c"]
 
 
-@pytest.mark.xfail(reason="ops/facts/image.py:files: a link over a folder leaves what was in it")
 def test_what_replaces_a_folder_hides_what_was_in_it():
     upper = layer(file("d", kind="link", target="elsewhere"))
     found = image(layers=(layer(file("d", kind="folder"), file("d/a")), upper)).files
@@ -194,7 +192,6 @@ def test_an_entry_of_the_history_reads_as_a_person_wrote_it(created_by, written)
     assert instruction(created_by) == written
 
 
-@pytest.mark.xfail(reason="ops/facts/image.py:instruction: RUN in front of the old builder's CMD")
 @pytest.mark.parametrize("text", ['CMD ["bash"]', "ENV A=b", "ADD file:0a in /"])
 def test_an_entry_of_the_old_builder_is_no_run(text):
     assert instruction(f"/bin/sh -c #(nop)  {text}") == text

@@ -93,10 +93,6 @@ def test_the_probe_sees_every_process_and_nothing_else(tmp_path):
     assert [(p.pid, p.name) for p in _probe(tmp_path)] == [(1, "tini"), (42, "a\\tb: c")]
 
 
-@pytest.mark.xfail(
-    reason="ops/facts/running.py:PROBE strips the tab of an empty `Groups:` line, and breaks off",
-    raises=subprocess.CalledProcessError,
-)
 def test_the_probe_sees_a_process_without_supplementary_groups(tmp_path):
     """Linux writes `Groups:`, a tab and a blank then."""
     _status(tmp_path, "1", Groups=" ")

@@ -184,7 +184,6 @@ def test_a_prefix_belongs_to_the_name(module):
     assert list(module("Prefixed")) == ["SHOP_TEXT"]
 
 
-@pytest.mark.xfail(reason="ops/facts/variables.py:_written: {:g} keeps six digits only")
 def test_a_float_keeps_all_its_digits(module):
     found = module("Floats")
     assert found["LONG"].default == "2592000"

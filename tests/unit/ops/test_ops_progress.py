@@ -84,7 +84,6 @@ def test_a_step_says_its_place_and_its_instruction(name, place, instruction):
     assert vertex.instruction == instruction
 
 
-@pytest.mark.xfail(reason="ops/progress.py:_STEP takes one blank; BuildKit aligns its numbers")
 def test_a_number_that_buildkit_aligned_is_a_place_as_well():
     """From ten steps on BuildKit writes `[builder  2/10]`."""
     place = Vertex("d", "[api builder  2/10] RUN x").place

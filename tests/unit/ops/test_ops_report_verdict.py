@@ -102,7 +102,13 @@ def test_labels_in_another_order_change_nothing():
 
 def test_a_subject_whose_image_was_not_read_is_left_out():
     verdict = Verdict((), (Subject("shop", "shop:test", terms()),))
-    assert json.loads(as_json(verdict)) == {"holds": True, "images": {}, "results": [], "schema": 1}
+    assert json.loads(as_json(verdict))["images"] == {}
+
+
+def test_a_verdict_of_nothing_does_not_hold():
+    verdict = Verdict((), ())
+    assert json.loads(as_json(verdict))["holds"] is False
+    assert count(verdict) == "nothing was looked at"
 
 
 # --- the table
@@ -148,7 +154,6 @@ def test_a_layer_is_named_where_no_instruction_is_known():
     assert "layer: sha256:1" in _shown(_verdict(_result("fail", finding)))
 
 
-@pytest.mark.xfail(reason="ops/report/verdict.py:table pads a mark with its markup, not as shown")
 def test_the_ids_stand_in_one_column():
     lines = [line for line in _shown(ALL).splitlines() if " made." in line and "Mend" not in line]
     assert len(lines) == 5

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from ops.checks import REGISTRY, Check, Finding
-from ops.errors import UsageError
+from ops.errors import ContractError, UsageError
 from ops.verify import (
     PROJECT,
     Request,
     Result,
     Subject,
     Verdict,
+    _known_waivers,
     judge,
     judge_project,
     parse_request,
@@ -139,7 +140,6 @@ def test_one_fault_among_all_checks_fails_the_verdict():
         ("api", None, False, Request(image="api")),
         ("api=shop:1", None, False, Request(image="api", reference="shop:1")),
         ("api=shop@sha256:0=1", None, True, Request("api", "shop@sha256:0=1", None, static=True)),
-        ("api=", None, False, Request(image="api")),
         ("", None, False, Request()),
         (None, "size.budget", False, Request(only="size.budget")),
     ],
@@ -151,3 +151,14 @@ def test_the_command_line_is_read(image_, only, static, request_):
 def test_a_check_that_is_none_is_refused_before_anything_is_read():
     with pytest.raises(UsageError, match="no check"):
         parse_request(None, "size.budgets", static=False)
+
+
+@pytest.mark.parametrize("image_", ["=ref", "api="])
+def test_half_a_pair_of_name_and_reference_is_refused(image_):
+    with pytest.raises(UsageError, match="NAME=REF"):
+        parse_request(image_, None, static=False)
+
+
+def test_a_waiver_for_a_check_that_does_not_exist_is_refused():
+    with pytest.raises(ContractError, match=r"size\.bugdet"):
+        _known_waivers({"shop": terms(waivers={"size.bugdet": REASON})})
