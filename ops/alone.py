@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ops import base, console, stack
 from ops import build as builds
-from ops.engine import environment, translating
-from ops.errors import StackFailed, UsageError
+from ops.engine import environment, plain, tail_of, translating
+from ops.errors import OpsError, StackFailed, UsageError
 from ops.references import references
 
 if TYPE_CHECKING:
@@ -36,43 +36,53 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
             detach=True,
             dependencies=False,
             publish=[("127.0.0.1:", image.health.port)],
-            remove=True,
             tty=False,
         )
     container: str = started.id
+    left_running = False
     try:
         port = _wait(engine, container, image.health.ready_within)
         console.write(f"{image.service}  http://127.0.0.1:{port}  (container {container[:12]})")
+        left_running = detach
         if not detach:
             console.say("  Ctrl-C ends it")
             lines: Any = engine.docker.logs(container, follow=True, stream=True)
             for _, line in lines:
-                console.write(line.decode(errors="replace"))
-    except BaseException:  # also a Ctrl-C: nothing is left behind
-        with contextlib.suppress(Exception):
-            engine.docker.stop(container)
-            _remove_network(engine, container)
-        if sys.exc_info()[0] is not KeyboardInterrupt:
-            raise
+                console.write(plain(line.decode(errors="replace")))
+    except KeyboardInterrupt:
+        console.say("  ended")
+    finally:
+        if not left_running:
+            _remove(engine, container)
 
 
-def _remove_network(engine: Engine, container: str) -> None:
-    """Remove the network that Compose made for it, unless the stack runs on it."""
-    others = [c for c in engine.containers() if c["Id"] != container]
-    if not others:
-        stack.down(engine, quiet=True)
+def _remove(engine: Engine, container: str) -> None:
+    """Remove the container, and the network that Compose made for it unless the stack uses it."""
+    with contextlib.suppress(OpsError), translating("removing the container"):
+        engine.docker.stop(container)
+        engine.docker.remove(container, force=True)
+        if not engine.containers():
+            stack.down(engine, quiet=True)
 
 
 def _wait(engine: Engine, container: str, limit: float) -> str:
-    """Wait until it is healthy; the host's port."""
+    """Wait until it is healthy; the host's port. Raises StackFailed with its log."""
     deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
+    while True:
         found = engine.inspect("container", [container])[0]
-        if found["State"].get("Health", {}).get("Status") == "healthy":
+        health = (found["State"].get("Health") or {}).get("Status")
+        if health == "healthy":
             bindings = next(b for b in found["NetworkSettings"]["Ports"].values() if b)
             return str(bindings[0]["HostPort"])
+        if not found["State"]["Running"] or health == "unhealthy" or time.monotonic() > deadline:
+            state = health if found["State"]["Running"] else found["State"]["Status"]
+            raise StackFailed(
+                "waiting for the API alone",
+                f"it is {state}, not healthy",
+                tail=tail_of(str(engine.docker.logs(container, tail=10))),
+                hint="a bad value in the environment or .env stops it with one line",
+            )
         time.sleep(POLL_SECONDS)
-    raise StackFailed("waiting for the API alone", f"it is not healthy within {limit:.0f} s")
 
 
 def debug(contract: Contract, engine: Engine, service: str, command: str) -> None:

@@ -19,7 +19,10 @@ def test_a_good_project_comes_up_and_goes_down(project: Project):
     assert project.inv("verify").status == 0
     assert project.inv("ps").output.count("healthy") == 1
     assert project.inv("logs", "--service", "web").status == 0
-    assert project.inv("debug", "web", "--command", "ls /proc/1").status == 0
+    assert (
+        project.inv("debug", "web", "--command", "cat /proc/1/root/srv/index.html").output
+        == "first\n"
+    )
     assert project.inv("down", "--volumes").status == 0
     assert not project.leftovers()
 
@@ -37,6 +40,18 @@ def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
+
+
+def test_the_api_alone_that_does_not_start_shows_its_log(project: Project):
+    project.edit(
+        "compose.yaml",
+        "    read_only: true",
+        "    read_only: true\n    command: [python3.11, -c, \"raise SystemExit('gave up: 42')\"]",
+    )
+    outcome = project.inv("run-api")
+    assert outcome.status == 1
+    assert "gave up: 42" in outcome.messages
+    assert not project.leftovers()
 
 
 def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
