@@ -6,7 +6,6 @@ and CA certificates. Python may lie in /usr or in /usr/local.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from ops import apt
 from ops.console import say
 from ops.engine import Engine, tail_of, translating
 from ops.errors import BaseUnavailable, EngineUnavailable, NoSpace, OpsError
+from ops.variables import variable
 
 if TYPE_CHECKING:
     from python_on_whales import Image
@@ -88,11 +88,8 @@ def acquire(contract: Contract, engine: Engine) -> BaseImage:
 
 
 def _named(contract: Contract) -> str | None:
-    """The base that the environment, or else .env, names; Compose reads them alike."""
-    from dotenv import dotenv_values
-
-    variable = contract.base.variable
-    return os.environ.get(variable) or dotenv_values(contract.root / ".env").get(variable)
+    """The base that the environment, or else .env, names."""
+    return variable(contract.root, contract.base.variable)
 
 
 def _found(reference: str, image: Image, origin: Origin) -> BaseImage:

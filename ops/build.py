@@ -17,6 +17,7 @@ from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
 from ops.references import references
+from ops.variables import variable
 
 if TYPE_CHECKING:
     from ops.base import BaseImage
@@ -126,7 +127,7 @@ def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
         "REVISION": _revision(contract.root),
     }
     home = Path.home()
-    for variable, candidates in (
+    for name, candidates in (
         ("BUILD_CA", (os.environ.get("SSL_CERT_FILE"), *CA_BUNDLES)),
         (
             "BUILD_PIP",
@@ -139,9 +140,9 @@ def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
         ),
         ("BUILD_NPM", (os.environ.get("NPM_CONFIG_USERCONFIG"), home / ".npmrc", "/etc/npmrc")),
     ):
-        if not os.environ.get(variable):
+        if not variable(contract.root, name):
             existing = (str(path) for path in candidates if path and Path(path).is_file())
-            found[variable] = next(existing, "/dev/null")
+            found[name] = next(existing, "/dev/null")
     return found
 
 

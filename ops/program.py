@@ -3,6 +3,7 @@ at all lists them in their groups. `invoke TASK` in the activated environment wo
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -23,6 +24,8 @@ class Line(Program):
         # Invoke forbids bytecode for the sake of stale tasks.pyc; the library here is imported
         # late, and would be compiled at each start.
         sys.dont_write_bytecode = bytecode
+        # --debug is for this project's failures; how Invoke parsed its tasks is another matter.
+        logging.getLogger("invoke").setLevel(logging.WARNING)
 
     def parse_tasks(self) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""

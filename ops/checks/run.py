@@ -85,7 +85,7 @@ def nonroot(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     why="Docker gives fourteen capabilities by default, among them raw sockets and changing file "
     "owners. A service above port 1023 needs none.",
     mend="`cap_drop: [ALL]` in the compose file, and no file capabilities in the image.",
-    reference=f"CIS Docker Benchmark 5.3; {PROC}",
+    reference=f"CIS Docker Benchmark 5.4; {PROC}",
 )
 def capabilities(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each process with an effective, permitted or ambient capability."""
@@ -105,7 +105,7 @@ def capabilities(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]
     title="No process can gain privileges",
     why="With no_new_privs set, a setuid program is an ordinary one.",
     mend='`security_opt: ["no-new-privileges:true"]` in the compose file.',
-    reference="CIS Docker Benchmark 5.25; https://docs.kernel.org/userspace-api/no_new_privs.html",
+    reference="CIS Docker Benchmark 5.26; https://docs.kernel.org/userspace-api/no_new_privs.html",
 )
 def no_new_privileges(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each process without no_new_privs."""

