@@ -135,7 +135,7 @@ def _failed(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
         f"waiting for {state.service} to become healthy",
         failure,
         tail=tail,
-        hint=f"`./inv logs {state.service}` shows more where the stack still runs",
+        hint=f"mend it, then `./inv up`; `docker compose up {state.service}` shows it live",
     )
 
 

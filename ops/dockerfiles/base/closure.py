@@ -140,11 +140,9 @@ class Closure:
         return found
 
     def copy(self, out: Path) -> None:
-        """Write everything below `out`, with modes kept and owners left to root."""
+        """Write everything below `out`, owned by root; `settle` sets modes and dates."""
         for folder in sorted(self.folders):
-            target = out / str(folder)[1:]
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copymode(folder, target)
+            (out / str(folder)[1:]).mkdir(parents=True, exist_ok=True)
         for path in sorted(self.files):
             target = out / str(path)[1:]
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -187,12 +185,21 @@ def compile_python(out: Path, folders: Iterable[Path], mode: str) -> None:
 
 
 def settle(out: Path) -> None:
-    """Give every file and folder the one date, innermost first."""
+    """Give everything the one date, and a mode that depends on nothing but what it is.
+
+    Whoever runs the image may read all of it and write none of it, whatever the umask of the
+    checkout was; a setuid bit does not pass either.
+    """
     for folder, folders, names in os.walk(out, topdown=False):
         # A link to a folder stands among the folders, but is not walked into.
         for name in [*names, *folders]:
-            os.utime(Path(folder, name), (EPOCH, EPOCH), follow_symlinks=False)
-        os.utime(folder, (EPOCH, EPOCH))
+            path = Path(folder, name)
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    if (out / "tmp").is_dir():
+        (out / "tmp").chmod(0o1777)
+    os.utime(out, (EPOCH, EPOCH))
 
 
 def main() -> None:
@@ -228,7 +235,6 @@ def main() -> None:
         compile_python(options.out, folders, options.compile)
     if options.python:
         (options.out / "tmp").mkdir()
-        (options.out / "tmp").chmod(0o1777)
         # A library outside the loader's own folders (/usr/local/lib) is found by this cache.
         subprocess.run(["ldconfig", "-r", str(options.out)], check=True)
     settle(options.out)

@@ -161,9 +161,18 @@ def test_a_single_link_brings_what_it_points_at_and_nothing_more(tree):
     assert found.folders == set()
 
 
-def test_modes_are_kept(copied):
-    root, out, _ = copied
-    assert _inside(out, root / "program").stat().st_mode & 0o7777 == 0o750
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o750, 0o755), (0o600, 0o644), (0o4755, 0o755), (0o666, 0o644)]
+)
+def test_everybody_may_read_and_nobody_but_root_may_write(before, after, tmp_path):
+    """Whatever the umask of the checkout was; a setuid bit is not kept."""
+    (tmp_path / "folder").mkdir(mode=0o700)
+    path = tmp_path / "folder/file"
+    path.write_text("x")
+    path.chmod(before)
+    closure.settle(tmp_path)
+    assert path.stat().st_mode & 0o7777 == after
+    assert path.parent.stat().st_mode & 0o7777 == 0o755
 
 
 def test_bytecode_of_the_source_is_not_copied(tree, tmp_path):

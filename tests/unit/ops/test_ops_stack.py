@@ -94,7 +94,7 @@ def test_a_failure_ends_the_waiting_with_the_log_and_the_last_words():
         stack._wait(contract(), _engine(_container(), _container(State=bad)))
     assert caught.value.doing == "waiting for shop to become healthy"
     assert caught.value.tail == ("log: shop says no", "health: refused")
-    assert "./inv logs shop" in (caught.value.hint or "")
+    assert "docker compose up shop" in (caught.value.hint or "")
 
 
 def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
