@@ -73,7 +73,9 @@ def _bake(
     log: BuildLog,
 ) -> None:
     doing = f"building {', '.join(targets)}"
-    variables = build_variables(contract, origin)
+    # Since buildx 0.20, bake asks for leave to read files outside of its folder. What it reads
+    # here is what the compose file and `build_variables` name: there is nobody else to ask.
+    variables = {**build_variables(contract, origin), "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
     # Bake reads relative paths from where it runs, unlike Compose; python-on-whales has no cwd.
     with (
         environment({**engine.variables, **variables}),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,6 +111,27 @@ def test_a_build_that_works_is_left_alone():
     with _explaining("building api", BuildLog()):
         done = True
     assert done
+
+
+def test_bake_is_given_base_secrets_and_leave_to_read_them(monkeypatch, tmp_path):
+    seen = {}
+
+    def bake(targets, **options):
+        seen.update(os.environ, targets=targets, folder=Path.cwd(), **options)
+        return iter(())
+
+    docker = SimpleNamespace(buildx=SimpleNamespace(bake=bake))
+    engine = SimpleNamespace(docker=docker, variables={}, compose_files=(tmp_path / "c.yaml",))
+    terms = contract().model_copy(update={"root": tmp_path})
+    origin = BaseImage("base.invalid/python:3.11", "sha256:1", "named")
+    monkeypatch.setenv("BUILDX_BAKE_ENTITLEMENTS_FS", "1")
+    build._bake(terms, engine, ["shop"], origin, cache=True, log=BuildLog())
+    assert seen["targets"] == ["shop"]
+    assert seen["folder"] == tmp_path
+    assert seen["PYTHON_BASE"] == "base.invalid/python:3.11"
+    assert seen["BASE_DIGEST"] == "sha256:1"
+    assert seen["BUILDX_BAKE_ENTITLEMENTS_FS"] == "0"
+    assert os.environ["BUILDX_BAKE_ENTITLEMENTS_FS"] == "1"
 
 
 @pytest.fixture
