@@ -68,7 +68,9 @@ def show(result: RenderableType) -> None:
 
 def write(text: str) -> None:
     """A result as it is, for machines: no markup, no wrapping, one newline at the end."""
-    results().file.write(text.rstrip("\n") + "\n")
+    file = results().file
+    file.write(text.rstrip("\n") + "\n")
+    file.flush()  # whoever reads a pipe, as of `logs --follow`, is waiting for this line
 
 
 def render_error(error: OpsError, *, debug: bool = False) -> None:

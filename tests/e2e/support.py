@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,15 @@ class Outcome:
 
 def clean_environment(**variables: str) -> dict[str, str]:
     """This process's environment without what would steer the line, and with `variables`."""
-    steering = {"PYTHON_BASE", "COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "API_PORT", "OPS_ROOT"}
+    # PYTHONUNBUFFERED would hide that a line was not flushed.
+    steering = {
+        "PYTHONUNBUFFERED",
+        "PYTHON_BASE",
+        "COMPOSE_PROJECT_NAME",
+        "COMPOSE_FILE",
+        "API_PORT",
+        "OPS_ROOT",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in steering}
     return {**kept, **variables}
 
@@ -131,11 +140,12 @@ class Project:
         return docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "-f", label)
 
 
-def start(
+@contextlib.contextmanager
+def started(
     project: Project, *arguments: str, quiet: bool = False, **variables: str
-) -> subprocess.Popen[str]:
+) -> Iterator[subprocess.Popen[str]]:
     """A command that the test interferes with while it runs; quiet: nobody reads what it says."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(ROOT / "tasks.py"), *arguments],
         stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
         stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
@@ -146,6 +156,11 @@ def start(
         ),
         stdin=subprocess.DEVNULL,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:

@@ -8,7 +8,7 @@ import socket
 import time
 import urllib.request
 
-from tests.e2e.support import Project, docker_images, start, wait_until
+from tests.e2e.support import Project, docker_images, started, wait_until
 
 
 def test_a_good_project_comes_up_and_goes_down(project: Project):
@@ -30,15 +30,15 @@ def test_a_good_project_comes_up_and_goes_down(project: Project):
 def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
     built = project.inv("build")
     assert built.status == 0, built.messages
-    process = start(project, "run-api")
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    port = int(line.partition("http://127.0.0.1:")[2].split()[0])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert connection.recv(64).startswith(b"HTTP/1.0 200")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    with started(project, "run-api") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        port = int(line.partition("http://127.0.0.1:")[2].split()[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert connection.recv(64).startswith(b"HTTP/1.0 200")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
     wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
 
 
@@ -100,12 +100,10 @@ def test_watch_brings_a_change_to_the_running_stack(project: Project):
         port = str(free.getsockname()[1])
     assert project.inv("up", WEB_PORT=port).status == 0
     assert page(port) == "first\n"
-    process = start(project, "watch", quiet=True, WEB_PORT=port)
-    try:
+    with started(project, "watch", quiet=True, WEB_PORT=port) as process:
         # Again and again: the watcher takes a moment until it looks.
         changed = any(_arrives(project, port, f"change {n}") for n in range(12))
         assert changed, "no change arrived"
-    finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
 

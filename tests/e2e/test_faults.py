@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import Outcome, Project, read_until, start, wait_until
+from tests.e2e.support import Outcome, Project, read_until, started, wait_until
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 
@@ -94,10 +94,11 @@ def road(tmp_path: Path) -> Iterator[CuttableRoad]:
 
 def test_the_engine_stops_during_a_build(project: Project, road: CuttableRoad, tmp_path: Path):
     project.edit("Dockerfile", "RUN echo prepared", "RUN echo first-step\nRUN sleep 60")
-    process = start(project, "build", "--no-cache", DOCKER_HOST=f"unix://{tmp_path}/engine.sock")
-    seen = read_until(process, "first-step")
-    road.cut()
-    output, messages = process.communicate(timeout=60)
+    host = f"unix://{tmp_path}/engine.sock"
+    with started(project, "build", "--no-cache", DOCKER_HOST=host) as process:
+        seen = read_until(process, "first-step")
+        road.cut()
+        output, messages = process.communicate(timeout=60)
     assert_explains(Outcome(process.returncode, output, seen + messages), 3, "engine", "doctor")
 
 
@@ -212,10 +213,10 @@ def test_a_service_that_crashes_shows_its_log(project: Project):
 def test_an_interrupted_start_leaves_nothing(project: Project):
     project.edit("Dockerfile", "('127.0.0.1', 8000)", "('127.0.0.1', 8001)")
     project.edit("Dockerfile", "--start-period=1s", "--start-period=60s")
-    process = start(project, "up")
-    read_until(process, "» up")
-    wait_until(lambda: bool(project.leftovers()), 60, "the start never began")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    with started(project, "up") as process:
+        read_until(process, "» up")
+        wait_until(lambda: bool(project.leftovers()), 60, "the start never began")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
     assert process.returncode == 130
     assert not project.leftovers()
