@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,12 +96,17 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     engine.require()
     checks = [c for c in REGISTRY.values() if request.only in (None, c.id)]
     tags = references(contract, engine, images)
-    probe_image = None if request.static else base.local(contract, engine)
-    subjects = []
-    for name, terms in images.items():
-        subject = Subject(name, request.reference or tags[name], terms)
-        probe = probe_image.reference if probe_image else None
-        subjects.append(_look(contract, engine, request, subject, probe))
+    subjects = [
+        _look(contract, engine, request, Subject(name, request.reference or tags[name], terms))
+        for name, terms in images.items()
+    ]
+    if _stack_counts(engine, request):
+        probe = base.local(contract, engine)
+        reference = probe.reference if probe else None
+        subjects = [
+            replace(s, containers=read_containers(engine, s.terms.service, reference))
+            for s in subjects
+        ]
     results = [r for subject in subjects for r in judge(checks, subject)]
     if request.image is None and any(check.looks == "project" for check in checks):
         results += judge_project(checks, contract, read_variables(contract, engine))
@@ -121,10 +126,15 @@ def _known_waivers(images: Mapping[str, Image]) -> None:
                 )
 
 
-def _look(
-    contract: Contract, engine: Engine, request: Request, subject: Subject, probe: str | None
-) -> Subject:
-    """Read every fact of one image that the request allows to be read."""
+def _stack_counts(engine: Engine, request: Request) -> bool:
+    """Whether the stack is looked at: where any of it runs, a service that does not is a fault."""
+    if request.static or request.reference:
+        return False
+    return request.running or bool(engine.containers(stopped=False))
+
+
+def _look(contract: Contract, engine: Engine, request: Request, subject: Subject) -> Subject:
+    """Read the facts of one image, and run its programs where the request allows it."""
     facts = read_image(engine, subject.reference, contract.root / CACHE)
     if facts is None:
         raise UsageError(
@@ -132,15 +142,8 @@ def _look(
             f"the engine has no image {subject.reference}",
             hint="`./inv build` makes it",
         )
-    programs = None
-    containers: list[ContainerFacts] | None = None
-    if not request.static:
-        programs = run_programs(engine, subject.reference, subject.terms)
-        if request.reference is None:
-            containers = read_containers(engine, subject.terms.service, probe)
-            if not containers and not request.running:
-                containers = None
-    return Subject(subject.name, subject.reference, subject.terms, facts, programs, containers)
+    programs = None if request.static else run_programs(engine, subject.reference, subject.terms)
+    return replace(subject, image=facts, programs=programs)
 
 
 def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import base, verify
+from ops import base, stack, verify
 from ops.contract import Contract
 from ops.engine import Engine
 from ops.facts.running import read_containers
@@ -90,10 +90,21 @@ def test_verify_holds_for_images_and_running_stack(running: Engine, terms: Contr
     assert not [r for r in verdict.results if r.status == "not run"]
 
 
+def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running, terms):
+    docker("rm", "--force", container_of(running, "worker"))
+    try:
+        verdict = verify.verify(terms, running, verify.Request(only="run.healthy"))
+        found = {result.subject: result.status for result in verdict.results}
+        assert found == {"api": "pass", "worker": "unknown"}
+        assert not verdict.holds
+    finally:
+        stack.up(terms, running)
+
+
 def test_the_worker_logs_its_start(running):
     lines = [json.loads(line) for line in running.logs("worker", 50) if line.startswith("{")]
     started = [line for line in lines if line["message"] == "worker started"]
-    assert len(started) == 1
+    assert started
     assert started[0]["node"].startswith("v")
 
 
