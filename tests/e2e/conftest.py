@@ -45,8 +45,10 @@ def engine(terms: Contract, project_name: str) -> Engine:
     try:
         found.require()
     except OpsError as error:
-        pytest.fail(f"the end-to-end tests need a Docker engine: {error} ({error.hint})")
-    return found
+        reason = f"the end-to-end tests need a Docker engine: {error} ({error.hint})"
+    else:
+        return found
+    pytest.fail(reason, pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,15 @@ from tests.e2e.support import Project, docker_images, started, wait_until
 
 def test_a_good_project_comes_up_and_goes_down(project: Project):
     """The control: with no fault planted, the same project passes the whole line."""
+    (project.root / ".env").write_text("GREETING=from-the-file\n")
     outcome = project.inv("up")
     assert outcome.status == 0, outcome.messages
     assert "http://127.0.0.1:" in outcome.output
     assert project.inv("verify").status == 0
     assert project.inv("ps").output.count("healthy") == 1
     assert project.inv("logs", "--service", "web").status == 0
+    environment = project.inv("debug", "web", "--command", "cat /proc/1/environ").output
+    assert "GREETING=from-the-file" in environment
     assert (
         project.inv("debug", "web", "--command", "cat /proc/1/root/srv/index.html").output
         == "first\n"
