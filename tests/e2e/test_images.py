@@ -105,7 +105,8 @@ def test_an_unchanged_image_is_not_read_again(built, terms: Contract, engine: En
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stamps
 
 
-# Python moved to where python:3.11-slim has it: the closure must not care.
+# Python, and a library that it links, moved to where python:3.11-slim has them: found there by
+# the loader's cache alone. The closure must not care.
 USR_LOCAL = """
 FROM {base}
 RUN set -eux; \\
@@ -113,6 +114,8 @@ RUN set -eux; \\
     mv /usr/lib/python3.11 /usr/local/lib/python3.11; \\
     mv /usr/bin/python3.11 /usr/local/bin/python3.11; \\
     ln -s python3.11 /usr/local/bin/python3; \\
+    mv /usr/lib/x86_64-linux-gnu/libexpat.so.1* /usr/local/lib/; \\
+    ldconfig; \\
     python3.11 -c "import sys; assert sys.prefix == '/usr/local', sys.prefix"
 ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 """

@@ -48,6 +48,7 @@ class Closure:
         self.prune = prune
         self.files: set[Path] = set()
         self.folders: set[Path] = set()
+        self.library_folders: set[Path] = set()
 
     def add(self, path: Path) -> None:
         """Take a file, link or tree; a link brings what it points at."""
@@ -99,6 +100,7 @@ class Closure:
             sys.exit(f"closure: these libraries are not in the base: {', '.join(sorted(missing))}")
         for library in set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", answer, re.MULTILINE)):
             self.add(Path(library))
+            self.library_folders.add(real_parent(Path(library)).parent)
 
     def add_embedded(self, folder: str) -> None:
         """Take files below `folder` whose paths are compiled into a program.
@@ -235,8 +237,10 @@ def main() -> None:
         compile_python(options.out, folders, options.compile)
     if options.python:
         (options.out / "tmp").mkdir()
-        # A library outside the loader's own folders (/usr/local/lib) is found by this cache.
-        subprocess.run(["ldconfig", "-r", str(options.out)], check=True)
+        # A library outside the loader's own folders is found by this cache alone: libpython in
+        # /usr/local/lib, in python:3.11-slim.
+        places = sorted(map(str, closure.library_folders))
+        subprocess.run(["ldconfig", "-r", str(options.out), *places], check=True)
     settle(options.out)
 
 
