@@ -118,10 +118,12 @@ class Closure:
         """Keep each package's dpkg record and copyright, as distroless does (status.d)."""
         records = out / "var/lib/dpkg/status.d"
         for package in sorted(self._packages()):
+            name = package.partition(":")[0]
+            if self._skips(Path("/var/lib/dpkg/status.d", name)):
+                continue  # the layer below has it
             stanza = subprocess.run(
                 ["dpkg-query", "--status", package], capture_output=True, text=True, check=True
             ).stdout
-            name = package.partition(":")[0]
             records.mkdir(parents=True, exist_ok=True)
             (records / name).write_text(stanza)
             copyright_file = Path("/usr/share/doc", name, "copyright")
