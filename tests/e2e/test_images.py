@@ -43,11 +43,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found(fault, built, scratch_image, tmp_path):
+def test_a_planted_fault_is_found(fault, built, terms, scratch_image, tmp_path):
     name, lines, checks = FAULTS[fault]
     (tmp_path / "program").write_bytes(b"\x7fELF not really")
     if "ballast" in lines:
-        (tmp_path / "ballast").write_bytes(b"\0" * 10_000_000)
+        (tmp_path / "ballast").write_bytes(b"\0" * int(terms.images[name].size))
     reference = scratch_image(f"FROM {built.references[name]}\n{lines}\n")
     outcome = inv("verify", "--image", f"{name}={reference}", "--format", "json")
     verdict = json.loads(outcome.output)
