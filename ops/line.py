@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ops.contract import Contract
     from ops.verify import Request, Verdict
 
-TITLE = "org.opencontainers.image.title"
 WATCH_FILE = "compose/development.yaml"
 
 
@@ -106,12 +105,9 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
     if base:
         made.append(contract.base.made)
     for reference in made:
-        if image := engine.image(reference):
+        if engine.image(reference):
             console.say(f"  removing {reference}")
-            title = ((image.config and image.config.labels) or {}).get(TITLE)
             with translating(f"removing the image {reference}"):
                 engine.docker.image.remove(reference, force=True)
-                if title:  # earlier builds of it, whose tag went to the last one
-                    engine.docker.image.prune(filters={"label": f"{TITLE}={title}"})
     shutil.rmtree(Path(verdicts.cache_of(contract)), ignore_errors=True)
     console.done("clean")
