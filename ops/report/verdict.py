@@ -37,8 +37,15 @@ def render(verdict: Verdict, form: str, output: str | None) -> None:
     text = FORMS[form](verdict)
     if output is None:
         console.write(text)
-    else:
+        return
+    try:
         Path(output).write_text(text.rstrip("\n") + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"writing the report to {output}",
+            error.strerror or str(error),
+            hint="--output takes a file in a folder that is there",
+        ) from error
 
 
 def known(form: str) -> None:

@@ -189,3 +189,9 @@ def test_every_format_is_known_and_is_written_to_a_file_as_it_is(form, tmp_path)
         assert result.check.id in text
         for finding in result.findings:
             assert finding.message in text
+
+
+def test_a_report_that_cannot_be_written_is_a_wrong_command_line(tmp_path):
+    with pytest.raises(UsageError, match="No such file") as caught:
+        render(ALL, "json", str(tmp_path / "nowhere/verdict.json"))
+    assert caught.value.status == 2
