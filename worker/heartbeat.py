@@ -8,15 +8,11 @@ from pathlib import Path
 
 from worker.probe import DEFAULT_PATH
 
-GRACE_SECONDS = 5.0
-
-
-def bound(poll_interval: float) -> float:
-    """Return how many seconds after a beat the next one is due, when no job runs.
-
-    Twice the poll interval and a grace: one slow turn is no stall, a missing one is.
-    """
-    return 2 * poll_interval + GRACE_SECONDS
+# An idle loop beats this often, however seldom it looks at the queue, so that a stall is noticed as
+# fast with any poll interval.
+PERIOD_SECONDS = 2.0
+# From a beat to when the next is overdue, while no job runs: one slow turn is no stall, two are.
+BOUND_SECONDS = 3 * PERIOD_SECONDS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.jobs import Job, Queue, Status
-from worker.heartbeat import Heartbeat, bound
+from worker.heartbeat import BOUND_SECONDS, PERIOD_SECONDS, Heartbeat
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class Loop:
         work: does one job; raises when it fails, which ends the job and not the loop.
         job_limit: seconds that `work` takes at most. It must keep to it by itself; the health
             probe calls the loop stalled when it does not.
-        heartbeat: beaten at each turn, and before and after each job.
+        heartbeat: beaten at each turn, before and after each job, and while waiting.
         poll_interval: seconds between two looks at an empty queue.
         stop: ends the loop, at once while it waits, else after the job in hand.
     """
@@ -35,12 +35,21 @@ class Loop:
     def run(self) -> None:
         """Turn until asked to stop."""
         while not self.stop.requested:
-            self._beat(bound(self.poll_interval))
+            self._beat(BOUND_SECONDS)
             job = self._take()
             if job is None:
-                self.stop.wait(self.poll_interval)
+                self._rest()
             else:
                 self._do(job)
+
+    def _rest(self) -> None:
+        """Wait for the poll interval, beating; a stop ends it at once."""
+        left = self.poll_interval
+        while left > PERIOD_SECONDS and not self.stop.wait(PERIOD_SECONDS):
+            self._beat(BOUND_SECONDS)
+            left -= PERIOD_SECONDS
+        if not self.stop.requested:
+            self.stop.wait(left)
 
     def _take(self) -> Job | None:
         """Return the next job; None too when the queue fails, to look again after the interval."""
@@ -51,7 +60,7 @@ class Loop:
             return None
 
     def _do(self, job: Job) -> None:
-        self._beat(self.job_limit + bound(self.poll_interval))
+        self._beat(self.job_limit + BOUND_SECONDS)
         log.info("job started", extra={"job": job.id, "package": job.package})
         try:
             self.work(job)

@@ -7,7 +7,7 @@ from app import log
 from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
 from app.jobs import EmptyQueue, Job
 from worker import differ, node
-from worker.heartbeat import Heartbeat, bound
+from worker.heartbeat import BOUND_SECONDS, Heartbeat
 from worker.loop import Loop
 from worker.stop import StopSignal
 
@@ -36,7 +36,7 @@ def run(stop: StopSignal) -> int:
         extra={
             "poll_interval": settings.worker_poll_interval,
             "heartbeat": str(heartbeat.path),
-            "heartbeat_bound": bound(settings.worker_poll_interval),
+            "heartbeat_bound": BOUND_SECONDS,
             "policy_threshold": settings.policy_threshold,
             "llm_provider": settings.llm_provider,
             "node": node_version,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.jobs import EmptyQueue, Job, QueueError, Status
-from worker.heartbeat import Heartbeat, bound
+from worker.heartbeat import BOUND_SECONDS, PERIOD_SECONDS, Heartbeat
 from worker.loop import Loop
 from worker.stop import StopSignal
 
@@ -79,13 +79,38 @@ def _run(steps: Iterable[Job | Exception | None]) -> tuple[Script, Beats]:
 def test_it_beats_at_each_turn() -> None:
     """Idle turns included: that is what tells waiting from hanging."""
     _, beats = _run([None, None, None])
-    assert beats.seen == [bound(0.001)] * 3
+    assert beats.seen == [BOUND_SECONDS] * 3
+
+
+class Waits(StopSignal):
+    """Records each wait, in place of waiting; asks to stop at the last."""
+
+    def __init__(self, last: int) -> None:
+        """Ask to stop when waited for the `last` time."""
+        super().__init__()
+        self.last, self.seen = last, list[float]()
+
+    def wait(self, seconds: float) -> bool:
+        """Record."""
+        self.seen.append(seconds)
+        if len(self.seen) == self.last:
+            self.request()
+        return self.requested
+
+
+def test_it_beats_while_it_waits_however_long_the_poll_interval_is() -> None:
+    """Else a stall would be noticed later, the seldomer an idle worker looks at the queue."""
+    stop, beats = Waits(last=4), Beats()
+    Loop(EmptyQueue(), lambda _: None, JOB_LIMIT, beats, 2.5 * PERIOD_SECONDS, stop).run()
+    assert stop.seen == [PERIOD_SECONDS, PERIOD_SECONDS, PERIOD_SECONDS / 2, PERIOD_SECONDS]
+    # a turn, two beats while waiting; a turn, and asked to stop in its first wait
+    assert beats.seen == [BOUND_SECONDS] * 4
 
 
 def test_the_beat_before_a_job_covers_the_job() -> None:
     """Else a long job would look like a stall."""
     _, beats = _run([job("a"), None])
-    assert beats.seen == [bound(0.001), JOB_LIMIT + bound(0.001), bound(0.001)]
+    assert beats.seen == [BOUND_SECONDS, JOB_LIMIT + BOUND_SECONDS, BOUND_SECONDS]
 
 
 def test_a_failing_job_is_logged_and_does_not_stop_the_loop(
