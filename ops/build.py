@@ -54,7 +54,7 @@ def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool =
     started = time.monotonic()
     log = BuildLog()
     targets = [image.service for image in images.values()]
-    _bake(contract, engine, targets, origin, cache, log)
+    bake(contract, engine, targets, origin, log, cache=cache)
     return Built(
         references=tags,
         base=origin,
@@ -64,14 +64,20 @@ def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool =
     )
 
 
-def _bake(
+def bake(
     contract: Contract,
     engine: Engine,
     targets: list[str],
     origin: BaseImage,
-    cache: bool,
     log: BuildLog,
+    *,
+    cache: bool = True,
+    settings: Mapping[str, str] | None = None,
 ) -> None:
+    """Build services of the engine's compose files in one graph; `settings` as of `bake --set`.
+
+    Raises BuildFailed with the instruction that failed.
+    """
     doing = f"building {', '.join(targets)}"
     # Since buildx 0.20, bake asks for leave to read files outside of its folder. What it reads
     # here is what the compose file and `build_variables` name: there is nobody else to ask.
@@ -89,6 +95,7 @@ def _bake(
             files=[str(path) for path in engine.compose_files],
             load=True,
             cache=cache,
+            set=dict(settings or {}),
             progress=progress,
             stream_logs=True,
         )

@@ -12,7 +12,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -56,6 +56,14 @@ class Program(Model):
     answers: Pattern = Field(description="pattern that the first line of output must match")
 
 
+class Smoke(Model):
+    """A command that proves the image to do its job: run as its user, with no network."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    answers: Pattern = Field("", description="pattern that its output must contain")
+    within: Seconds = Field(60, description="seconds")
+
+
 class Health(Model):
     """How the service's health is asked for, and how fast a failure must be noticed."""
 
@@ -80,17 +88,33 @@ class Image(Model):
     command: tuple[str, ...] = Field(min_length=1)
     ports: tuple[Port, ...] = ()
     programs: dict[str, Program] = {}
-    absent: tuple[str, ...] = Field((), description="programs that must not be in the image")
+    smoke: tuple[Smoke, ...] = ()
+    required: tuple[str, ...] = Field((), description="paths that must be there")
+    absent: tuple[str, ...] = Field(
+        (), description="what must not be there: a program, a /path/glob, or kind:package"
+    )
     writable: tuple[str, ...] = Field((), description="paths that the run user may write")
+    lock: str | None = Field(None, description="lock file of the Python packages")
+    npm_lock: str | None = Field(None, description="package-lock.json of the npm packages")
+    packages: tuple[str, ...] | None = Field(
+        None, description="globs: the distribution's packages that may be there"
+    )
+    bytecode: Literal["all", "none", "any"] = Field("any", description="compiled Python files")
+    growth: ByteSize = Field(ByteSize(500_000), description="bytes above the recorded size")
+    waste: ByteSize = Field(ByteSize(1_000_000), description="bytes hidden or repeated by layers")
     health: Health
+    workdir: str | None = Field(None, description="working directory of the program")
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = "SIGTERM"
     stop_timeout: Seconds = 10
     labels: tuple[str, ...] = ()
+    env: dict[str, str] = Field({}, description="variables that the image must set to this")
     environment: Environment | None = None
     waivers: dict[str, Annotated[str, Field(min_length=10)]] = Field(
         {}, description="check id: the reason why it may fall short here"
     )
 
-    @field_validator("writable")
+    @field_validator("writable", "required", "volumes")
     @classmethod
     def _absolute(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in paths:
@@ -123,6 +147,13 @@ class Base(Model):
         return f"ops/python-base:3.11-{self.suite}"
 
 
+class Tool(Model):
+    """A program that the tests need of the machine, besides what the line itself needs."""
+
+    programs: tuple[str, ...] = Field(min_length=1, description="any of these will do")
+    package: str = Field(description="the package of the distribution that brings one")
+
+
 class Contract(Model):
     """The whole of `[tool.ops]`."""
 
@@ -130,7 +161,12 @@ class Contract(Model):
     compose: str = "compose.yaml"
     env_example: str = ".env.example"
     dockerfiles: tuple[str, ...] = Field(("ops/dockerfiles/Dockerfile.*",), description="globs")
+    baseline: str | None = Field(None, description="file of the recorded sizes")
     base: Base = Base()
+    tools: dict[str, Tool] = {}
+    waivers: dict[str, Annotated[str, Field(min_length=10)]] = Field(
+        {}, description="check id of the project: the reason why it may fall short"
+    )
     images: dict[str, Image] = Field(min_length=1)
 
     @property

@@ -11,8 +11,10 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ from ops.errors import (
     PortTaken,
     StackFailed,
 )
+from ops.variables import variable
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient, Image
@@ -49,6 +52,7 @@ _CONFIGURATION = re.compile(
     r"|invalid ip address|services\..* contains an invalid|can't evaluate",
     re.IGNORECASE,
 )
+_HELP = re.compile(r"(?:Run|See) 'docker .*--help'")  # what the client says last
 
 
 # Escape sequences (ECMA-48): Compose writes some even where there is no terminal.
@@ -69,7 +73,7 @@ def translate(
     doing: str, stderr: str, fallback: type[OpsError] = StackFailed, hint: str | None = None
 ) -> OpsError:
     """The error that the engine's own words amount to."""
-    tail = tail_of(stderr)
+    tail = [line for line in tail_of(stderr) if not _HELP.match(line)]
     if _NO_SPACE.search(stderr):
         return NoSpace(
             doing,
@@ -124,6 +128,14 @@ def _words(error: DockerException) -> str:
     return (error.stderr or "") + (error.stdout or "")
 
 
+# Compose file reference, interpolation: $NAME, ${NAME}, ${NAME:-default} ...
+_NAMED = re.compile(r"\$\{?(\w+)")
+# ... and ${NAME:?why}, which has no default: somebody's own value is all that there is.
+_REQUIRED = re.compile(r"\$\{(\w+):?\?")
+_OF_THE_CLIENT = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # it is not found without them
+
+SAVED_CHUNK = 1 << 18
+
 # Options of a container that may do nothing but answer: no network, no privilege, no trace.
 CONFINED: dict[str, Any] = {
     "networks": ["none"],
@@ -136,18 +148,22 @@ CONFINED: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the compose files: python-on-whales passes the process's own on."""
+def environment(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables for the compose files (None: unset): python-on-whales passes its own on."""
     before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
     try:
+        _set(variables)
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @dataclass(frozen=True)
@@ -157,6 +173,9 @@ class Engine:
     compose_files: tuple[Path, ...]
     project: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    _models: dict[tuple[bool, bool], dict[str, Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def docker(self) -> DockerClient:
@@ -201,18 +220,6 @@ class Engine:
         except DockerException:
             return None
 
-    def run_confined(
-        self, reference: str, program: str, arguments: Sequence[str]
-    ) -> tuple[int, list[str]]:
-        """Run a program of an image, as the image's user: its exit status, and what it said."""
-        from python_on_whales import DockerException
-
-        try:
-            answer = self.docker.run(reference, list(arguments), entrypoint=program, **CONFINED)
-        except DockerException as error:
-            return error.return_code, tail_of(_words(error))
-        return 0, tail_of(str(answer))
-
     def image(self, reference: str) -> Image | None:
         """The local image of that name, or None where there is none."""
         from python_on_whales.exceptions import NoSuchImage
@@ -229,21 +236,42 @@ class Engine:
 
         return str(run([*self.docker.client_config.docker_cmd, *arguments]))
 
-    def compose_model(self, *, interpolate: bool) -> dict[str, Any]:
+    def only(self, file: Path) -> Engine:
+        """The same engine with that compose file alone: without what is laid over it."""
+        return self if self.compose_files == (file,) else replace(self, compose_files=(file,))
+
+    def compose_model(self, *, interpolate: bool, defaults: bool = False) -> dict[str, Any]:
         """The compose file as Compose reads it: with variables filled in, or as written.
 
-        Raises ConfigurationError where Compose does not accept it.
+        `defaults`: as if .env and the environment named none of its variables, and with the
+        services of every profile. Read once, since each reading takes a process and 0.1 s. Raises
+        ConfigurationError where Compose does not accept the file.
         """
-        from python_on_whales.utils import run
+        key = (interpolate, defaults)
+        if key not in self._models:
+            self._models[key] = self._read_model(interpolate=interpolate, defaults=defaults)
+        return self._models[key]
 
-        command = [*self.docker.compose.docker_compose_cmd, "config", "--format", "json"]
-        if not interpolate:
-            command.append("--no-interpolate")
-        with (
-            translating("reading the compose file", ConfigurationError),
-            environment(self.variables),
-        ):
-            model: dict[str, Any] = json.loads(str(run(command)))
+    def _read_model(self, *, interpolate: bool, defaults: bool) -> dict[str, Any]:
+        command = [*self.docker.compose.docker_compose_cmd]
+        command += ["--env-file", os.devnull] if defaults else []
+        command += ["--profile", "*"] if defaults or not interpolate else []
+        command += ["config", "--format", "json", *([] if interpolate else ["--no-interpolate"])]
+        # Not by python-on-whales, which has no such option; with an environment of its own, so
+        # that several may be asked side by side.
+        variables = {**os.environ, **self.variables}
+        if defaults:
+            written = json.dumps(self.compose_model(interpolate=False))
+            for name in set(_NAMED.findall(written)) - _OF_THE_CLIENT:
+                variables.pop(name, None)
+            for name in _REQUIRED.findall(written):
+                variables[name] = variable(self.compose_files[0].parent, name) or ""
+        result = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, check=False, env=variables
+        )
+        if result.returncode != 0:
+            raise translate("reading the compose file", result.stderr, ConfigurationError)
+        model: dict[str, Any] = json.loads(result.stdout)
         return model
 
     def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -273,6 +301,53 @@ class Engine:
         with translating("listing the stack's containers"), environment(self.variables):
             found = self.docker.compose.ps(list(services) or None, all=stopped)
         return self.inspect("container", [container.id for container in found])
+
+    def events(self, container: str, since: str, kinds: Sequence[str]) -> list[dict[str, Any]]:
+        """What happened to a container since a time, oldest first, as far as the engine knows.
+
+        It forgets all but the last 256 events of all its objects.
+        """
+        filters = [f"container={container}", *(f"event={kind}" for kind in kinds)]
+        options = [word for text in filters for word in ("--filter", text)]
+        with translating("asking for the engine's events"):
+            answer = self._answer(
+                "events", "--since", since, "--until", "0s", "--format", "{{json .}}", *options
+            )
+        return [json.loads(line) for line in answer.splitlines()]
+
+    def save(self, references: Sequence[str]) -> Generator[bytes, None, None]:
+        """Images as `docker save` gives them, a chunk at a time.
+
+        Not by python-on-whales, whose stream takes twice as long. Raises what the engine's words
+        amount to, after the last chunk.
+        """
+        doing = f"saving {', '.join(references)}"
+        with translating(doing, EngineUnavailable, HINT_ENGINE):
+            command = [*self.docker.client_config.docker_cmd, "image", "save", "--", *references]
+        with (
+            tempfile.TemporaryFile() as errors,
+            subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=errors) as run,
+        ):
+            assert run.stdout is not None
+            try:
+                while chunk := run.stdout.read(SAVED_CHUNK):
+                    yield chunk
+            except BaseException:  # who reads has enough, or was interrupted
+                run.kill()
+                raise
+            if run.wait() != 0:
+                errors.seek(0)
+                raise translate(doing, errors.read().decode(errors="replace"))
+
+    def labelled(self, kind: str, label: str) -> list[str]:
+        """The names of all containers, networks or volumes with that label."""
+        name = "{{.Names}}" if kind == "container" else "{{.Name}}"
+        options = ["--all"] if kind == "container" else []
+        with translating(f"listing the engine's {kind}s"):
+            answer = self._answer(
+                kind, "ls", *options, "--filter", f"label={label}", "--format", name
+            )
+        return answer.split()
 
     def foreground(self, *arguments: str) -> None:
         """A compose command that holds the terminal until it ends."""

@@ -14,10 +14,12 @@ from ops import lint as lints
 from ops import verify as verdicts
 from ops.engine import Engine, environment, translating
 from ops.errors import UsageError, VerifyFailed
-from ops.facts.layers import read_image
+from ops.facts.record import write_baselines
+from ops.facts.sources import read_images
 from ops.references import references
+from ops.report import formats as report
 from ops.report import summary
-from ops.report import verdict as report
+from ops.report.table import count
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -29,11 +31,9 @@ WATCH_FILE = "compose/development.yaml"
 def build(contract: Contract, engine: Engine, image: str | None, *, cache: bool = True) -> None:
     """Build, and show what came of it."""
     result = builds.build(contract, engine, image, cache=cache)
-    facts = {
-        name: read_image(engine, reference, verdicts.cache_of(contract))
-        for name, reference in result.references.items()
-    }
-    summary.built(result, {name: found.size for name, found in facts.items() if found})
+    facts = read_images(engine, list(result.references.values()), verdicts.cache_of(contract))
+    named = {name: facts[reference] for name, reference in result.references.items()}
+    summary.built(result, {name: found.size for name, found in named.items() if found})
 
 
 def verify(
@@ -49,7 +49,7 @@ def verify(
 def _must_hold(verdict: Verdict) -> None:
     if not verdict.holds:
         raise VerifyFailed(
-            "verifying", report.count(verdict), hint="`./inv explain ID` says why a check matters"
+            "verifying", count(verdict), hint="`./inv explain ID` says why a check matters"
         )
 
 
@@ -72,13 +72,19 @@ def _verify_quietly(contract: Contract, engine: Engine, request: Request) -> Non
     if not verdict.holds:
         report.render(verdict, "table", None)
     _must_hold(verdict)
-    console.done(f"verify: {report.count(verdict)}")
+    console.done(f"verify: {count(verdict)}")
 
 
-def size(contract: Contract, engine: Engine, image: str | None) -> None:
-    """Where the bytes are."""
+def size(contract: Contract, engine: Engine, image: str | None, *, record: bool = False) -> None:
+    """Where the bytes are, and what changed; or record what is now."""
     request = verdicts.Request(image=image, static=True, only="size.budget")
-    summary.sizes(verdicts.verify(contract, engine, request).subjects)
+    subjects = verdicts.verify(contract, engine, request).subjects
+    if record:
+        seen = {subject.name: subject.image for subject in subjects if subject.image}
+        path = write_baselines(contract, seen)
+        console.done(f"recorded in {path.relative_to(contract.root)}: {', '.join(seen)}")
+        return
+    summary.sizes(subjects)
 
 
 def watch(contract: Contract, engine: Engine) -> None:

@@ -17,20 +17,24 @@ from ops.checks import REGISTRY
 from ops.contract import FILE
 from ops.engine import tail_of
 from ops.errors import LintFailed, OpsError
-from ops.facts.variables import read_variables
-from ops.verify import judge_project
+from ops.verify import judge_project, read_project
 
 if TYPE_CHECKING:
+    from ops.checks.check import Looks
     from ops.contract import Contract
     from ops.engine import Engine
+
+# What there is to judge before anything is built.
+LOOKS: frozenset[Looks] = frozenset({"variables", "compose"})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one linter said."""
+    """What one linter said; remarks are worth knowing, and fail nothing."""
 
     name: str
     complaints: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def lint(contract: Contract, engine: Engine) -> None:
@@ -46,6 +50,8 @@ def lint(contract: Contract, engine: Engine) -> None:
         console.say(f"  {'✗' if outcome.complaints else '✓'} {outcome.name}")
         for line in outcome.complaints:
             console.say(f"      {line}")
+        for line in outcome.remarks:
+            console.say(f"      warning: {line}")
     if bad:
         raise LintFailed(
             "linting",
@@ -100,12 +106,22 @@ def _run(root: Path, name: str, command: Sequence[str]) -> Outcome:
 
 
 def _compose(contract: Contract, engine: Engine) -> Outcome:
-    """Compose accepts the file, and its variables agree with code and documentation."""
+    """Compose accepts the file, and the checks of variables and services hold."""
     name = "compose and environment"
     try:
         engine.compose_model(interpolate=True)
-        facts = read_variables(contract, engine)
+        facts = read_project(contract, engine, LOOKS)
     except OpsError as error:
         return Outcome(name, (str(error), *error.tail))
-    results = judge_project(list(REGISTRY.values()), contract, facts)
-    return Outcome(name, tuple(f"{r.check.id}: {f.message}" for r in results for f in r.findings))
+    checks = [check for check in REGISTRY.values() if check.looks in LOOKS]
+    told = [
+        (f"{result.check.id}: {finding.message}", result.fails and not finding.warning)
+        for result in judge_project(checks, contract, facts)
+        if result.status != "waived"
+        for finding in result.findings
+    ]
+    return Outcome(
+        name,
+        complaints=tuple(said for said, fails in told if fails),
+        remarks=tuple(said for said, fails in told if not fails),
+    )

@@ -14,6 +14,8 @@ PYTHON = "3.11"
 # What all is made for, first: the others take its versions, so that images and tests agree.
 ALL = "dev"
 IMAGES = ("api", "worker")
+# Tools in an environment of their own: their versions are nobody else's business.
+APART = ("peers",)
 
 
 def lock(root: Path, *, upgrade: bool = True) -> None:
@@ -22,7 +24,7 @@ def lock(root: Path, *, upgrade: bool = True) -> None:
     Raises MachineError where no package registry answers.
     """
     console.step("lock")
-    for group in (ALL, *IMAGES):
+    for group in (ALL, *IMAGES, *APART):
         target = f"{FOLDER}/{group}.txt"
         console.say(f"  {target}")
         result = subprocess.run(
@@ -48,5 +50,5 @@ def _command(group: str, target: str, *, upgrade: bool) -> list[str]:
     command += ["--python-version", PYTHON, "--group", group, "--output-file", target]
     # The toolkit runs on people's machines, the images on Linux alone.
     command += ["--universal"] if group == ALL else ["--python-platform", "linux"]
-    command += [] if group == ALL else ["--constraint", f"{FOLDER}/{ALL}.txt"]
-    return [*command, "--upgrade"] if upgrade and group == ALL else command
+    command += ["--constraint", f"{FOLDER}/{ALL}.txt"] if group in IMAGES else []
+    return [*command, "--upgrade"] if upgrade and group not in IMAGES else command

@@ -34,7 +34,8 @@ ENGINE_START_SECONDS = 60
 
 
 def provision(contract: Contract, engine: Engine) -> None:
-    """Install the engine and its plugins, start it, and get a base image; whatever is missing.
+    """Install the engine and its plugins, start it, get a base image, and what the tests need;
+    whatever of it is missing.
 
     Raises MachineError where this may not or cannot be done here, ProvisionFailed where a step
     did not do what it should.
@@ -45,6 +46,9 @@ def provision(contract: Contract, engine: Engine) -> None:
         done("provision: nothing to do")
         return
     if os.geteuid() != 0 or not apt.present():
+        if all(item.for_tests for item in missing):
+            say(f"  for the tests only: {', '.join(item.problem or '' for item in missing)}")
+            return
         _explain(missing)
     names = {item.name for item in missing}
     if names & {"docker client", "buildx", "compose"} or _engine_too_old(missing):
@@ -53,6 +57,11 @@ def provision(contract: Contract, engine: Engine) -> None:
         _start_engine(engine)
     if base.local(contract, engine) is None:
         _get_base(contract, engine)
+    tools = [contract.tools[item.name].package for item in missing if item.for_tests]
+    if tools:
+        say(f"  apt-get install {' '.join(tools)}")
+        apt.update()
+        apt.install(tools, start_services=False)
     left = [item for item in examine(contract, engine) if not item.ok]
     if left:
         raise ProvisionFailed(

@@ -12,22 +12,22 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 # Shapes that only secrets have.
-_SHAPE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS access key
-    r"|\bgh[pousr]_[A-Za-z0-9]{30,}"  # GitHub token
-    r"|\bgithub_pat_[A-Za-z0-9_]{30,}"
-    r"|\bglpat-[A-Za-z0-9_-]{20,}"  # GitLab token
-    r"|\bnpm_[A-Za-z0-9]{30,}"  # npm token
-    r"|\bpypi-[A-Za-z0-9_-]{40,}"  # PyPI token
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"  # Slack token
-    r"|\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,}"  # LLM provider keys
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"  # JSON web token
-    r"|\bAIza[0-9A-Za-z_-]{35}\b"  # Google API key
-    r"|://[^/\s:@$]+:[^/\s@$]+@"  # password in a URL
-)
+SHAPES = {
+    "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
+    "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}",
+    "GitLab token": r"\bglpat-[A-Za-z0-9_-]{20,}",
+    "npm token": r"\bnpm_[A-Za-z0-9]{30,}",
+    "PyPI token": r"\bpypi-[A-Za-z0-9_-]{40,}",
+    "Slack token": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
+    "LLM provider key": r"\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,}",
+    "JSON web token": r"(?<![\w-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}",
+    "Google API key": r"\bAIza[0-9A-Za-z_-]{35}\b",
+    "password in a URL": r"://[^/\s:@$]+:[^/\s@$]+@",
+}
+_SHAPE = re.compile("|".join(SHAPES.values()))
 # name=value, name="value", name='value'
-_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s;]+)")
+_ASSIGNMENT = re.compile(r"\b(?P<name>[A-Za-z_]\w*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s;]+)")
 STRUCK = "***"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.errors import ContractError
@@ -31,4 +32,17 @@ def references(
                 hint=f"the services are: {', '.join(services)}",
             )
         found[name] = reference
+    return found
+
+
+def dockerfiles(contract: Contract, engine: Engine, images: Mapping[str, Image]) -> dict[str, str]:
+    """The Dockerfile of each image that the compose file builds, relative to the project's root."""
+    services = engine.compose_model(interpolate=True).get("services", {})
+    found = {}
+    for name, image in images.items():
+        build = services.get(image.service, {}).get("build") or {}
+        if build:
+            path = Path(build.get("context") or ".", build.get("dockerfile") or "Dockerfile")
+            if path.is_relative_to(contract.root):
+                found[name] = str(path.relative_to(contract.root))
     return found

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.console import done, say, step, warn
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 READY_SECONDS = 60.0  # for a service that the contract does not name
 LOG_LINES = 10
+LOGS = ".ops/logs"
+KEPT_LINES = 10_000  # of each container
 
 
 @dataclass(frozen=True)
@@ -76,23 +79,26 @@ def _last_words(state: dict[str, Any]) -> list[str]:
     return tail_of(log[-1].get("Output")) if log else []
 
 
-def up(contract: Contract, engine: Engine) -> list[ServiceState]:
+def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[ServiceState]:
     """Start every service from images that are there, and wait until each is healthy.
 
     Raises StackFailed with the health check's last words and the log's tail of the service
-    that failed, PortTaken, or EngineUnavailable. What a failed start made is removed again; a
-    stack that ran before is left running.
+    that failed, PortTaken, or EngineUnavailable. What a failed start made is removed again, its
+    logs are kept; a stack that ran before is left running.
     """
-    step("up")
+    if not quiet:
+        step("up")
     ran_before = bool(engine.containers(stopped=False))
-    with _removing_on_failure(engine, ran_before):
+    with _removing_on_failure(contract, engine, ran_before, quiet):
         with translating("starting the stack"), environment(engine.variables):
             engine.docker.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
-        return _wait(contract, engine)
+        return _wait(contract, engine, quiet)
 
 
 @contextlib.contextmanager
-def _removing_on_failure(engine: Engine, ran_before: bool) -> Iterator[None]:
+def _removing_on_failure(
+    contract: Contract, engine: Engine, ran_before: bool, quiet: bool
+) -> Iterator[None]:
     try:
         yield
     except (OpsError, KeyboardInterrupt):
@@ -100,11 +106,29 @@ def _removing_on_failure(engine: Engine, ran_before: bool) -> Iterator[None]:
             warn("the stack ran before this: it is left as it is (`./inv down` removes it)")
         else:
             with contextlib.suppress(OpsError):
+                kept = keep_logs(contract, engine)
+                if kept and not quiet:
+                    say(f"  the logs are kept in {kept[0].parent.relative_to(contract.root)}")
+            with contextlib.suppress(OpsError):
                 down(engine, quiet=True)
         raise
 
 
-def _wait(contract: Contract, engine: Engine) -> list[ServiceState]:
+def keep_logs(contract: Contract, engine: Engine) -> list[Path]:
+    """Write the log of each container of the stack to a file, before it is removed."""
+    kept = []
+    for container in engine.containers():
+        labels = container["Config"]["Labels"]
+        folder = contract.root / LOGS / labels["com.docker.compose.project"]
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{container['Name'].lstrip('/')}.log"
+        lines = engine.logs(labels["com.docker.compose.service"], KEPT_LINES)
+        path.write_text("".join(f"{line}\n" for line in lines))
+        kept.append(path)
+    return kept
+
+
+def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[ServiceState]:
     limits = {image.service: image.health.ready_within for image in contract.images.values()}
     started = time.monotonic()
     told: set[str] = set()
@@ -112,7 +136,7 @@ def _wait(contract: Contract, engine: Engine) -> list[ServiceState]:
         found = states(engine)
         waited = time.monotonic() - started
         for state in found:
-            if state.ready and state.container not in told:
+            if state.ready and state.container not in told and not quiet:
                 told.add(state.container)
                 say(f"  {state.service:10} {state.health or state.status} after {waited:.1f} s")
             failure = state.failure
@@ -122,7 +146,8 @@ def _wait(contract: Contract, engine: Engine) -> list[ServiceState]:
             if failure:
                 raise _failed(engine, state, failure)
         if found and all(state.ready for state in found):
-            done(f"up: {len(found)} containers healthy")
+            if not quiet:
+                done(f"up: {len(found)} containers healthy")
             return found
         time.sleep(POLL_SECONDS)
 

@@ -113,8 +113,9 @@ def lint(_: Context) -> None:
     "images",
     help={
         "image": "NAME of the contract, or NAME=REF to judge any image by it",
-        "only": "one check, by its id",
+        "only": "one check by its id, or a group of them: run",
         "static": "start no container",
+        "deep": "build twice and try a copy of the stack as well; takes minutes",
         "format": "table or json",
         "output": "a file, instead of standard output",
     },
@@ -124,6 +125,7 @@ def verify(
     image: str | None = None,
     only: str | None = None,
     static: bool = False,
+    deep: bool = False,
     format: str = "table",  # noqa: A002  # the option's name
     output: str | None = None,
 ) -> None:
@@ -131,24 +133,29 @@ def verify(
     from ops import line
     from ops.verify import parse_request
 
-    line.verify(*_line(), parse_request(image, only, static=static), format, output)
+    line.verify(*_line(), parse_request(image, only, static=static, deep=deep), format, output)
 
 
-@command("images", positional=["id"])
+@command("images", positional=["id"], help={"id": "a check; or all, as Markdown"})
 def explain(_: Context, id: str) -> None:  # noqa: A002  # the word that a user types
     """What a check asks, why, how to mend it, its reference"""
-    from ops.checks import find
-    from ops.report import summary
+    from ops.report import reference
 
-    summary.explained(find(id))
+    reference.show(id)
 
 
-@command("images", help={"image": "only this image of the contract"})
-def size(_: Context, image: str | None = None) -> None:
-    """Where the bytes of each image are: layers, and the largest files in them"""
+@command(
+    "images",
+    help={
+        "image": "only this image of the contract",
+        "record": "what it is now is what later sizes are compared with",
+    },
+)
+def size(_: Context, image: str | None = None, record: bool = False) -> None:
+    """Where the bytes of each image are, and what changed since its size was recorded"""
     from ops import line
 
-    line.size(*_line(), image)
+    line.size(*_line(), image, record=record)
 
 
 # --- the stack
@@ -236,6 +243,23 @@ def test(context: Context, unit: bool = False, e2e: bool = False) -> None:
     from ops import contract, suite
 
     suite.run(contract.load().root, unit=unit, e2e=e2e, arguments=context.remainder)
+
+
+@command(
+    "project",
+    help={
+        "peers": "who catches which planted fault, and in what time; a quarter of an hour",
+        "docker-bench": "a checkout of docker-bench-security, to be compared with as well",
+    },
+)
+def bench(_: Context, peers: bool = False, docker_bench: str | None = None) -> None:
+    """Compare with other tools, in the same run (writes docs/comparison.md)"""
+    from ops import bench, contract
+    from ops.errors import UsageError
+
+    if not peers:
+        raise UsageError("reading the command line", "say what to compare: --peers")
+    bench.peers(contract.load().root, docker_bench)
 
 
 @command("project", help={"base": "the base image that was made here as well"})

@@ -1,28 +1,49 @@
-"""Contract and facts in, results out: every check on every image, and on the stack that runs."""
+"""Contract and facts in, results out: every check on every image, on the stack that runs, and on
+the project as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ops import base
-from ops.checks import REGISTRY, Check, Finding, find
+from ops.checks import REGISTRY, Check, Finding, choose
 from ops.errors import ContractError, UsageError
-from ops.facts.layers import read_image
-from ops.facts.running import ContainerFacts, ProgramRun, read_containers, run_programs
+from ops.facts.compose import ComposeFacts, read_compose
+from ops.facts.programs import ProgramFacts, run_programs
+from ops.facts.record import read_record
+from ops.facts.running import ContainerFacts, read_stack
+from ops.facts.sources import is_archive, read_images
 from ops.facts.variables import VariableFacts, read_variables
-from ops.references import references
+from ops.references import dockerfiles, references
 
 if TYPE_CHECKING:
+    from ops.checks.check import Looks
     from ops.contract import Contract, Image
     from ops.engine import Engine
     from ops.facts.image import ImageFacts
+    from ops.facts.rebuild import BuildFacts
+    from ops.facts.trial import LineFacts, TrialFacts
 
-Status = Literal["pass", "fail", "unknown", "waived", "not run"]
+Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
 CACHE = ".ops/cache"
+NOT_LOOKED_AT = {
+    "image": "the image was not looked at",
+    "programs": "no container is started with --static",
+    "containers": "the stack is not running, or was not asked about",
+    "trial": "it starts a stack of its own: `--deep` asks for it",
+    "line": "it starts a stack of its own: `--deep` asks for it",
+    "build": "it builds twice without cache: `--deep` asks for it",
+    "images": "one image alone was looked at",
+    "variables": "one image alone was looked at",
+    "compose": "one image alone was looked at",
+}
 
 
 @dataclass(frozen=True)
@@ -49,8 +70,30 @@ class Subject:
     reference: str
     terms: Image
     image: ImageFacts | None = None
-    programs: Mapping[str, ProgramRun] | None = None
+    programs: ProgramFacts | None = None
     containers: Sequence[ContainerFacts] | None = None
+    trial: TrialFacts | None = None
+    build: BuildFacts | None = None
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """What is true of the project as a whole; None: not looked at."""
+
+    images: Mapping[str, ImageFacts] | None = None
+    variables: VariableFacts | None = None
+    compose: ComposeFacts | None = None
+    line: LineFacts | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of the repository that findings come from, relative to its root."""
+
+    root: Path = Path()
+    compose: str = "compose.yaml"
+    example: str = ".env.example"
+    dockerfiles: Mapping[str, str] = field(default_factory=dict)  # by image
 
 
 @dataclass(frozen=True)
@@ -59,11 +102,12 @@ class Verdict:
 
     results: tuple[Result, ...]
     subjects: tuple[Subject, ...]
+    sources: Sources = Sources()
 
     @property
     def holds(self) -> bool:
         """No check failed, none could not look, and at least one did look."""
-        looked = any(result.status in ("pass", "waived") for result in self.results)
+        looked = any(result.status in ("pass", "warning", "waived") for result in self.results)
         return looked and not any(result.fails for result in self.results)
 
 
@@ -76,52 +120,151 @@ class Request:
     only: str | None = None
     static: bool = False  # start no container, look at no running one
     running: bool = False  # the stack must run: looking away is no answer
+    deep: bool = False  # build twice, and try a stack of its own
 
 
-def parse_request(image: str | None, only: str | None, *, static: bool) -> Request:
-    """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none."""
-    if only:
-        find(only)
+def parse_request(
+    image: str | None, only: str | None, *, static: bool, deep: bool = False
+) -> Request:
+    """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none, and for
+    options that contradict one another."""
+    chosen = choose(only)
     name, given, reference = (image or "").partition("=")
     if given and not (name and reference):
         raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
-    return Request(name or None, reference or None, only, static)
+    if static and deep:
+        raise UsageError("reading the command line", "--static starts nothing, --deep does")
+    # Whoever names a deep check wants it asked.
+    deep = deep or (only is not None and not static and all(check.deep for check in chosen))
+    return Request(name or None, reference or None, only, static, deep=deep)
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     """Read the facts and ask the checks. Raises MachineError without an engine, UsageError for
     an image that the contract or the engine does not have."""
     images = contract.select(request.image)
-    _known_waivers(images)
-    engine.require()
-    checks = [c for c in REGISTRY.values() if request.only in (None, c.id)]
-    tags = references(contract, engine, images)
-    subjects = [
-        _look(contract, engine, request, Subject(name, request.reference or tags[name], terms))
-        for name, terms in images.items()
-    ]
-    if _stack_counts(engine, request):
-        probe = base.local(contract, engine)
-        reference = probe.reference if probe else None
-        subjects = [
-            replace(s, containers=read_containers(engine, s.terms.service, reference))
-            for s in subjects
-        ]
+    known_waivers(contract)
+    checks = choose(request.only)
+    wanted = {check.looks for check in checks}
+    whole = request.image is None
+    with ThreadPoolExecutor(1) as pool:
+        # Compose takes a process for each reading: meanwhile the images are read.
+        project = pool.submit(read_project, contract, engine, wanted if whole else set())
+        subjects = _look(contract, engine, request, images, wanted)
+        facts = project.result()
+    line = None
+    if request.deep and request.reference is None:
+        subjects, line = _read_deep(contract, engine, subjects, wanted)
     results = [r for subject in subjects for r in judge(checks, subject)]
-    if request.image is None and any(check.looks == "project" for check in checks):
-        results += judge_project(checks, contract, read_variables(contract, engine))
-    return Verdict(tuple(results), tuple(subjects))
+    if whole:
+        results += judge_project(
+            checks, contract, replace(facts, images=_seen(subjects), line=line)
+        )
+    return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
 
 
-def _known_waivers(images: Mapping[str, Image]) -> None:
+def _sources(
+    contract: Contract, engine: Engine, images: Mapping[str, Image], request: Request
+) -> Sources:
+    found: Mapping[str, str] = {}
+    if not (request.reference and is_archive(request.reference)):
+        found = dockerfiles(contract, engine, images)
+    return Sources(contract.root, contract.compose, contract.env_example, found)
+
+
+def _look(
+    contract: Contract,
+    engine: Engine,
+    request: Request,
+    images: Mapping[str, Image],
+    wanted: AbstractSet[Looks],
+) -> list[Subject]:
+    """Read the facts of each image, and of what runs of it, as far as checks want them."""
+    subjects = _subjects(contract, engine, request, images)
+    if wanted & {"image", "images"}:
+        subjects = _read_images(contract, engine, subjects)
+    if "programs" in wanted and not request.static:
+        with ThreadPoolExecutor(len(subjects)) as pool:
+            ran = pool.map(lambda s: run_programs(engine, s.reference, s.terms), subjects)
+            subjects = [replace(s, programs=p) for s, p in zip(subjects, ran, strict=True)]
+    if "containers" in wanted and _stack_counts(engine, request):
+        probe = base.local(contract, engine)
+        terms = {s.name: s.terms for s in subjects}
+        found = read_stack(engine, terms, probe.reference if probe else None)
+        subjects = [replace(s, containers=found[s.name]) for s in subjects]
+    return subjects
+
+
+def _subjects(
+    contract: Contract, engine: Engine, request: Request, images: Mapping[str, Image]
+) -> list[Subject]:
+    if request.reference and is_archive(request.reference):
+        if not request.static:
+            raise UsageError(
+                f"verifying {request.reference}",
+                "an image in a file or folder cannot be run",
+                hint="add --static, or `docker load` it and name its tag",
+            )
+        tags = {str(request.image): request.reference}
+    else:
+        engine.require()
+        named = request.reference
+        tags = dict.fromkeys(images, named) if named else references(contract, engine, images)
+    return [Subject(name, tags[name], terms) for name, terms in images.items()]
+
+
+def _read_images(contract: Contract, engine: Engine, subjects: list[Subject]) -> list[Subject]:
+    found = read_images(engine, [s.reference for s in subjects], cache_of(contract))
+    today = datetime.now(tz=UTC).date()
+    seen = []
+    for subject in subjects:
+        facts = found[subject.reference]
+        if facts is None:
+            raise UsageError(
+                f"verifying {subject.name}",
+                f"the engine has no image {subject.reference}",
+                hint="`./inv build` makes it",
+            )
+        record = read_record(contract, subject.name, today)
+        seen.append(replace(subject, image=replace(facts, record=record)))
+    return seen
+
+
+def _seen(subjects: Sequence[Subject]) -> Mapping[str, ImageFacts] | None:
+    found = {subject.name: subject.image for subject in subjects if subject.image}
+    return found or None
+
+
+def _read_deep(
+    contract: Contract, engine: Engine, subjects: list[Subject], wanted: AbstractSet[Looks]
+) -> tuple[list[Subject], LineFacts | None]:
+    """Facts that cost minutes: of a stack of its own, and of two builds without cache."""
+    from ops.rebuild import read_builds
+    from ops.trial import read_trial
+
+    line = None
+    names = [subject.name for subject in subjects]
+    if wanted & {"trial", "line"}:
+        trials, line = read_trial(contract, engine, names)
+        subjects = [replace(s, trial=trials[s.name]) for s in subjects]
+    if "build" in wanted:
+        builds = read_builds(contract, engine, names)
+        subjects = [replace(s, build=builds[s.name]) for s in subjects]
+    return subjects, line
+
+
+def known_waivers(contract: Contract) -> None:
     """Raise ContractError for a waiver that can waive nothing."""
-    waivable = [check.id for check in REGISTRY.values() if check.looks != "project"]
-    for name, terms in images.items():
-        for id_ in terms.waivers:
+    tables = [("tool.ops", contract.waivers, True)]
+    tables += [(f"tool.ops.images.{n}", i.waivers, False) for n, i in contract.images.items()]
+    for place, waivers, of_project in tables:
+        waivable = [check.id for check in REGISTRY.values() if check.of_project is of_project]
+        for id_ in waivers:
             if id_ not in waivable:
+                what = "the project" if of_project else "an image"
                 raise ContractError(
                     "reading the contract",
-                    f"tool.ops.images.{name}.waivers: there is no check {id_!r} of an image",
+                    f"{place}.waivers: there is no check {id_!r} of {what}",
                     hint=f"the checks are: {', '.join(sorted(waivable))}",
                 )
 
@@ -133,50 +276,36 @@ def _stack_counts(engine: Engine, request: Request) -> bool:
     return request.running or bool(engine.containers(stopped=False))
 
 
-def _look(contract: Contract, engine: Engine, request: Request, subject: Subject) -> Subject:
-    """Read the facts of one image, and run its programs where the request allows it."""
-    facts = read_image(engine, subject.reference, contract.root / CACHE)
-    if facts is None:
-        raise UsageError(
-            f"verifying {subject.name}",
-            f"the engine has no image {subject.reference}",
-            hint="`./inv build` makes it",
-        )
-    programs = None if request.static else run_programs(engine, subject.reference, subject.terms)
-    return replace(subject, image=facts, programs=programs)
+def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks]) -> ProjectFacts:
+    """What the project's own files say: variables and compose file."""
+    return ProjectFacts(
+        variables=read_variables(contract, engine) if "variables" in wanted else None,
+        compose=read_compose(contract, engine) if "compose" in wanted else None,
+    )
 
 
 def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
-    """Ask each check that looks at an image or its containers."""
-    facts: dict[str, Any] = {
-        "image": subject.image,
-        "programs": subject.programs,
-        "containers": subject.containers,
-    }
-    away = {
-        "programs": "no container is started with --static",
-        "containers": "the stack is not running, or was not asked about",
-    }
+    """Ask each check that looks at an image, or at what runs of it."""
     for check in checks:
-        if check.looks == "project":
-            continue
-        if facts[check.looks] is None:
-            yield Result(check, subject.name, "not run", reason=away.get(check.looks, ""))
-            continue
-        findings = tuple(check.ask(subject.terms, facts[check.looks]))
-        yield _result(check, subject.name, findings, subject.terms.waivers.get(check.id, ""))
+        if not check.of_project:
+            waiver = subject.terms.waivers.get(check.id, "")
+            yield _ask(check, subject.name, subject.terms, getattr(subject, check.looks), waiver)
 
 
 def judge_project(
-    checks: Sequence[Check], contract: Contract, facts: VariableFacts
+    checks: Sequence[Check], contract: Contract, facts: ProjectFacts
 ) -> Iterator[Result]:
     """Ask each check that looks at the project as a whole."""
     for check in checks:
-        if check.looks == "project":
-            yield _result(check, PROJECT, tuple(check.ask(contract, facts)))
+        if check.of_project:
+            waiver = contract.waivers.get(check.id, "")
+            yield _ask(check, PROJECT, contract, getattr(facts, check.looks), waiver)
 
 
-def _result(check: Check, subject: str, findings: tuple[Finding, ...], waiver: str = "") -> Result:
+def _ask(check: Check, subject: str, terms: Any, facts: Any, waiver: str) -> Result:
+    if facts is None:
+        return Result(check, subject, "not run", reason=NOT_LOOKED_AT[check.looks])
+    findings = tuple(check.ask(terms, facts))
     if not findings:
         if waiver:
             # A waiver that waives nothing hides the next failure.
@@ -185,8 +314,10 @@ def _result(check: Check, subject: str, findings: tuple[Finding, ...], waiver: s
         return Result(check, subject, "pass")
     if waiver:
         return Result(check, subject, "waived", findings, waiver)
-    status: Status = "unknown" if all(finding.unknown for finding in findings) else "fail"
-    return Result(check, subject, status, findings)
+    if check.severity == "warning" or all(finding.warning for finding in findings):
+        return Result(check, subject, "warning", findings)
+    unknown = all(finding.unknown or finding.warning for finding in findings)
+    return Result(check, subject, "unknown" if unknown else "fail", findings)
 
 
 def cache_of(contract: Contract) -> Path:

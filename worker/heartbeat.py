@@ -10,9 +10,9 @@ from worker.probe import DEFAULT_PATH
 
 # An idle loop beats this often, however seldom it looks at the queue, so that a stall is noticed as
 # fast with any poll interval.
-PERIOD_SECONDS = 2.0
-# From a beat to when the next is overdue, while no job runs: one slow turn is no stall, two are.
-BOUND_SECONDS = 3 * PERIOD_SECONDS
+PERIOD_SECONDS = 1.0
+# From a beat to when the next is overdue, while no job runs: one slow turn is no stall.
+BOUND_SECONDS = 4 * PERIOD_SECONDS
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,55 @@
 """The checks. Importing this package registers all of them."""
 
-from ops.checks import base, config, content, environment, run, secret, size, user
-from ops.checks.check import REGISTRY, Check, Finding, find
+from ops.checks import (
+    base,
+    build,
+    compose,
+    config,
+    confinement,
+    content,
+    environment,
+    fs,
+    growth,
+    leftovers,
+    line,
+    locked,
+    managers,
+    modules,
+    pair,
+    run,
+    secret,
+    service,
+    size,
+    trial,
+    user,
+)
+from ops.checks.check import REGISTRY, Check, Finding, choose, find
 
 __all__ = [
     "REGISTRY",
     "Check",
     "Finding",
     "base",
+    "build",
+    "choose",
+    "compose",
     "config",
+    "confinement",
     "content",
     "environment",
     "find",
+    "fs",
+    "growth",
+    "leftovers",
+    "line",
+    "locked",
+    "managers",
+    "modules",
+    "pair",
     "run",
     "secret",
+    "service",
     "size",
+    "trial",
     "user",
 ]

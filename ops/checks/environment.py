@@ -16,7 +16,7 @@ REFERENCE = "story 0.2, section 16: divergence of configuration between developm
 
 @check(
     "env.parity",
-    "project",
+    "variables",
     title="Settings classes, .env.example and compose file name the same variables and defaults",
     why="A variable that one of the three does not know is a setting that silently has no effect; "
     "a default that differs makes production behave unlike the documentation.",
@@ -37,7 +37,7 @@ def parity(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
         if name not in facts.example:
             yield Finding(f"{name}: {contract.env_example} does not name it")
         elif facts.example[name].value != variable.default:
-            yield _differs(name, contract.env_example, facts.example[name].value, variable)
+            yield from _differs(name, contract.env_example, facts.example[name].value, variable)
     for name in sorted(facts.example.keys() - read.keys() - facts.interpolated):
         yield Finding(f"{name}: {contract.env_example} names it, nothing reads it")
 
@@ -49,24 +49,25 @@ def _stack_parity(
         if name not in passed:
             yield Finding(f"{name}: {image} reads it, {place} does not pass it on")
         elif passed[name].default != variable.default:
-            yield _differs(name, place, passed[name].default, variable)
+            yield from _differs(name, place, passed[name].default, variable)
     for name in sorted(passed.keys() - settings.keys()):
         yield Finding(f"{name}: {place} passes it to {image}, which does not read it")
 
 
-def _differs(name: str, place: str, there: str, variable: Variable) -> Finding:
-    if variable.secret:
-        return Finding(f"{name}: {place} has a default, though it is a secret")
-    return Finding(
-        f"{name}: the default is {variable.default!r} in the code, {there!r} in {place}",
-        measured=there,
-        bound=variable.default,
-    )
+def _differs(name: str, place: str, there: str, variable: Variable) -> Iterator[Finding]:
+    if not variable.secret:
+        yield Finding(
+            f"{name}: the default is {variable.default!r} in the code, {there!r} in {place}",
+            measured=there,
+            bound=variable.default,
+        )
+    elif not there:  # a value that is there is told by env.secrets-blank
+        yield Finding(f"{name}: the code has a default, though it is a secret, {place} has none")
 
 
 @check(
     "env.documented",
-    "project",
+    "variables",
     title="Each variable of .env.example is explained",
     why="A name alone does not say what a value does, or which are allowed.",
     mend="Write a comment right above the entry.",
@@ -81,7 +82,7 @@ def documented(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
 
 @check(
     "env.secrets-blank",
-    "project",
+    "variables",
     title="Secrets are blank in .env.example and compose file",
     why="Both files are in the repository: a secret there is published, and a made-up one is "
     "copied into production.",

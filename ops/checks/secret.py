@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ops.checks.check import Finding, check
+from ops.checks.locked import normal
 from ops.redaction import assigned, has_shape, is_secret
 
 if TYPE_CHECKING:
     from ops.contract import Image
-    from ops.facts.image import ImageFacts
+    from ops.facts.image import ImageFacts, Package
 
 CIS = "CIS Docker Benchmark 4.10; https://docs.docker.com/build/building/secrets/"
 MEND = (
@@ -69,3 +70,44 @@ def history(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
         if names or (has_shape(line) and not line.startswith("ENV ")):
             what = f" ({', '.join(names)})" if names else ""
             yield Finding(f"{line.partition(' ')[0]} holds what looks like a secret{what}")
+
+
+@check(
+    "secret.file",
+    "image",
+    title="No layer holds a file that is a secret",
+    why="Keys, tokens and .env files are copied with the folder that they lie in. What a later "
+    "step deletes is still in the layer below, for everybody who pulls it.",
+    mend=MEND,
+    reference=f"{CIS}; https://docs.docker.com/build/concepts/context/#dockerignore-files",
+)
+def file(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for each suspect of any layer, deleted ones too; a package's own files are public."""
+    hidden = {(found.path, layer.diff_id): by for found, layer, by in facts.hidden}
+    for layer in facts.layers:
+        for suspect in layer.suspects:
+            path = suspect.path
+            owner = (
+                facts.owners.get(path) if facts.files.get(path, (None, None))[1] is layer else None
+            )
+            if owner and _is_public(owner, facts):
+                continue
+            by = hidden.get((path, layer.diff_id))
+            still = f", though {by.instruction or 'a later layer'} hides it" if by else ""
+            yield Finding(
+                f"/{path} looks like a secret ({suspect.rule}){still}",
+                file=f"/{path}",
+                layer=layer.diff_id,
+                instruction=layer.instruction,
+            )
+
+
+def _is_public(package: Package, facts: ImageFacts) -> bool:
+    """Whether everybody can have the package: the distribution's, and those of the lock. What else
+    is installed as a package may be the program itself, with whatever was beside it."""
+    record = facts.record
+    if package.kind == "python" and record and record.python is not None:
+        return normal(package.name) in record.python
+    if package.kind == "npm" and record and record.npm is not None:
+        return package.name in record.npm
+    return True

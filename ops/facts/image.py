@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import re
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ops.facts.record import Baseline, Record
 
 Kind = Literal["file", "folder", "link", "hardlink", "other"]
+PackageKind = Literal["dpkg", "apk", "python", "npm"]
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One entry of a layer. `size` in bytes; `path` without the leading slash."""
+    """One entry of a layer. `size` in bytes; `path` without the leading slash.
+
+    `digest` is of a file's content (hexadecimal), `target` where a link leads, `xattrs` the names
+    of its extended attributes (`security.capability` is a file capability, xattr(7)).
+    """
 
     path: str
     kind: Kind
@@ -22,6 +30,8 @@ class File:
     uid: int
     gid: int
     target: str = ""
+    digest: str = ""
+    xattrs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -36,14 +46,45 @@ class File:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package, as its own record in the image says.
+
+    `record` is the path of that record, `owns` the paths that it brought (a folder, with all in
+    it, ends with a slash); nothing: the record does not say.
+    """
+
+    kind: PackageKind
+    name: str
+    version: str
+    record: str
+    owns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A file that looks like a secret, or holds what looks like one; never its content."""
+
+    path: str
+    rule: str  # what it looks like: "private key", "npm token", "environment file"
+
+
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its identity, its size (bytes of the uncompressed tar), its files."""
+    """One layer: its identity, its size (bytes of the uncompressed tar), and what is in it.
+
+    `texts` holds the few small files that checks read, such as etc/passwd; `oddities` says what
+    no honest builder writes: a path with `..`, a name with control characters.
+    """
 
     diff_id: str
     size: int
     files: tuple[File, ...]
     instruction: str = ""
+    packages: tuple[Package, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    oddities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +104,7 @@ class Healthcheck:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Everything that is known of one image."""
+    """Everything that is known of one image, and what the repository has on record of it."""
 
     reference: str
     identity: str
@@ -73,9 +114,13 @@ class ImageFacts:
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    workdir: str = ""
+    stop_signal: str = ""
     healthcheck: Healthcheck | None = None
     history: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
+    record: Record | None = None
 
     @property
     def size(self) -> int:
@@ -84,36 +129,92 @@ class ImageFacts:
 
     @cached_property
     def files(self) -> dict[str, tuple[File, Layer]]:
-        """What a container of it sees: path to file and the layer that brought it.
+        """What a container of it sees: path to file and the layer that brought it."""
+        return self._merged[0]
 
-        Whiteouts (OCI image spec, layer.md): `.wh.x` hides x of the layers below, `.wh..wh..opq`
-        everything of its folder below.
+    @cached_property
+    def hidden(self) -> list[tuple[File, Layer, Layer]]:
+        """What no container sees and every pull brings: file, its layer, the layer that hides it.
+
+        A file that a later layer brings again is hidden as much as one that it removes.
         """
-        seen: dict[str, tuple[File, Layer]] = {}
+        return self._merged[1]
+
+    @cached_property
+    def packages(self) -> list[tuple[Package, Layer]]:
+        """The packages that a container of it sees, in the order of kind and name."""
+        seen = [
+            (package, layer)
+            for layer in self.layers
+            for package in layer.packages
+            if (entry := self.files.get(package.record)) and entry[1] is layer
+        ]
+        return sorted(seen, key=lambda found: (found[0].kind, found[0].name, found[0].record))
+
+    @cached_property
+    def owners(self) -> Mapping[str, Package]:
+        """Which package brought each visible file; what none claims is left out."""
+        from ops.facts.packages import owners
+
+        return owners(self)
+
+    @cached_property
+    def sizes(self) -> Baseline:
+        """What `./inv size --record` records of it."""
+        from ops.facts.record import baseline_of
+
+        return baseline_of(self)
+
+    def text(self, path: str) -> str | None:
+        """The content of a small file that was kept; None where it is not there (or hidden)."""
+        entry = self.files.get(path)
+        return entry[1].texts.get(path) if entry else None
+
+    @cached_property
+    def _merged(self) -> tuple[dict[str, tuple[File, Layer]], list[tuple[File, Layer, Layer]]]:
+        """Layers laid over one another (OCI image spec, layer.md): `.wh.x` hides x of the layers
+        below, `.wh..wh..opq` everything of its folder below."""
+        tree = _Tree()
         for layer in self.layers:
             for gone in whiteouts(layer):
-                _hide(seen, gone.rstrip("/"), itself=not gone.endswith("/"))
+                tree.hide(gone.rstrip("/"), layer, itself=not gone.endswith("/"))
             for file in layer.files:
-                if file.name.startswith(".wh."):
-                    continue
-                below = seen.get(file.path)
-                if below and below[0].kind == "folder" and file.kind != "folder":
-                    _hide(seen, file.path, itself=True)
-                seen[file.path] = (file, layer)
-        return seen
+                if not file.name.startswith(".wh."):
+                    tree.add(file, layer)
+        return tree.seen, tree.hidden
+
+    def leads(self, path: str) -> bool:
+        """Whether a path is there, and what it links to as well (links of links, up to 40: path
+        resolution as in path_resolution(7))."""
+        for _ in range(40):
+            entry = self.files.get(path)
+            if entry is None or entry[0].kind != "link":
+                return entry is not None
+            target = entry[0].target
+            folder = "" if target.startswith("/") else path.rpartition("/")[0]
+            path = posixpath.normpath(f"/{folder}/{target}").lstrip("/")
+        return False
 
     def programs(self) -> dict[str, tuple[File, Layer]]:
         """What a shell would find by name: the executables of PATH, first folder first."""
+        return self._programs
+
+    @cached_property
+    def _programs(self) -> dict[str, tuple[File, Layer]]:
         path = self.environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
-        folders = list(dict.fromkeys(self._real(f.strip("/")) for f in path.split(":")))
+        folders = [self._real(folder.strip("/")) for folder in path.split(":")]
         # A program in a usual place is there, whatever PATH says.
         folders += ["usr/bin", "usr/sbin", "usr/local/bin", "bin", "sbin"]
-        found: dict[str, tuple[File, Layer]] = {}
-        for folder in folders:
-            for path_, entry in self.files.items():
-                if path_.rpartition("/")[0] == folder and entry[0].executable:
-                    found.setdefault(entry[0].name, entry)
-        return found
+        order = {folder: number for number, folder in reversed(list(enumerate(folders)))}
+        found = [
+            (order[folder], entry)
+            for path_, entry in self.files.items()
+            if (folder := path_.rpartition("/")[0]) in order and entry[0].executable
+        ]
+        programs: dict[str, tuple[File, Layer]] = {}
+        for _, entry in sorted(found, key=lambda item: item[0]):
+            programs.setdefault(entry[0].name, entry)
+        return programs
 
     def _real(self, folder: str) -> str:
         """A folder behind a link, as /bin is behind usr/bin."""
@@ -123,10 +224,44 @@ class ImageFacts:
         return folder
 
 
-def _hide(seen: dict[str, tuple[File, Layer]], gone: str, *, itself: bool) -> None:
-    prefix = f"{gone}/" if gone else ""
-    for path in [p for p in seen if p.startswith(prefix) or (itself and p == gone)]:
-        del seen[path]
+class _Tree:
+    """The file system that grows layer by layer, and what each layer hid of it."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[File, Layer]] = {}
+        self.hidden: list[tuple[File, Layer, Layer]] = []
+        self._inside: dict[str, set[str]] = {}  # folder: the paths right in it
+
+    def add(self, file: File, layer: Layer) -> None:
+        below = self.seen.get(file.path)
+        if below and below[1] is not layer:
+            if below[0].kind == "folder" and file.kind != "folder":
+                self.hide(file.path, layer, itself=True)
+            elif below[0].kind != "folder":
+                self.hidden.append((*below, layer))
+        self.seen[file.path] = (file, layer)
+        path = file.path
+        while path:  # a layer need not name the folders that a file lies in
+            folder = path.rpartition("/")[0]
+            inside = self._inside.setdefault(folder, set())
+            if path in inside:
+                break
+            inside.add(path)
+            path = folder
+
+    def hide(self, gone: str, by: Layer, *, itself: bool) -> None:
+        """Take a path away, with everything in it; what `by` itself brought stays."""
+        paths = [gone] if itself else []
+        folders = [gone]
+        while folders:  # no recursion: how deep an image's folders go is its maker's choice
+            within = self._inside.get(folders.pop(), set()) - {gone}
+            paths += within
+            folders += within
+        for path in paths:
+            entry = self.seen.get(path)
+            if entry and entry[1] is not by:
+                del self.seen[path]
+                self.hidden.append((*entry, by))
 
 
 def whiteouts(layer: Layer) -> Iterator[str]:
@@ -137,47 +272,3 @@ def whiteouts(layer: Layer) -> Iterator[str]:
             yield folder + "/"
         elif file.name.startswith(".wh."):
             yield f"{folder}/{file.name[4:]}".lstrip("/")
-
-
-def from_inspect(
-    reference: str,
-    inspected: Mapping[str, Any],
-    history: tuple[str, ...],
-    layers: tuple[Layer, ...],
-) -> ImageFacts:
-    """Facts out of `docker image inspect` (the engine's API) and the layers that were read."""
-    config = inspected.get("Config") or {}
-    pairs = (item.partition("=") for item in config.get("Env") or ())
-    return ImageFacts(
-        reference=reference,
-        identity=inspected.get("Id", ""),
-        user=config.get("User") or "",
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        environment={name: value for name, _, value in pairs},
-        labels=config.get("Labels") or {},
-        ports=tuple(config.get("ExposedPorts") or ()),
-        healthcheck=_healthcheck(config.get("Healthcheck")),
-        history=history,
-        layers=layers,
-    )
-
-
-def _healthcheck(config: Mapping[str, Any] | None) -> Healthcheck | None:
-    """Docker's defaults where the image names no time: 30 s, 30 s, 3 (Dockerfile reference)."""
-    test = tuple((config or {}).get("Test") or ())
-    if not config or test in ((), ("NONE",)):
-        return None
-    return Healthcheck(
-        test=test,
-        interval=(config.get("Interval") or 30e9) / 1e9,
-        timeout=(config.get("Timeout") or 30e9) / 1e9,
-        retries=config.get("Retries") or 3,
-    )
-
-
-def instruction(created_by: str) -> str:
-    """A history entry as a person wrote it: no shell in front, no BuildKit mark behind."""
-    text = re.sub(r"^/bin/sh -c #\(nop\) +", "", created_by)
-    text = re.sub(r"^(?:RUN )?/bin/sh -c ", "RUN ", text)
-    return " ".join(text.removesuffix(" # buildkit").split())

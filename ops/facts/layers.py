@@ -1,211 +1,188 @@
-"""Read an image's layers once: a streaming pass over `docker save`, kept on disk by diff_id.
+"""Read one layer: a tar, streamed once, of which nothing is unpacked.
 
-Nothing is unpacked. A layer that is known already, because two images share it or it did not
-change, is never read again; where all layers are known, the engine is not even asked.
+Who made the image decides what is in the tar, and need not be a friend: what a header may take is
+bounded, names are made harmless, and what no honest builder writes is noted as an oddity.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import os
 import tarfile
-import tempfile
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from ops.engine import translating
 from ops.errors import StackFailed
-from ops.facts.image import File, ImageFacts, Kind, Layer, from_inspect, instruction
-from ops.redaction import redact
+from ops.facts import packages, suspects
+from ops.facts.image import File, Kind, Layer, Suspect
+from ops.facts.stream import Digest
+from ops.facts.tar import harmless, members
 
-if TYPE_CHECKING:
-    from ops.engine import Engine
-
-FORMAT = 1  # of the files in the cache: one of another format is read anew
-CHUNK = 1 << 16
-GZIP = b"\x1f\x8b"
-EMPTY_TAR = b"\0" * 512
-# Instructions that change an image's configuration only (Dockerfile reference).
-METADATA = frozenset(
-    {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD"}
-    | {"SHELL", "STOPSIGNAL", "USER", "VOLUME"}
-)
-
-
-class Stream(io.RawIOBase):
-    """An iterator of bytes as a file that can only be read on."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = b""
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what comes next."""
-        while not self._left:
-            try:
-                self._left = next(self._chunks)
-            except StopIteration:
-                return 0
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
+ENTRIES = 500_000  # of one layer; a desktop's whole file system has half as many
+PATH_BYTES = 4096  # PATH_MAX (limits.h)
+NOTED = 20  # oddities of one layer
+TEXT_BYTES = 1 << 16
+RECORDS_BYTES = 1 << 26  # of all package records of a layer: they are in memory together
+XATTR = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
+# Small files that checks read.
+TEXTS = frozenset({"etc/passwd", "etc/group", "etc/shadow", "etc/os-release", "usr/lib/os-release"})
+# Whiteouts of a folder itself or of the one above it hide nothing in one tool, and all in another.
+_BAD_WHITEOUTS = frozenset({".wh.", ".wh..", ".wh..."})
 
 
-class Digest:
-    """Count and hash what passes: the size and diff_id of an uncompressed layer."""
+@dataclass
+class _Reading:
+    """What is known of a layer so far."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._sha = hashlib.sha256()
+    doing: str
+    files: list[File] = field(default_factory=list)
+    records: dict[str, bytes] = field(default_factory=dict)
+    recorded: int = 0  # bytes
+    suspects: list[Suspect] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    oddities: list[str] = field(default_factory=list)
+    odd: int = 0
+    seen: dict[str, Kind] = field(default_factory=dict)
 
-    def through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same chunks, counted."""
-        for chunk in chunks:
-            self.size += len(chunk)
-            self._sha.update(chunk)
-            yield chunk
+    def note(self, oddity: str) -> None:
+        """Keep the first few: a hostile image may have a million."""
+        self.odd += 1
+        if len(self.oddities) < NOTED:
+            self.oddities.append(oddity)
 
-    @property
-    def diff_id(self) -> str:
-        """The layer's identity (OCI image spec, config.md)."""
-        return f"sha256:{self._sha.hexdigest()}"
-
-
-def read_image(engine: Engine, reference: str, cache: Path) -> ImageFacts | None:
-    """The facts of an image in the engine; None where it has no such image."""
-    if engine.image(reference) is None:
-        return None
-    inspected = engine.inspect("image", [reference])[0]
-    wanted = tuple(inspected["RootFS"]["Layers"])
-    known = {diff_id: layer for diff_id in wanted if (layer := _cached(cache, diff_id))}
-    if set(wanted) - known.keys():
-        with translating(f"reading the layers of {reference}"):
-            for layer in read_archive(engine.docker.image.save(reference) or iter(())):
-                known[layer.diff_id] = layer
-                _keep(cache, layer)
-    missing = set(wanted) - known.keys()
-    if missing:
-        raise StackFailed(
-            f"reading the layers of {reference}", f"the engine did not give {', '.join(missing)}"
-        )
-    history = tuple(map(instruction, engine.history(reference)))
-    layers = tuple(
-        # An instruction is shown in findings and reports; a build argument in it may be a secret.
-        replace(known[diff_id], instruction=redact(made_by))
-        for diff_id, made_by in zip(wanted, makers(history, len(wanted)), strict=True)
-    )
-    return from_inspect(reference, inspected, history, layers)
+    def beyond(self, what: str, hint: str) -> StackFailed:
+        """The error for a layer that is beyond a bound."""
+        return StackFailed(self.doing, what, hint=hint)
 
 
-def makers(history: Sequence[str], count: int) -> list[str]:
-    """The instruction that made each layer; blanks where history and layers do not agree.
+def read_layer(
+    chunks: Iterator[bytes], doing: str = "reading a layer", entries: int | None = None
+) -> Layer:
+    """A layer out of the bytes of its tar: see ops.facts.stream.plain for what is compressed.
 
-    `docker history` does not say which entries have no layer; the instruction does.
+    `entries`: how many it may have. Raises StackFailed, in the words of `doing`, for what is
+    broken, or beyond the bounds.
     """
-    made = [line for line in history if line.partition(" ")[0] not in METADATA]
-    return made if len(made) == count else [""] * count
-
-
-def read_archive(chunks: Iterator[bytes]) -> Iterator[Layer]:
-    """Every layer of a `docker save` stream, in the order in which it comes."""
-    stream = io.BufferedReader(Stream(iter(chunks)), CHUNK)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            blob = archive.extractfile(member) if member.isfile() else None
-            if blob is None:
-                continue
-            if layer := _read_blob(blob):
-                yield layer
-
-
-def _read_blob(blob: IO[bytes]) -> Layer | None:
-    """A layer, plain or gzip; None where the blob is a manifest or configuration (JSON)."""
-    head = blob.read(512)
-    if head[:1] in (b"{", b"[") and head[257:262] != b"ustar":  # POSIX.1-1988: a tar's magic
-        return None
-    chunks = _following(head, blob)
-    if head.startswith(GZIP):
-        chunks = _inflated(chunks)
+    entries = ENTRIES if entries is None else entries
     digest = Digest()
-    raw = io.BufferedReader(Stream(digest.through(chunks)), CHUNK)
-    try:
-        with tarfile.open(fileobj=raw, mode="r|") as archive:
-            files = tuple(_file(member) for member in archive)
-    except tarfile.ReadError:
-        if head != EMPTY_TAR:
-            return None  # a small text such as oci-layout
-        files = ()  # WORKDIR makes such a layer
-    while raw.read(CHUNK):
-        pass  # the padding behind the last entry belongs to the digest
-    return Layer(digest.diff_id, digest.size, files)
-
-
-def _following(head: bytes, blob: IO[bytes]) -> Iterator[bytes]:
-    yield head
-    while chunk := blob.read(CHUNK):
-        yield chunk
-
-
-def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    inflate = zlib.decompressobj(wbits=31)
-    for chunk in chunks:
-        yield inflate.decompress(chunk)
-    yield inflate.flush()
-
-
-def _file(member: tarfile.TarInfo) -> File:
-    kind: Kind = "other"
-    if member.isdir():
-        kind = "folder"
-    elif member.issym():
-        kind = "link"
-    elif member.islnk():
-        kind = "hardlink"
-    elif member.isfile():
-        kind = "file"
-    return File(
-        path=member.name.removeprefix("./").strip("/"),
-        kind=kind,
-        size=member.size if kind == "file" else 0,
-        mode=member.mode,
-        uid=member.uid,
-        gid=member.gid,
-        target=member.linkname,
+    reading = _Reading(doing)
+    for member, content in members(digest.through(chunks), doing, reading.note):
+        if len(reading.files) >= entries:
+            hint = "no service needs so many files; split it, or do not run it"
+            raise reading.beyond(f"it has more than {entries:,} entries", hint)
+        _entry(member, content, reading)
+    if reading.odd > NOTED:
+        reading.oddities.append(f"and {reading.odd - NOTED} more")
+    return Layer(
+        diff_id=str(digest),
+        size=digest.size,
+        files=tuple(reading.files),
+        packages=tuple(packages.read(reading.records)),
+        suspects=tuple(reading.suspects),
+        texts=reading.texts,
+        oddities=tuple(reading.oddities),
     )
 
 
-def _place(cache: Path, diff_id: str) -> Path:
-    return cache / f"layer-{diff_id.rpartition(':')[2]}.json"
+def _entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Reading) -> None:
+    path = _path(member, reading)
+    kind = _kind(member)
+    target = harmless(member.linkname) if member.linkname else ""
+    digest = _content(content, path, member, reading) if kind == "file" else ""
+    if kind == "hardlink" and _normal(target) not in reading.seen:
+        reading.note(f"{path} is a hard link to nothing in its layer")
+    if reading.seen.get(path, kind) != kind or (path in reading.seen and kind != "folder"):
+        reading.note(f"{path} is there twice")
+    reading.seen[path] = kind
+    reading.files.append(
+        File(
+            path=path,
+            kind=kind,
+            size=member.size if kind == "file" else 0,
+            mode=member.mode & 0o7777,
+            uid=member.uid,
+            gid=member.gid,
+            target=target,
+            digest=digest,
+            xattrs=tuple(sorted(_xattrs(member))) if member.pax_headers else (),
+        )
+    )
 
 
-def _cached(cache: Path, diff_id: str) -> Layer | None:
-    """A layer that was read before; a damaged or older file counts as none."""
-    try:
-        document = json.loads(_place(cache, diff_id).read_text())
-        if document["format"] != FORMAT:
-            return None
-        files = tuple(File(*entry) for entry in document["files"])
-        return Layer(diff_id, int(document["size"]), files)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _content(
+    content: Iterator[bytes], path: str, member: tarfile.TarInfo, reading: _Reading
+) -> str:
+    """The digest of a file; keeps it where it says something, and looks for secrets on the way."""
+    sha = hashlib.sha256()
+    look = suspects.Look(path)
+    room = TEXT_BYTES if path in TEXTS else packages.room(path)
+    kept = []
+    held = 0
+    for chunk in content:
+        sha.update(chunk)
+        look.at(chunk)
+        if held < room:
+            kept.append(chunk[: room - held])
+            held += len(kept[-1])
+    if len(reading.suspects) < suspects.MOST:
+        reading.suspects += look.found()
+    if room:
+        _keep(b"".join(kept), path, member, reading)
+    if member.issparse():
+        reading.note(f"{path} has holes, which tools fill in different ways")
+        return ""
+    return sha.hexdigest()[:32]
 
 
-def _keep(cache: Path, layer: Layer) -> None:
-    """Write a layer's facts whole or not at all."""
-    cache.mkdir(parents=True, exist_ok=True)
-    entries = [[f.path, f.kind, f.size, f.mode, f.uid, f.gid, f.target] for f in layer.files]
-    document = {"format": FORMAT, "size": layer.size, "files": entries}
-    descriptor, name = tempfile.mkstemp(dir=cache, suffix=".new")
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(document, file)
-    Path(name).replace(_place(cache, layer.diff_id))
+def _keep(content: bytes, path: str, member: tarfile.TarInfo, reading: _Reading) -> None:
+    if len(content) < member.size and not packages.may_be_cut(path):
+        reading.note(f"{path} is too long to be read: {member.size:,} bytes")
+    elif path in TEXTS:
+        reading.texts[path] = content.decode(errors="replace")
+    else:
+        reading.records[path] = content
+        reading.recorded += len(content)
+        if reading.recorded > RECORDS_BYTES:
+            what = f"its package records have more than {RECORDS_BYTES:,} bytes"
+            raise reading.beyond(what, "no system has so many packages; do not run it")
+
+
+def _normal(path: str) -> str:
+    """A path without what says nothing: `./`, `//`, a slash at either end. `..` stays."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def _path(member: tarfile.TarInfo, reading: _Reading) -> str:
+    """The entry's path, as Docker would use it; what is odd about it is noted."""
+    raw = member.name
+    if len(raw) * 4 > PATH_BYTES and len(raw.encode(errors="surrogateescape")) > PATH_BYTES:
+        what = f"a path has more than {PATH_BYTES} bytes: {harmless(raw[:60])}..."
+        raise reading.beyond(what, "no file system takes it; do not run the image")
+    shown = harmless(raw)
+    path = _normal(shown)
+    parts = path.split("/")
+    if ".." in parts:
+        reading.note(f"{path} leads out of its folder")
+    if shown != raw:
+        reading.note(f"{path} has characters in its name that no file should have")
+    if parts[-1] in _BAD_WHITEOUTS:
+        reading.note(f"{path} hides a folder that it lies in, or nothing")
+    if member.islnk() and ".." in member.linkname.split("/"):
+        reading.note(f"{path} is a hard link out of its folder")
+    return path
+
+
+def _kind(member: tarfile.TarInfo) -> Kind:
+    if member.isdir():
+        return "folder"
+    if member.issym():
+        return "link"
+    if member.islnk():
+        return "hardlink"
+    return "file" if member.isfile() else "other"
+
+
+def _xattrs(member: tarfile.TarInfo) -> Iterator[str]:
+    for name in member.pax_headers:
+        for prefix in XATTR:
+            if name.startswith(prefix):
+                yield harmless(name.removeprefix(prefix))

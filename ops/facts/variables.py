@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +53,7 @@ class VariableFacts:
 def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
     """Read all three. Raises ContractError where a settings class cannot be had."""
     # The file itself, without what tests or development lay over it.
-    file = replace(engine, compose_files=(contract.compose_file,))
-    model = file.compose_model(interpolate=False)
+    model = engine.only(contract.compose_file).compose_model(interpolate=False)
     services = model.get("services", {})
     return VariableFacts(
         settings={
@@ -74,22 +73,45 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
 
 def read_settings(root: Path, place: str) -> dict[str, Variable]:
     """The variables of a pydantic-settings class, `module:Class`, found below `root`."""
-    doing = f"importing the settings class {place}"
+    return {
+        name: Variable(name, _written(info.get_default()), _is_secret(info))
+        for name, info in _fields(_import(root, place)).items()
+    }
+
+
+def accepts(root: Path, place: str, name: str, value: str) -> bool:
+    """Whether a settings class takes that value for a variable."""
+    from pydantic import TypeAdapter, ValidationError
+
+    info = _fields(_import(root, place))[name]
+    try:
+        TypeAdapter(info.annotation).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _import(root: Path, place: str) -> Any:
     module, _, name = place.partition(":")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
-        settings = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ContractError(
-            doing, str(error), hint="see [tool.ops.images.*.environment]"
+            f"importing the settings class {place}",
+            str(error),
+            hint="see [tool.ops.images.*.environment]",
         ) from error
+
+
+def _fields(settings: Any) -> dict[str, Any]:
+    """The fields of a pydantic-settings class by the variables that they are read from."""
     prefix = settings.model_config.get("env_prefix", "")
     found = {}
     for field, info in settings.model_fields.items():
         alias = info.validation_alias if isinstance(info.validation_alias, str) else None
-        variable = (alias or f"{prefix}{field}").upper()
-        found[variable] = Variable(variable, _written(info.get_default()), _is_secret(info))
+        found[(alias or f"{prefix}{field}").upper()] = info
     return found
 
 

@@ -8,17 +8,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ops import console
+from ops.checks.growth import baseline_for, changes
 from ops.errors import UsageError
 
 if TYPE_CHECKING:
     from ops.build import Built
     from ops.checks import Check
+    from ops.facts.image import ImageFacts
     from ops.prerequisites import Prerequisite
     from ops.stack import ServiceState
     from ops.verify import Subject
 
 
 WORTH_NAMING = 100_000  # bytes: smaller files are not what makes a layer large
+CHANGES = 8  # that `size` shows
 
 
 def built(result: Built, sizes: Mapping[str, int]) -> None:
@@ -92,7 +95,8 @@ def explained(check: Check) -> None:
 
 
 def sizes(subjects: Sequence[Subject]) -> None:
-    """Where the bytes of each image are: its layers, and the largest files in them."""
+    """Where the bytes of each image are: its layers, the largest files in them, and what changed
+    since its size was recorded."""
     for subject in subjects:
         if subject.image is None:
             continue
@@ -106,3 +110,17 @@ def sizes(subjects: Sequence[Subject]) -> None:
             for file in largest:
                 if file.size > WORTH_NAMING:
                     console.write(f"             {file.size / 1e6:6.1f} MB  /{file.path}")
+        _since(subject.image)
+
+
+def _since(image: ImageFacts) -> None:
+    """What changed since the size was recorded; nothing where the contract records none."""
+    if image.record is None or image.record.baselines is None:
+        return
+    before = baseline_for(image)
+    if before is None:
+        console.write("  no size is recorded on this base: `./inv size --record`")
+        return
+    console.write(f"  {(image.size - before.size) / 1e6:+.2f} MB since it was recorded")
+    for change in changes(before, image.sizes)[:CHANGES]:
+        console.write(f"    {change}")

@@ -77,7 +77,12 @@ size = "400MB"
 user = "10001:10001"
 command = ["python3.11", "-m", "http.server", "8000"]
 ports = [8000]
+writable = ["/tmp", "/var/tmp"]
 health = { path = "/", port = 8000, notices_within = 60, ready_within = 20 }
+# It stands on a whole Debian, as small projects do.
+[tool.ops.images.web.waivers]
+"fs.setuid" = "Debian's own, on which this image stands"
+"content.package-managers" = "Debian's own, on which this image stands"
 """
 
 SMALL_COMPOSE = """
@@ -90,20 +95,27 @@ services:
       context: .
       dockerfile: Dockerfile
       target: runtime
-      args: { PYTHON_BASE: "${PYTHON_BASE:-python:3.11-slim}" }
+      args: { PYTHON_BASE: "${PYTHON_BASE:-python:3.11-slim}", BASE_DIGEST: "${BASE_DIGEST:-}" }
     ports: ["127.0.0.1:${WEB_PORT:-0}:8000"]
     read_only: true
     cap_drop: [ALL]
     security_opt: ["no-new-privileges:true"]
     environment: { GREETING: "${GREETING:-hello}" }
+    tmpfs: ["/tmp", "/var/tmp"]
+    mem_limit: 128m
+    cpus: 1.0
+    pids_limit: 32
+    logging: { driver: local }
 """
 
 SMALL_DOCKERFILE = """
 ARG PYTHON_BASE
 FROM ${PYTHON_BASE} AS runtime
 ARG PYTHON_BASE
+ARG BASE_DIGEST
 RUN echo prepared
-LABEL org.opencontainers.image.base.name="${PYTHON_BASE}"
+LABEL org.opencontainers.image.base.name="${PYTHON_BASE}" \\
+      org.opencontainers.image.base.digest="${BASE_DIGEST}"
 WORKDIR /srv
 COPY index.html /srv/
 USER 10001:10001

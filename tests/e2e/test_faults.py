@@ -208,6 +208,9 @@ def test_a_service_that_crashes_shows_its_log(project: Project):
     outcome = project.inv("up")
     assert_explains(outcome, 1, "gave up: 42")
     assert not project.leftovers()
+    (kept,) = (project.root / ".ops/logs" / project.name).glob("*.log")
+    assert "gave up: 42" in kept.read_text()
+    assert f".ops/logs/{project.name}" in outcome.messages
 
 
 def test_an_interrupted_start_leaves_nothing(project: Project):

@@ -73,7 +73,7 @@ def test_the_port_is_published_on_the_loopback_only(running):
 def test_every_process_is_the_contracts_user_without_any_privilege(service, running, terms):
     probe = base.local(terms, running)
     assert probe is not None
-    (container,) = read_containers(running, service, probe.reference)
+    (container,) = read_containers(running, terms.images[service], probe.reference)
     assert container.processes
     for process in container.processes:
         assert set(process.uids) == {10001}

@@ -115,7 +115,7 @@ class Closure:
                     self.add(path)
 
     def add_package_records(self, out: Path) -> None:
-        """Keep each package's dpkg record and copyright, as distroless does (status.d)."""
+        """Keep each package's dpkg record, checksums and copyright, as distroless does."""
         records = out / "var/lib/dpkg/status.d"
         for package in sorted(self._packages()):
             name = package.partition(":")[0]
@@ -129,6 +129,16 @@ class Closure:
             copyright_file = Path("/usr/share/doc", name, "copyright")
             if copyright_file.exists():
                 self.add(copyright_file)
+            (records / f"{name}.md5sums").write_text("".join(self._sums(package)))
+
+    def _sums(self, package: str) -> Iterator[str]:
+        """The lines of a package's md5sums whose files are taken: which bytes are whose."""
+        listing = DPKG / "info" / f"{package}.md5sums"
+        taken = {str(path)[1:] for path in self.files}
+        for line in listing.read_text().splitlines(keepends=True) if listing.exists() else ():
+            name = line.rstrip("\n").partition("  ")[2]
+            if name in taken or f"usr/{name}" in taken:  # as dpkg knew it before the /usr merge
+                yield line
 
     def _packages(self) -> set[str]:
         owners: dict[str, str] = {}

@@ -3,19 +3,36 @@ to be spoilt in one place each."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ops.contract import Contract, Image
-from ops.facts.image import File, Healthcheck, ImageFacts, Layer
-from ops.facts.running import ContainerFacts, Process
+from ops.facts.image import File, Healthcheck, ImageFacts, Layer, Package
+from ops.facts.record import Record
+from ops.facts.running import ContainerFacts, Environment
+from ops.facts.seen import Limits, Process, Socket, Writes
 from ops.facts.variables import ExampleEntry, Variable, VariableFacts
 
 ROOT = Path(__file__).resolve().parents[3]
 MB = 1_000_000
 BASE_LABEL = "org.opencontainers.image.base.name"
+DIGEST_LABEL = "org.opencontainers.image.base.digest"
 TITLE_LABEL = "org.opencontainers.image.title"
+TODAY = date(2026, 11, 23)
+SITE = "opt/venv/lib/python3.11/site-packages"
+SECRET = "sword" + "fish" * 3
+SHAPED = "ghp_" + "x" * 36
+
+
+@dataclass(frozen=True)
+class Case:
+    """Facts, and the terms that they are judged by where those of `terms()` do not serve."""
+
+    facts: Any
+    terms: Any
 
 
 def terms(**changes: Any) -> Image:
@@ -27,6 +44,7 @@ def terms(**changes: Any) -> Image:
         "command": ["python", "-m", "shop"],
         "ports": [8000],
         "absent": ["sh", "npm"],
+        "writable": ["/tmp"],
         "labels": [TITLE_LABEL],
         "programs": {"python": {"answers": r"^Python 3\.11\.\d+$"}},
         "health": {"notices_within": 45},
@@ -46,9 +64,9 @@ def file(path: str, **changes: Any) -> File:
     return replace(File(path, "file", 1000, 0o755, 0, 0), **changes)
 
 
-def layer(*files: File, size: int = MB, name: str = "a") -> Layer:
-    """A layer with these files."""
-    return Layer(f"sha256:{name * 64}", size, files, f"COPY {name} /")
+def layer(*files: File, size: int = MB, name: str = "a", **more: Any) -> Layer:
+    """A layer with these files; `more`: its packages, texts and what else was seen in it."""
+    return Layer(f"sha256:{name * 64}", size, files, f"COPY {name} /", **more)
 
 
 def image(**changes: Any) -> ImageFacts:
@@ -59,13 +77,47 @@ def image(**changes: Any) -> ImageFacts:
         user="10001:10001",
         command=("python", "-m", "shop"),
         environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        labels={BASE_LABEL: "base.invalid/python:3.11", TITLE_LABEL: "shop"},
+        labels={
+            BASE_LABEL: "base.invalid/python:3.11",
+            DIGEST_LABEL: "sha256:" + "1" * 64,
+            TITLE_LABEL: "shop",
+        },
         ports=("8000/tcp",),
         healthcheck=Healthcheck(("CMD", "python", "/probe.py"), 10, 3, 3),
         history=("COPY a /", 'CMD ["python" "-m" "shop"]'),
         layers=(layer(file("usr/bin/python")),),
+        record=Record(TODAY),
     )
     return replace(good, **changes)
+
+
+def having(*files: File, **more: Any) -> ImageFacts:
+    """An image with these files beside its own, and what else its layer shall hold."""
+    return image(layers=(layer(file("usr/bin/python"), *files, **more),))
+
+
+def saying(texts: Mapping[str, str], *files: File) -> ImageFacts:
+    """An image with these small files, whose text was kept."""
+    kept = (file(path, mode=0o644) for path in texts)
+    return having(*files, *kept, texts=texts)
+
+
+def package(kind: Any, name: str, version: str = "1.0", **changes: Any) -> Package:
+    """A package, with its record where that kind has it."""
+    records = {
+        "dpkg": f"var/lib/dpkg/status.d/{name}",
+        "apk": "lib/apk/db/installed",
+        "python": f"{SITE}/{name}-{version}.dist-info/METADATA",
+        "npm": f"app/node_modules/{name}/package.json",
+    }
+    return replace(Package(kind, name, version, records[kind]), **changes)
+
+
+def installed(*packages: Package, files: tuple[File, ...] = (), **record: Any) -> ImageFacts:
+    """An image with these packages, and what the repository has on record of it."""
+    records = {p.record: file(p.record, mode=0o644) for p in packages}
+    facts = having(*files, *records.values(), packages=packages)
+    return replace(facts, record=Record(TODAY, **record))
 
 
 def holding(*paths: str) -> ImageFacts:
@@ -73,17 +125,52 @@ def holding(*paths: str) -> ImageFacts:
     return image(layers=(layer(file("usr/bin/python"), *map(file, paths)),))
 
 
+def labelled(name: str, value: str) -> ImageFacts:
+    """An image with one more label, or another value of one."""
+    return image(labels={**image().labels, name: value})
+
+
 def process(**changes: Any) -> Process:
-    """A process without any privilege."""
+    """A process without any privilege, that handles SIGTERM."""
     ids = (10001,) * 4
-    return replace(Process(1, "python", ids, ids, (10001,), 0, 0, 0, True), **changes)
+    good = Process(
+        1, "python", ids, ids, (10001,), no_new_privileges=True, seccomp=2, caught=1 << 14
+    )
+    return replace(good, **changes)
+
+
+def writes(*paths: str, **changes: Any) -> Writes:
+    """A walk that found these paths to take writes, besides those that may."""
+    good = Writes("10001:10001", True, ("/dev/shm", "/tmp", *paths), 1000)
+    return replace(good, **changes)
 
 
 def container(**changes: Any) -> ContainerFacts:
-    """A healthy container with that one process."""
-    return replace(
-        ContainerFacts("shop-1", "running", "healthy", 0, False, "", (process(),)), **changes
+    """A healthy container with that one process, and no more than its contract allows."""
+    limits = Limits(memory=64_000_000, pids=32, cpu=1.0)
+    good = ContainerFacts(
+        name="shop-1",
+        status="running",
+        health="healthy",
+        restarts=0,
+        out_of_memory=False,
+        last_words="",
+        processes=(process(),),
+        ready_after=3.5,
+        sockets=(Socket("tcp", "0.0.0.0", 8000, 1),),
+        limits=limits,
+        asked=limits,
+        writes=writes(),
+        unlocked=writes(read_only=False),
+        changed=("/run", "/run/secrets"),
+        mounts=("/", "/proc", "/run/secrets", "/tmp"),
+        environment=Environment(
+            received={"PATH": "1", "HOME": "2", "LOG_LEVEL": "3", "LANG": "4"},
+            passed={"LOG_LEVEL": "3"},
+            image={"PATH": "1", "LANG": "4"},
+        ),
     )
+    return replace(good, **changes)
 
 
 def running(**changes: Any) -> list[ContainerFacts]:

@@ -125,7 +125,7 @@ def test_bake_is_given_base_secrets_and_leave_to_read_them(monkeypatch, tmp_path
     terms = contract().model_copy(update={"root": tmp_path})
     origin = BaseImage("base.invalid/python:3.11", "sha256:1", "named")
     monkeypatch.setenv("BUILDX_BAKE_ENTITLEMENTS_FS", "1")
-    build._bake(terms, engine, ["shop"], origin, cache=True, log=BuildLog())
+    build.bake(terms, engine, ["shop"], origin, BuildLog())
     assert seen["targets"] == ["shop"]
     assert seen["folder"] == tmp_path
     assert seen["PYTHON_BASE"] == "base.invalid/python:3.11"

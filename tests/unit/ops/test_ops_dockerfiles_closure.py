@@ -85,11 +85,20 @@ def test_nothing_else_comes_with_it(env):
 def test_each_package_leaves_its_record_and_its_copyright(env):
     records = env / "var/lib/dpkg/status.d"
     assert {"coreutils", "libc6"} <= {path.name for path in records.iterdir()}
-    for record in records.iterdir():
+    for record in (path for path in records.iterdir() if path.suffix != ".md5sums"):
         lines = record.read_text().splitlines()
         assert lines[0] == f"Package: {record.name}"
         assert any(line.startswith("Version: ") for line in lines)
         assert (env / "usr/share/doc" / record.name / "copyright").is_file()
+
+
+def test_each_package_says_which_of_the_files_are_its_own(env):
+    records = env / "var/lib/dpkg/status.d"
+    for name, file in (("coreutils", "usr/bin/env"), ("libc6", "libc.so.6")):
+        lines = (records / f"{name}.md5sums").read_text().splitlines()
+        named = [line.partition("  ")[2] for line in lines]
+        assert any(path.endswith(file) for path in named)
+        assert all((env / path).is_file() for path in named)  # none that was not taken
 
 
 def test_the_links_of_the_merged_root_are_made(env):

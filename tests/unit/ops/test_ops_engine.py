@@ -112,6 +112,13 @@ def test_what_is_not_known_keeps_its_last_line_as_the_cause_and_the_rest_as_the_
     assert (error.cause, error.tail, error.hint) == ("three", ("one", "  two"), "look")
 
 
+@pytest.mark.parametrize("advice", ["Run 'docker run --help' for more", "See 'docker cp --help'."])
+def test_what_the_client_advises_last_is_not_the_cause(advice):
+    assert translate("starting", f"docker: no such image\n\n{advice}\n").cause == (
+        "docker: no such image"
+    )
+
+
 def test_an_engine_that_says_nothing_is_told_so():
     assert translate("up", " \n").cause == "the engine gave no reason"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ops.facts.image import File, from_inspect, instruction
+from ops.facts.image import File, Package
 from tests.unit.ops.samples import file, image, layer
 
 # --- files: layers over one another
@@ -121,77 +123,71 @@ def test_what_is_executable(changes, executable):
     assert file("a", **changes).executable is executable
 
 
-# --- configuration
+# --- what no container sees
 
 
-def _health(**config: object):
-    return from_inspect("r", {"Config": {"Healthcheck": config}}, (), ()).healthcheck
+def _hidden(*layers: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    made = [
+        layer(*(file(p) for p in paths), name=n) for n, paths in zip("abc", layers, strict=False)
+    ]
+    return sorted(
+        (gone.path, below.instruction, by.instruction)
+        for gone, below, by in image(layers=tuple(made)).hidden
+    )
 
 
-def test_a_healthcheck_without_times_has_dockers_defaults():
-    probe = _health(Test=["CMD", "x"])
-    assert (probe.interval, probe.timeout, probe.retries) == (30, 30, 3)
-    assert probe.notices_within == 180
+def test_what_a_later_layer_removes_is_hidden_and_says_by_whom():
+    found = _hidden(("d/x", "y"), ("d/.wh.x",), (".wh.y",))
+    assert found == [("d/x", "COPY a /", "COPY b /"), ("y", "COPY a /", "COPY c /")]
 
 
-def test_a_healthcheck_with_times_counts_in_seconds():
-    probe = _health(Test=["CMD", "x"], Interval=10**10, Timeout=3 * 10**9, Retries=2)
-    assert (probe.interval, probe.timeout, probe.retries) == (10, 3, 2)
-    assert probe.notices_within == 26
+def test_what_a_later_layer_brings_again_is_hidden_too():
+    assert _hidden(("x",), ("x",)) == [("x", "COPY a /", "COPY b /")]
 
 
-def test_times_of_zero_are_the_defaults():
-    assert _health(Test=["CMD", "x"], Interval=0, Timeout=0, Retries=0).notices_within == 180
+def test_a_folder_that_is_named_again_hides_nothing():
+    folder = file("d", kind="folder")
+    found = image(layers=(layer(folder, file("d/x")), layer(folder, name="b")))
+    assert found.hidden == []
+    assert "d/x" in found.files
 
 
-@pytest.mark.parametrize("config", [{"Test": ["NONE"]}, {"Test": []}, {"Interval": 10**9}, {}])
-def test_a_healthcheck_that_is_none(config):
-    assert _health(**config) is None
+def test_deep_folders_are_no_problem():
+    deep = "/".join("d" * 1500)
+    assert _hidden((f"{deep}/x",), (".wh.d",)) == [(f"{deep}/x", "COPY a /", "COPY b /")]
 
 
-@pytest.mark.parametrize(
-    "inspected", [{}, {"Config": None}, {"Config": {"Env": None, "Cmd": None}}]
-)
-def test_an_image_that_says_nothing_is_read(inspected):
-    facts = from_inspect("r", inspected, ("RUN x",), ())
-    assert (facts.user, facts.command, facts.environment, facts.labels) == ("", (), {}, {})
-    assert facts.healthcheck is None
-    assert facts.history == ("RUN x",)
+# --- links, packages, texts
 
 
-def test_everything_that_an_image_says_is_read():
-    config = {
-        "User": "1:2",
-        "Entrypoint": ["/init"],
-        "Cmd": ["a", "b"],
-        "Env": ["A=1", "B=x=y", "C="],
-        "Labels": {"l": "v"},
-        "ExposedPorts": {"8000/tcp": {}},
-    }
-    facts = from_inspect("r", {"Id": "sha256:1", "Config": config}, (), ())
-    assert (facts.identity, facts.user) == ("sha256:1", "1:2")
-    assert (facts.entrypoint, facts.command) == (("/init",), ("a", "b"))
-    assert facts.environment == {"A": "1", "B": "x=y", "C": ""}
-    assert (facts.labels, facts.ports) == ({"l": "v"}, ("8000/tcp",))
+def _link(path: str, target: str):
+    return file(path, kind="link", target=target)
 
 
 @pytest.mark.parametrize(
-    ("created_by", "written"),
-    [
-        ("RUN /bin/sh -c set -eux;   make # buildkit", "RUN set -eux; make"),
-        ("/bin/sh -c apt-get update", "RUN apt-get update"),
-        ("COPY a b # buildkit", "COPY a b"),
-        ('CMD ["python" "-m" "app"]', 'CMD ["python" "-m" "app"]'),
-        ("RUN a \t\n  b # buildkit", "RUN a b"),
-        ("RUN echo # buildkit is here", "RUN echo # buildkit is here"),
-        ("RUN |1 A=b /bin/sh -c x # buildkit", "RUN |1 A=b /bin/sh -c x"),
-        ("", ""),
-    ],
+    ("path", "leads"),
+    [("etc/a", True), ("x/b", True), ("c", True), ("up", True), ("gone", False), ("round", False)],
 )
-def test_an_entry_of_the_history_reads_as_a_person_wrote_it(created_by, written):
-    assert instruction(created_by) == written
+def test_a_link_leads_where_a_container_would_follow_it(path, leads):
+    files = [
+        file("etc/a"), _link("x/b", "../etc/a"), _link("c", "/etc/a"), _link("up", "../../etc/a"),
+        _link("gone", "nowhere"), _link("round", "round"),
+    ]  # fmt: skip
+    assert image(layers=(layer(*files),)).leads(path) is leads
 
 
-@pytest.mark.parametrize("text", ['CMD ["bash"]', "ENV A=b", "ADD file:0a in /"])
-def test_an_entry_of_the_old_builder_is_no_run(text):
-    assert instruction(f"/bin/sh -c #(nop)  {text}") == text
+def test_a_package_is_seen_where_its_record_is():
+    one, two = (Package("python", "x", v, "x/METADATA") for v in ("1", "2"))
+    below = replace(layer(file("x/METADATA")), packages=(one,))
+    above = replace(layer(file("x/METADATA"), name="b"), packages=(two,))
+    gone = layer(file("x/.wh.METADATA"), name="c")
+    assert [p for p, _ in image(layers=(below, above)).packages] == [two]
+    assert image(layers=(below, above, gone)).packages == []
+
+
+def test_a_text_is_that_of_the_layer_that_is_seen():
+    below = replace(layer(file("etc/passwd")), texts={"etc/passwd": "old"})
+    above = replace(layer(file("etc/passwd"), name="b"), texts={"etc/passwd": "new"})
+    assert image(layers=(below, above)).text("etc/passwd") == "new"
+    assert image(layers=(below, layer(file("etc/.wh.passwd"), name="b"))).text("etc/passwd") is None
+    assert image(layers=(below, layer(file("etc/passwd"), name="b"))).text("etc/passwd") is None

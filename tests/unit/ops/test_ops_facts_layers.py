@@ -1,296 +1,329 @@
-"""ops.facts.layers: layers out of a `docker save` stream, and what is kept of them on disk."""
+"""ops.facts.layers: every entry of a layer, whatever it is packed with, and what it is worth."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
-import json
 import random
 import tarfile
+import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+import zstandard
 
 from ops.errors import StackFailed
+from ops.facts import layers, stream
 from ops.facts.image import File, Layer
-from ops.facts.layers import FORMAT, _cached, _keep, _place, makers, read_archive, read_image
+from ops.facts.layers import read_layer
+from ops.facts.stream import plain
+from tests.unit.ops.archives import EMPTY, digest, member, tar
 
-EMPTY = b"\0" * 1024
-
-
-def _tar(entries: dict[str, bytes | tarfile.TarInfo], kind: int = tarfile.PAX_FORMAT) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
-        for name, content in entries.items():
-            if isinstance(content, tarfile.TarInfo):
-                archive.addfile(content)
-                continue
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return out.getvalue()
-
-
-def _member(name: str, kind: bytes, **changes: object) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type = kind
-    for key, value in changes.items():
-        setattr(member, key, value)
-    return member
-
-
-def _identity(blob: bytes) -> str:
-    return f"sha256:{hashlib.sha256(blob).hexdigest()}"
-
-
-FIRST = _tar(
+FIRST = tar(
     {
-        "./usr/": _member("./usr/", tarfile.DIRTYPE, mode=0o755),
+        "./usr/": member("./usr/", tarfile.DIRTYPE, mode=0o755),
         "./usr/a": b"a" * 100_000,
-        "bin": _member("bin", tarfile.SYMTYPE, linkname="usr/bin"),
-        "usr/b": _member("usr/b", tarfile.LNKTYPE, linkname="usr/a"),
-        "dev/null": _member("dev/null", tarfile.CHRTYPE),
-        "own": _member("own", tarfile.REGTYPE, uid=10001, gid=10002, mode=0o4755),
+        "bin": member("bin", tarfile.SYMTYPE, linkname="usr/bin"),
+        "usr/b": member("usr/b", tarfile.LNKTYPE, linkname="usr/a"),
+        "dev/null": member("dev/null", tarfile.CHRTYPE),
+        "own": member("own", uid=10001, gid=10002, mode=0o4755),
+        "cap": member("cap", pax_headers={"SCHILY.xattr.security.capability": "x", "comment": "y"}),
         "long/" + "x" * 150: b"long",
     }
 )
-SECOND = _tar({"usr/.wh.a": b"", "näme": b"n"})
-ARCHIVE = _tar(
-    {
-        "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
-        "index.json": b'{"manifests": []}',
-        "manifest.json": b'[{"Layers": []}]',
-        "VERSION": b"1.0",
-        "nothing": b"",
-        "blobs": _member("blobs", tarfile.DIRTYPE),
-        "blobs/sha256/config": json.dumps({"x": "y" * 5000}).encode(),
-        "blobs/sha256/first": FIRST,
-        "blobs/sha256/empty": EMPTY,
-        "blobs/sha256/second": gzip.compress(SECOND),
-    }
-)
+CHECKED = zstandard.ZstdCompressor(write_checksum=True).compress(FIRST)
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb924"  # SHA-256 of no bytes, its first half
 
 
-def _chunks(data: bytes, size: int) -> Iterator[bytes]:
-    return (data[at : at + size] for at in range(0, len(data), size))
+def _read(blob: bytes) -> Layer:
+    return read_layer(plain(blob[:8], iter([blob])))
 
 
-@pytest.fixture(scope="module")
-def whole() -> list[Layer]:
-    return list(read_archive(iter([ARCHIVE])))
+def test_a_layer_is_known_by_the_hash_and_length_of_its_tar():
+    layer = _read(FIRST)
+    assert (layer.diff_id, layer.size) == (digest(FIRST), len(FIRST))
 
 
-def test_each_layer_is_known_by_the_hash_and_length_of_its_plain_tar(whole):
-    """Whether it is packed or not; and JSON and other small blobs are no layers."""
-    assert [(layer.diff_id, layer.size) for layer in whole] == [
-        (_identity(blob), len(blob)) for blob in (FIRST, EMPTY, SECOND)
-    ]
-
-
-def test_every_entry_of_a_layer_is_read(whole):
-    assert whole[0].files == (
+def test_every_entry_is_read():
+    assert _read(FIRST).files == (
         File("usr", "folder", 0, 0o755, 0, 0),
-        File("usr/a", "file", 100_000, 0o644, 0, 0),
+        File("usr/a", "file", 100_000, 0o644, 0, 0, "", digest(b"a" * 100_000)[7:39]),
         File("bin", "link", 0, 0o644, 0, 0, "usr/bin"),
         File("usr/b", "hardlink", 0, 0o644, 0, 0, "usr/a"),
         File("dev/null", "other", 0, 0o644, 0, 0),
-        File("own", "file", 0, 0o4755, 10001, 10002),
-        File("long/" + "x" * 150, "file", 4, 0o644, 0, 0),
+        File("own", "file", 0, 0o4755, 10001, 10002, "", NOTHING),
+        File("cap", "file", 0, 0o644, 0, 0, "", NOTHING, ("security.capability",)),
+        File("long/" + "x" * 150, "file", 4, 0o644, 0, 0, "", digest(b"long")[7:39]),
     )
-    assert whole[1].files == ()
-    assert [file.path for file in whole[2].files] == ["usr/.wh.a", "näme"]
 
 
-@pytest.mark.parametrize("size", [511, 512, 513, 1 << 16, 1 << 20])
-def test_it_does_not_matter_where_the_stream_is_cut(whole, size):
-    assert list(read_archive(_chunks(ARCHIVE, size))) == whole
+def _cut(blob: bytes, size: int) -> Iterator[bytes]:
+    return (blob[at : at + size] for at in range(0, len(blob), size))
 
 
-def test_chunks_of_one_byte_give_the_same():
-    small = _tar({"config": b"{}", "layer": _tar({"a": b"x"}), "gz": gzip.compress(SECOND)})
-    assert list(read_archive(_chunks(small, 1))) == list(read_archive(_chunks(small, 1 << 20)))
-    assert len(list(read_archive(_chunks(small, 1)))) == 2
+@pytest.mark.parametrize("size", [1, 511, 512, 513, 1 << 16, 1 << 20])
+def test_it_does_not_matter_where_the_stream_is_cut(size):
+    assert read_layer(_cut(FIRST, size)) == _read(FIRST)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_chunks_some_of_them_empty_give_the_same(whole, seed):
+def test_random_chunks_some_of_them_empty_give_the_same(seed):
     chance = random.Random(seed)
 
     def cut() -> Iterator[bytes]:
         at = 0
-        while at < len(ARCHIVE):
+        while at < len(FIRST):
             size = chance.choice((0, 1, 7, 512, 4096, 10_240, 100_001))
-            yield ARCHIVE[at : at + size]
+            yield FIRST[at : at + size]
             at += size
 
-    assert list(read_archive(cut())) == whole
+    assert read_layer(cut()) == _read(FIRST)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_layer_without_entries_is_a_layer(pack):
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(FIRST),
+        gzip.compress(FIRST[:700]) + gzip.compress(FIRST[700:]),
+        gzip.compress(FIRST) + b"\0" * 100,
+        zstandard.compress(FIRST),
+        zstandard.compress(FIRST[:700]) + zstandard.compress(FIRST[700:]),
+    ],
+    ids=["gzip", "two gzip members", "gzip and padding", "zstd", "two zstd frames"],
+)
+def test_it_does_not_matter_what_a_layer_is_packed_with(packed):
+    assert _read(packed) == _read(FIRST)
+    assert read_layer(plain(packed[:8], _cut(packed, 100))) == _read(FIRST)
+
+
+@pytest.mark.parametrize("blob", [EMPTY, b""])
+def test_a_layer_without_entries_is_a_layer(blob):
     """WORKDIR makes such a one."""
-    found = list(read_archive(iter([_tar({"layer": pack(EMPTY)})])))
-    assert found == [Layer(_identity(EMPTY), 1024, ())]
+    assert _read(blob) == Layer(digest(blob), len(blob), ())
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_every_kind_of_tar_is_read(kind):
-    blob = _tar({"a": b"x", "b" * 90: b"y"}, kind)
-    (found,) = read_archive(iter([_tar({"layer": blob})]))
+    found = _read(tar({"a": b"x", "b" * 90: b"y"}, kind))
     assert [file.path for file in found.files] == ["a", "b" * 90]
-    assert found.diff_id == _identity(blob)
 
 
-@pytest.mark.parametrize("padding", [0, 512, 9_000, 70_000])
+@pytest.mark.parametrize("padding", [0, 512, 9_000, 700_000])
 def test_what_stands_behind_the_last_entry_belongs_to_the_layer(padding):
-    blob = _tar({"a": b"x"}) + b"\0" * padding
-    (found,) = read_archive(iter([_tar({"layer": blob})]))
-    assert (found.diff_id, found.size) == (_identity(blob), len(blob))
+    blob = tar({"a": b"x"}) + b"\0" * padding
+    assert (_read(blob).diff_id, _read(blob).size) == (digest(blob), len(blob))
 
 
-@pytest.mark.parametrize("name", ["[id].js", "{x}"])
-def test_a_layer_whose_first_name_begins_like_json_is_a_layer(name):
-    blob = _tar({name: b"x"})
-    assert [f.diff_id for f in read_archive(iter([_tar({"layer": blob})]))] == [_identity(blob)]
+def test_the_small_files_that_checks_read_are_kept():
+    layer = _read(tar({"etc/passwd": b"root:x:0:0::/:/bin/sh\n", "etc/other": b"x"}))
+    assert layer.texts == {"etc/passwd": "root:x:0:0::/:/bin/sh\n"}
 
 
-# --- the cache
+def test_a_text_that_is_too_long_is_none():
+    assert _read(tar({"etc/passwd": b"x" * (layers.TEXT_BYTES + 1)})).texts == {}
 
 
-LAYER = Layer(
-    "sha256:" + "c" * 64,
-    4711,
-    (File("usr/ä", "link", 0, 0o777, 1, 2, "x y"), File("b", "file", 3, 0o644, 0, 0)),
-)
+def test_memory_stays_flat_whatever_a_layer_weighs():
+    """120 MB in three files go by; what is held is a few chunks."""
+    size = 40 << 20
+
+    def content() -> Iterator[bytes]:
+        for number in range(3):
+            info = member(f"file{number}", size=size)
+            yield info.tobuf(tarfile.PAX_FORMAT)
+            for _ in range(size // (1 << 18)):
+                yield bytes(1 << 18)
+        yield EMPTY
+
+    tracemalloc.start()
+    try:
+        layer = read_layer(content())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert layer.size == 3 * (size + 512) + 1024
+    assert peak < 8 << 20
 
 
-def test_what_is_kept_is_read_again(tmp_path):
-    _keep(tmp_path / "new folder", LAYER)
-    assert _cached(tmp_path / "new folder", LAYER.diff_id) == LAYER
-    assert [path.suffix for path in (tmp_path / "new folder").iterdir()] == [".json"]
+# --- what no friend wrote
 
 
-def test_a_layer_that_was_never_kept_is_none(tmp_path):
-    _keep(tmp_path, LAYER)
-    assert _cached(tmp_path, "sha256:" + "d" * 64) is None
-    assert _cached(tmp_path / "no folder", LAYER.diff_id) is None
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda text: "",
-        lambda text: text[:-5],
-        lambda text: "\0" * len(text),
-        lambda text: "null",
-        lambda text: "[]",
-        lambda text: "{}",
-        lambda text: text.replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'),
-        lambda text: text.replace('"format"', '"fromat"'),
-        lambda text: text.replace('"size": 4711', '"size": null'),
-        lambda text: text.replace('"size": 4711', '"size": "many"'),
-        lambda text: text.replace(', "x y"]', ', "x y", 1, 2]'),
-        lambda text: text.replace('"files": [', '"files": [7, '),
-    ],
-)
-def test_a_file_of_the_cache_that_is_damaged_or_of_another_format_counts_as_none(tmp_path, spoil):
-    _keep(tmp_path, LAYER)
-    place = _place(tmp_path, LAYER.diff_id)
-    spoilt = spoil(place.read_text())
-    assert spoilt != place.read_text()
-    place.write_text(spoilt)
-    assert _cached(tmp_path, LAYER.diff_id) is None
-
-
-def test_bytes_that_are_no_text_count_as_none(tmp_path):
-    _place(tmp_path, LAYER.diff_id).write_bytes(b"\xff\xfe\xff")
-    assert _cached(tmp_path, LAYER.diff_id) is None
-
-
-# --- an image of an engine that is not there
-
-
-class _Engine:
-    """An engine with one image; it counts how often its layers are asked for."""
-
-    def __init__(self, *diff_ids: str, present: bool = True) -> None:
-        self.diff_ids = diff_ids
-        self.present = present
-        self.saved = 0
-        self.docker = SimpleNamespace(image=self)
-
-    def image(self, reference: str) -> object:
-        return self.docker if self.present else None
-
-    def inspect(self, kind: str, names: list[str]) -> list[dict[str, object]]:
-        return [{"Id": "i", "RootFS": {"Layers": list(self.diff_ids)}}]
-
-    def history(self, reference: str) -> list[str]:
-        return ["COPY a / # buildkit", "ENV A=b", "WORKDIR /app", "COPY b / # buildkit"]
-
-    def save(self, reference: str) -> Iterator[bytes]:
-        self.saved += 1
-        return iter([ARCHIVE])
-
-
-class _Saving(_Engine):
-    def __init__(self, *diff_ids: str) -> None:
-        super().__init__(*diff_ids)
-        self.docker = SimpleNamespace(image=SimpleNamespace(save=self.save))
-
-
-IDS = (_identity(FIRST), _identity(EMPTY), _identity(SECOND))
-
-
-def test_an_image_that_is_not_there_has_no_facts(tmp_path):
-    assert read_image(_Engine(present=False), "r", tmp_path) is None
-
-
-def test_an_image_is_read_once_and_then_from_the_cache(tmp_path):
-    engine = _Saving(*IDS)
-    first, second = read_image(engine, "r", tmp_path), read_image(engine, "r", tmp_path)
-    assert first is not None
-    assert first == second
-    assert engine.saved == 1
-    assert [layer.instruction for layer in first.layers] == ["COPY a /", "WORKDIR /app", "COPY b /"]
-    assert first.size == len(FIRST) + len(EMPTY) + len(SECOND)
-
-
-def test_a_damaged_cache_is_read_anew(tmp_path):
-    engine = _Saving(*IDS)
-    first = read_image(engine, "r", tmp_path)
-    _place(tmp_path, IDS[1]).write_text("{")
-    assert read_image(engine, "r", tmp_path) == first
-    assert engine.saved == 2
-
-
-def test_a_layer_that_the_engine_does_not_give_is_an_error(tmp_path):
-    with pytest.raises(StackFailed, match="did not give sha256:dd"):
-        read_image(_Saving(*IDS, "sha256:dd"), "r", Path(tmp_path))
-
-
-# --- who made a layer
+def _oddities(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
+    return "\n".join(_read(tar(entries)).oddities)
 
 
 @pytest.mark.parametrize(
-    ("history", "count", "found"),
+    ("entries", "said"),
     [
-        (["COPY a /", "RUN x"], 2, ["COPY a /", "RUN x"]),
-        (["ENV A=b", "COPY a /", "USER 1:1", "CMD x", "LABEL a=b"], 1, ["COPY a /"]),
-        (["ARG A", "WORKDIR /app", "EXPOSE 80", "HEALTHCHECK x"], 1, ["WORKDIR /app"]),
-        (["STOPSIGNAL TERM", "SHELL x", "VOLUME /x", "ENTRYPOINT x", "ONBUILD x"], 0, []),
-        (["MAINTAINER me", "ADD a /"], 1, ["ADD a /"]),
-        # a program's name that begins like an instruction is none
-        (["RUN ENV", "ENVIRON x"], 2, ["RUN ENV", "ENVIRON x"]),
-        # history and layers do not agree: nothing is guessed
-        (["COPY a /"], 2, ["", ""]),
-        (["COPY a /", "COPY b /"], 1, [""]),
-        ([], 1, [""]),
-        ([], 0, []),
+        ({"../etc/passwd": b"x"}, "../etc/passwd leads out"),
+        ({"a/../../b": b"x"}, "leads out"),
+        ({"a\x1b[2Jb": b"x"}, r"a\x1b[2Jb has characters"),
+        ({"two\nlines": b"x"}, r"two\nlines has characters"),
+        ({"turn\u202efdp.exe": b"x"}, r"turn\u202efdp.exe has characters"),
+        ({"x": member("x", tarfile.LNKTYPE, linkname="../../etc/shadow")}, "a hard link out"),
+        ({"x": member("x", tarfile.LNKTYPE, linkname="gone")}, "x is a hard link to nothing"),
+        ({"a/.wh...": b""}, "a/.wh... hides a folder"),
+        ({"a/.wh..": b""}, "a/.wh.. hides a folder"),
+        ({"etc/passwd": b"x" * 100_000}, "etc/passwd is too long to be read: 100,000 bytes"),
+        ({"node_modules/x/package.json": b" " * (2 << 20)}, "package.json is too long"),
     ],
 )
-def test_the_instruction_that_made_each_layer(history, count, found):
-    assert makers(history, count) == found
+def test_what_no_honest_builder_writes_is_noted(entries, said):
+    assert said in _oddities(entries)
+
+
+def test_a_file_that_is_there_twice_is_noted():
+    blob = tar({"a": b"1"})[:1024] + tar({"a": b"2"})
+    assert _read(blob).oddities == ("a is there twice",)
+
+
+@pytest.mark.parametrize("kinds", [(tarfile.DIRTYPE, tarfile.SYMTYPE), (b"0", tarfile.DIRTYPE)])
+def test_what_is_there_as_two_kinds_is_noted(kinds):
+    first, second = (tar({"a": member("a", kind)}) for kind in kinds)
+    assert _read(first[:512] + second).oddities == ("a is there twice",)
+
+
+def test_a_folder_may_be_told_twice():
+    folder = tar({"a": member("a", tarfile.DIRTYPE)})
+    assert _read(folder[:512] + folder).oddities == ()
+
+
+def test_bytes_behind_the_last_entry_are_noted():
+    """One tool stops there, another one reads on."""
+    (oddity,) = _read(FIRST + tar({"evil": b"x"})).oddities
+    assert oddity == "there is more than padding behind its last entry"
+
+
+def _sparse(content: bytes) -> bytes:
+    """As GNU tar --sparse writes it (PAX, version 1.0): 1 MB, of which the last bytes are there."""
+    size = 1 << 20
+    holes = f"1\n{size - len(content)}\n{len(content)}\n".encode().ljust(512, b"\0")
+    pax = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size)}
+    info = member("GNUSparseFile.0/x", pax_headers=pax | {"GNU.sparse.name": "x"})
+    info.size = len(holes) + len(content)
+    return info.tobuf(tarfile.PAX_FORMAT) + holes + content.ljust(1024, b"\0") + EMPTY
+
+
+def test_a_file_with_holes_is_searched_and_noted():
+    key = "-----BEGIN PRIVATE" + f" KEY-----\n{'QUJD' * 100}\n-----END PRIVATE" + " KEY-----\n"
+    layer = _read(_sparse(key.encode()))
+    assert [(file.path, file.size, file.digest) for file in layer.files] == [("x", 1 << 20, "")]
+    assert layer.oddities == ("x has holes, which tools fill in different ways",)
+    assert [suspect.rule for suspect in layer.suspects] == ["private key"]
+
+
+def test_a_global_header_changes_no_entry():
+    """Docker does not apply it: a file would go by another name than the one that it gets."""
+    headers = tarfile.TarInfo.create_pax_global_header({"path": "elsewhere", "comment": "0a1b"})
+    layer = _read(headers + tar({"etc/passwd": b"x"}, tarfile.USTAR_FORMAT))
+    assert [file.path for file in layer.files] == ["etc/passwd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("usr//bin/./x", "usr/bin/x"), ("././x", "x"), ("/./x/", "x"), ("//x", "x"), (".", ""),
+        ("./", ""), ("a/..b/...", "a/..b/..."), ("a/../b", "a/../b"), ("./../b", "../b"),
+    ],
+)  # fmt: skip
+def test_one_file_has_one_path(name, path):
+    assert [file.path for file in _read(tar({name: b""})).files] == [path]
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", "menü", "..data", "a..b", "/absolute", "./x", "dir/...", "日本"]
+)
+def test_what_only_looks_odd_is_not_noted(name):
+    assert _oddities({name: b"x"}) == ""
+
+
+def test_links_may_lead_anywhere():
+    """In an image they lead no further than its own root."""
+    for target in ("/etc/alternatives/vi", "../../../lib", "nowhere"):
+        assert _oddities({"x": member("x", tarfile.SYMTYPE, linkname=target)}) == ""
+
+
+def test_a_path_that_leads_out_never_stands_for_the_one_that_it_means():
+    paths = [file.path for file in _read(tar({"a/../../etc/passwd": b"x"})).files]
+    assert paths == ["a/../../etc/passwd"]
+
+
+def test_bytes_that_are_no_text_are_shown_as_bytes():
+    blob = tar({"n\udcffme": b"x"}, tarfile.GNU_FORMAT)
+    layer = _read(blob)
+    assert [file.path for file in layer.files] == [r"n\xffme"]
+    layer.files[0].path.encode()
+
+
+def test_a_thousand_oddities_are_counted_and_the_first_are_named():
+    found = _read(tar({f"../{number}": b"" for number in range(1000)})).oddities
+    assert len(found) == layers.NOTED + 1
+    assert found[-1] == f"and {1000 - layers.NOTED} more"
+
+
+@pytest.mark.parametrize(
+    ("blob", "said"),
+    [
+        (b"no tar at all" * 100, "it is no tar"),
+        (FIRST[:1500], "it is no tar"),
+        (FIRST[:512] + b"no header" * 100, "a header in it is none"),
+        (FIRST[:512] + FIRST[:100], "a header in it is none"),
+        (FIRST[:512] + b"\0" * 100, "a header in it is none"),
+        (member("x", size=-512).tobuf(tarfile.GNU_FORMAT) + EMPTY, "less than no bytes"),
+        (tar({"a": b"x" * 5000})[:2000], "middle of a file"),
+        (gzip.compress(FIRST)[:-20], "ends in the middle"),
+        (gzip.compress(FIRST)[:50] + b"\xff" * 50, "gzip data is broken"),
+        (CHECKED[:-1] + bytes([CHECKED[-1] ^ 1]), "zstd data is broken"),
+        (tar({"x" * 5000: b""}), "more than 4096 bytes"),
+        (
+            tar({"x": member("x", pax_headers={"comment": "y" * (1 << 18)})}),
+            "headers of an entry take more",
+        ),
+    ],
+    ids=[
+        "text",
+        "cut",
+        "no header",
+        "half a header",
+        "half an end",
+        "negative",
+        "cut file",
+        "cut gzip",
+        "gzip",
+        "zstd",
+        "path",
+        "header",
+    ],
+)
+def test_what_is_broken_is_an_error_that_says_how(blob, said):
+    with pytest.raises(StackFailed) as caught:
+        _read(blob)
+    assert said in caught.value.cause
+    assert caught.value.hint
+
+
+def test_too_many_entries_are_an_error(monkeypatch):
+    monkeypatch.setattr(layers, "ENTRIES", 10)
+    _read(tar({str(number): b"" for number in range(10)}))
+    with pytest.raises(StackFailed, match="more than 10 entries"):
+        _read(tar({str(number): b"" for number in range(11)}))
+
+
+def test_package_records_without_end_are_an_error(monkeypatch):
+    monkeypatch.setattr(layers, "RECORDS_BYTES", 10_000)
+    entries = {f"node_modules/{number}/package.json": b" " * 1000 for number in range(11)}
+    with pytest.raises(StackFailed, match="package records have more than 10,000 bytes"):
+        _read(tar(entries))
+
+
+def test_an_error_says_what_was_being_read():
+    with pytest.raises(StackFailed) as caught:
+        read_layer(iter([b"no tar"]), "reading the layer x of y")
+    assert caught.value.doing == "reading the layer x of y"
+
+
+def test_what_inflates_without_end_is_an_error(monkeypatch):
+    monkeypatch.setattr(stream, "LIMIT", 1 << 22)
+    bomb = gzip.compress(tar({"a": bytes(1 << 23)}))
+    assert len(bomb) < 20_000
+    with pytest.raises(StackFailed, match="more than 0 GiB, inflated"):
+        _read(bomb)

@@ -111,6 +111,18 @@ def test_a_compose_file_that_is_refused_is_a_complaint(monkeypatch):
     assert outcome.complaints == ("reading the compose file: it is wrong", "line 3")
 
 
+GOOD_SERVICE = {
+    "image": "shop/web:1@sha256:" + "0" * 64,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "read_only": True,
+    "mem_limit": "1048576",
+    "cpus": 1,
+    "pids_limit": 8,
+    "logging": {"driver": "local"},
+}
+
+
 @pytest.mark.parametrize("agrees", [True, False])
 def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
     """The repository's own settings and .env.example, with a made-up compose file."""
@@ -122,7 +134,7 @@ def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
     }
     defaults = dict(re.findall(r"^ {6}([A-Z_]+): (\$\{.*\})$", text, re.MULTILINE))
     services = {
-        service: {"environment": {name: defaults[name] for name in found}}
+        service: GOOD_SERVICE | {"environment": {name: defaults[name] for name in found}}
         for service, found in names.items()
     }
     rest = {"x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}"}
@@ -135,6 +147,49 @@ def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
     assert [line.partition(" it,")[0] for line in complaints] == (
         [] if agrees else ["env.parity: LOG_LEVEL: api reads"]
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaints", "remarks"),
+    [
+        ({}, [], []),
+        ({"privileged": True}, ["compose.hardening: till is privileged"], []),
+        ({"ports": [{"target": 80}]}, ["compose.exposure: till publishes port 80"], []),
+        ({"image": "shop/web:1"}, [], ["compose.pinned: till runs shop/web:1, whose tag"]),
+        (
+            {"tmpfs": ["/tmp:exec"], "cap_drop": []},
+            ["compose.hardening: till keeps capabilities"],
+            ["compose.hardening: till may run what it writes"],
+        ),
+    ],
+)
+def test_what_the_compose_file_grants_is_a_complaint_or_a_remark(
+    monkeypatch, tmp_path, changes, complaints, remarks
+):
+    model = {"services": {"till": {**GOOD_SERVICE, **changes}}}
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+    outcome = _compose(contract(root=tmp_path), Engine(()))
+    for said, expected in ((outcome.complaints, complaints), (outcome.remarks, remarks)):
+        assert len(said) == len(expected), said
+        assert all(line.startswith(start) for line, start in zip(said, expected, strict=True))
+
+
+def test_what_is_waived_is_not_told_again(monkeypatch, tmp_path):
+    model = {"services": {"till": {**GOOD_SERVICE, "privileged": True}}}
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+    waivers = {"compose.hardening": "the till drives a printer"}
+    outcome = _compose(contract(root=tmp_path, waivers=waivers), Engine(()))
+    assert (outcome.complaints, outcome.remarks) == ((), ())
+
+
+def test_a_remark_is_shown_and_fails_nothing(monkeypatch, tmp_path):
+    said = Outcome("compose and environment", (), ("compose.pinned: it may move",))
+    monkeypatch.setattr(lint, "linters", lambda _: {})
+    monkeypatch.setattr(lint, "_compose", lambda *_: said)
+    lines = []
+    monkeypatch.setattr(lint.console, "say", lines.append)
+    lint.lint(SimpleNamespace(root=tmp_path), Engine(()))
+    assert "      warning: compose.pinned: it may move" in lines
 
 
 @pytest.mark.parametrize("script", ["exit 0", "echo bad; exit 1"])

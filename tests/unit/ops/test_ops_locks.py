@@ -11,10 +11,10 @@ import pytest
 
 from ops import locks
 from ops.errors import MachineError
-from ops.locks import ALL, FOLDER, IMAGES, _command, lock
+from ops.locks import ALL, APART, FOLDER, IMAGES, _command, lock
 from tests.unit.ops.samples import ROOT
 
-GROUPS = (ALL, *IMAGES)
+GROUPS = (ALL, *IMAGES, *APART)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -25,7 +25,7 @@ def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
     assert "--no-emit-index-url" in command
     assert command[command.index("--group") + 1] == group
     assert command[command.index("--output-file") + 1] == f"locks/{group}.txt"
-    assert ("--upgrade" in command) is (upgrade and group == ALL)
+    assert ("--upgrade" in command) is (upgrade and group not in IMAGES)
 
 
 @pytest.mark.parametrize("group", IMAGES)
@@ -33,6 +33,11 @@ def test_an_image_takes_the_versions_that_the_tests_run_with(group):
     command = _command(group, "x", upgrade=True)
     assert command[command.index("--constraint") + 1] == "locks/dev.txt"
     assert command[command.index("--python-platform") + 1] == "linux"
+
+
+@pytest.mark.parametrize("group", APART)
+def test_tools_that_run_apart_have_versions_of_their_own(group):
+    assert "--constraint" not in _command(group, "x", upgrade=True)
 
 
 def _requirements(group: str) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import pytest
 from ops import prerequisites
 from ops.errors import MachineError
 from ops.prerequisites import MEND, Prerequisite, _at_least, _space, examine, judge
+from tests.unit.ops.samples import contract
 
 
 @pytest.mark.parametrize(
@@ -62,8 +63,24 @@ def test_what_is_missing_is_named_and_how_to_mend_it():
 
 def test_without_a_client_nothing_else_is_asked(monkeypatch):
     monkeypatch.setattr(prerequisites.shutil, "which", lambda _: None)
-    found = examine(None, None)
+    found = examine(contract(), None)
     assert [(item.name, item.ok) for item in found] == [("python", True), ("docker client", False)]
+
+
+def test_what_only_the_tests_need_is_named_and_fails_nothing(monkeypatch):
+    monkeypatch.setattr(prerequisites.shutil, "which", lambda _: None)
+    tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
+    found = {item.name: item for item in examine(contract(tools=tools), None)}
+    assert found["browser"].problem == "the tests need chromium"
+    judge([found["browser"]])
+
+
+def test_any_of_a_tools_programs_will_do(monkeypatch):
+    here = {"google-chrome": "/opt/google-chrome"}
+    monkeypatch.setattr(prerequisites.shutil, "which", here.get)
+    tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
+    found = {item.name: item for item in examine(contract(tools=tools), None)}
+    assert (found["browser"].ok, found["browser"].found) == (True, "/opt/google-chrome")
 
 
 @pytest.mark.parametrize(("free", "ok"), [(3 * 10**9, True), (3 * 10**9 - 1, False)])

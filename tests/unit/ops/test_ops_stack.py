@@ -106,3 +106,11 @@ def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
     with pytest.raises(StackFailed, match="not healthy within 20 s"):
         stack._wait(project, _engine(_container(State=slow)))
     assert next(clock) < 40
+
+
+def test_the_logs_of_what_is_removed_are_kept(tmp_path):
+    labels = {"com.docker.compose.service": "shop", "com.docker.compose.project": "stand"}
+    found = _engine(_container(Config={"Labels": labels}))
+    kept = stack.keep_logs(contract(root=tmp_path), found)
+    assert kept == [tmp_path / ".ops/logs/stand/shop-1.log"]
+    assert kept[0].read_text() == "shop says no\n"

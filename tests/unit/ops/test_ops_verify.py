@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,20 +10,24 @@ import pytest
 from ops.checks import REGISTRY, Check, Finding
 from ops.errors import ContractError, UsageError
 from ops.verify import (
+    NOT_LOOKED_AT,
     PROJECT,
+    ProjectFacts,
     Request,
     Result,
     Subject,
     Verdict,
-    _known_waivers,
     judge,
     judge_project,
+    known_waivers,
     parse_request,
 )
 from tests.unit.ops.samples import contract, example, image, terms, variables
 
 REASON = "the base is to be replaced in May"
 FAULT, UNSEEN = Finding("a fault"), Finding("nobody looked", unknown=True)
+NOTE = Finding("worth knowing", warning=True)
+IMAGE_LOOKS = ("image", "programs", "containers", "trial", "build")
 
 
 def _check(*findings: Finding, looks: Any = "image") -> Check:
@@ -47,6 +52,10 @@ def _judged(*findings: Finding, waiver: str = "") -> Result:
         ((UNSEEN,), "", "unknown", True),
         ((UNSEEN, UNSEEN), "", "unknown", True),
         ((UNSEEN, FAULT), "", "fail", True),
+        ((NOTE,), "", "warning", False),
+        ((NOTE, UNSEEN), "", "unknown", True),
+        ((NOTE, FAULT), "", "fail", True),
+        ((UNSEEN,), REASON, "waived", False),
         ((FAULT,), REASON, "waived", False),
         ((), REASON, "fail", True),
     ],
@@ -55,6 +64,13 @@ def test_findings_and_a_waiver_make_the_status(findings, waiver, status, fails):
     result = _judged(*findings, waiver=waiver)
     assert (result.status, result.fails) == (status, fails)
     assert Verdict((result,), ()).holds is not fails
+
+
+def test_a_check_of_severity_warning_fails_nothing():
+    mild = replace(_check(FAULT), severity="warning")
+    (result,) = judge([mild], _subject(image=image()))
+    assert (result.status, result.fails) == ("warning", False)
+    assert Verdict((result,), ()).holds
 
 
 def test_a_waiver_shows_its_reason_and_what_it_waives():
@@ -73,14 +89,13 @@ def test_a_waiver_of_another_check_changes_nothing():
     assert [r.status for r in judge([_check(FAULT)], subject)] == ["fail"]
 
 
-@pytest.mark.parametrize(
-    ("looks", "reason"), [("image", ""), ("programs", "--static"), ("containers", "not running")]
-)
-def test_without_its_facts_a_check_is_not_run_and_says_why(looks, reason):
-    (result,) = judge([_check(FAULT, looks=looks)], _subject())
-    assert result.status == "not run"
-    assert reason in result.reason
+@pytest.mark.parametrize("looks", NOT_LOOKED_AT)
+def test_without_its_facts_a_check_is_not_run_and_says_why(looks):
+    checks = [_check(FAULT, looks=looks)]
+    (result,) = (*judge(checks, _subject()), *judge_project(checks, contract(), ProjectFacts()))
+    assert (result.status, result.reason) == ("not run", NOT_LOOKED_AT[looks])
     assert result.findings == ()
+    assert not Verdict((result,), ()).holds
 
 
 @pytest.mark.parametrize("facts", [{"programs": {}}, {"containers": []}])
@@ -98,25 +113,31 @@ def test_each_check_is_given_the_terms_and_the_facts_that_it_looks_at():
         given.append(arguments)
         return []
 
-    subject = _subject(image=image(), programs={}, containers=[])
-    checks = [
-        Check("made.up", "t", "w", "m", "r", looks, ask)
-        for looks in ("image", "programs", "containers", "project")
-    ]
-    assert len(list(judge(checks, subject))) == 3
-    assert given == [(subject.terms, x) for x in (subject.image, {}, [])]
+    facts: dict[str, Any] = {looks: f"facts of {looks}" for looks in IMAGE_LOOKS}
+    subject = _subject(**facts)
+    checks = [Check("made.up", "t", "w", "m", "r", looks, ask) for looks in NOT_LOOKED_AT]
+    assert len(list(judge(checks, subject))) == len(IMAGE_LOOKS)
+    assert given == [(subject.terms, facts[looks]) for looks in IMAGE_LOOKS]
 
 
 def test_what_looks_at_the_project_is_asked_once_and_nothing_else_is():
-    checks = [_check(FAULT), _check(FAULT, looks="project")]
-    (result,) = judge_project(checks, contract(), variables())
+    checks = [_check(FAULT), _check(FAULT, looks="variables")]
+    (result,) = judge_project(checks, contract(), ProjectFacts(variables=variables()))
     assert (result.subject, result.status) == (PROJECT, "fail")
+
+
+def test_what_looks_at_the_project_is_waived_by_the_contract_as_a_whole():
+    facts = ProjectFacts(variables=variables())
+    (result,) = judge_project(
+        [_check(FAULT, looks="variables")], contract(waivers={"made.up": REASON}), facts
+    )
+    assert (result.status, result.reason) == ("waived", REASON)
 
 
 def test_an_image_and_a_project_that_are_all_right_hold():
     results = [
         *judge(list(REGISTRY.values()), _subject(image=image())),
-        *judge_project(list(REGISTRY.values()), contract(), variables()),
+        *judge_project(list(REGISTRY.values()), contract(), ProjectFacts(variables=variables())),
     ]
     assert {r.check.id for r in results} == set(REGISTRY)
     assert {r.status for r in results} == {"pass", "not run"}
@@ -126,10 +147,14 @@ def test_an_image_and_a_project_that_are_all_right_hold():
 def test_one_fault_among_all_checks_fails_the_verdict():
     results = (
         *judge(list(REGISTRY.values()), _subject(image=image())),
-        *judge_project(list(REGISTRY.values()), contract(), example("STALE", "1")),
+        *judge_project(list(REGISTRY.values()), contract(), _stale()),
     )
     assert [r.check.id for r in results if r.fails] == ["env.parity"]
     assert not Verdict(results, ()).holds
+
+
+def _stale() -> ProjectFacts:
+    return ProjectFacts(variables=example("STALE", "1"))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +167,10 @@ def test_one_fault_among_all_checks_fails_the_verdict():
         ("api=shop@sha256:0=1", None, True, Request("api", "shop@sha256:0=1", None, static=True)),
         ("", None, False, Request()),
         (None, "size.budget", False, Request(only="size.budget")),
+        (None, "size", False, Request(only="size")),
+        (None, "run.stop", False, Request(only="run.stop", deep=True)),
+        (None, "run", False, Request(only="run")),  # not all of them are deep
+        (None, "run.stop", True, Request(only="run.stop", static=True)),
     ],
 )
 def test_the_command_line_is_read(image_, only, static, request_):
@@ -161,4 +190,19 @@ def test_half_a_pair_of_name_and_reference_is_refused(image_):
 
 def test_a_waiver_for_a_check_that_does_not_exist_is_refused():
     with pytest.raises(ContractError, match=r"size\.bugdet"):
-        _known_waivers({"shop": terms(waivers={"size.bugdet": REASON})})
+        known_waivers(contract(images={"shop": terms(waivers={"size.bugdet": REASON})}))
+
+
+@pytest.mark.parametrize(
+    ("of_image", "of_project"), [("env.parity", ""), ("", "size.budget")], ids=["image", "project"]
+)
+def test_a_waiver_in_the_wrong_table_is_refused(of_image, of_project):
+    images = {"shop": terms(waivers={of_image: REASON} if of_image else {})}
+    waivers = {of_project: REASON} if of_project else {}
+    with pytest.raises(ContractError, match="there is no check"):
+        known_waivers(contract(images=images, waivers=waivers))
+
+
+def test_deep_and_static_contradict_one_another():
+    with pytest.raises(UsageError, match="--static starts nothing"):
+        parse_request(None, None, static=True, deep=True)

@@ -21,9 +21,9 @@ def test_a_beat_is_in_time_until_its_deadline(tmp_path: Path) -> None:
     assert problem(str(path), 1021.0) == "heartbeat is 21 s old, bound 15 s: the loop has stalled"
 
 
-def test_one_slow_turn_is_no_stall_and_two_are() -> None:
-    """The bound against the beat."""
-    assert 2 * PERIOD_SECONDS < BOUND_SECONDS <= 3 * PERIOD_SECONDS
+def test_one_slow_turn_is_no_stall() -> None:
+    """And a stall is overdue before the health check has asked twice."""
+    assert 2 * PERIOD_SECONDS < BOUND_SECONDS < 10
 
 
 def test_a_new_beat_replaces_the_old_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

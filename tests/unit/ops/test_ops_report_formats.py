@@ -1,56 +1,30 @@
-"""ops.report.verdict: the same verdict for people and for machines, with nothing lost."""
+"""ops.report: the same verdict for people and for machines, with nothing lost."""
 
 from __future__ import annotations
 
 import io
 import json
-from typing import Any
+import re
+import subprocess
+import sys
 
+import jsonschema
 import pytest
 from rich.console import Console
 
-from ops.checks import Check, Finding
+from ops.checks import Finding
 from ops.errors import UsageError
-from ops.report.verdict import FORMS, WORST_FIRST, as_json, count, known, render, table
-from ops.verify import Result, Status, Subject, Verdict
-from tests.unit.ops.samples import image, terms
-
-MARKUP = "[red]x[/red] [/nothing] [bold"
-FINDING = Finding(
-    f"a fault: {MARKUP}",
-    layer="sha256:" + "a" * 64,
-    instruction="RUN echo [green]y[/green]",
-    file="/usr/[blue]bin",
-    measured=12,
-    bound=10,
-)
+from ops.report.document import SCHEMA, as_json
+from ops.report.formats import FORMS, known, render
+from ops.report.table import WORST_FIRST, count, table
+from ops.verify import Subject, Verdict
+from tests.unit.ops.samples import ROOT, image, terms
+from tests.unit.ops.verdicts import ALL, FINDING, MARKUP, SPOILT, result, verdict
 
 
-def _result(status: Status, *findings: Finding, name: str = "", **changes: Any) -> Result:
-    id_ = name or f"made.{status.replace(' ', '-')}"
-    check = Check(id_, f"Title of {status}", "Why", f"Mend {id_}", "ref", "image", lambda *_: ())
-    return Result(
-        check, changes.get("subject", "shop"), status, findings, changes.get("reason", "")
-    )
-
-
-def _verdict(*results: Result) -> Verdict:
-    return Verdict(results, (Subject("shop", "shop:test", terms(), image()),))
-
-
-ALL = _verdict(
-    _result("pass"),
-    _result("fail", FINDING, Finding("another fault")),
-    _result("unknown", Finding("nobody looked", unknown=True)),
-    _result("waived", Finding("known fault"), reason=f"because of {MARKUP}"),
-    _result("not run", reason="with --static"),
-    _result("fail", Finding("STALE"), name="env.made", subject="project"),
-)
-
-
-def _shown(verdict: Verdict) -> str:
+def _shown(made: Verdict) -> str:
     out = io.StringIO()
-    Console(file=out, width=120, highlight=False, soft_wrap=True).print(table(verdict))
+    Console(file=out, width=120, highlight=False, soft_wrap=True).print(table(made))
     return out.getvalue()
 
 
@@ -60,7 +34,7 @@ def _shown(verdict: Verdict) -> str:
 def test_the_json_holds_every_result_with_every_finding():
     document = json.loads(as_json(ALL))
     assert document["holds"] is False
-    assert document["schema"] == 1
+    assert document["schema"] == SCHEMA
     assert [
         (r["check"], r["subject"], r["status"], len(r["findings"])) for r in document["results"]
     ] == [(r.check.id, r.subject, r.status, len(r.findings)) for r in ALL.results]
@@ -72,9 +46,10 @@ def test_the_json_holds_every_result_with_every_finding():
         "measured": 12,
         "bound": 10,
         "unknown": False,
+        "warning": False,
     }
     assert document["results"][2]["findings"][0]["unknown"] is True
-    assert [r["reason"] for r in document["results"]][3:5] == [
+    assert [r["reason"] for r in document["results"]][4:6] == [
         f"because of {MARKUP}",
         "with --static",
     ]
@@ -101,14 +76,14 @@ def test_labels_in_another_order_change_nothing():
 
 
 def test_a_subject_whose_image_was_not_read_is_left_out():
-    verdict = Verdict((), (Subject("shop", "shop:test", terms()),))
-    assert json.loads(as_json(verdict))["images"] == {}
+    made = Verdict((), (Subject("shop", "shop:test", terms()),))
+    assert json.loads(as_json(made))["images"] == {}
 
 
 def test_a_verdict_of_nothing_does_not_hold():
-    verdict = Verdict((), ())
-    assert json.loads(as_json(verdict))["holds"] is False
-    assert count(verdict) == "nothing was looked at"
+    made = Verdict((), ())
+    assert json.loads(as_json(made))["holds"] is False
+    assert count(made) == "nothing was looked at"
 
 
 # --- the table
@@ -119,6 +94,7 @@ def test_what_falls_short_is_shown_with_its_mend_and_what_passes_without():
     assert "→ Mend made.fail" in shown
     assert "→ Mend made.unknown" in shown
     assert "→ Mend env.made" in shown
+    assert "→ Mend made.warning" in shown
     for status in ("pass", "waived", "not-run"):
         assert f"Mend made.{status}" not in shown
         assert f"made.{status}" in shown
@@ -151,18 +127,18 @@ def test_the_worst_is_shown_first():
 
 def test_a_layer_is_named_where_no_instruction_is_known():
     finding = Finding("x", layer="sha256:1")
-    assert "layer: sha256:1" in _shown(_verdict(_result("fail", finding)))
+    assert "layer: sha256:1" in _shown(verdict(result("fail", finding)))
 
 
 def test_the_ids_stand_in_one_column():
     lines = [line for line in _shown(ALL).splitlines() if " made." in line and "Mend" not in line]
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert len({line.index("made.") for line in lines}) == 1
 
 
 def test_the_count_names_every_status_that_there_is():
-    assert count(ALL) == "1 pass, 1 not run, 1 waived, 1 unknown, 2 fail"
-    assert count(_verdict(_result("pass"))) == "1 pass"
+    assert count(ALL) == "1 pass, 1 not run, 1 waived, 1 warning, 1 unknown, 2 fail"
+    assert count(verdict(result("pass"))) == "1 pass"
 
 
 # --- forms
@@ -184,11 +160,80 @@ def test_every_format_is_known_and_is_written_to_a_file_as_it_is(form, tmp_path)
     text = (tmp_path / "out").read_text()
     assert text.rstrip("\n") == FORMS[form](ALL).rstrip("\n")
     assert text.endswith("\n")
-    assert "\x1b" not in text
-    for result in ALL.results:
-        assert result.check.id in text
-        for finding in result.findings:
-            assert finding.message in text
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_every_format_names_each_check_that_does_not_pass_and_its_findings(form):
+    text = FORMS[form](ALL).replace("\\", "")
+    for made in ALL.results:
+        if made.status not in ("pass", "not run"):
+            assert made.check.id in text
+            for finding in made.findings:
+                assert finding.message in text
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_nothing_of_an_image_steers_a_terminal_or_breaks_a_format(form):
+    text = FORMS[form](SPOILT)
+    text.encode()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffe]", text)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_the_same_facts_give_the_same_bytes_in_another_process(form):
+    """Whatever order Python's sets have there."""
+    code = (
+        "from ops.report.formats import FORMS; from tests.unit.ops.verdicts import ALL;"
+        f"import sys; sys.stdout.write(FORMS[{form!r}](ALL))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert said == {FORMS[form](ALL)}
+
+
+def test_what_was_not_run_for_one_reason_takes_one_line():
+    made = verdict(*(result("not run", name=f"made.{n}", reason="no stack") for n in "cab"))
+    assert "- not run  made.a, made.b, made.c  no stack" in _shown(made)
+
+
+# --- the published schema
+
+SCHEMA_FILE = json.loads((ROOT / "docs/verdict.schema.json").read_text())
+
+
+@pytest.mark.parametrize("made", [ALL, SPOILT, Verdict((), ())])
+def test_the_json_is_what_its_schema_says(made):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA_FILE)
+    jsonschema.Draft202012Validator(SCHEMA_FILE).validate(json.loads(as_json(made)))
+    assert SCHEMA_FILE["properties"]["schema"]["const"] == SCHEMA
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d.pop("holds"),
+        lambda d: d.update(more=1),
+        lambda d: d["results"][0].update(status="fine"),
+        lambda d: d["results"][1]["findings"][0].pop("message"),
+        lambda d: d["images"]["shop"]["layers"][0].update(diff_id="x"),
+        lambda d: d["checks"].update({"no id": d["checks"]["made.pass"]}),
+        lambda d: d["counts"].update(fine=1),
+    ],
+)
+def test_a_document_of_another_form_is_none(spoil):
+    document = json.loads(as_json(ALL))
+    spoil(document)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(SCHEMA_FILE).validate(document)
 
 
 def test_a_report_that_cannot_be_written_is_a_wrong_command_line(tmp_path):

@@ -1,0 +1,92 @@
+"""The benchmarks: this project beside the tools that others use, in the same run.
+
+The tools come into an environment of their own, only when they are asked for. What is compared,
+and how, is the project's own business: a module of its tests is run with where the tools lie.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ops import console
+from ops.errors import MachineError, TestsFailed, UsageError
+
+LOCK = "locks/peers.txt"
+PLACE = ".ops/peers"
+MODULE = "tests.peers"
+BENCH_SCRIPT = "docker-bench-security.sh"
+
+
+def peers(root: Path, docker_bench: str | None) -> None:
+    """Install the peers, and compare. `docker_bench`: a checkout of docker-bench-security.
+
+    Raises MachineError where a tool cannot be had, UsageError for a folder without that script,
+    TestsFailed where the comparison does not come to its end.
+    """
+    if docker_bench and not Path(docker_bench, BENCH_SCRIPT).is_file():
+        raise UsageError(
+            "reading the command line", f"there is no {BENCH_SCRIPT} in {docker_bench}"
+        )
+    console.step("bench: the peers")
+    programs = _install(root)
+    command = [sys.executable, "-m", MODULE, "--bin", str(programs)]
+    if found := _goss(root / PLACE):
+        command += ["--goss", str(found[0]), "--goss-version", found[1]]
+    if docker_bench:
+        command += ["--docker-bench", str(Path(docker_bench).resolve())]
+    status = subprocess.run(command, cwd=root, check=False).returncode
+    if status != 0:
+        raise TestsFailed("comparing", f"{MODULE} ended with status {status}", hint="see above")
+    console.done("bench")
+
+
+def _install(root: Path) -> Path:
+    """An environment with the locked tools; returns its folder of programs."""
+    place = root / PLACE / "venv"
+    uv = str(Path(sys.executable).parent / "uv")
+    for command in (
+        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(place)],
+        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(place), LOCK],
+    ):
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise MachineError(
+                "installing the peers",
+                f"uv could not install what {LOCK} names",
+                tail=result.stderr.splitlines(),
+                hint="uv takes a mirror from its own configuration, or from UV_DEFAULT_INDEX",
+            )
+    return place / "bin"
+
+
+def _goss(place: Path) -> tuple[Path, str] | None:
+    """The program out of Debian's package, not installed; None where it cannot be had."""
+    program = place / "goss/usr/bin/goss"
+    version = place / "goss/version"
+    if not program.exists():
+        known = _lines("apt-cache", "madison", "goss", cwd=place)
+        if not known:
+            console.warn("goss is not to be had by apt: it is left out")
+            return None
+        number = known[0].split("|")[1].strip()
+        _lines("apt-get", "download", f"goss={number}", cwd=place)
+        for archive in place.glob("goss_*.deb"):
+            _lines("dpkg-deb", "--extract", archive.name, "goss", cwd=place)
+            archive.unlink()
+        if not program.exists():
+            console.warn("goss could not be downloaded by apt: it is left out")
+            return None
+        version.write_text(number)
+    return program, version.read_text()
+
+
+def _lines(program: str, *arguments: str, cwd: Path) -> list[str]:
+    if not shutil.which(program):
+        return []
+    command = [program, *arguments]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False
+    ).stdout.splitlines()

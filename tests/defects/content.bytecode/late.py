@@ -1,0 +1,1 @@
+"""A late module."""

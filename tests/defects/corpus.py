@@ -1,0 +1,219 @@
+"""The corpus: one folder a check, each with the one fault that this check must find.
+
+A folder holds what makes the good project (good/) fall short, and nothing else:
+
+    Dockerfile             a stage on top of the good image: `FROM web AS planted`
+    compose.yaml           laid over the stack's file, by Compose's own rules
+    compose.override.yaml  laid over the running stack alone, as somebody's own override is
+    pyproject.toml         keys of the contract that replace the good ones
+    anything else          takes the place of the good project's file of that name
+    also-*/                a folder of the same kind: the same check, another fault
+    near-miss*/            a folder of the same kind, that looks like the fault and is none
+
+`lay_out` makes a whole project of it, in .ops/defects/, for `OPS_ROOT=... ./inv verify` too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.engine import environment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+GOOD = HERE / "good"
+WORK = ROOT / ".ops/defects"
+TAG = "ops-defects"
+OVERRIDE = "compose.override.yaml"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A folder of the corpus: a defect, a near miss, or the good project itself."""
+
+    folder: Path
+    check: str = ""  # the check that it is about; none: the good project
+
+    @property
+    def name(self) -> str:
+        """`fs.setuid`, or `fs.setuid+near-miss`."""
+        return str(self.folder.relative_to(HERE)).replace("/", "+")
+
+    @property
+    def planted(self) -> str:
+        """The check that must find something; none: nothing may be found."""
+        return "" if self.folder.name.startswith("near-miss") else self.check
+
+    @property
+    def has_image(self) -> bool:
+        """Whether it lays something over the good image."""
+        return bool(self.check) and (self.folder / "Dockerfile").exists()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A case laid out as a whole project."""
+
+    case: Case
+    root: Path
+    stack: str  # name of the compose project
+
+    @property
+    def compose_files(self) -> tuple[Path, ...]:
+        """What is started: the stack's file, and what somebody laid over it."""
+        files = (self.root / "compose.yaml", self.root / OVERRIDE)
+        return tuple(file for file in files if file.exists())
+
+    @property
+    def reference(self) -> str:
+        """The image of `web`."""
+        return f"{TAG}/web:{_tag(self.case)}"
+
+
+def _tag(case: Case) -> str:
+    return case.name.replace("+", "-") if case.has_image else "good"
+
+
+def collect() -> list[Case]:
+    """The good project, then each defect followed by its near misses."""
+    found = [Case(GOOD)]
+    for folder in sorted(path for path in HERE.iterdir() if "." in path.name and path.is_dir()):
+        found.append(Case(folder, folder.name))
+        found += [Case(path, folder.name) for path in sorted(folder.iterdir()) if _is_case(path)]
+    return found
+
+
+def _is_case(path: Path) -> bool:
+    return path.is_dir() and path.name.startswith(("also-", "near-miss"))
+
+
+def lay_out(case: Case) -> Project:
+    """Make a whole project of a case: the good one, with what the case lays over it."""
+    root = WORK / case.name
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(GOOD, root, ignore=shutil.ignore_patterns("__pycache__"))
+    stack = f"{TAG}-{secrets.token_hex(4)}"
+    project = Project(case, root, stack)
+    laid = {"compose.yaml", "pyproject.toml", "Dockerfile"}
+    if case.folder != GOOD:
+        for path in case.folder.iterdir():
+            if path.is_dir() and not _is_case(path):
+                shutil.copytree(path, root / path.name, dirs_exist_ok=True)
+            elif path.is_file() and path.name not in laid:
+                shutil.copy(path, root)
+        if case.has_image:
+            text = (GOOD / "Dockerfile").read_text() + "\n" + _text(case, "Dockerfile")
+            (root / "Dockerfile").write_text(text)
+        contract = _merged(_toml(GOOD), _toml(case.folder))
+        (root / "pyproject.toml").write_text(
+            "".join(f"{key} = {_inline(value)}\n" for key, value in contract.items())
+        )
+    (root / "compose.yaml").write_text(json.dumps(_compose(project), indent=2))
+    return project
+
+
+def _text(case: Case, name: str) -> str:
+    return (case.folder / name).read_text()
+
+
+def _toml(folder: Path) -> dict[str, Any]:
+    path = folder / "pyproject.toml"
+    return tomllib.loads(path.read_text()) if path.exists() else {}
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        known = merged.get(key)
+        both = isinstance(known, dict) and isinstance(value, dict)
+        merged[key] = _merged(known, value) if both else value
+    return merged
+
+
+def _inline(value: Any) -> str:
+    """A value as TOML writes it in one line; a string of JSON is one of TOML."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_inline(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value)
+
+
+def _compose(project: Project) -> dict[str, Any]:
+    """The stack's file, with what the case lays over it, and with its own image."""
+    files = [GOOD / "compose.yaml", project.case.folder / "compose.yaml"]
+    command = ["docker", "compose", "--project-name", project.stack]
+    for file in dict.fromkeys(filter(Path.exists, files)):
+        command += ["--file", str(file)]
+    command += ["config", "--format", "json", "--no-interpolate", "--no-path-resolution"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, f"{project.case.name}: {result.stderr}"
+    model: dict[str, Any] = json.loads(result.stdout)
+    web = model["services"]["web"]
+    web["image"] = project.reference
+    if project.case.has_image:
+        web["build"]["target"] = "planted"
+    return {key: value for key, value in model.items() if not key.startswith("x-")}
+
+
+@contextlib.contextmanager
+def in_engine(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Project]]:
+    """Lay the cases out, build their images from that base, and remove them at the end.
+
+    What BuildKit keeps of them makes the next time quick.
+    """
+    given = {"PYTHON_BASE": base, "BASE_DIGEST": digest, "KIOSK_PORT": "0"}
+    with environment(given), ThreadPoolExecutor(4) as pool:
+        projects = list(pool.map(lay_out, cases))
+        try:
+            build(projects)
+            yield projects
+        finally:
+            tags = [project.reference for project in projects if project.case.has_image]
+            tags += [f"{TAG}/{name}:good" for name in ("web", "job")]
+            subprocess.run(["docker", "image", "rm", "--force", *tags], capture_output=True)
+
+
+def build(projects: Sequence[Project]) -> None:
+    """Build every image of the corpus. Eight a graph: BuildKit takes much longer over a hundred
+    at once, each of which sends files of its own."""
+    targets = [target for project in projects for target in _targets(project)]
+    for first in range(0, len(targets), 8):
+        _bake({str(number): target for number, target in enumerate(targets[first : first + 8])})
+
+
+def _bake(targets: Mapping[str, Any]) -> None:
+    graph = {"target": targets, "group": {"default": {"targets": [*targets]}}}
+    result = subprocess.run(
+        ["docker", "buildx", "bake", "--file", "-", "--load", "--progress", "plain"],
+        cwd=WORK,
+        env={**os.environ, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"},
+        input=json.dumps(graph),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def _targets(project: Project) -> Iterator[dict[str, Any]]:
+    stages = {"web": "planted"} if project.case.has_image else {}
+    for name, stage in ({"web": "web", "job": "job"} if not project.case.check else stages).items():
+        yield {
+            "context": str(project.root),
+            "contexts": {"line": str(ROOT / "ops/dockerfiles/base")},
+            "target": stage,
+            "args": {key: os.environ[key] for key in ("PYTHON_BASE", "BASE_DIGEST")},
+            "tags": [f"{TAG}/{name}:{_tag(project.case)}"],
+            "secret": ["id=pip,src=/dev/null"],
+        }

@@ -1,0 +1,1 @@
+"""A kiosk: `web` greets, `job` goes its rounds."""

@@ -1,0 +1,152 @@
+"""Facts of a case of the corpus, read by the library as `./inv verify` reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops import base, contract, stack
+from ops.checks import REGISTRY, Check
+from ops.contract import Contract
+from ops.engine import Engine, translating
+from ops.facts.programs import ProgramFacts, run_programs
+from ops.facts.record import read_record, write_baselines
+from ops.facts.running import read_containers
+from ops.facts.sources import read_images
+from ops.rebuild import read_builds
+from ops.references import references
+from ops.trial import read_trial
+from ops.verify import ProjectFacts, Result, Subject, judge, judge_project, read_project
+from tests.defects.corpus import Case, Project
+
+SETTLED_SECONDS = 60.0
+# Looked at only for a check that looks there: seconds, then minutes.
+COSTLY = ("containers", "build", "trial", "line")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A case, and all facts that were read of it."""
+
+    case: Case
+    contract: Contract
+    subjects: tuple[Subject, ...]
+    project: ProjectFacts
+
+    def judge(self, checks: Iterable[Check]) -> list[Result]:
+        """What the checks say of it: no Docker, no files."""
+        asked = list(checks)
+        found = [result for subject in self.subjects for result in judge(asked, subject)]
+        return found + list(judge_project(asked, self.contract, self.project))
+
+
+@dataclass
+class Reader:
+    """Reads cases, several at once; what two of them share is read once."""
+
+    cache: Path
+    programs: dict[str, ProgramFacts] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(self, good: Project, others: Iterable[Project]) -> None:
+        """Record the sizes of the good images, for every project: they differ by base."""
+        terms = contract.load(good.root)
+        tags = references(terms, Engine((terms.compose_file,), good.stack))
+        found = read_images(Engine(()), list(tags.values()), self.cache)
+        sizes = write_baselines(terms, {name: found[tag] for name, tag in tags.items()})
+        for project in others:
+            shutil.copy(sizes, project.root)
+
+    def read(self, project: Project) -> Seen:
+        """What costs little, always; a stack, a trial or two builds where its check looks there."""
+        terms = contract.load(project.root)
+        engine = Engine((terms.compose_file,), project.stack)
+        tags = references(terms, engine)
+        found = read_images(engine, list(tags.values()), self.cache)
+        today = datetime.now(tz=UTC).date()
+        subjects = [
+            Subject(
+                name,
+                tags[name],
+                image,
+                replace(found[tags[name]], record=read_record(terms, name, today)),
+                self._programs(engine, tags[name], name, terms),
+            )
+            for name, image in terms.images.items()
+        ]
+        facts = replace(
+            read_project(terms, engine, {"variables", "compose"}),
+            images={subject.name: subject.image for subject in subjects},
+        )
+        seen = Seen(project.case, terms, tuple(subjects), facts)
+        return self._costly(project, engine, seen)
+
+    def _programs(self, engine: Engine, tag: str, name: str, terms: Contract) -> ProgramFacts:
+        if tag not in self.programs:
+            self.programs[tag] = run_programs(engine, tag, terms.images[name])
+        return self.programs[tag]
+
+    def looks(self, case: Case) -> list[str]:
+        """Which of the costly facts are read of a case; of the good project, all."""
+        return [look for look in COSTLY if not case.check or REGISTRY[case.check].looks == look]
+
+    def cost(self, case: Case) -> int:
+        """A number to sort by: the more, the longer it takes to read."""
+        return sum(COSTLY.index(look) + 1 for look in self.looks(case))
+
+    def _costly(self, project: Project, engine: Engine, seen: Seen) -> Seen:
+        looks = set(self.looks(project.case))
+        terms, subjects, facts = seen.contract, seen.subjects, seen.project
+        names = list(terms.images)
+        if "containers" in looks:
+            subjects = _running(project, terms, subjects)
+        if looks & {"trial", "line"}:
+            trials, line = read_trial(terms, engine, names)
+            subjects = tuple(replace(s, trial=trials[s.name]) for s in subjects)
+            facts = replace(facts, line=line)
+        if "build" in looks:
+            with self.lock:  # bake is run in the project's folder
+                builds = read_builds(terms, engine, names)
+            subjects = tuple(replace(s, build=builds[s.name]) for s in subjects)
+        return replace(seen, subjects=subjects, project=facts)
+
+
+def _running(
+    project: Project, terms: Contract, subjects: tuple[Subject, ...]
+) -> tuple[Subject, ...]:
+    # Verify knows the stack's file alone: what else was laid over it is what it has to find.
+    engine = Engine((terms.compose_file,), project.stack)
+    probe = base.local(terms, engine)
+    assert probe
+    with started(project):
+        return tuple(
+            replace(s, containers=read_containers(engine, s.terms, probe.reference))
+            for s in subjects
+        )
+
+
+@contextlib.contextmanager
+def started(project: Project) -> Iterator[Engine]:
+    """The stack with what is laid over it, started and settled; removed whatever happens."""
+    engine = Engine(project.compose_files, project.stack)
+    try:
+        with translating("starting the stack"):
+            engine.docker.compose.up(detach=True, no_build=True, quiet=True)
+        _settle(engine)
+        yield engine
+    finally:
+        stack.down(engine, volumes=True, quiet=True)
+
+
+def _settle(engine: Engine) -> None:
+    """Wait until no health check is undecided; a failure is for the checks to tell."""
+    deadline = time.monotonic() + SETTLED_SECONDS
+    while any(state.health == "starting" for state in stack.states(engine)):
+        assert time.monotonic() < deadline, "the stack does not settle"
+        time.sleep(0.2)

@@ -1,0 +1,54 @@
+"""Faults and near misses of environment variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ops.facts.variables import Variable
+from tests.unit.ops.samples import SECRET, example, passed, variables
+
+
+def _entry(name: str, value: str = "x", *, secret: bool = False) -> Any:
+    """The places that agree, but for a variable of the settings class."""
+    good = variables().settings["shop"]
+    return variables(settings={"shop": {**good, name: Variable(name, value, secret)}})
+
+
+FAULTS: dict[str, list[tuple[Any, str]]] = {
+    "env.documented": [(example("API_PORT", "8000", documented=False), "API_PORT")],
+    "env.parity": [
+        (_entry("NEW"), "compose.yaml does not pass it on"),
+        (_entry("NEW"), ".env.example does not name it"),
+        (_entry("LOG_LEVEL", "debug"), "'debug' in the code, 'info' in .env.example"),
+        (passed(LOG_LEVEL="debug"), "'info' in the code, 'debug' in compose.yaml"),
+        (_entry("API_TOKEN", SECRET, secret=True), "the code has a default"),
+        (passed(OTHER="1"), "OTHER: compose.yaml passes it"),
+        (passed(without="LOG_LEVEL"), "LOG_LEVEL: shop reads it"),
+        (example("STALE", "1"), "STALE: .env.example names it, nothing reads it"),
+        (example("LOG_LEVEL", "debug"), "LOG_LEVEL"),
+        (variables(example=None), "there is no .env.example"),
+        (variables(compose={}), "does not pass it on"),
+    ],
+    "env.secrets-blank": [
+        (example("API_TOKEN", SECRET), "API_TOKEN"),
+        (passed(API_TOKEN=SECRET), "API_TOKEN"),
+        (variables(example=None, compose=passed(API_TOKEN=SECRET).compose), "API_TOKEN"),
+    ],
+}
+
+FINE: dict[str, list[Any]] = {
+    "env.documented": [variables(), variables(example=None), variables(example={})],
+    "env.parity": [
+        variables(),
+        example("API_PORT", "9999"),  # the compose file's own: no class reads it
+        passed(API_TOKEN=SECRET),  # env.secrets-blank tells it
+        example("API_TOKEN", SECRET),  # the same
+        variables(settings={}, example=None, compose={}),
+    ],
+    "env.secrets-blank": [
+        variables(),
+        example("LOG_LEVEL", "debug"),
+        variables(example=None),
+        variables(compose={}),
+    ],
+}
