@@ -88,7 +88,7 @@ def translate(
             doing,
             f"{port} is taken by another program",
             tail=tail,
-            hint="end that program, or choose another port, e.g. `API_PORT=8001 ./inv up`",
+            hint="end that program, or choose another host port where the compose file has it",
         )
     if _UNAVAILABLE.search(stderr):
         return EngineUnavailable(

@@ -116,7 +116,7 @@ def lint(_: Context) -> None:
         "only": "one check by its id, or a group of them: run",
         "static": "start no container",
         "deep": "build twice and try a copy of the stack as well; takes minutes",
-        "format": "table or json",
+        "format": "table, json, junit, sarif, markdown or html",
         "output": "a file, instead of standard output",
     },
 )
@@ -234,7 +234,7 @@ def lock(_: Context) -> None:
     """Make the lock files anew: versions and hashes, no addresses"""
     from ops import contract, locks
 
-    locks.lock(contract.load().root)
+    locks.lock(contract.load())
 
 
 @command("project", help={"unit": "no engine, seconds", "e2e": "on a real engine"})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ops.contract import Contract
     from ops.facts.variables import Variable, VariableFacts
 
-REFERENCE = "story 0.2, section 16: divergence of configuration between development and production"
+REFERENCE = "https://12factor.net/config; https://12factor.net/dev-prod-parity"
 
 
 @check(

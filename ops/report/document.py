@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ops.checks.growth import BASE, baseline_for
 from ops.report.text import clean
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ops.verify import Result, Subject, Verdict
 
 SCHEMA = 2  # of the document: raised when a key changes its meaning or goes
-BASE = "org.opencontainers.image.base.name"
 STATUSES = ("pass", "warning", "fail", "unknown", "waived", "not run")
 
 
@@ -48,11 +48,13 @@ def counts(verdict: Verdict) -> dict[str, int]:
 
 
 def _image(subject: Subject, facts: ImageFacts) -> dict[str, Any]:
+    before = baseline_for(facts)
     return {
         "reference": clean(subject.reference),
         "id": clean(facts.identity),
         "layer_bytes": facts.size,
         "budget_bytes": int(subject.terms.size),
+        "recorded_bytes": before.size if before else None,
         "layers": [
             {
                 "diff_id": layer.diff_id,

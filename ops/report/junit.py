@@ -18,7 +18,7 @@ def as_junit(verdict: Verdict) -> str:
     suites = Element("testsuites", name="inv verify")
     for subject in dict.fromkeys(result.subject for result in verdict.results):
         results = [result for result in verdict.results if result.subject == subject]
-        suite = SubElement(suites, "testsuite", _numbers(results), name=subject)
+        suite = SubElement(suites, "testsuite", _numbers(results), name=clean(subject))
         for result in results:
             _case(suite, result)
     for key, value in _numbers(list(verdict.results)).items():
@@ -44,7 +44,7 @@ def _case(suite: Element, result: Result) -> None:
         suite,
         "testcase",
         name=f"{result.check.id}: {result.check.title}",
-        classname=f"{result.subject}.{result.check.id}",
+        classname=f"{clean(result.subject)}.{result.check.id}",
         time="0",
     )
     words = "\n".join(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ops.report.document import BASE
+from ops.report.growth import growth
 from ops.report.table import MARKS, WORST_FIRST, count, places
 from ops.report.text import clean
 
@@ -44,19 +44,10 @@ def _sizes(subjects: Sequence[Subject]) -> Iterator[str]:
         assert facts is not None
         yield (
             f"| {escaped(subject.name)} | {facts.size / 1e6:.1f} MB "
-            f"| {budget / 1e6:.0f} MB ({facts.size / budget:.0%}) | {growth(subject)} |"
+            f"| {budget / 1e6:.0f} MB ({facts.size / budget:.0%}) | {growth(facts)} |"
         )
     if known:
         yield ""
-
-
-def growth(subject: Subject) -> str:
-    """The change of size since it was recorded on this base; empty where it was not."""
-    facts = subject.image
-    baselines = facts.record.baselines if facts and facts.record else None
-    base = facts.labels.get(BASE, "") if facts else ""
-    before = next((b for b in baselines or () if b.base == base), None)
-    return f"{(facts.size - before.size) / 1e6:+.2f} MB" if facts and before else ""
 
 
 def _subject(subject: str, results: Sequence[Result]) -> Iterator[str]:

@@ -3,15 +3,22 @@
 const results = [...document.querySelectorAll(".result")];
 const ticks = [...document.querySelectorAll(".filter input[type=checkbox]")];
 const words = document.querySelector(".filter input[type=search]");
+const choice = document.querySelector(".filter select");
+const sections = [...document.querySelectorAll(".subject")];
 const shown = document.querySelector("#shown");
 function filter() {
   const wanted = new Set(ticks.filter((tick) => tick.checked).map((tick) => tick.value));
   const text = words.value.toLowerCase();
   for (const result of results)
     result.hidden = !wanted.has(result.dataset.status) || !result.textContent.toLowerCase().includes(text);
+  for (const section of sections) {
+    const other = choice.value && choice.value !== section.dataset.subject;
+    if (other) for (const result of section.querySelectorAll(".result")) result.hidden = true;
+    section.hidden = !section.querySelector(".result:not([hidden])");
+  }
   shown.textContent = results.filter((result) => !result.hidden).length + " of " + results.length + " shown";
 }
-for (const input of [...ticks, words]) input.addEventListener("input", filter);
+for (const input of [...ticks, words, choice]) input.addEventListener("input", filter);
 filter();
 
 // Treemap: squarified rectangles (Bruls, Huizing, van Wijk 2000).
@@ -49,6 +56,7 @@ function button(text, act) {
   return made;
 }
 const LABEL = 22; // pixels: a line of text
+const short = (name) => name.replace(/^\/.*\//, "");
 function place(made, at) {
   for (const [key, value] of [["left", at.x], ["top", at.y], ["width", at.w], ["height", at.h]])
     made.style[key] = value + "px";
@@ -57,14 +65,19 @@ function place(made, at) {
 // The parts of a node, and faintly the parts of those, which are for the eye alone.
 function tiles(node, width, height, zoom) {
   return squarify(node.parts || [], 0, 0, width, height).map((at) => {
-    const tile = place(button(at.item.name + " " + size(at.item.bytes), () => zoom(at.item)), at);
-    tile.title = tile.textContent;
-    tile.disabled = !at.item.parts;
+    const named = at.item.name + " " + size(at.item.bytes);
+    const tile = place(button(named, () => at.item.parts && zoom(at.item)), at);
+    tile.title = named;
+    tile.setAttribute("aria-label", named);
+    if (named.length * 7 > at.w) tile.textContent = at.w > LABEL ? short(at.item.name) : "";
+    // A file can be reached too, to be read; there is nothing in it to go to.
+    if (!at.item.parts) tile.setAttribute("aria-disabled", "true");
+    tile.tabIndex = -1;
     if (at.item.parts && at.w > 3 * LABEL && at.h > 3 * LABEL)
       for (const inner of squarify(at.item.parts, 3, LABEL, at.w - 8, at.h - LABEL - 5)) {
         const part = place(document.createElement("span"), inner);
         part.setAttribute("aria-hidden", "true");
-        if (inner.w > 2 * LABEL && inner.h > LABEL) part.textContent = inner.item.name.replace(/^\/.*\//, "");
+        if (inner.w > 2 * LABEL && inner.h > LABEL) part.textContent = short(inner.item.name);
         tile.append(part);
       }
     return tile;
@@ -81,11 +94,23 @@ for (const map of document.querySelectorAll(".map")) {
       path.push(item);
       draw(true);
     }));
-    if (focus) (map.querySelector("button:not(:disabled)") || trail.lastChild).focus();
+    // One stop for Tab; arrows move on from there.
+    if (map.firstChild) map.firstChild.tabIndex = 0;
+    if (focus) (map.firstChild || trail.lastChild).focus();
   };
   const go = (depth) => { path.length = depth + 1; draw(true); };
   map.parentElement.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && path.length > 1) go(path.length - 2);
+  });
+  map.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const tiles = [...map.children];
+    const next = tiles[(tiles.indexOf(event.target) + step + tiles.length) % tiles.length];
+    if (!step || !next) return;
+    event.preventDefault();
+    event.target.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
   });
   addEventListener("resize", () => draw(false));
   draw(false);

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.report.document import STATUSES, counts
-from ops.report.markdown import growth
+from ops.report.growth import changed, growth
 from ops.report.table import MARKS, WORST_FIRST, count, places
 from ops.report.text import clean
 from ops.report.tree import tree
 
 if TYPE_CHECKING:
-    from ops.facts.image import Layer
+    from ops.facts.image import ImageFacts
+    from ops.facts.running import ContainerFacts
+    from ops.facts.seen import Limits
     from ops.verify import Result, Subject, Verdict
 
 HERE = Path(__file__).parent
+CHANGES = 20  # that are shown of an image
 
 
 def as_html(verdict: Verdict) -> str:
@@ -58,9 +61,15 @@ def _head(verdict: Verdict) -> Iterator[str]:
     said = ("holds", "✓ verify holds") if verdict.holds else ("falls", "✗ verify falls short")
     yield f'<h1 class="{said[0]}">{said[1]}</h1>'
     yield f"<p>{_shown(count(verdict))}</p>"
+    yield '<nav class="contents" aria-label="Contents"><a href="#results">Results</a>'
+    for number, subject in enumerate(verdict.subjects):
+        if subject.image or subject.containers:
+            yield f'<a href="#image{number}">{_shown(subject.name)}</a>'
+    yield "</nav>"
 
 
 def _results(verdict: Verdict) -> Iterator[str]:
+    subjects = dict.fromkeys(result.subject for result in verdict.results)
     yield '<h2 id="results">Results</h2>'
     yield '<form class="filter" role="search" aria-label="Filter of the results">'
     for status in STATUSES:
@@ -71,13 +80,18 @@ def _results(verdict: Verdict) -> Iterator[str]:
             f'<label><input type="checkbox" value="{status}"{ticked}> '
             f"{MARKS[status][0]} {status} ({number})</label>"
         )
-    yield '<input type="search" aria-label="Words" placeholder="words">'
+    yield '<select aria-label="Of which image"><option value="">all images</option>'
+    for number, subject in enumerate(subjects):
+        yield f'<option value="{number}">{_shown(subject)}</option>'
+    yield '</select><input type="search" aria-label="Words" placeholder="words">'
     yield '<output id="shown" class="dim"></output></form>'
-    for subject in dict.fromkeys(result.subject for result in verdict.results):
-        yield f"<h3>{_shown(subject)}</h3>"
+    for number, subject in enumerate(subjects):
+        yield f'<section class="subject" data-subject="{number}"><h3>{_shown(subject)}</h3>'
+        yield '<div class="cards">'
         results = [result for result in verdict.results if result.subject == subject]
         for result in sorted(results, key=lambda r: (WORST_FIRST.index(r.status), r.check.id)):
             yield from _result(result)
+        yield "</div></section>"
 
 
 def _result(result: Result) -> Iterator[str]:
@@ -86,7 +100,8 @@ def _result(result: Result) -> Iterator[str]:
     yield f'<details class="result" data-status="{result.status}"{unfolded}>'
     yield (
         f'<summary><span class="status {kind}">{mark} {result.status}</span> '
-        f"<code>{_shown(result.check.id)}</code> {_shown(result.check.title)}</summary>"
+        f"<code>{_shown(result.check.id)}</code> "
+        f'<span class="title">{_shown(result.check.title)}</span></summary>'
     )
     if result.findings:
         yield "<ul>"
@@ -103,45 +118,105 @@ def _result(result: Result) -> Iterator[str]:
 
 def _images(subjects: Sequence[Subject]) -> Iterator[str]:
     for number, subject in enumerate(subjects):
-        facts = subject.image
-        if facts is None:
+        if not (subject.image or subject.containers):
             continue
-        name, budget = _shown(subject.name), int(subject.terms.size)
-        since = f", {growth(subject)} since its size was recorded" if growth(subject) else ""
-        yield f'<section aria-label="{name}"><h2>{name}</h2>'
-        yield (
-            f"<p>{_shown(subject.reference)}: {facts.size / 1e6:.1f} MB in layers, "
-            f"{facts.size / budget:.0%} of its budget of {budget / 1e6:.0f} MB{since}</p>"
-        )
-        yield from _containers(subject)
-        # In a script element only `</` and `<!--` mean something; no `<` is left in the JSON.
-        data = json.dumps(tree(facts), ensure_ascii=True).replace("<", "\\u003c")
-        yield f'<script type="application/json" id="tree{number}">{data}</script>'
-        yield f'<nav class="trail" aria-label="Where in the bytes of {name}"></nav>'
-        yield f'<div class="map" data-tree="tree{number}" role="group" aria-label="Bytes"></div>'
-        yield from _layers(facts.layers)
+        name = _shown(subject.name)
+        yield f'<section id="image{number}" aria-label="{name}"><h2>{name}</h2>'
+        if subject.image:
+            yield from _bytes(subject, subject.image, number)
+        if subject.containers:
+            yield from _containers(subject.containers)
         yield "</section>"
 
 
-def _containers(subject: Subject) -> Iterator[str]:
-    if not subject.containers:
-        return
-    yield '<div class="wide"><table><thead><tr><th>container</th><th>state</th><th>health</th>'
-    yield '<th class="number">restarts</th><th class="number">processes</th></tr></thead><tbody>'
-    for container in subject.containers:
-        processes = "?" if container.processes is None else len(container.processes)
-        yield (
-            f"<tr><td>{_shown(container.name)}</td><td>{_shown(container.status)}</td>"
-            f"<td>{_shown(container.health or '-')}</td>"
-            f'<td class="number">{container.restarts}</td><td class="number">{processes}</td></tr>'
+def _bytes(subject: Subject, facts: ImageFacts, number: int) -> Iterator[str]:
+    name, budget = _shown(subject.name), int(subject.terms.size)
+    since = f", {growth(facts)} since its size was recorded" if growth(facts) else ""
+    yield (
+        f"<p>{_shown(subject.reference)}: {facts.size / 1e6:.1f} MB in layers, "
+        f"{facts.size / budget:.0%} of its budget of {budget / 1e6:.0f} MB{since}</p>"
+        f'<meter min="0" max="{budget}" value="{facts.size}" aria-label="Used of the budget">'
+        "</meter>"
+    )
+    # In a script element only `</` and `<!--` mean something; no `<` is left in the JSON.
+    data = json.dumps(tree(facts), ensure_ascii=True).replace("<", "\\u003c")
+    yield f'<script type="application/json" id="tree{number}">{data}</script>'
+    yield f'<nav class="trail" aria-label="Where in the bytes of {name}"></nav>'
+    yield (
+        f'<div class="map" data-tree="tree{number}" role="group" aria-label="Bytes of {name}; '
+        'arrows move, Enter goes in, Escape goes out"></div>'
+    )
+    layers = [
+        (f"{layer.size / 1e6:.1f}", f"<code>{_shown(layer.instruction)}</code>")
+        for layer in facts.layers
+    ]
+    yield _table(("MB", "layer"), layers, numbers={0})
+    if found := changed(facts):
+        yield f"<details><summary>What changed since its size was recorded ({len(found)})</summary>"
+        rows = [
+            (f"{one.by / 1e6:+.2f}", one.what, f"<code>{_shown(one.name)}</code>")
+            for one in found[:CHANGES]
+        ]
+        yield f"{_table(('MB', 'what', 'name'), rows, numbers={0})}</details>"
+
+
+def _containers(containers: Sequence[ContainerFacts]) -> Iterator[str]:
+    heads = ("container", "state", "health", "restarts", "processes", "memory", "processors")
+    rows = []
+    for one in containers:
+        limits = one.limits or one.asked
+        seen = "?" if one.processes is None else str(len(one.processes))
+        rows.append(
+            (
+                _shown(one.name),
+                _shown(one.status),
+                _shown(one.health or "-"),
+                str(one.restarts),
+                f"{seen} of {_bound(limits, 'pids')}",
+                _bound(limits, "memory", 1e6, " MB"),
+                _bound(limits, "cpu"),
+            )
         )
-    yield "</tbody></table></div>"
+    yield f"<h3>What runs</h3>{_table(heads, rows, numbers={3, 4, 5, 6})}"
+    for one in containers:
+        if one.processes:
+            yield f"<details><summary>Processes of {_shown(one.name)}</summary>"
+            yield f"{_processes(one)}</details>"
 
 
-def _layers(layers: Sequence[Layer]) -> Iterator[str]:
-    yield '<div class="wide"><table><thead><tr><th class="number">MB</th><th>layer</th></tr>'
-    yield "</thead><tbody>"
-    for layer in layers:
-        size, made = f"{layer.size / 1e6:.1f}", _shown(layer.instruction)
-        yield f'<tr><td class="number">{size}</td><td><code>{made}</code></td></tr>'
-    yield "</tbody></table></div>"
+def _bound(limits: Limits, what: str, unit: float = 1, name: str = "") -> str:
+    if what in limits.missing:
+        return "?"
+    value = getattr(limits, what)
+    return "no limit" if value is None else f"{value / unit:g}{name}"
+
+
+def _processes(container: ContainerFacts) -> str:
+    rows = [
+        (
+            str(one.pid),
+            _shown(one.name),
+            _shown(" ".join(map(str, sorted({*one.uids})))),
+            _shown(" ".join(map(str, sorted({*one.gids, *one.groups})))),
+            f"{one.effective:x}" if one.effective else "none",
+            "no" if one.no_new_privileges else "yes",
+        )
+        for one in container.processes or ()
+    ]
+    heads = ("pid", "name", "users", "groups", "capabilities", "may gain rights")
+    return _table(heads, rows, numbers={0})
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: set[int]) -> str:
+    """Cells are HTML already."""
+
+    def line(kind: str, cells: Sequence[str]) -> str:
+        said = [
+            f"<{kind}{' class=number' if at in numbers else ''}>{cell}</{kind}>"
+            for at, cell in enumerate(cells)
+        ]
+        return f"<tr>{''.join(said)}</tr>"
+
+    body = "\n".join(line("td", row) for row in rows)
+    table = f"<table><thead>{line('th', heads)}</thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{table}</div>'

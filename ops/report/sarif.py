@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ops.report.table import places
 from ops.report.text import clean
@@ -83,7 +84,7 @@ def _results(verdict: Verdict, result: Result, index: dict[str, int]) -> Iterato
     seen: dict[str, int] = {}
     for finding in result.findings:
         file, line = _place(verdict, result, finding)
-        text = "; ".join((f"{result.subject}: {clean(finding.message)}", *places(finding)))
+        text = "; ".join((f"{clean(result.subject)}: {clean(finding.message)}", *places(finding)))
         named = clean(finding.file or finding.message)
         about = f"{result.check.id}\x00{result.subject}\x00{named}"
         print_ = hashlib.sha256(about.encode()).hexdigest()[:32]
@@ -97,7 +98,7 @@ def _results(verdict: Verdict, result: Result, index: dict[str, int]) -> Iterato
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": file, "uriBaseId": "SRCROOT"},
+                        "artifactLocation": {"uri": quote(file), "uriBaseId": "SRCROOT"},
                         "region": {"startLine": line},
                     }
                 }
@@ -130,10 +131,13 @@ def _text(verdict: Verdict, file: str) -> list[str]:
 
 
 def _line(verdict: Verdict, file: str, start: str) -> int:
-    for number, line in enumerate(_text(verdict, file), 1):
-        if start and line.strip().startswith(start):
-            return number
-    return 1
+    """The line that starts so; the outermost, since a service is named where others need it too."""
+    found = [
+        (len(line) - len(line.lstrip()), number)
+        for number, line in enumerate(_text(verdict, file), 1)
+        if start and line.lstrip().startswith(start)
+    ]
+    return min(found, default=(0, 1))[1]
 
 
 def _instruction(lines: list[str], wanted: str) -> int:

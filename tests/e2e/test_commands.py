@@ -15,7 +15,7 @@ def test_a_good_project_comes_up_and_goes_down(project: Project):
     """The control: with no fault planted, the same project passes the whole line."""
     (project.root / ".env").write_text("GREETING=from-the-file\n")
     outcome = project.inv("up")
-    assert outcome.status == 0, outcome.messages
+    assert outcome.status == 0, outcome.output + outcome.messages
     assert "http://127.0.0.1:" in outcome.output
     assert project.inv("verify").status == 0
     assert project.inv("ps").output.count("healthy") == 1

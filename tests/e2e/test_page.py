@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from ops.checks.growth import base_of
+from ops.facts.record import Record
 from ops.report.page import as_html
 from ops.verify import Verdict
-from tests.unit.ops.samples import file, image, layer
+from tests.unit.ops.samples import TODAY, container, file, image, layer
 from tests.unit.ops.verdicts import ALL, HOSTILE, SPOILT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -90,6 +92,31 @@ def test_the_filter_shows_what_is_asked_for(opened: Open):
     assert page.locator("#shown").text_content() == "1 of 7 shown"
 
 
+def test_one_image_alone_is_shown_when_it_is_chosen(opened: Open):
+    page = opened(ALL)
+    page.get_by_label("Of which image").select_option("project")
+    assert page.locator(SEEN).count() == 1
+    assert page.locator("h3:visible").all_text_contents() == ["project"]
+    page.get_by_label("Of which image").select_option("all images")
+    assert page.locator(SEEN).count() == 5
+
+
+def test_what_runs_and_what_grew_is_shown(opened: Open):
+    facts = image(layers=(layer(file("usr/bin/python"), size=2_000_000),))
+    before = replace(image().sizes, base=base_of(facts))
+    grown = replace(facts, record=Record(TODAY, baselines=(before,)))
+    made = (replace(ALL.subjects[0], image=grown, containers=(container(name="<i>shop-1"),)),)
+    page = opened(replace(ALL, subjects=made))
+    text = page.locator("#image0").inner_text()
+    for said in ("+1.00 MB since its size was recorded", "<i>shop-1", "1 of 32", "64 MB"):
+        assert said in text
+    page.get_by_text("Processes of <i>shop-1").click()
+    page.get_by_text("What changed since its size was recorded (1)").click()
+    text = page.locator("#image0").inner_text()
+    assert "10001" in text
+    assert "COPY a /" in text.partition("What changed")[2]
+
+
 def test_a_finding_is_shown_with_its_place_its_mend_and_its_reason(opened: Open):
     text = opened(ALL).locator("body").text_content() or ""
     for said in ("another fault", "made by: RUN echo", "→ Mend made.fail", "because of [red]x"):
@@ -99,17 +126,39 @@ def test_a_finding_is_shown_with_its_place_its_mend_and_its_reason(opened: Open)
 def test_the_bytes_are_zoomed_by_keyboard(opened: Open):
     page = opened(_sized(ALL, "usr/bin/python", "opt/a", "opt/b"))
     tiles = page.locator(".map > button")
-    assert tiles.all_text_contents()[0].startswith("COPY a / 0.9 MB")
+    assert tiles.first.get_attribute("aria-label") == "COPY a / 0.9 MB"
     tiles.first.focus()
     page.keyboard.press("Enter")
     assert page.locator(".trail button").all_text_contents()[-1] == "COPY a / 0.9 MB"
-    assert sorted(t.split(" ")[0] for t in tiles.all_text_contents()) == ["/opt", "/usr/bin"]
+    assert _labels(page) == ["/opt 0.6 MB", "/usr/bin/python 0.3 MB"]
     # The focus follows, so that the next Enter zooms on; Escape goes back.
     page.keyboard.press("Enter")
     assert page.locator(".trail button").count() == 3
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     assert page.locator(".trail button").count() == 1
+
+
+def _labels(page: Page) -> list[str | None]:
+    return [tile.get_attribute("aria-label") for tile in page.locator(".map > button").all()]
+
+
+def test_arrows_move_among_the_bytes_and_a_file_is_the_end(opened: Open):
+    page = opened(_sized(ALL, "usr/bin/python", "opt/a", "opt/b"))
+    page.locator(".map > button").first.focus()
+    for key in ("Enter", "ArrowRight"):
+        page.keyboard.press(key)
+    assert _focused(page) == "/usr/bin/python 0.3 MB"
+    page.keyboard.press("Enter")
+    assert page.locator(".trail button").count() == 2
+    page.keyboard.press("ArrowRight")
+    assert _focused(page) == "/opt 0.6 MB"
+    # Tab takes the whole map as one stop, where it was left.
+    assert page.locator('.map > button[tabindex="0"]').count() == 1
+
+
+def _focused(page: Page) -> str | None:
+    return page.locator(":focus").get_attribute("aria-label")
 
 
 def test_everything_that_acts_can_be_reached_by_tab(opened: Open):

@@ -10,17 +10,32 @@ from types import SimpleNamespace
 import pytest
 
 from ops import locks
+from ops.contract import load
 from ops.errors import MachineError
-from ops.locks import ALL, APART, FOLDER, IMAGES, _command, lock
-from tests.unit.ops.samples import ROOT
+from ops.locks import ALL, FOLDER, _command, apart, lock, of_images
+from tests.unit.ops.samples import ROOT, contract, terms
 
+IMAGES = of_images(load(ROOT))
+APART = apart(load(ROOT))
 GROUPS = (ALL, *IMAGES, *APART)
+
+
+def test_the_contract_says_what_images_are_made_of_and_the_folder_the_rest(tmp_path):
+    assert GROUPS == ("dev", "api", "worker", "peers")
+    (tmp_path / FOLDER).mkdir()
+    for name in ("dev", "web", "docs"):
+        (tmp_path / FOLDER / f"{name}.txt").touch()
+    images = {"a": terms(lock="locks/web.txt"), "b": terms(lock="locks/web.txt"), "c": terms()}
+    project = contract(root=tmp_path, images=images)
+    assert of_images(project) == ("web",)
+    assert apart(project) == ("docs",)
 
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("upgrade", [True, False])
 def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
-    command = _command(group, f"{FOLDER}/{group}.txt", upgrade=upgrade)
+    of_image = group in IMAGES
+    command = _command(group, f"{FOLDER}/{group}.txt", upgrade=upgrade, of_image=of_image)
     assert "--generate-hashes" in command
     assert "--no-emit-index-url" in command
     assert command[command.index("--group") + 1] == group
@@ -30,14 +45,14 @@ def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
 
 @pytest.mark.parametrize("group", IMAGES)
 def test_an_image_takes_the_versions_that_the_tests_run_with(group):
-    command = _command(group, "x", upgrade=True)
+    command = _command(group, "x", upgrade=True, of_image=True)
     assert command[command.index("--constraint") + 1] == "locks/dev.txt"
     assert command[command.index("--python-platform") + 1] == "linux"
 
 
 @pytest.mark.parametrize("group", APART)
 def test_tools_that_run_apart_have_versions_of_their_own(group):
-    assert "--constraint" not in _command(group, "x", upgrade=True)
+    assert "--constraint" not in _command(group, "x", upgrade=True, of_image=False)
 
 
 def _requirements(group: str) -> dict[str, list[str]]:
@@ -90,9 +105,9 @@ def test_a_resolver_that_fails_is_told_with_its_words(monkeypatch, status):
 
     monkeypatch.setattr(locks.subprocess, "run", run)
     if status == 0:
-        lock(Path("/nowhere"))
+        lock(load(ROOT))
         assert [command[command.index("--group") + 1] for command in commands] == list(GROUPS)
     else:
         with pytest.raises(MachineError, match="locking locks/dev") as caught:
-            lock(Path("/nowhere"))
+            lock(load(ROOT))
         assert caught.value.tail == ("no registry answers",)

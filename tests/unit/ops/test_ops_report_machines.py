@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
-from sarif_pydantic import Sarif
 
 from ops.checks import Finding
 from ops.report.junit import as_junit
@@ -54,6 +57,33 @@ def test_a_failure_holds_every_finding_its_place_and_the_mend():
         assert text in (failure.text or "")
 
 
+# What jenkins-junit.xsd, which most readers keep to, allows: attributes and elements within.
+ALLOWED = {
+    "testsuites": ("name time tests failures errors disabled", "testsuite"),
+    "testsuite": (
+        "name tests failures errors skipped disabled time timestamp hostname id package",
+        "properties testcase system-out system-err",
+    ),
+    "testcase": (
+        "name classname time assertions status", "skipped error failure system-out system-err"
+    ),
+    "skipped": ("message", ""),
+    "failure": ("message type", ""),
+    "error": ("message type", ""),
+    "system-out": ("", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("made", [ALL, SPOILT])
+def test_junit_has_nothing_that_its_readers_do_not_know(made):
+    for element in ET.fromstring(as_junit(made)).iter():
+        attributes, within = ALLOWED[element.tag]
+        assert set(element.attrib) <= set(attributes.split())
+        assert {child.tag for child in element} <= set(within.split())
+        for number in ("tests", "failures", "errors", "skipped"):
+            assert re.fullmatch(r"\d+", element.attrib.get(number, "0"))
+
+
 def test_hostile_text_leaves_junit_well_formed():
     assert len(_cases(as_junit(SPOILT))) == 5
 
@@ -61,10 +91,41 @@ def test_hostile_text_leaves_junit_well_formed():
 # --- SARIF
 
 
+SARIF = jsonschema.Draft4Validator(
+    json.loads((Path(__file__).parent / "data/sarif-schema-2.1.0.json").read_text())
+)
+
+
 def _results(made: Any) -> list[dict[str, Any]]:
-    text = as_sarif(made)
-    Sarif.model_validate_json(text)
-    return json.loads(text)["runs"][0]["results"]
+    document = json.loads(as_sarif(made))
+    SARIF.validate(document)
+    return document["runs"][0]["results"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d.pop("version"),
+        lambda d: d["runs"][0]["results"][0].pop("message"),
+        lambda d: d["runs"][0]["results"][0].update(level="bad"),
+        lambda d: d["runs"][0]["tool"]["driver"]["rules"][0].update(why="x"),
+    ],
+)
+def test_sarif_of_another_form_is_refused(spoil):
+    document = json.loads(as_sarif(ALL))
+    spoil(document)
+    with pytest.raises(jsonschema.ValidationError):
+        SARIF.validate(document)
+
+
+def test_a_rule_says_why_how_to_mend_it_and_where_to_read_on():
+    check = replace(ALL.results[1].check, reference="CIS 4.1; https://docs.test/user, and more")
+    made = verdict(replace(ALL.results[1], check=check))
+    (rule,) = json.loads(as_sarif(made))["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["helpUri"] == "https://docs.test/user"
+    assert rule["fullDescription"]["text"] == "Why"
+    assert rule["help"]["text"].startswith("Mend made.fail")
+    assert rule["defaultConfiguration"]["level"] == "error"
 
 
 def test_sarif_has_a_result_a_finding_that_does_not_pass():
@@ -111,7 +172,9 @@ USER 10001:10001
 
 def _line(tmp_path: Any, finding: Finding, name: str) -> tuple[str, int]:
     (tmp_path / "Dockerfile.shop").write_text(DOCKERFILE)
-    (tmp_path / "compose.yaml").write_text("services:\n  shop:\n    image: x\n")
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  first:\n    depends_on:\n      shop:\n  shop:\n    image: x\n"
+    )
     (tmp_path / ".env.example").write_text("# a\nLOG_LEVEL=info\n")
     made = verdict(
         result("fail", finding, name=name), root=tmp_path, dockerfiles={"shop": "Dockerfile.shop"}
@@ -128,7 +191,7 @@ def _line(tmp_path: Any, finding: Finding, name: str) -> tuple[str, int]:
         (Finding("x"), "user.nonroot", ("D", 9)),
         (Finding("x"), "config.env", ("D", 7)),
         (Finding("x"), "run.nonroot", ("D", 1)),
-        (Finding("x", file="compose service shop"), "compose.hardening", ("compose.yaml", 2)),
+        (Finding("x", file="compose service shop"), "compose.hardening", ("compose.yaml", 5)),
         (Finding("LOG_LEVEL: differs"), "env.parity", (".env.example", 2)),
         (Finding("OTHER: not there"), "env.parity", (".env.example", 1)),
     ],

@@ -1,0 +1,43 @@
+"""`./inv bench --peers`: compare, and write docs/comparison.json and docs/comparison.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from ops import base, contract
+from ops.engine import Engine
+from ops.errors import OpsError
+from tests.defects.corpus import ROOT
+from tests.peers.compare import compare
+from tests.peers.table import page
+from tests.peers.tools import Kit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.peers", description=__doc__)
+    parser.add_argument("--bin", type=Path, required=True, help="where the peers' programs lie")
+    parser.add_argument("--goss", type=Path)
+    parser.add_argument("--goss-version", default="")
+    parser.add_argument("--docker-bench", type=Path)
+    options = parser.parse_args()
+    terms = contract.load(ROOT)
+    try:
+        origin = base.resolve(terms, Engine((terms.compose_file,)))
+    except OpsError as error:
+        sys.exit(f"{error} ({error.hint})")
+    kit = Kit(
+        options.bin, origin.reference, options.goss, options.goss_version, options.docker_bench
+    )
+    with tempfile.TemporaryDirectory(prefix="ops-bench-") as cache:
+        found = compare(kit, Path(cache))
+    docs = ROOT / "docs"
+    (docs / "comparison.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    (docs / "comparison.md").write_text(page(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The comparison as a page: who catches what, with what false alarms, and in what time."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+OURS = "ops"
+SHORT = {
+    OURS: "`./inv verify`",
+    "container-structure-test": "c-s-t",
+    "docker-bench-security": "docker-bench",
+}
+HEAD = """\
+# Comparison with peers
+
+Made by `./inv bench --peers` on {date}; by hand nothing is written here. The corpus is
+[tests/defects](../tests/defects): a good project with two images, {defects} planted faults (one or
+more for each of the {checks} checks), {near} near misses that must pass. Each tool was given the
+same corpus, with a configuration of its own in [tests/peers](../tests/peers). What each said of
+each case stands in [comparison.json](comparison.json).
+
+The corpus is this project's own, made to show that each of its checks is able to fail: that
+`./inv verify` finds all of it is the claim that the run holds it to, and no wonder. What the table
+shows is what a team would have to add to the other tools.
+
+Machine: {processors} processors, {memory_gib} GiB, {architecture}, engine {engine},
+Python {python}.
+"""
+LEGEND = """\
+**yes**: found, by a rule that the tool brings. hand: found, by a rule that was written by hand for
+this project. 1/3: one of three planted faults. -: not found. n/t: not tried, since the fault is
+unsafe to start. A find is what a tool says of the fault, and not of the good project.
+"""
+NOTES = """\
+- container-structure-test and goss find what somebody thought of asking. Their files here ask what
+  the contract says, as far as they are able to.
+- goss: dgoss needs a shell in the image, which the good image does not have. It runs in a container
+  beside the service that shares its processes and network, and sees its files in /proc/1/root.
+- syft lists packages and judges nothing. The rule by hand: each is in a lock file, or among the
+  distribution's packages that the contract names.
+- dive: its bound of wasted bytes is the contract's, 100 kB.
+- docker-bench-security: sections 4 and 5, on the running container of each case.
+- hadolint reads the Dockerfile, compose-lint the compose file with what is laid over it.
+- dockle and Trivy could not be had here. Their columns are what their documentation and sources
+  say, and were not run: {sources}.
+"""
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """The whole of docs/comparison.md."""
+    documented = tomllib.loads((HERE / "documented.toml").read_text())
+    cases = found["cases"]
+    defects = [case for case in cases if case["planted"]]
+    ids = sorted({case["check"] for case in defects})
+    near = [case for case in cases if case["check"] and not case["planted"]]
+    head = HEAD.format(
+        date=found["date"], defects=len(defects), checks=len(ids), near=len(near),
+        **found["machine"],
+    )  # fmt: skip
+    sources = ", ".join(
+        f"[{name} {number}]({link})"
+        for name, entry in documented.items()
+        for number, link in enumerate(entry["sources"], 1)
+    )
+    parts = [
+        head,
+        "## Summary\n",
+        "\n".join(_summary(found, documented)),
+        "\n## What each finds\n",
+        LEGEND,
+        "\n".join(_finds(found, ids, documented)),
+        "\n## False alarms\n",
+        "\n".join(_alarms(found, documented)),
+        "\n## How they were asked\n",
+        NOTES.format(sources=sources),
+    ]
+    return "\n".join(parts)
+
+
+def _tools(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    ours = {"name": OURS, "by_hand": False, "version": ""}
+    return [ours, *(tool for tool in found["tools"] if tool["version"])]
+
+
+def _caught(found: Mapping[str, Any], tool: str, check: str) -> tuple[int, int, int]:
+    """How many of a check's planted faults a tool found; of how many; how many were not tried."""
+    good = set(found["cases"][0]["complaints"].get(tool) or ())
+    said = [
+        case["complaints"].get(tool)
+        for case in found["cases"]
+        if case["check"] == check and case["planted"]
+    ]
+    hit = [answer for answer in said if answer and _counts(tool, check, set(answer) - good)]
+    return len(hit), len(said), sum(answer is None for answer in said)
+
+
+def _counts(tool: str, check: str, new: set[str]) -> bool:
+    return check in new if tool == OURS else bool(new)
+
+
+def _finds(
+    found: Mapping[str, Any], ids: list[str], documented: Mapping[str, Any]
+) -> Iterator[str]:
+    tools = _tools(found)
+    names = [SHORT.get(tool["name"], tool["name"]) for tool in tools]
+    yield "| check | " + " | ".join([*names, *(f"{name} \\*" for name in documented)]) + " |"
+    yield "|---" * (len(names) + len(documented) + 1) + "|"
+    for check in ids:
+        cells = [_cell(tool, *_caught(found, tool["name"], check)) for tool in tools]
+        cells += [entry["finds"].get(check, ["-"])[0] for entry in documented.values()]
+        yield f"| {check} | " + " | ".join(cells) + " |"
+    yield "\n\\* by its documentation, not run."
+
+
+def _cell(tool: Mapping[str, Any], hit: int, total: int, untried: int) -> str:
+    if untried == total:
+        return "n/t"
+    share = "" if hit == total else f"{hit}/{total}"
+    if not hit:
+        return "-"
+    if tool["by_hand"]:
+        return f"hand {share}".strip()
+    return f"**yes** {share}".strip()
+
+
+def _summary(found: Mapping[str, Any], documented: Mapping[str, Any]) -> Iterator[str]:
+    heads = ("tool", "version", "looks at", "rules", "checks all of whose faults it finds")
+    heads += ("faults", "alarms on the good project", "on near misses", "time, good project")
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    cases = found["cases"]
+    ids = sorted({case["check"] for case in cases if case["planted"]})
+    for tool in _tools(found):
+        name = tool["name"]
+        hits = [_caught(found, name, check) for check in ids]
+        alarms = len(cases[0]["complaints"].get(name) or ())
+        near = sum(bool(new) for _, new in _near(found, name))
+        if name == OURS:
+            looks, rules = "images, stack, files", "its own, and the contract"
+            taken = " / ".join(f"{s:g} s" for s in found["seconds"].values())
+        else:
+            looks = tool["looks"]
+            rules = "by hand" if tool["by_hand"] else "its own"
+            taken = f"{tool['seconds']:g} s"
+        yield (
+            f"| {SHORT.get(name, name)} | {tool['version'] or '-'} | {looks} | {rules} "
+            f"| {sum(hit == total for hit, total, _ in hits)} of {len(ids)} "
+            f"| {sum(hit for hit, _, _ in hits)} of {sum(total for _, total, _ in hits)} "
+            f"| {alarms} | {near} | {taken} |"
+        )
+    for name, entry in documented.items():
+        whole = sum(word == "yes" for word, _ in entry["finds"].values())
+        yield (
+            f"| {name} \\* | - | image | its own | {whole} of {len(ids)} | | "
+            f"| {len(entry['alarms'])} | not run |"
+        )
+    missing = [tool["name"] for tool in found["tools"] if not tool["version"]]
+    if missing:
+        yield f"\nNot to be had on the machine of this run: {', '.join(missing)}."
+    times = ", ".join(f"{name}: {taken:g} s" for name, taken in found["seconds"].items())
+    yield f"\nTimes are the median of three. Of `./inv verify`: {times}."
+
+
+def _near(found: Mapping[str, Any], tool: str) -> Iterator[tuple[str, set[str]]]:
+    good = set(found["cases"][0]["complaints"].get(tool) or ())
+    for case in found["cases"]:
+        if case["check"] and not case["planted"]:
+            yield case["case"], set(case["complaints"].get(tool) or ()) - good
+
+
+def _alarms(found: Mapping[str, Any], documented: Mapping[str, Any]) -> Iterator[str]:
+    yield "| tool | where | what it says |"
+    yield "|---|---|---|"
+    for tool in _tools(found):
+        name = tool["name"]
+        places = [("the good project", set(found["cases"][0]["complaints"].get(name) or ()))]
+        for place, new in (*places, *_near(found, name)):
+            for said in sorted(new):
+                yield f"| {SHORT.get(name, name)} | {place} | {said.replace('|', ' ')} |"
+    for name, entry in documented.items():
+        for place in entry["alarms"]:
+            yield f"| {name} \\* | {place} | by its documentation |"
