@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ops import base, console, stack
 from ops import build as builds
-from ops.engine import environment, plain, tail_of, translating
+from ops.engine import environment
 from ops.errors import OpsError, StackFailed, UsageError
 from ops.references import references
+from ops.translate import plain, tail_of, translating
 
 if TYPE_CHECKING:
     from ops.contract import Contract

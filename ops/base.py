@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ops import apt
 from ops.console import say
-from ops.engine import Engine, tail_of, translating
+from ops.engine import Engine
 from ops.errors import BaseUnavailable, EngineUnavailable, NoSpace, OpsError
+from ops.translate import tail_of, translating
 from ops.variables import variable
 
 if TYPE_CHECKING:

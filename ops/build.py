@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops import base, console
-from ops.engine import Engine, environment, tail_of, translate, translating
+from ops.engine import Engine, environment
 from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
 from ops.references import references
+from ops.translate import tail_of, translate, translating
 from ops.variables import variable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ops import build as builds
 from ops import console, stack
 from ops import lint as lints
 from ops import verify as verdicts
-from ops.engine import Engine, environment, translating
+from ops.engine import Engine, environment
 from ops.errors import UsageError, VerifyFailed
 from ops.facts.record import write_baselines
 from ops.facts.sources import read_images
@@ -20,6 +20,7 @@ from ops.references import references
 from ops.report import formats as report
 from ops.report import summary
 from ops.report.table import count
+from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.contract import Contract

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from ops import console
 from ops.checks import REGISTRY
 from ops.contract import FILE
-from ops.engine import tail_of
 from ops.errors import LintFailed, OpsError
+from ops.translate import tail_of
 from ops.verify import judge_project, read_project
 
 if TYPE_CHECKING:

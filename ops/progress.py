@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ops.engine import plain
 from ops.redaction import redact
+from ops.translate import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from ops import base, canary, console
 from ops.build import bake, build_variables
-from ops.engine import environment, translating
+from ops.engine import environment
 from ops.errors import OpsError, StackFailed
 from ops.facts.config import instruction
 from ops.facts.rebuild import BuildFacts, Difference, Leak
 from ops.facts.scan import Scan, differing, scan
 from ops.facts.stream import chunks_of
 from ops.progress import BuildLog
+from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.contract import Contract

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.console import done, say, step, warn
-from ops.engine import Engine, environment, plain, tail_of, translating
+from ops.engine import Engine, environment
 from ops.errors import OpsError, StackFailed, UsageError
+from ops.translate import plain, tail_of, translating
 
 if TYPE_CHECKING:
     from ops.contract import Contract

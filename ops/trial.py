@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from ops import base, console, stack, twin
 from ops.canary import Search
-from ops.engine import CONFINED, Engine, translating
+from ops.engine import CONFINED, Engine
 from ops.errors import OpsError, StackFailed
 from ops.facts.trial import LineFacts, Teardown, TrialFacts
+from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.contract import Contract, Image

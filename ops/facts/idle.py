@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.engine import CONFINED, translating
+from ops.engine import CONFINED
 from ops.errors import MachineError, OpsError
+from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.engine import Engine

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ops.engine import CONFINED, tail_of, translating
+from ops.engine import CONFINED
 from ops.errors import OpsError
 from ops.redaction import redact
+from ops.translate import tail_of, translating
 
 if TYPE_CHECKING:
     from ops.contract import Image, Program, Smoke

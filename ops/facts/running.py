@@ -14,11 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ops.engine import plain, tail_of, translating
 from ops.errors import OpsError
 from ops.facts.idle import idle
 from ops.facts.seen import Limits, Process, Seen, Socket, Writes, look_into
 from ops.redaction import redact
+from ops.translate import plain, tail_of, translating
 
 if TYPE_CHECKING:
     from ops.contract import Image

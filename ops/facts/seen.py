@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops.engine import CONFINED, plain, translating
+from ops.engine import CONFINED
+from ops.translate import plain, translating
 
 if TYPE_CHECKING:
     from ops.engine import Engine

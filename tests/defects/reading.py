@@ -14,13 +14,14 @@ from pathlib import Path
 from ops import base, contract, stack
 from ops.checks import REGISTRY, Check
 from ops.contract import Contract
-from ops.engine import Engine, translating
+from ops.engine import Engine
 from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record, write_baselines
 from ops.facts.running import read_containers
 from ops.facts.sources import read_images
 from ops.rebuild import read_builds
 from ops.references import references
+from ops.translate import translating
 from ops.trial import read_trial
 from ops.verify import ProjectFacts, Result, Subject, judge, judge_project, read_project
 from tests.defects.corpus import Case, Project
