@@ -39,5 +39,6 @@ class Heartbeat:
         fresh = self.path.with_name(self.path.name + ".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with open(os.open(fresh, flags, 0o644), "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(f"{now:.3f} {now + within:.3f}\n")
+            # All digits: a beat rounded up is in the future for a probe of the same millisecond.
+            file.write(f"{now!r} {now + within!r}\n")
         fresh.replace(self.path)

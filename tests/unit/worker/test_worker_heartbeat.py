@@ -21,6 +21,14 @@ def test_a_beat_is_in_time_until_its_deadline(tmp_path: Path) -> None:
     assert problem(str(path), 1021.0) == "heartbeat is 21 s old, bound 15 s: the loop has stalled"
 
 
+@pytest.mark.parametrize("now", [0.0006, 32897.9959999, 2.0**40 + 0.5])
+def test_a_probe_at_the_very_moment_of_the_beat_accepts_it(now: float, tmp_path: Path) -> None:
+    """What is written is never later than what the clock said."""
+    path = tmp_path / "heartbeat"
+    Heartbeat(path, clock=lambda: now).beat(1)
+    assert problem(str(path), now) is None
+
+
 def test_one_slow_turn_is_no_stall() -> None:
     """And a stall is overdue before the health check has asked twice."""
     assert 2 * PERIOD_SECONDS < BOUND_SECONDS < 10
