@@ -10,7 +10,7 @@ Everything named is copied to the same path below --out, and with it: the shared
 that it links (asked of the loader, so rpath and vendored libraries are honoured), links and
 what they point at, files whose paths are compiled into a program (--embedded), and the
 Debian package record and copyright of each file's package, so that scanners still see what
-is inside. What --below holds already is left out. A library that is missing stops the build
+is inside. What a root --below holds already is left out. A library that is missing stops the build
 here, not the container later.
 """
 
@@ -43,7 +43,7 @@ def real_parent(path: Path) -> Path:
 class Closure:
     """The files to copy, gathered until nothing new is needed."""
 
-    def __init__(self, below: Path | None, prune: list[str]) -> None:
+    def __init__(self, below: list[Path], prune: list[str]) -> None:
         self.below = below
         self.prune = prune
         self.files: set[Path] = set()
@@ -72,8 +72,8 @@ class Closure:
     def _skips(self, path: Path) -> bool:
         if path.name == "__pycache__" or any(fnmatch(str(path), glob) for glob in self.prune):
             return True
-        return bool(
-            self.below and not path.is_dir() and os.path.lexists(self.below / str(path)[1:])
+        return not path.is_dir() and any(
+            os.path.lexists(root / str(path)[1:]) for root in self.below
         )
 
     def programs(self) -> list[Path]:
@@ -220,7 +220,9 @@ def main() -> None:
     """Read the command line, gather, copy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the new root")
-    parser.add_argument("--below", type=Path, help="a root whose files are there already")
+    parser.add_argument(
+        "--below", type=Path, action="append", default=[], help="a root whose files are there"
+    )
     parser.add_argument("--prune", type=Path, help="globs of the standard library to leave out")
     parser.add_argument("--python", action="store_true", help="take this Python itself")
     parser.add_argument("--embedded", metavar="FOLDER", help="take files named inside programs")
@@ -240,7 +242,7 @@ def main() -> None:
     if options.embedded:
         closure.add_embedded(options.embedded)
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.below is None:
+    if not options.below:
         for link in merged_folders():
             (options.out / link.name).symlink_to(link.readlink())
     closure.add_package_records(options.out)

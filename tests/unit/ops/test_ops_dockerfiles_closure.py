@@ -118,6 +118,17 @@ def test_what_another_root_holds_already_is_left_out(env, tmp_path):
     assert not (tmp_path / "out/bin").exists()
 
 
+def test_what_any_of_several_roots_holds_is_left_out(env, tmp_path):
+    """The worker's libraries stand on the runtime and on Node's."""
+    second = tmp_path / "second"
+    assert _close(second, "--below", env, "/usr/bin/true").returncode == 0
+    roots = ("--below", env, "--below", second)
+    done = _close(tmp_path / "out", *roots, "/usr/bin/env", "/usr/bin/true", "/usr/bin/false")
+    assert done.returncode == 0, done.stderr
+    programs = [path for path in _files(tmp_path / "out") if path.startswith("usr/bin/")]
+    assert programs == ["usr/bin/false"]
+
+
 # --- trees
 
 
@@ -164,7 +175,7 @@ def test_links_are_kept_and_followed(copied):
 
 
 def test_a_single_link_brings_what_it_points_at_and_nothing_more(tree):
-    found = closure.Closure(None, [])
+    found = closure.Closure([], [])
     found.add(tree / "link")
     assert found.files == {tree / "link", tree / "program"}
     assert found.folders == set()
@@ -185,7 +196,7 @@ def test_everybody_may_read_and_nobody_but_root_may_write(before, after, tmp_pat
 
 
 def test_bytecode_of_the_source_is_not_copied(tree, tmp_path):
-    found = closure.Closure(None, [])
+    found = closure.Closure([], [])
     found.add(tree)
     found.copy(tmp_path / "out")
     assert _inside(tmp_path / "out", tree / "package/b.py").is_file()
@@ -205,7 +216,7 @@ def test_bytecode_is_validated_by_hash_and_names_its_place_in_the_image(
 ):
     """PEP 552: the flags stand behind the magic number."""
     out = tmp_path / "out"
-    found = closure.Closure(None, [])
+    found = closure.Closure([], [])
     found.add(tree)
     found.copy(out)
     closure.compile_python(out, [tree], mode)
@@ -266,7 +277,7 @@ def test_each_line_of_the_prune_list_has_a_reason():
 
 
 def test_what_is_pruned_is_left_out_with_all_that_is_in_it(tree):
-    found = closure.Closure(None, [f"{tree}/package", f"{tree}/pro*"])
+    found = closure.Closure([], [f"{tree}/package", f"{tree}/pro*"])
     found.add(tree)
     assert {path.name for path in found.files} == {"link", "far", "dangling", "folder", "outside"}
 
@@ -279,7 +290,7 @@ def test_files_that_are_named_inside_a_program_are_taken(tmp_path):
     names = b"\0".join(f"{share}/{name}".encode() for name in ("a/index.js", "b.js", "gone.js"))
     (tmp_path / "program").write_bytes(closure.ELF + b"\0" + names + b"\0")
     (tmp_path / "text").write_text(f"{share}/never.js")
-    found = closure.Closure(None, [])
+    found = closure.Closure([], [])
     found.add(tmp_path / "program")
     found.add(tmp_path / "text")
     found.add_embedded(str(share))
@@ -290,7 +301,7 @@ def test_a_library_that_is_missing_stops_the_build(monkeypatch):
     answer = "/usr/bin/env:\n\tlibgone.so.1 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x00)\n"
     done = subprocess.CompletedProcess([], 0, answer, "")
     monkeypatch.setattr(closure.subprocess, "run", lambda *_, **__: done)
-    found = closure.Closure(None, [])
+    found = closure.Closure([], [])
     found.add(Path("/usr/bin/env"))
     with pytest.raises(SystemExit, match="libgone"):
         found.add_libraries()
