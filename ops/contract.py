@@ -27,7 +27,7 @@ from pydantic import (
 from ops.errors import ContractError, UsageError
 
 FILE = "pyproject.toml"
-HINT = "docs/architecture.md says what each key of [tool.ops] means"
+HINT = "ops/contract.py lists the keys of [tool.ops], with meaning and default"
 
 
 class Model(BaseModel):
@@ -68,7 +68,7 @@ class Health(Model):
     """How the service's health is asked for, and how fast a failure must be noticed."""
 
     path: str | None = Field(None, pattern="^/", description="path that answers 200 over HTTP")
-    port: Port | None = None
+    port: Port | None = Field(None, description="port of the path")
     notices_within: Seconds = Field(description="(interval + timeout) x retries, at most; seconds")
     ready_within: Seconds = Field(60, description="from start to healthy, at most; seconds")
 
@@ -85,8 +85,8 @@ class Image(Model):
     service: str = Field(description="the compose service whose build section makes it")
     size: ByteSize = Field(description="budget: bytes of all layers, uncompressed")
     user: str = Field(pattern=r"^[1-9]\d*:[1-9]\d*$", description="numeric uid:gid, not root")
-    command: tuple[str, ...] = Field(min_length=1)
-    ports: tuple[Port, ...] = ()
+    command: tuple[str, ...] = Field(min_length=1, description="entry point and command, joined")
+    ports: tuple[Port, ...] = Field((), description="exactly what is exposed")
     programs: dict[str, Program] = {}
     smoke: tuple[Smoke, ...] = ()
     required: tuple[str, ...] = Field((), description="paths that must be there")
@@ -104,10 +104,10 @@ class Image(Model):
     waste: ByteSize = Field(ByteSize(1_000_000), description="bytes hidden or repeated by layers")
     health: Health
     workdir: str | None = Field(None, description="working directory of the program")
-    volumes: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = Field((), description="exactly what the image declares")
     stop_signal: str = "SIGTERM"
-    stop_timeout: Seconds = 10
-    labels: tuple[str, ...] = ()
+    stop_timeout: Seconds = Field(10, description="from the stop signal to the end; seconds")
+    labels: tuple[str, ...] = Field((), description="labels that must not be empty")
     env: dict[str, str] = Field({}, description="variables that the image must set to this")
     environment: Environment | None = None
     waivers: dict[str, Annotated[str, Field(min_length=10)]] = Field(
@@ -136,10 +136,13 @@ class Image(Model):
 class Base(Model):
     """The image that everything is built from, and how to make it where none can be pulled."""
 
-    image: str = "python:3.11-slim"
+    image: str = Field("python:3.11-slim", description="the base where nothing overrides it")
     variable: str = Field("PYTHON_BASE", description="environment variable that overrides it")
     suite: str = Field("bookworm", description="Debian suite of the base that is made here")
-    packages: tuple[str, ...] = ("python3.11", "python3.11-venv", "ca-certificates")
+    packages: tuple[str, ...] = Field(
+        ("python3.11", "python3.11-venv", "ca-certificates"),
+        description="packages of a base that is made here, besides Debian's minimum",
+    )
 
     @property
     def made(self) -> str:
@@ -158,8 +161,8 @@ class Contract(Model):
     """The whole of `[tool.ops]`."""
 
     root: Path
-    compose: str = "compose.yaml"
-    env_example: str = ".env.example"
+    compose: str = Field("compose.yaml", description="the stack's file")
+    env_example: str = Field(".env.example", description="the documented variables")
     dockerfiles: tuple[str, ...] = Field(("ops/dockerfiles/Dockerfile.*",), description="globs")
     baseline: str | None = Field(None, description="file of the recorded sizes")
     base: Base = Base()

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import os
 import platform
-import statistics
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import base, contract
+from ops import base, console, contract
 from ops.checks import REGISTRY
 from ops.engine import Engine
 from tests.defects import corpus
 from tests.defects.corpus import ROOT, Case, Project
 from tests.defects.reading import Reader, started
-from tests.peers.tools import TOOLS, Asked, Kit, Tool, run
+from tests.peers.speed import speed
+from tests.peers.tools import TOOLS, Asked, Kit, Tool
 
 OURS = "ops"
-REPEATS = 3
 Answers = dict[str, list[str] | None]  # by tool: what it complains of; None: it was not asked
 
 
@@ -32,16 +29,19 @@ def compare(kit: Kit, cache: Path) -> dict[str, Any]:
     terms = contract.load(ROOT)
     engine = Engine((terms.compose_file,))
     origin = base.resolve(terms, engine)
+    console.say("  the corpus is built")
     tools = [tool for tool in TOOLS if tool.version(kit)]
     cases = corpus.collect()
     with corpus.in_engine(cases, origin.reference, origin.digest) as projects:
         good = projects[0]
         reader = Reader(cache)
         reader.record(good, projects[1:])
+        console.say("  each tool is asked about each case")
         with ThreadPoolExecutor(4) as pool:
             own = list(pool.map(lambda project: _own(reader, project), projects))
             answers = list(pool.map(lambda project: _peers(kit, tools, project), projects))
-        seconds = _seconds(kit, tools, good)
+        console.say("  each tool is timed")
+        taken = speed(kit, tools, good)
     return {
         "date": datetime.now(tz=UTC).date().isoformat(),
         "machine": _machine(engine),
@@ -51,11 +51,11 @@ def compare(kit: Kit, cache: Path) -> dict[str, Any]:
                 "version": tool.version(kit),
                 "looks": tool.looks,
                 "by_hand": tool.by_hand,
-                "seconds": seconds.get(tool.name),
+                "seconds": taken["each"].get(tool.name),
             }
             for tool in TOOLS
         ],
-        "seconds": {name: taken for name, taken in seconds.items() if name.startswith(OURS)},
+        "speed": {name: value for name, value in taken.items() if name != "each"},
         "cases": [
             {
                 "case": case.name,
@@ -120,32 +120,6 @@ def _is_safe(project: Project) -> bool:
         or not keys["image"].startswith(corpus.TAG)
         for keys in services
     )
-
-
-def _seconds(kit: Kit, tools: Sequence[Tool], good: Project) -> dict[str, float]:
-    """The median time of each on the good project, one after the other."""
-    found = {}
-    with started(good) as engine:
-        container = engine.containers(["web"])[0]["Name"].lstrip("/")
-        for tool in tools:
-            asked = Asked(kit, good, container)
-            found[tool.name] = _median(lambda tool=tool, asked=asked: tool.ask(asked))
-        found[f"{OURS}, running stack"] = _median(lambda: _verify(good))
-    found[f"{OURS}, static, unchanged images"] = _median(lambda: _verify(good, "--static"))
-    return found
-
-
-def _verify(project: Project, *options: str) -> None:
-    run(sys.executable, ROOT / "tasks.py", "verify", *options, OPS_ROOT=str(project.root))
-
-
-def _median(action: Any) -> float:
-    taken = []
-    for _ in range(REPEATS):
-        begun = time.monotonic()
-        action()
-        taken.append(time.monotonic() - begun)
-    return round(statistics.median(taken), 2)
 
 
 def _machine(engine: Engine) -> dict[str, Any]:

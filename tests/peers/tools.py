@@ -35,11 +35,16 @@ class Kit:
 
 @dataclass(frozen=True)
 class Asked:
-    """One case: its project, and the running container of `web` where it was started."""
+    """One image of a case, by default that of `web`, and its container where it was started."""
 
     kit: Kit
     project: Project
     container: str = ""
+    image: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.image or self.project.reference
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def run(*command: object, cwd: Path | None = None, **variables: str) -> str:
 def structure(asked: Asked) -> set[str]:
     """Each test that fails; the metadata test by each of its errors."""
     answer = run(
-        asked.kit.bin / "container-structure-test", "test", "--image", asked.project.reference,
+        asked.kit.bin / "container-structure-test", "test", "--image", asked.reference,
         "--config", HERE / "structure.yaml", "--output", "json", "--no-color",
     )  # fmt: skip
     return {
@@ -100,7 +105,7 @@ def goss(asked: Asked) -> set[str]:
 def dive(asked: Asked) -> set[str]:
     """Each of its three rules that fails; the bound of wasted bytes is the contract's."""
     answer = run(
-        asked.kit.bin / "dive", asked.project.reference, "--ci", "--highestWastedBytes=100KB",
+        asked.kit.bin / "dive", asked.reference, "--ci", "--highestWastedBytes=100KB",
         CI="true",
     )  # fmt: skip
     return set(re.findall(r"FAIL\S*: (\w+)", answer))
@@ -113,7 +118,7 @@ def docker_bench(asked: Asked) -> set[str]:
         run(
             "bash", "docker-bench-security.sh", "-b", "-l", log, "-c",
             "container_images,container_runtime", "-i",
-            f"{asked.container},{asked.project.reference}", cwd=asked.kit.bench,
+            f"{asked.container},{asked.reference}", cwd=asked.kit.bench,
         )  # fmt: skip
         answer = json.loads(Path(f"{log}.json").read_text())
     return {
@@ -149,7 +154,7 @@ def compose_lint(asked: Asked) -> set[str]:
 def syft(asked: Asked) -> set[str]:
     """It lists packages and judges nothing: the rule by hand is that each is in a lock file, or
     among the contract's packages of the distribution."""
-    answer = run(asked.kit.bin / "syft", "scan", f"docker:{asked.project.reference}", "-qo", "json")
+    answer = run(asked.kit.bin / "syft", "scan", f"docker:{asked.reference}", "-qo", "json")
     found = {(p["type"], p["name"], p["version"]) for p in json.loads(answer)["artifacts"]}
     return {" ".join(package) for package in found if not _explained(asked.project.root, *package)}
 

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ops.facts.image import ImageFacts
+from ops.facts.sources import read_images
+
 Entries = Mapping[str, "bytes | tarfile.TarInfo"]
 EMPTY = b"\0" * 1024  # the tar of no entry
 
@@ -82,3 +85,40 @@ def layout(
     (folder / "index.json").write_text(json.dumps(document))
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     return folder
+
+
+FIRST, SECOND = tar({"a": b"1", "usr/bin/python": b"x" * 3000}), tar({"b": b"2"})
+LAYERS = (FIRST, EMPTY, SECOND)
+
+
+def read_path(path: Path, folder: Path) -> ImageFacts:
+    engine: Any = None  # no engine is asked for a file
+    found = read_images(engine, [str(path)], folder / "cache")[str(path)]
+    assert found is not None
+    return found
+
+
+def in_file(folder: Path, blob: bytes, name: str = "image.tar") -> Path:
+    path = folder / name
+    path.write_bytes(blob)
+    return path
+
+
+def in_json(name: str, document: Any) -> dict[str, bytes]:
+    return {name: json.dumps(document).encode()}
+
+
+def seen(facts: ImageFacts) -> list[tuple[str, int, str]]:
+    return [(layer.diff_id, layer.size, layer.instruction) for layer in facts.layers]
+
+
+WANTED = [(digest(blob), len(blob), f"COPY {n} /") for n, blob in enumerate(LAYERS)]
+
+
+def edit(name: str, change: Any) -> Any:
+    def spoil(folder: Path) -> None:
+        document = json.loads((folder / name).read_text())
+        change(document)
+        (folder / name).write_text(json.dumps(document))
+
+    return spoil

@@ -1,0 +1,166 @@
+"""How long `./inv verify` and its peers take over the same images, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops import contract
+from ops.engine import Engine
+from ops.references import references
+from ops.verify import CACHE
+from tests.defects.corpus import ROOT, TAG, WORK, Project
+from tests.defects.reading import started
+from tests.peers.tools import Asked, Kit, Tool, run
+
+REPEATS = 3
+# What a team runs in its place.
+TEAM = ("dive", "container-structure-test", "goss", "compose-lint")
+LARGE = f"{TAG}/web:large"
+LARGE_FILES, LARGE_FILE_BYTES = 400, 5_000_000  # two gigabytes
+Action = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Two images of a project, and the containers that run from them, if any do."""
+
+    root: Path
+    tags: tuple[str, ...]
+    containers: tuple[str, ...] = ()
+
+    def verify(self, *options: str) -> None:
+        """As a user asks for it, in a process of its own. Findings are no matter here."""
+        _verify(self.root, *options)
+
+    def verify_cold(self) -> None:
+        """Nothing is known of the images."""
+        shutil.rmtree(self.root / CACHE, ignore_errors=True)
+        _verify(self.root, "--static")
+
+
+def speed(kit: Kit, tools: Sequence[Tool], good: Project) -> dict[str, Any]:
+    """Seconds, medians of three; those that are compared were measured in turns."""
+    dive = [tool for tool in tools if tool.name == "dive"]
+    team = [tool for tool in tools if tool.name in TEAM]
+    with started(good) as engine:
+        names = [engine.containers([name])[0]["Name"].lstrip("/") for name in ("web", "job")]
+        pair = Images(good.root, (good.reference, f"{TAG}/job:good"), tuple(names))
+        each = {tool.name: _medians(_ask(kit, tool, good, pair, 0))[0] for tool in tools}
+        running = _medians(pair.verify)[0]
+        pairs = [_against(kit, team, good, "the corpus' good project", pair)]
+    pairs.append(_against(kit, dive, good, "the same two images", pair))
+    if own := _own():
+        pairs.append(_against(kit, dive, good, "the two images of this repository", own))
+    with _large(good) as large:
+        pairs.append(_against(kit, dive, good, "two images, one of 2 GB", large))
+        peak = _peak(large)
+    return {
+        "each": each,
+        "running stack": running,
+        "unchanged images": _medians(lambda: pair.verify("--static"))[0],
+        "interpreter": _medians(lambda: run(sys.executable, "-c", ""))[0],
+        "peak MB, 2 GB image": peak,
+        "pairs": pairs,
+    }
+
+
+def _ask(kit: Kit, tool: Tool, project: Project, images: Images, number: int) -> Action:
+    container = images.containers[number] if images.containers else ""
+    asked = Asked(kit, project, container, images.tags[number])
+    return lambda: tool.ask(asked)
+
+
+def _against(
+    kit: Kit, tools: Sequence[Tool], project: Project, what: str, images: Images
+) -> dict[str, Any]:
+    """Each tool on both images or services, one after the other; compose-lint on the one file."""
+    asks = [
+        _ask(kit, tool, project, images, number)
+        for tool in tools
+        for number in ((0,) if tool.looks == "compose" else (0, 1))
+    ]
+    ours, theirs = _medians(images.verify_cold, lambda: [ask() for ask in asks])
+    return {"what": what, "peers": [tool.name for tool in tools], "ours": ours, "theirs": theirs}
+
+
+def _own() -> Images | None:
+    """This repository's images, where they are built."""
+    terms = contract.load(ROOT)
+    tags = tuple(references(terms, Engine((terms.compose_file,))).values())
+    found = run("docker", "image", "ls", "--quiet", *(f"--filter=reference={tag}" for tag in tags))
+    return Images(ROOT, tags) if len(found.split()) == len(tags) else None
+
+
+@contextlib.contextmanager
+def _large(good: Project) -> Iterator[Images]:
+    """The good project with two gigabytes in place of its first image."""
+    root = WORK / "large"
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(good.root, root)
+    model = json.loads((root / "compose.yaml").read_text())
+    model["services"]["web"]["image"] = LARGE
+    (root / "compose.yaml").write_text(json.dumps(model))
+    try:
+        _import()
+        yield Images(root, (LARGE, f"{TAG}/job:good"))
+    finally:
+        run("docker", "image", "rm", "--force", LARGE)
+        shutil.rmtree(root)
+
+
+def _import() -> None:
+    """One layer of files of noise, through a pipe: no build cache keeps it."""
+    noise = random.Random(0)  # bytes that do not compress, the same each time
+    command = ["docker", "import", "-", LARGE]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process,
+        tarfile.open(fileobj=process.stdin, mode="w|") as archive,
+    ):
+        for number in range(LARGE_FILES):
+            member = tarfile.TarInfo(f"data/{number}.bin")
+            member.size = LARGE_FILE_BYTES
+            archive.addfile(member, io.BytesIO(noise.randbytes(LARGE_FILE_BYTES)))
+
+
+def _peak(images: Images) -> int:
+    """The most memory that reading them takes, in megabytes."""
+    shutil.rmtree(images.root / CACHE, ignore_errors=True)
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, str(ROOT / "tasks.py"), "verify", "--static"],
+        {**os.environ, "OPS_ROOT": str(images.root)},
+        file_actions=[(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)],
+    )
+    return int(os.wait4(process, 0)[2].ru_maxrss * 1024 / 1e6)
+
+
+def _verify(root: Path, *options: str) -> None:
+    command = [sys.executable, str(ROOT / "tasks.py"), "verify", *options]
+    environment = {**os.environ, "OPS_ROOT": str(root)}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode in (0, 1), result.stderr  # 1: findings
+
+
+def _medians(*actions: Action) -> list[float]:
+    """The median time of each, in turns."""
+    taken: list[list[float]] = [[] for _ in actions]
+    for _ in range(REPEATS):
+        for action, times in zip(actions, taken, strict=True):
+            begun = time.monotonic()
+            action()
+            times.append(time.monotonic() - begun)
+    return [round(statistics.median(times), 2) for times in taken]
