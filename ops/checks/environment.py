@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ops.checks.check import Finding, check
+from ops.redaction import has_shape, is_secret
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -26,7 +27,8 @@ REFERENCE = "https://12factor.net/config; https://12factor.net/dev-prod-parity"
 def parity(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
     """Fail for each variable that one place lacks, or that has another default there."""
     for image, settings in facts.settings.items():
-        yield from _stack_parity(contract.compose, image, settings, facts.compose.get(image, {}))
+        passed = facts.compose.get(contract.images[image].service, {})
+        yield from _stack_parity(contract.compose, image, settings, passed)
     if not facts.settings:
         return  # no image of the contract reads an environment
     if facts.example is None:
@@ -90,10 +92,24 @@ def documented(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
     reference="CIS Docker Benchmark 4.10",
 )
 def secrets_blank(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
-    """Fail for each secret that has a value. The value is not shown."""
-    for image, settings in facts.settings.items():
-        for name in sorted(n for n, variable in settings.items() if variable.secret):
-            if facts.example and name in facts.example and facts.example[name].value:
-                yield Finding(f"{name} has a value", file=contract.env_example)
-            if (passed := facts.compose.get(image, {}).get(name)) and passed.default:
-                yield Finding(f"{name} has a value", file=contract.compose)
+    """Fail for each secret that has a value. The value is not shown.
+
+    A settings class says which of its variables are secrets. Of others, name and value tell, so
+    that a service of somebody else's image (POSTGRES_PASSWORD) is looked at too.
+    """
+    read = {name: v for settings in facts.settings.values() for name, v in settings.items()}
+
+    def told(name: str, value: str) -> bool:
+        if name not in read:
+            return is_secret(name, value)
+        if not read[name].secret:
+            return has_shape(value)
+        return bool(value) and not value.startswith("$")  # ${TOKEN:?is needed}
+
+    for name, entry in (facts.example or {}).items():
+        if told(name, entry.value):
+            yield Finding(f"{name} has a value", file=contract.env_example)
+    for service, variables in sorted(facts.compose.items()):
+        for name, variable in sorted(variables.items()):
+            if told(name, variable.default):
+                yield Finding(f"{name} has a value, in service {service}", file=contract.compose)

@@ -42,11 +42,11 @@ class ExampleEntry:
 
 @dataclass(frozen=True)
 class VariableFacts:
-    """The three places, each by image or service."""
+    """The three places."""
 
     settings: Mapping[str, Mapping[str, Variable]]  # image: name: variable
     example: Mapping[str, ExampleEntry] | None  # None: there is no such file
-    compose: Mapping[str, Mapping[str, Variable]]  # image: name: variable
+    compose: Mapping[str, Mapping[str, Variable]]  # service: name: variable
     interpolated: frozenset[str] = frozenset()  # every ${NAME} of the compose file
 
 
@@ -54,7 +54,7 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
     """Read all three. Raises ContractError where a settings class cannot be had."""
     # The file itself, without what tests or development lay over it.
     model = engine.only(contract.compose_file).compose_model(interpolate=False)
-    services = model.get("services", {})
+    services: Mapping[str, Any] = model.get("services", {})
     return VariableFacts(
         settings={
             name: read_settings(contract.root, image.environment.settings)
@@ -62,11 +62,7 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
             if image.environment
         },
         example=read_example(contract.root / contract.env_example),
-        compose={
-            name: read_compose(services.get(image.service, {}))
-            for name, image in contract.images.items()
-            if image.environment
-        },
+        compose={name: read_compose(service) for name, service in services.items()},
         interpolated=frozenset(re.findall(r"\$\{(\w+)", json.dumps(model))),
     )
 

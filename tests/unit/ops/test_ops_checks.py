@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,17 @@ def test_a_secret_of_the_environment_is_told_once_only():
     facts = image(environment={"API_TOKEN": SECRET}, history=(f"ENV API_TOKEN={SECRET}",))
     assert len(_ask("secret.env", facts)) == 1
     assert _ask("secret.history", facts) == []
+
+
+def test_an_image_is_compared_with_its_own_service():
+    """An image has the name of the contract, a service that of the compose file."""
+    project = contract(images={"api": terms(service="web")})
+    good = variables()
+    shop = good.compose["shop"]
+    facts = replace(good, settings={"api": good.settings["shop"]}, compose={"web": shop})
+    assert list(REGISTRY["env.parity"].ask(project, facts)) == []
+    apart = replace(facts, compose={"api": shop})
+    assert len(list(REGISTRY["env.parity"].ask(project, apart))) == len(shop)
 
 
 # --- by name

@@ -205,7 +205,9 @@ def test_a_module_that_is_not_there_is_a_wrong_contract(tmp_path, monkeypatch):
 # --- together
 
 
-def test_all_three_are_read_by_image_not_by_service(tmp_path, module, monkeypatch):
+def test_a_class_is_read_for_an_image_and_the_compose_file_for_every_service(
+    tmp_path, module, monkeypatch
+):
     place = next(tmp_path.glob("ops_test_*.py")).stem
     reading = terms(environment={"settings": f"{place}:Prefixed"}, service="web")
     project = contract(root=tmp_path, images={"shop": reading, "plain": terms(service="db")})
@@ -218,7 +220,10 @@ def test_all_three_are_read_by_image_not_by_service(tmp_path, module, monkeypatc
     monkeypatch.setattr(Engine, "compose_model", lambda _, *, interpolate: model)
     found = read_variables(project, Engine(()))
     assert found.settings == {"shop": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")}}
-    assert found.compose == {"shop": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")}}
+    assert found.compose == {
+        "web": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")},
+        "db": {"X": Variable("X", "1")},
+    }
     assert found.interpolated == {"SHOP_TEXT", "PORT"}
     assert found.example is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ops.facts.variables import Variable
@@ -12,6 +13,10 @@ def _entry(name: str, value: str = "x", *, secret: bool = False) -> Any:
     """The places that agree, but for a variable of the settings class."""
     good = variables().settings["shop"]
     return variables(settings={"shop": {**good, name: Variable(name, value, secret)}})
+
+
+def _passed(name: str, value: str) -> dict[str, Variable]:
+    return {name: Variable(name, value)}
 
 
 FAULTS: dict[str, list[tuple[Any, str]]] = {
@@ -33,6 +38,10 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (example("API_TOKEN", SECRET), "API_TOKEN"),
         (passed(API_TOKEN=SECRET), "API_TOKEN"),
         (variables(example=None, compose=passed(API_TOKEN=SECRET).compose), "API_TOKEN"),
+        # none of these is a settings class's own: name or shape tells
+        (example("DB_PASSWORD", "hunter2"), "DB_PASSWORD"),
+        (variables(compose={"store": _passed("POSTGRES_PASSWORD", "x")}), "in service store"),
+        (example("LOG_LEVEL", "https://me:hunter2@host.invalid"), "LOG_LEVEL"),
     ],
 }
 
@@ -50,5 +59,11 @@ FINE: dict[str, list[Any]] = {
         example("LOG_LEVEL", "debug"),
         variables(example=None),
         variables(compose={}),
+        example("DB_PASSWORD", ""),
+        example("DB_PASSWORD_FILE", "/run/secrets/db"),
+        variables(compose={"store": _passed("POSTGRES_PASSWORD", "${DB_PASSWORD:?is needed}")}),
+        # the class says that it is no secret
+        replace(_entry("TOKEN_KIND"), compose={"web": _passed("TOKEN_KIND", "bearer")}),
+        passed(API_TOKEN="${API_TOKEN:?is needed}"),
     ],
 }
