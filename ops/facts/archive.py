@@ -67,7 +67,7 @@ def read_tar(
     chunks: Iterator[bytes], what: str, known: Known, *, trusted: bool = False
 ) -> Contents:
     """Every document and every layer of a tar; the facts of a layer that is known are not made
-    again. `trusted`: nor is its digest; the engine itself names its layers."""
+    again. `trusted`: a layer has the digest that it is named by; the engine itself names it."""
     contents = Contents(what)
     size = 0
     for member, content in members(chunks, f"reading {what}"):
@@ -126,7 +126,10 @@ def _layer(
     raw = Digest()
     # Of what is not compressed the layer itself gives the digest.
     passing = raw.through(body) if _compressed(head) or cached else body
-    layer = cached or reader.read_layer(plain(head, passing, doing), doing, contents.room())
+    believed = named if trusted and not _compressed(head) else None
+    layer = cached or reader.read_layer(
+        plain(head, passing, doing), doing, contents.room(), believed
+    )
     for _ in passing:
         pass
     digest = str(raw) if _compressed(head) or cached else layer.diff_id

@@ -55,15 +55,18 @@ class _Reading:
 
 
 def read_layer(
-    chunks: Iterator[bytes], doing: str = "reading a layer", entries: int | None = None
+    chunks: Iterator[bytes],
+    doing: str = "reading a layer",
+    entries: int | None = None,
+    diff_id: str | None = None,
 ) -> Layer:
     """A layer out of the bytes of its tar: see ops.facts.stream.plain for what is compressed.
 
-    `entries`: how many it may have. Raises StackFailed, in the words of `doing`, for what is
-    broken, or beyond the bounds.
+    `entries`: how many it may have. `diff_id`: where it is known, and to be believed. Raises
+    StackFailed, in the words of `doing`, for what is broken, or beyond the bounds.
     """
     entries = ENTRIES if entries is None else entries
-    digest = Digest()
+    digest = Digest(diff_id)
     reading = _Reading(doing)
     for member, content in members(digest.through(chunks), doing, reading.note):
         if len(reading.files) >= entries:

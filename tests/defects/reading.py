@@ -146,8 +146,9 @@ def started(project: Project) -> Iterator[Engine]:
 
 
 def _settle(engine: Engine) -> None:
-    """Wait until no health check is undecided; a failure is for the checks to tell."""
+    """Wait, to a bound, until no health check is undecided: what it is then, the checks tell."""
     deadline = time.monotonic() + SETTLED_SECONDS
     while any(state.health == "starting" for state in stack.states(engine)):
-        assert time.monotonic() < deadline, "the stack does not settle"
+        if time.monotonic() > deadline:
+            return
         time.sleep(0.2)

@@ -79,6 +79,14 @@ def _own(reader: Reader, project: Project) -> list[str]:
 
 
 def _peers(kit: Kit, tools: Sequence[Tool], project: Project) -> Answers:
+    try:
+        return _asked(kit, tools, project)
+    except Exception as error:
+        error.add_note(f"asked about {project.case.name}")
+        raise
+
+
+def _asked(kit: Kit, tools: Sequence[Tool], project: Project) -> Answers:
     found: Answers = {}
     for tool in tools:
         if tool.looks != "stack" and _differs(project.case, tool.looks):
