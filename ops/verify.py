@@ -183,16 +183,35 @@ def _look(
     subjects = _subjects(contract, engine, request, images)
     if wanted & {"image", "images"}:
         subjects = _read_images(contract, engine, subjects)
-    if "programs" in wanted and not request.static:
-        with ThreadPoolExecutor(len(subjects)) as pool:
-            ran = pool.map(lambda s: run_programs(engine, s.reference, s.terms), subjects)
-            subjects = [replace(s, programs=p) for s, p in zip(subjects, ran, strict=True)]
-    if "containers" in wanted and _stack_counts(engine, request):
-        probe = base.local(contract, engine)
-        terms = {s.name: s.terms for s in subjects}
-        found = read_stack(engine, terms, probe.reference if probe else None)
-        subjects = [replace(s, containers=found[s.name]) for s in subjects]
-    return subjects
+    with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
+        ran = stack = None
+        if "programs" in wanted and not request.static:
+            ran = pool.submit(_run_programs, engine, subjects)
+        if "containers" in wanted and not (request.static or request.reference):
+            stack = pool.submit(_read_stack, contract, engine, subjects, request)
+        programs = ran.result() if ran else {}
+        containers = stack.result() if stack else {}
+    return [
+        replace(s, programs=programs.get(s.name), containers=containers.get(s.name))
+        for s in subjects
+    ]
+
+
+def _run_programs(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
+    with ThreadPoolExecutor(len(subjects)) as pool:
+        ran = pool.map(lambda s: run_programs(engine, s.reference, s.terms), subjects)
+        return {subject.name: facts for subject, facts in zip(subjects, ran, strict=True)}
+
+
+def _read_stack(
+    contract: Contract, engine: Engine, subjects: Sequence[Subject], request: Request
+) -> dict[str, tuple[ContainerFacts, ...]]:
+    """Where any of the stack runs, a service that does not is a fault; none: it is not asked."""
+    if not (request.running or engine.containers(stopped=False)):
+        return {}
+    probe = base.local(contract, engine)
+    terms = {subject.name: subject.terms for subject in subjects}
+    return read_stack(engine, terms, probe.reference if probe else None)
 
 
 def _subjects(
@@ -267,13 +286,6 @@ def known_waivers(contract: Contract) -> None:
                     f"{place}.waivers: there is no check {id_!r} of {what}",
                     hint=f"the checks are: {', '.join(sorted(waivable))}",
                 )
-
-
-def _stack_counts(engine: Engine, request: Request) -> bool:
-    """Whether the stack is looked at: where any of it runs, a service that does not is a fault."""
-    if request.static or request.reference:
-        return False
-    return request.running or bool(engine.containers(stopped=False))
 
 
 def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks]) -> ProjectFacts:
