@@ -24,7 +24,8 @@ from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.contract import Contract
-    from ops.verify import Request, Verdict
+    from ops.verdict import Verdict
+    from ops.verify import Request
 
 WATCH_FILE = "compose/development.yaml"
 

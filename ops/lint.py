@@ -17,7 +17,8 @@ from ops.checks import REGISTRY
 from ops.contract import FILE
 from ops.errors import LintFailed, OpsError
 from ops.translate import tail_of
-from ops.verify import judge_project, read_project
+from ops.verdict import judge_project
+from ops.verify import read_project
 
 if TYPE_CHECKING:
     from ops.checks.check import Looks

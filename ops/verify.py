@@ -1,114 +1,43 @@
-"""Contract and facts in, results out: every check on every image, on the stack that runs, and on
-the project as a whole."""
+"""Contract and Docker's answers in, a verdict out: reads the facts that the checks look at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from ops import base
-from ops.checks import REGISTRY, Check, Finding, choose
-from ops.errors import ContractError, UsageError
-from ops.facts.compose import ComposeFacts, read_compose
+from ops.checks import choose
+from ops.errors import UsageError
+from ops.facts.compose import read_compose
 from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record
 from ops.facts.running import ContainerFacts, read_stack
 from ops.facts.sources import is_archive, read_images
-from ops.facts.variables import VariableFacts, read_variables
+from ops.facts.variables import read_variables
 from ops.references import dockerfiles, references
+from ops.verdict import (
+    ProjectFacts,
+    Sources,
+    Subject,
+    Verdict,
+    judge,
+    judge_project,
+    known_waivers,
+)
 
 if TYPE_CHECKING:
     from ops.checks.check import Looks
     from ops.contract import Contract, Image
     from ops.engine import Engine
     from ops.facts.image import ImageFacts
-    from ops.facts.rebuild import BuildFacts
-    from ops.facts.trial import LineFacts, TrialFacts
+    from ops.facts.trial import LineFacts
 
-Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
-PROJECT = "project"
 CACHE = ".ops/cache"
-NOT_LOOKED_AT = {
-    "image": "the image was not looked at",
-    "programs": "no container is started with --static",
-    "containers": "the stack is not running, or was not asked about",
-    "trial": "it starts a stack of its own: `--deep` asks for it",
-    "line": "it starts a stack of its own: `--deep` asks for it",
-    "build": "it builds twice without cache: `--deep` asks for it",
-    "images": "one image alone was looked at",
-    "variables": "one image alone was looked at",
-    "compose": "one image alone was looked at",
-}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one check said of one subject: an image, a service's containers, or the project."""
-
-    check: Check
-    subject: str
-    status: Status
-    findings: tuple[Finding, ...] = ()
-    reason: str = ""  # of a waiver, or of not having run
-
-    @property
-    def fails(self) -> bool:
-        """Whether the run fails because of it: an unknown is never a pass."""
-        return self.status in ("fail", "unknown")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """An image of the contract, with all facts that were read of it; None: not looked at."""
-
-    name: str
-    reference: str
-    terms: Image
-    image: ImageFacts | None = None
-    programs: ProgramFacts | None = None
-    containers: Sequence[ContainerFacts] | None = None
-    trial: TrialFacts | None = None
-    build: BuildFacts | None = None
-
-
-@dataclass(frozen=True)
-class ProjectFacts:
-    """What is true of the project as a whole; None: not looked at."""
-
-    images: Mapping[str, ImageFacts] | None = None
-    variables: VariableFacts | None = None
-    compose: ComposeFacts | None = None
-    line: LineFacts | None = None
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The files of the repository that findings come from, relative to its root."""
-
-    root: Path = Path()
-    compose: str = "compose.yaml"
-    example: str = ".env.example"
-    dockerfiles: Mapping[str, str] = field(default_factory=dict)  # by image
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """All results, and whether everything holds."""
-
-    results: tuple[Result, ...]
-    subjects: tuple[Subject, ...]
-    sources: Sources = Sources()
-
-    @property
-    def holds(self) -> bool:
-        """No check failed, none could not look, and at least one did look."""
-        looked = any(result.status in ("pass", "warning", "waived") for result in self.results)
-        return looked and not any(result.fails for result in self.results)
 
 
 @dataclass(frozen=True)
@@ -272,64 +201,12 @@ def _read_deep(
     return subjects, line
 
 
-def known_waivers(contract: Contract) -> None:
-    """Raise ContractError for a waiver that can waive nothing."""
-    tables = [("tool.ops", contract.waivers, True)]
-    tables += [(f"tool.ops.images.{n}", i.waivers, False) for n, i in contract.images.items()]
-    for place, waivers, of_project in tables:
-        waivable = [check.id for check in REGISTRY.values() if check.of_project is of_project]
-        for id_ in waivers:
-            if id_ not in waivable:
-                what = "the project" if of_project else "an image"
-                raise ContractError(
-                    "reading the contract",
-                    f"{place}.waivers: there is no check {id_!r} of {what}",
-                    hint=f"the checks are: {', '.join(sorted(waivable))}",
-                )
-
-
 def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks]) -> ProjectFacts:
     """What the project's own files say: variables and compose file."""
     return ProjectFacts(
         variables=read_variables(contract, engine) if "variables" in wanted else None,
         compose=read_compose(contract, engine) if "compose" in wanted else None,
     )
-
-
-def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
-    """Ask each check that looks at an image, or at what runs of it."""
-    for check in checks:
-        if not check.of_project:
-            waiver = subject.terms.waivers.get(check.id, "")
-            yield _ask(check, subject.name, subject.terms, getattr(subject, check.looks), waiver)
-
-
-def judge_project(
-    checks: Sequence[Check], contract: Contract, facts: ProjectFacts
-) -> Iterator[Result]:
-    """Ask each check that looks at the project as a whole."""
-    for check in checks:
-        if check.of_project:
-            waiver = contract.waivers.get(check.id, "")
-            yield _ask(check, PROJECT, contract, getattr(facts, check.looks), waiver)
-
-
-def _ask(check: Check, subject: str, terms: Any, facts: Any, waiver: str) -> Result:
-    if facts is None:
-        return Result(check, subject, "not run", reason=NOT_LOOKED_AT[check.looks])
-    findings = tuple(check.ask(terms, facts))
-    if not findings:
-        if waiver:
-            # A waiver that waives nothing hides the next failure.
-            stale = Finding(f"the waiver is no longer needed, remove it: {waiver}")
-            return Result(check, subject, "fail", (stale,))
-        return Result(check, subject, "pass")
-    if waiver:
-        return Result(check, subject, "waived", findings, waiver)
-    if check.severity == "warning" or all(finding.warning for finding in findings):
-        return Result(check, subject, "warning", findings)
-    unknown = all(finding.unknown or finding.warning for finding in findings)
-    return Result(check, subject, "unknown" if unknown else "fail", findings)
 
 
 def cache_of(contract: Contract) -> Path:

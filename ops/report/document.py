@@ -14,7 +14,7 @@ from ops.report.text import clean
 if TYPE_CHECKING:
     from ops.checks import Check, Finding
     from ops.facts.image import ImageFacts
-    from ops.verify import Result, Subject, Verdict
+    from ops.verdict import Result, Subject, Verdict
 
 SCHEMA = 2  # of the document: raised when a key changes its meaning or goes
 STATUSES = ("pass", "warning", "fail", "unknown", "waived", "not run")

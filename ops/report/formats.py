@@ -16,7 +16,7 @@ from ops.report.sarif import as_sarif
 from ops.report.table import as_text, table
 
 if TYPE_CHECKING:
-    from ops.verify import Verdict
+    from ops.verdict import Verdict
 
 FORMS: dict[str, Callable[[Verdict], str]] = {
     "html": as_html,

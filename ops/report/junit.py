@@ -9,7 +9,7 @@ from ops.report.table import places
 from ops.report.text import clean
 
 if TYPE_CHECKING:
-    from ops.verify import Result, Verdict
+    from ops.verdict import Result, Verdict
 
 
 def as_junit(verdict: Verdict) -> str:

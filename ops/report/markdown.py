@@ -11,7 +11,7 @@ from ops.report.table import MARKS, WORST_FIRST, count, places
 from ops.report.text import clean
 
 if TYPE_CHECKING:
-    from ops.verify import Result, Subject, Verdict
+    from ops.verdict import Result, Subject, Verdict
 
 # What means something in GitHub Flavored Markdown, in HTML, or would ping somebody.
 _MEANS = re.compile(r"([\\`*_{}\[\]()#+!|~>@])")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ops.facts.image import ImageFacts
     from ops.facts.running import ContainerFacts
     from ops.facts.seen import Limits
-    from ops.verify import Result, Subject, Verdict
+    from ops.verdict import Result, Subject, Verdict
 
 HERE = Path(__file__).parent
 CHANGES = 20  # that are shown of an image

@@ -16,7 +16,7 @@ from ops.report.text import clean
 
 if TYPE_CHECKING:
     from ops.checks import Check, Finding
-    from ops.verify import Result, Verdict
+    from ops.verdict import Result, Verdict
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ops.facts.image import ImageFacts
     from ops.prerequisites import Prerequisite
     from ops.stack import ServiceState
-    from ops.verify import Subject
+    from ops.verdict import Subject
 
 
 WORTH_NAMING = 100_000  # bytes: smaller files are not what makes a layer large

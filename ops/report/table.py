@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ops.checks import Finding
-    from ops.verify import Result, Verdict
+    from ops.verdict import Result, Verdict
 
 MARKS = {
     "pass": ("✓", "green"),

@@ -23,7 +23,8 @@ from ops.rebuild import read_builds
 from ops.references import references
 from ops.translate import translating
 from ops.trial import read_trial
-from ops.verify import ProjectFacts, Result, Subject, judge, judge_project, read_project
+from ops.verdict import ProjectFacts, Result, Subject, judge, judge_project
+from ops.verify import read_project
 from tests.defects.corpus import Case, Project
 
 SETTLED_SECONDS = 60.0

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from ops.checks.growth import base_of
 from ops.facts.record import Record
 from ops.report.page import as_html
-from ops.verify import Verdict
+from ops.verdict import Verdict
 from tests.unit.ops.samples import TODAY, container, file, image, layer
 from tests.unit.ops.verdicts import ALL, HOSTILE, SPOILT
 

@@ -92,9 +92,11 @@ def _peers(kit: Kit, tools: Sequence[Tool], project: Project) -> Answers:
 def _volumes_removed() -> Iterator[None]:
     """container-structure-test leaves behind what its containers had for a declared volume."""
     before = _anonymous()
-    yield
-    if left := _anonymous() - before:
-        run("docker", "volume", "rm", *left)
+    try:
+        yield
+    finally:
+        if left := _anonymous() - before:
+            run("docker", "volume", "rm", *left)
 
 
 def _anonymous() -> set[str]:

@@ -17,7 +17,7 @@ from ops.errors import UsageError
 from ops.report.document import SCHEMA, as_json
 from ops.report.formats import FORMS, known, render
 from ops.report.table import WORST_FIRST, count, table
-from ops.verify import Subject, Verdict
+from ops.verdict import Subject, Verdict
 from tests.unit.ops.samples import ROOT, image, terms
 from tests.unit.ops.verdicts import ALL, FINDING, MARKUP, SPOILT, result, verdict
 

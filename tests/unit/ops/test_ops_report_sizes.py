@@ -8,7 +8,7 @@ import pytest
 
 from ops.facts.record import Record
 from ops.report import summary
-from ops.verify import Subject
+from ops.verdict import Subject
 from tests.unit.ops.samples import MB, TODAY, file, image, layer, terms
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.checks import Check, Finding
-from ops.verify import Result, Sources, Status, Subject, Verdict
+from ops.verdict import Result, Sources, Status, Subject, Verdict
 from tests.unit.ops.samples import image, terms
 
 MARKUP = "[red]x[/red] [/nothing] [bold"
