@@ -122,6 +122,36 @@ def test_a_program_answers_by_its_first_line_and_fails_by_its_last(status, said,
     assert facts.smokes == ()
 
 
+class Forgetful(Containers):
+    """Of an engine that loses what the first containers said."""
+
+    def __init__(self, losses: int) -> None:
+        super().__init__(0, "Python 3.11.2")
+        self.losses = losses
+
+    def logs(self, name: str, tail: int) -> str:
+        return super().logs(name, tail) if len(self.created) > self.losses else ""
+
+
+@pytest.mark.parametrize(
+    ("losses", "answer", "runs"),
+    [(0, "Python 3.11.2", 1), (2, "Python 3.11.2", 3), (3, "nothing", 3)],
+)
+def test_silence_of_what_should_speak_is_asked_about_again(losses, answer, runs):
+    containers = Forgetful(losses)
+    facts = run_programs(_engine(containers), "shop", terms(programs=PROGRAM))
+    assert facts.programs == {"python": ProgramRun(answer, 0)}
+    assert len(containers.created) == len(containers.removed) == runs
+
+
+@pytest.mark.parametrize(("status", "answers", "runs"), [(1, "ready", 1), (0, "", 1)])
+def test_silence_that_says_enough_is_not_asked_about_again(status, answers, runs):
+    containers = Containers(status)
+    smoke = [{"command": ["shop", "check"], "answers": answers}]
+    run_programs(_engine(containers), "shop", terms(programs={}, smoke=smoke))
+    assert len(containers.created) == runs
+
+
 def test_a_smoke_command_is_run_where_the_contract_lets_it_write():
     containers = Containers(0, "one\nready")
     image = terms(programs={}, smoke=SMOKE, writable=["/tmp", "/data"])
