@@ -22,7 +22,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +127,17 @@ def awaited(proc: Path = PROC) -> int:
 def sockets(found: Statuses, proc: Path = PROC) -> list[dict[str, Any]]:
     """Every socket that a process of the container holds, and that waits to be spoken to."""
     owners: dict[str, int] = {}
-    spaces: dict[str, int] = {}
+    spaces: dict[str, list[int]] = {}
     for pid in found:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            spaces[str((proc / str(pid) / "ns/net").readlink())] = pid
+            spaces.setdefault(str((proc / str(pid) / "ns/net").readlink()), []).append(pid)
             for descriptor in (proc / str(pid) / "fd").iterdir():
                 with contextlib.suppress(FileNotFoundError):
                     owners.setdefault(str(descriptor.readlink()), pid)
     heard = []
-    for pid in spaces.values():
-        for protocol in ("tcp", "tcp6", "udp", "udp6"):
-            table = proc / str(pid) / "net" / protocol
-            for address, port, inode in _waiting(table) if table.exists() else ():
+    for pids in spaces.values():
+        for protocol, table in _tables(pids, proc).items():
+            for address, port, inode in _waiting(protocol, table):
                 # Nobody's: the engine's own name server, or of another container's processes.
                 if (owner := owners.get(f"socket:[{inode}]")) is not None:
                     where = {"protocol": protocol, "address": address, "port": port}
@@ -146,10 +145,27 @@ def sockets(found: Statuses, proc: Path = PROC) -> list[dict[str, Any]]:
     return heard
 
 
-def _waiting(table: Path) -> Iterator[tuple[str, int, str]]:
+def _tables(pids: Sequence[int], proc: Path) -> dict[str, str]:
+    """The tables of a network, as the first of its processes shows them that outlives the look.
+
+    One of them may be a health probe that ends just now.
+    """
+    for pid in pids:
+        net = proc / str(pid) / "net"
+        tables = {}
+        for protocol in ("tcp", "tcp6", "udp", "udp6"):
+            with contextlib.suppress(OSError):
+                tables[protocol] = read(net / protocol)  # none: a kernel without IPv6
+        with contextlib.suppress(OSError):
+            read(net / "tcp")
+            return tables
+    raise ProcessLookupError("its processes end faster than they can be looked at")
+
+
+def _waiting(protocol: str, table: str) -> Iterator[tuple[str, int, str]]:
     """Address, port and inode of each row of /proc/PID/net/tcp and its like that waits."""
-    state = LISTEN if table.name.startswith("tcp") else UNCONNECTED
-    for line in read(table).splitlines()[1:]:
+    state = LISTEN if protocol.startswith("tcp") else UNCONNECTED
+    for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == state:
             address, _, port = fields[1].partition(":")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -91,7 +92,7 @@ def page(port: str) -> str:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
             return str(answer.read().decode())
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:  # the latter while the file is replaced
         return str(error)
 
 

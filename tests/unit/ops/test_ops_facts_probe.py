@@ -6,6 +6,7 @@ import ast
 import hmac
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def _process(proc: Path, pid: int, cgroup: str = V1.format("/docker/a"), **chang
     (folder / "cgroup").write_text(cgroup)
     (folder / "environ").write_bytes(b"")
     (folder / f"task/{pid}/syscall").write_text("232 0x3 0x7f05 0x2\n")
+    (folder / "net/tcp").write_text(HEADER)
     if not (folder / "ns/net").is_symlink():
         (folder / "ns/net").symlink_to("net:[4026532]")
     return folder
@@ -178,10 +180,10 @@ def test_sockets_that_wait_are_heard_with_their_owner(proc):
     (proc / "7/fd/4").symlink_to("socket:[12]")
     (proc / "7/fd/5").symlink_to("socket:[13]")
     (proc / "7/fd/6").symlink_to("/dev/null")
-    (proc / "7/net/tcp").write_text(
+    (proc / "1/net/tcp").write_text(
         HEADER + _row("00000000:1F40", "0A", 11) + _row("0100007F:1F40", "01", 13)
     )
-    (proc / "7/net/udp").write_text(HEADER + _row("0100007F:14E9", "07", 12))
+    (proc / "1/net/udp").write_text(HEADER + _row("0100007F:14E9", "07", 12))
     found = probe.sockets(probe.processes(proc), proc)
     assert found == [
         {"protocol": "tcp", "address": "0.0.0.0", "port": 8000, "pid": 7},
@@ -191,7 +193,7 @@ def test_sockets_that_wait_are_heard_with_their_owner(proc):
 
 def test_a_socket_that_no_process_of_the_container_holds_is_not_the_services(proc):
     """The engine's name server listens in each network namespace."""
-    (proc / "7/net/tcp").write_text(HEADER + _row("0B00007F:A1B2", "0A", 99))
+    (proc / "1/net/tcp").write_text(HEADER + _row("0B00007F:A1B2", "0A", 99))
     assert probe.sockets(probe.processes(proc), proc) == []
 
 
@@ -202,6 +204,25 @@ def test_a_network_namespace_is_read_once_and_each_of_several_is(proc):
         (proc / f"{pid}/fd/3").symlink_to(f"socket:[{pid}]")
         (proc / f"{pid}/net/tcp").write_text(HEADER + _row("00000000:1F40", "0A", pid))
     assert [each["pid"] for each in probe.sockets(probe.processes(proc), proc)] == [1, 7]
+
+
+@pytest.mark.parametrize("gone", [1, 7])
+def test_a_process_that_ends_while_it_is_looked_at_hides_no_socket(proc, gone):
+    """A health probe lives for some milliseconds, in the service's network."""
+    (stays,) = {1, 7} - {gone}
+    (proc / f"{stays}/fd/3").symlink_to("socket:[11]")
+    (proc / f"{stays}/net/tcp").write_text(HEADER + _row("00000000:1F40", "0A", 11))
+    found = probe.processes(proc)
+    shutil.rmtree(proc / f"{gone}/net")
+    assert [each["port"] for each in probe.sockets(found, proc)] == [8000]
+
+
+def test_a_network_of_which_nothing_could_be_seen_is_no_silent_one(proc):
+    found = probe.processes(proc)
+    for pid in (1, 7):
+        shutil.rmtree(proc / f"{pid}/net")
+    with pytest.raises(ProcessLookupError):
+        probe.sockets(found, proc)
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the kernel writes words as the machine does")
