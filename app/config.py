@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import unquote
 
-from pydantic import AnyHttpUrl, BeforeValidator, Field, Secret, SecretStr, ValidationError
+from pydantic import (
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    RedisDsn,
+    Secret,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.secret_files import SecretFiles, SecretFileUnreadable
@@ -58,6 +66,19 @@ PollInterval = Annotated[
 ]
 # A Secret although it is an address: such addresses often carry user:password.
 SecretUrl = Annotated[Secret[AnyHttpUrl], Accepts("an http:// or https:// URL")]
+StoreUrl = Annotated[Secret[RedisDsn], Accepts("a redis:// or rediss:// URL")]
+Rate = Annotated[
+    float,
+    Field(gt=0, le=10_000, allow_inf_nan=False),
+    Accepts("a number of requests a second above 0 and at most 10000"),
+]
+Lifetime = Annotated[
+    int,
+    Field(ge=60, le=365 * 86400),
+    Accepts("a number of seconds from 60 to a year's 31536000"),
+]
+STORE_URL = "redis://cache:6379/0"
+"""The stack's own cache; no variable's default, since an address that is given may be secret."""
 SecretText = Annotated[SecretStr, Accepts("text")]
 
 
@@ -73,7 +94,14 @@ class Settings(BaseSettings):
     )
 
     log_level: LogLevel = Field(default="info", description="How much is logged")
-    policy_threshold: Threshold = Field(default=0.75, description="Risk from which a review blocks")
+    store_url: StoreUrl | None = Field(
+        default=None, description="Redis or Valkey; the stack's own when unset"
+    )
+
+    @property
+    def store(self) -> str:
+        """The address of the store, with its password."""
+        return str(self.store_url.get_secret_value()) if self.store_url else STORE_URL
 
     @classmethod
     def settings_customise_sources(
@@ -110,19 +138,45 @@ class ApiSettings(Settings):
     """What the API reads."""
 
     api_token: SecretText | None = Field(default=None, description="Bearer token of /v1")
+    api_rate_limit: Rate = Field(
+        default=20, description="Reviews asked for a second, in the long run; twice as many at once"
+    )
+    review_ttl: Lifetime = Field(
+        default=7 * 86400, description="Seconds until a review is forgotten"
+    )
 
 
 class WorkerSettings(Settings):
     """What the worker reads."""
 
+    policy_threshold: Threshold = Field(default=0.75, description="Risk from which a review blocks")
     llm_provider: LlmProvider = Field(default="none", description="Who writes the summary")
     llm_api_key: SecretText | None = Field(default=None, description="Key of the LLM provider")
+    llm_base_url: SecretUrl | None = Field(
+        default=None, description="Where the LLM is asked; the provider's own when unset"
+    )
+    llm_model: str = Field(default="", max_length=200, description="Which model is asked")
     artifactory_url: SecretUrl | None = Field(
         default=None, description="npm registry; npm's default when unset"
+    )
+    artifactory_token: SecretText | None = Field(
+        default=None, description="Bearer token of that registry"
     )
     worker_poll_interval: PollInterval = Field(
         default=5, description="Seconds between two looks at the queue of an idle worker"
     )
+
+    def require_llm(self) -> None:
+        """Raise ConfigError where a provider is asked for, and what it needs is not there."""
+        if self.llm_provider == "none":
+            return
+        missing = [] if self.llm_model else ["LLM_MODEL"]
+        # A server of one's own may ask for no key.
+        if self.llm_api_key is None and not (self.llm_provider == "openai" and self.llm_base_url):
+            missing.append("LLM_API_KEY")
+        if missing:
+            names = " and ".join(missing)
+            raise ConfigError(f"{names} must be set, since LLM_PROVIDER is {self.llm_provider}")
 
 
 S = TypeVar("S", bound=Settings)

@@ -9,6 +9,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -16,6 +17,9 @@ _STRUCK_OUT = "**********"
 # What every record has anyway; the rest of a record is what the caller gave as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _PROBED = frozenset({"/health", "/ready"})
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request in hand, or of the one that asked for the job in hand; each line names it."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,6 +40,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": self._clean(record.getMessage()),
         }
+        if id_ := request_id.get():
+            line["request_id"] = id_
         for key, value in extras.items():
             line.setdefault(key, self._clean(value))
         if record.exc_info:

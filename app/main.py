@@ -1,17 +1,21 @@
-"""Makes the API from its settings and its queue."""
+"""Makes the API from its settings and its store."""
 
 from fastapi import FastAPI
 
+from app import problems, routes, v1
 from app.config import ApiSettings
-from app.jobs import Queue
-from app.routes import router
+from app.guard import Guard, Rate
+from app.store import Store
 
 
-def create_app(settings: ApiSettings, queue: Queue) -> FastAPI:
+def create_app(settings: ApiSettings, store: Store) -> FastAPI:
     """Return the API; it reads no environment and starts nothing."""
     # No documentation pages: they load their scripts from elsewhere. /openapi.json stays.
-    app = FastAPI(title="upgrade-gate", docs_url=None, redoc_url=None)
-    app.state.settings = settings
-    app.state.queue = queue
-    app.include_router(router)
+    app = FastAPI(title="upgrade-gate", version="1", docs_url=None, redoc_url=None)
+    app.state.store = store
+    problems.install(app)
+    app.include_router(routes.router)
+    app.include_router(v1.router)
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    app.add_middleware(Guard, token=token, rate=Rate(settings.api_rate_limit))
     return app

@@ -7,12 +7,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from app.jobs import Queue
+from app.problems import MEDIA_TYPE as PROBLEM_TYPE
+from app.store import Store
 
 router = APIRouter(tags=["health"])
 log = logging.getLogger(__name__)
-
-PROBLEM_TYPE = "application/problem+json"
 
 
 class Health(BaseModel):
@@ -24,7 +23,7 @@ class Health(BaseModel):
 class Dependencies(BaseModel):
     """The state of each thing that the API needs to do its work."""
 
-    queue: Literal["ok", "down"]
+    store: Literal["ok", "down"]
 
 
 class Ready(BaseModel):
@@ -44,10 +43,10 @@ class NotReady(BaseModel):
     dependencies: Dependencies
 
 
-def queue_of(request: Request) -> Queue:
-    """Return the queue that the application was made with."""
-    queue: Queue = request.app.state.queue
-    return queue
+def store_of(request: Request) -> Store:
+    """Return the store that the application was made with."""
+    store: Store = request.app.state.store
+    return store
 
 
 # OpenAPI holds Dependencies already, because Ready names it: refer to it there.
@@ -69,16 +68,16 @@ async def health() -> Health:
 
 # Not async: ping may block, so it runs in a thread and /health goes on answering.
 @router.get("/ready", response_model=Ready, responses=_NOT_READY)
-def ready(queue: Annotated[Queue, Depends(queue_of)]) -> Ready | JSONResponse:
+def ready(store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
     """Tell whether everything that the API depends on answers."""
     try:
-        queue.ping()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the queue is not usable
+        store.ping()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the store is not usable
         # The class only: the text of an error may hold an address or a password.
         name = type(error).__name__
-        log.warning("not ready", extra={"dependency": "queue", "error": name})
+        log.warning("not ready", extra={"dependency": "store", "error": name})
         problem = NotReady(
-            detail=f"the queue does not answer ({name})", dependencies=Dependencies(queue="down")
+            detail=f"the store does not answer ({name})", dependencies=Dependencies(store="down")
         )
         return JSONResponse(problem.model_dump(), status_code=503, media_type=PROBLEM_TYPE)
-    return Ready(dependencies=Dependencies(queue="ok"))
+    return Ready(dependencies=Dependencies(store="ok"))

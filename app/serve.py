@@ -1,6 +1,7 @@
 """Runs the API in uvicorn, and the smoke test of its image."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -10,8 +11,8 @@ from fastapi import FastAPI
 
 from app import log
 from app.config import EXIT_CONFIG, ApiSettings, ConfigError, load
-from app.jobs import EmptyQueue
 from app.main import create_app
+from app.store import Store, connect
 
 HOST = "0.0.0.0"
 PORT = 8000
@@ -27,24 +28,27 @@ def serve() -> int:
         print(f"configuration: {error}", file=sys.stderr)
         return EXIT_CONFIG
     log.configure(settings.log_level, settings.secrets())
-    server = uvicorn.Server(_config(create_app(settings, EmptyQueue())))
+    store = Store(connect(settings.store), ttl=settings.review_ttl)
+    server = uvicorn.Server(_config(create_app(settings, store)))
     server.run()
     return 0 if server.started else 1
 
 
 def check() -> int:
-    """Load all that serving needs, answer /health and /ready in this process, print "ok".
+    """Load all that serving needs, answer in this process, print "ok".
 
     Opens no socket, reads no setting, writes no file. Raises what is wrong: at image build the
     traceback is what helps.
     """
-    app = create_app(ApiSettings.model_construct(), EmptyQueue())
+    logging.disable(logging.WARNING)  # that the store is away, which is so here
+    app = create_app(ApiSettings.model_construct(), Store(connect("unix:///nowhere")))
     _config(app).load()
     app.openapi()
-    for path in ("/health", "/ready"):
+    # There is no store here, and no token: that both are told is part of what is checked.
+    for path, expected in (("/health", 200), ("/ready", 503), ("/v1/reviews", 503)):
         status = asyncio.run(_status(app, path))
-        if status != 200:
-            raise RuntimeError(f"GET {path} answers {status}")
+        if status != expected:
+            raise RuntimeError(f"GET {path} answers {status}, not {expected}")
     print("ok")
     return 0
 

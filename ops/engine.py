@@ -79,6 +79,7 @@ class Engine:
     compose_files: tuple[Path, ...]
     project: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    client: str = "docker"  # the program, or its path
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -91,6 +92,7 @@ class Engine:
         return DockerClient(
             compose_files=[str(path) for path in self.compose_files],
             compose_project_name=self.project,
+            client_call=[self.client],
         )
 
     def require(self) -> None:
@@ -257,6 +259,12 @@ class Engine:
                 kind, "ls", *options, "--filter", f"label={label}", "--format", name
             )
         return answer.split()
+
+    def remove(self, kind: str, names: Sequence[str]) -> None:
+        """Remove containers, networks or volumes by name, whatever state they are in."""
+        force = () if kind == "network" else ("--force",)
+        with translating(f"removing the engine's {kind}s"):
+            self._answer(kind, "rm", *force, *names)
 
     def foreground(self, *arguments: str) -> None:
         """A compose command that holds the terminal until it ends."""

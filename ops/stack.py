@@ -85,12 +85,13 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
 
     Raises StackFailed with the health check's last words and the log's tail of the service
     that failed, PortTaken, or EngineUnavailable. What a failed start made is removed again, its
-    logs are kept; a stack that ran before is left running.
+    logs are kept; a stack that ran before, and volumes that were there, are left as they are.
     """
     if not quiet:
         step("up")
     ran_before = bool(engine.containers(stopped=False))
-    with _removing_on_failure(contract, engine, ran_before, quiet):
+    volumes = frozenset(_volumes(engine))
+    with _removing_on_failure(contract, engine, ran_before, volumes, quiet):
         with translating("starting the stack"), environment(engine.variables):
             engine.docker.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
         return _wait(contract, engine, quiet)
@@ -98,7 +99,11 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
 
 @contextlib.contextmanager
 def _removing_on_failure(
-    contract: Contract, engine: Engine, ran_before: bool, quiet: bool
+    contract: Contract,
+    engine: Engine,
+    ran_before: bool,
+    volumes: frozenset[str],
+    quiet: bool,
 ) -> Iterator[None]:
     try:
         yield
@@ -112,7 +117,15 @@ def _removing_on_failure(
                     say(f"  the logs are kept in {kept[0].parent.relative_to(contract.root)}")
             with contextlib.suppress(OpsError):
                 down(engine, quiet=True)
+                if made := [name for name in _volumes(engine) if name not in volumes]:
+                    engine.remove("volume", made)
         raise
+
+
+def _volumes(engine: Engine) -> list[str]:
+    """The names of the stack's volumes, as far as they were made."""
+    project = engine.compose_model(interpolate=True)["name"]
+    return engine.labelled("volume", f"com.docker.compose.project={project}")
 
 
 def keep_logs(contract: Contract, engine: Engine) -> list[Path]:

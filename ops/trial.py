@@ -101,7 +101,9 @@ def _whole_life(
         trials = dict.fromkeys(names, TrialFacts(unknown=str(error)))
     finally:
         stack.down(copy.engine, volumes=True, quiet=True)
-    return trials, Teardown(after, tuple(copy.leftovers()))
+        left = tuple(copy.leftovers())
+        copy.clear()
+    return trials, Teardown(after, left)
 
 
 def _try_image(contract: Contract, copy: Twin, name: str) -> TrialFacts:
@@ -232,6 +234,7 @@ def _teardown(
         return Teardown(after, tuple(copy.leftovers()), kept, unknown)
     finally:
         stack.down(copy.engine, volumes=True, quiet=True)
+        copy.clear()
         _forget(logs)
 
 

@@ -36,8 +36,16 @@ class Twin:
 
     def leftovers(self) -> list[str]:
         """What of it is still in the engine: `container NAME`, `network NAME`, `volume NAME`."""
+        return [f"{kind} {name}" for kind, name in self._left()]
+
+    def clear(self) -> None:
+        """Remove what is left, whatever left it."""
+        for kind, name in self._left():
+            self.engine.remove(kind, [name])
+
+    def _left(self) -> list[tuple[str, str]]:
         return [
-            f"{kind} {name}"
+            (kind, name)
             for kind in ("container", "network", "volume")
             for name in self.engine.labelled(kind, f"{LABEL}={self.project}")
         ]

@@ -3,12 +3,21 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from app.jobs import Job, Queue, Status
+from app.log import request_id
 from worker.heartbeat import BOUND_SECONDS, PERIOD_SECONDS, Heartbeat
+from worker.queue import Job
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
+
+
+class Takes(Protocol):
+    """What the loop asks of the queue."""
+
+    def take(self) -> Job | None:
+        """The next job; None: none waits."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +26,7 @@ class Loop:
 
     Attributes:
         queue: where the jobs come from.
-        work: does one job; raises when it fails, which ends the job and not the loop.
+        work: does one job, and writes what came of it; it answers for its own failures.
         job_limit: seconds that `work` takes at most. It must keep to it by itself; the health
             probe calls the loop stalled when it does not.
         heartbeat: beaten at each turn, before and after each job, and while waiting.
@@ -25,7 +34,7 @@ class Loop:
         stop: ends the loop, at once while it waits, else after the job in hand.
     """
 
-    queue: Queue
+    queue: Takes
     work: Callable[[Job], None]
     job_limit: float
     heartbeat: Heartbeat
@@ -61,19 +70,14 @@ class Loop:
 
     def _do(self, job: Job) -> None:
         self._beat(self.job_limit + BOUND_SECONDS)
-        log.info("job started", extra={"job": job.id, "package": job.package})
+        token = request_id.set(job.request_id)
         try:
             self.work(job)
-            status = Status.DONE
         except Exception:
-            log.exception("job failed", extra={"job": job.id})
-            status = Status.FAILED
-        try:
-            self.queue.finish(job, status)
-        except Exception as error:  # noqa: BLE001
-            log.warning("job not recorded", extra={"job": job.id, "error": type(error).__name__})
-        else:
-            log.info("job ended", extra={"job": job.id, "status": str(status)})
+            # A defect of this program: the lease runs out, and the job is tried again elsewhere.
+            log.exception("job broke", extra={"job": job.id})
+        finally:
+            request_id.reset(token)
 
     def _beat(self, within: float) -> None:
         try:

@@ -1,18 +1,39 @@
-"""Runs Node, with bounds on its time, its output and its environment."""
+"""Runs Node, with bounds on its time, its memory, its output and its environment."""
 
+import contextlib
 import os
+import resource
 import selectors
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-HEAP_MIB = 256
-"""Bound of V8's heap; file contents lie outside it and have bounds of their own."""
+# What JavaScript sees, old and young; contents of files and what zlib works with lie outside.
+_HEAP = ("--max-old-space-size=128", "--max-semi-space-size=4")
+# All that the process can write to, stacks of its threads included. Not RLIMIT_AS: V8 reserves far
+# more addresses than it uses.
+_DATA_BYTES = 400 * 1024 * 1024
+# No token or key of this process is any business of a program that reads strangers' files, and
+# NODE_OPTIONS could change what it does.
+_PASSED = (
+    "PATH",
+    "TMPDIR",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 _STDERR_KEPT = 2000
 _CHUNK = 65536
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 class NodeError(Exception):
@@ -49,8 +70,14 @@ def run(script: Path, request: bytes, *, timeout: float, max_output: int) -> End
     Raises:
         NodeError: Node is not there, or it was killed for a bound.
     """
-    command = [_node(), f"--max-old-space-size={HEAP_MIB}", str(script)]
+    command = [_node(), *_HEAP, str(script)]
     return _communicate(command, request, timeout=timeout, max_output=max_output)
+
+
+def end() -> None:
+    """Kill every Node that runs for this process, from whatever thread; its `run` ends at once."""
+    for process in tuple(_running):
+        _kill(process)
 
 
 def _node() -> str:
@@ -60,9 +87,8 @@ def _node() -> str:
 
 
 def _communicate(command: list[str], request: bytes, *, timeout: float, max_output: int) -> Ended:
-    # PATH alone: no token or key of this process is any business of a program that reads
-    # strangers' files, and NODE_OPTIONS could change what it does.
-    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    environment.setdefault("PATH", os.defpath)
     try:
         process = subprocess.Popen(
             command,
@@ -70,14 +96,31 @@ def _communicate(command: list[str], request: bytes, *, timeout: float, max_outp
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except OSError as error:
         raise NodeError(f"node cannot be run: {error.strerror}") from error
     with process:
+        _running.add(process)
         try:
+            _bound_memory(process.pid)
             return _exchange(process, request, time.monotonic() + timeout, max_output)
         finally:
-            process.kill()  # does nothing to one that has ended
+            _kill(process)
+            _running.discard(process)
+
+
+def _bound_memory(pid: int) -> None:
+    # It has ended at once, and its status says why; or a stricter bound was there.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (_DATA_BYTES, _DATA_BYTES))
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process with all of its group, unless it has ended and been waited for."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):  # it ended just now
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _exchange(

@@ -1,17 +1,27 @@
 """What ``python -m worker`` does: work until a signal, or check that it could."""
 
 import logging
+import secrets
+import socket
 import sys
+from functools import partial
 
 from app import log
 from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
-from app.jobs import EmptyQueue, Job
+from app.store import TIMEOUT_SECONDS as STORE_SECONDS
+from app.store import connect
 from worker import differ, node
 from worker.heartbeat import BOUND_SECONDS, Heartbeat
+from worker.llm import Llm, summarize
 from worker.loop import Loop
+from worker.queue import Queue
+from worker.review import WRITE_SECONDS, WRITES, Reviewer
 from worker.stop import StopSignal
 
 logger = logging.getLogger("worker")
+LLM_SECONDS = 30.0
+JOB_LIMIT = differ.TIMEOUT_SECONDS + LLM_SECONDS + WRITES * (2 * STORE_SECONDS + WRITE_SECONDS) + 5
+"""Seconds that a job takes at most: each part has a bound of its own."""
 
 
 def run(stop: StopSignal) -> int:
@@ -22,6 +32,7 @@ def run(stop: StopSignal) -> int:
     """
     try:
         settings = load(WorkerSettings)
+        settings.require_llm()
         node_version = node.version()
     except ConfigError as error:
         print(f"configuration: {error}", file=sys.stderr)
@@ -31,9 +42,11 @@ def run(stop: StopSignal) -> int:
         return 1
     log.configure(settings.log_level, settings.secrets())
     heartbeat = Heartbeat()
+    name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     logger.info(
         "worker started",
         extra={
+            "worker": name,
             "poll_interval": settings.worker_poll_interval,
             "heartbeat": str(heartbeat.path),
             "heartbeat_bound": BOUND_SECONDS,
@@ -42,16 +55,41 @@ def run(stop: StopSignal) -> int:
             "node": node_version,
         },
     )
+    queue = Queue(connect(settings.store), name)
     Loop(
-        queue=EmptyQueue(),
-        work=_review,
-        job_limit=differ.TIMEOUT_SECONDS,
+        queue=queue,
+        work=_reviewer(settings, queue, stop),
+        job_limit=JOB_LIMIT,
         heartbeat=heartbeat,
         poll_interval=settings.worker_poll_interval,
         stop=stop,
     ).run()
     logger.info("worker stopped")
     return 0
+
+
+def _reviewer(settings: WorkerSettings, queue: Queue, stop: StopSignal) -> Reviewer:
+    registry = settings.artifactory_url
+    token = settings.artifactory_token
+    llm = Llm(
+        provider=settings.llm_provider,
+        model=settings.llm_model or None,
+        api_key=settings.llm_api_key,
+        base_url=settings.llm_base_url,
+        timeout=LLM_SECONDS,
+    )
+    return Reviewer(
+        queue=queue,
+        stop=stop,
+        compare=partial(
+            differ.diff_versions,
+            registry=str(registry.get_secret_value()) if registry else None,
+            token=token.get_secret_value() if token else None,
+        ),
+        opine=partial(summarize, llm),
+        end=node.end,
+        threshold=settings.policy_threshold,
+    )
 
 
 def check() -> int:
@@ -64,7 +102,7 @@ def check() -> int:
 
     try:
         node.version()
-        differ.ask({"from": None, "to": None}, timeout=10)
+        differ.ask({"package": None}, timeout=10)
     except node.NodeError as error:
         return _fail(str(error))
     except differ.DiffError as error:
@@ -77,8 +115,3 @@ def check() -> int:
 def _fail(reason: str) -> int:
     print(f"worker: {reason}", file=sys.stderr)
     return 1
-
-
-def _review(job: Job) -> None:
-    """Refuse: no job can come yet, see EmptyQueue."""
-    raise NotImplementedError(f"job {job.id}: this worker cannot review yet")

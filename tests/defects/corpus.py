@@ -6,6 +6,7 @@ A folder holds what makes the good project (good/) fall short, and nothing else:
     compose.yaml           laid over the stack's file, by Compose's own rules
     compose.override.yaml  laid over the running stack alone, as somebody's own override is
     pyproject.toml         keys of the contract that replace the good ones
+    bin/docker             the client that the line calls, in place of the machine's
     anything else          takes the place of the good project's file of that name
     also-*/                a folder of the same kind: the same check, another fault
     near-miss*/            a folder of the same kind, that looks like the fault and is none
@@ -74,6 +75,12 @@ class Project:
         """What is started: the stack's file, and what somebody laid over it."""
         files = (self.root / "compose.yaml", self.root / OVERRIDE)
         return tuple(file for file in files if file.exists())
+
+    @property
+    def client(self) -> str:
+        """The docker client that its commands call."""
+        planted = self.root / "bin/docker"
+        return str(planted) if planted.exists() else "docker"
 
     @property
     def reference(self) -> str:

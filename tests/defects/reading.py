@@ -68,7 +68,7 @@ class Reader:
     def read(self, project: Project) -> Seen:
         """What costs little, always; a stack, a trial or two builds where its check looks there."""
         terms = contract.load(project.root)
-        engine = Engine((terms.compose_file,), project.stack)
+        engine = Engine((terms.compose_file,), project.stack, client=project.client)
         tags = references(terms, engine)
         found = read_images(engine, list(tags.values()), self.cache)
         today = datetime.now(tz=UTC).date()

@@ -23,7 +23,7 @@ def test_verify_as_json_says_that_everything_holds(built):
     assert outcome.status == 0
     assert verdict["holds"] is True
     assert {result["status"] for result in verdict["results"]} == {"pass", "not run"}
-    assert verdict["images"].keys() == {"api", "worker"}
+    assert verdict["images"].keys() == {"api", "worker", "cache"}
 
 
 def test_the_images_share_their_runtime_layer(built):

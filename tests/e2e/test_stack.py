@@ -59,7 +59,7 @@ def test_health_answers_200_to_the_host(url):
 def test_ready_says_what_the_api_depends_on(url):
     status, body = get(f"{url}/ready")
     assert status == 200
-    assert json.loads(body) == {"status": "ready", "dependencies": {"queue": "ok"}}
+    assert json.loads(body) == {"status": "ready", "dependencies": {"store": "ok"}}
 
 
 def test_the_port_is_published_on_the_loopback_only(running):
@@ -69,7 +69,7 @@ def test_the_port_is_published_on_the_loopback_only(running):
     }
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, "cache"])
 def test_every_process_is_the_contracts_user_without_any_privilege(service, running, terms):
     probe = base.local(terms, running)
     assert probe is not None
@@ -95,7 +95,7 @@ def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running,
     try:
         verdict = verify.verify(terms, running, verify.Request(only="run.healthy"))
         found = {result.subject: result.status for result in verdict.results}
-        assert found == {"api": "pass", "worker": "unknown"}
+        assert found == {"api": "pass", "worker": "unknown", "cache": "pass"}
         assert not verdict.holds
     finally:
         stack.up(terms, running)
@@ -172,7 +172,7 @@ def test_a_value_may_come_from_a_secret_file(built, tmp_path):
 
 @pytest.mark.parametrize(
     ("service", "variable", "value"),
-    [("api", "POLICY_THRESHOLD", "much"), ("worker", "WORKER_POLL_INTERVAL", "0")],
+    [("api", "API_RATE_LIMIT", "much"), ("worker", "WORKER_POLL_INTERVAL", "0")],
 )
 def test_a_bad_value_stops_the_start_with_one_line(service, variable, value, running):
     result = compose(running, "run", "--rm", "-T", "-e", f"{variable}={value}", service)
@@ -234,7 +234,7 @@ def test_a_service_ends_by_itself_when_it_is_stopped(service, lone):
 def test_plain_compose_builds_by_itself_and_reaches_healthy(base_image, tmp_path, engine):
     """No toolkit: images that are not there are built from the base that PYTHON_BASE names."""
     name = f"{engine.project}-plain"
-    names = {service: f"{name}/{service}:local" for service in SERVICES}
+    names = {service: f"{name}/{service}:local" for service in (*SERVICES, "cache")}
     override = tmp_path / "names.yaml"
     override.write_text(json.dumps({"services": {s: {"image": tag} for s, tag in names.items()}}))
     files = ["-f", "compose.yaml", "-f", "compose/tests.yaml", "-f", str(override)]
@@ -253,8 +253,11 @@ def test_plain_compose_builds_by_itself_and_reaches_healthy(base_image, tmp_path
             [*command, "ps", "--format", "{{.Health}}"],
             cwd=ROOT, env=environment, capture_output=True, text=True,
         ).stdout.split()  # fmt: skip
-        assert states == ["healthy", "healthy"]
+        assert states == ["healthy"] * 3
     finally:
         subprocess.run(
-            [*command, "down", "--rmi", "all"], cwd=ROOT, env=environment, capture_output=True
+            [*command, "down", "--volumes", "--rmi", "all"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
         )

@@ -3,7 +3,7 @@
 Runs inside a build stage, on the base image's own Python, standard library only:
 
     closure.py --out /runtime --python --prune stdlib.prune /etc/ssl/certs/ca-certificates.crt
-    closure.py --out /deps --below /runtime --compile unchecked-hash /opt/venv
+    closure.py --out /deps --below /os --below /python --compile unchecked-hash /opt/venv
     closure.py --out /node --below /runtime --embedded /usr/share/nodejs /usr/bin/node
 
 Everything named is copied to the same path below --out, and with it: the shared libraries

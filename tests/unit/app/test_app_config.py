@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.config import ApiSettings, ConfigError, Settings, WorkerSettings, load
+from app.config import ApiSettings, ConfigError, WorkerSettings, load
 
 SECRET = "hush-5f3a-never-shown"
 
@@ -16,15 +16,14 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("settings", [ApiSettings, WorkerSettings])
 @pytest.mark.parametrize("value", [None, ""])
 def test_threshold_is_0_75_when_unset_or_empty(
-    settings: type[Settings], value: str | None, monkeypatch: pytest.MonkeyPatch
+    value: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compose passes an empty variable for what nobody set."""
     if value is not None:
         monkeypatch.setenv("POLICY_THRESHOLD", value)
-    assert load(settings).policy_threshold == 0.75
+    assert load(WorkerSettings).policy_threshold == 0.75
 
 
 def test_every_variable_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,12 +38,16 @@ def test_every_variable_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_process_reads_only_its_own_variables() -> None:
     """The API never holds the worker's key, nor the worker the API's token."""
-    shared = {"LOG_LEVEL", "POLICY_THRESHOLD"}
-    assert set(ApiSettings.variables()) == shared | {"API_TOKEN"}
+    shared = {"LOG_LEVEL", "STORE_URL"}
+    assert set(ApiSettings.variables()) == shared | {"API_TOKEN", "API_RATE_LIMIT", "REVIEW_TTL"}
     assert set(WorkerSettings.variables()) == shared | {
+        "POLICY_THRESHOLD",
         "LLM_PROVIDER",
         "LLM_API_KEY",
+        "LLM_BASE_URL",
+        "LLM_MODEL",
         "ARTIFACTORY_URL",
+        "ARTIFACTORY_TOKEN",
         "WORKER_POLL_INTERVAL",
     }
 
@@ -83,7 +86,7 @@ def test_several_bad_values_are_all_named_on_one_line(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LOG_LEVEL", "loud")
     monkeypatch.setenv("POLICY_THRESHOLD", "2")
     with pytest.raises(ConfigError, match=r"^LOG_LEVEL must .*; POLICY_THRESHOLD must "):
-        load(ApiSettings)
+        load(WorkerSettings)
 
 
 @pytest.mark.parametrize("name", ["api_token", "API_TOKEN"])
@@ -101,15 +104,15 @@ def test_a_variable_wins_over_a_file_and_an_empty_one_does_not(
     """Set beats file; empty is unset."""
     (tmp_path / "policy_threshold").write_text("0.25")
     monkeypatch.setenv("POLICY_THRESHOLD", "")
-    assert load(ApiSettings, tmp_path).policy_threshold == 0.25
+    assert load(WorkerSettings, tmp_path).policy_threshold == 0.25
     monkeypatch.setenv("POLICY_THRESHOLD", "0.5")
-    assert load(ApiSettings, tmp_path).policy_threshold == 0.5
+    assert load(WorkerSettings, tmp_path).policy_threshold == 0.5
 
 
 def test_an_empty_secret_file_counts_as_unset(tmp_path: Path) -> None:
     """As an empty variable does."""
     (tmp_path / "policy_threshold").write_text("\n")
-    assert load(ApiSettings, tmp_path).policy_threshold == 0.75
+    assert load(WorkerSettings, tmp_path).policy_threshold == 0.75
 
 
 @pytest.mark.filterwarnings("error")

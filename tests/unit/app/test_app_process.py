@@ -43,15 +43,17 @@ def _probe(port: int) -> subprocess.CompletedProcess[str]:
 
 def test_a_bad_value_stops_the_start_with_one_line() -> None:
     """Status 2, the variable's name, no traceback."""
-    ended = _run("-m", "app", POLICY_THRESHOLD="7")
+    ended = _run("-m", "app", API_RATE_LIMIT="-7")
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("configuration: POLICY_THRESHOLD must be a number from 0 to 1")
+    assert line.startswith(
+        "configuration: API_RATE_LIMIT must be a number of requests a second above 0"
+    )
 
 
 def test_the_smoke_test_needs_no_setting() -> None:
     """It says ok and nothing else, even where a setting is wrong."""
-    ended = _run("-m", "app", "--check", POLICY_THRESHOLD="7")
+    ended = _run("-m", "app", "--check", API_RATE_LIMIT="-7")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ok\n", "")
 
 

@@ -38,7 +38,7 @@ def _refused(folder: Path, text: str | bytes) -> ContractError:
 
 def test_the_repository_keeps_its_own_rules():
     found = load(ROOT)
-    assert set(found.images) == {"api", "worker"}
+    assert set(found.images) == {"api", "worker", "cache"}
     assert found.compose_file == ROOT / "compose.yaml"
     for image in found.images.values():
         assert image.uid > 0

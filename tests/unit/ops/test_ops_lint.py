@@ -129,8 +129,12 @@ def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
     project = load(ROOT)
     text = (ROOT / "compose.yaml").read_text()
     names = {
-        "api": ["LOG_LEVEL", "API_TOKEN", "POLICY_THRESHOLD"],
-        "worker": re.findall(r"^ {6}([A-Z_]+): ", text.partition("\n  worker:")[2], re.MULTILINE),
+        name: re.findall(
+            r"^ {6}([A-Z_]+): ",
+            text.partition(f"\n  {name}:")[2].partition("\n\n")[0],
+            re.MULTILINE,
+        )
+        for name in ("api", "worker")
     }
     defaults = dict(re.findall(r"^ {6}([A-Z_]+): (\$\{.*\})$", text, re.MULTILINE))
     services = {

@@ -1,270 +1,203 @@
-"""The Node program through its Python door, on real Node and real tarballs."""
+"""The Python door of the diff program: what Node gets, how it is bounded, what its failure is."""
 
-import gzip
-import io
-import random
-import tarfile
+from __future__ import annotations
+
+import json
+import os
+import select
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.unit.worker.npm_registry import serving
 from worker import differ, node
-from worker.differ import DiffError, DiffResult, diff_tarballs
-from worker.selftest import pack
+from worker.differ import DiffError, diff_versions
 
-Files = dict[str, bytes]
-
-
-def _diff(tmp_path: Path, old: Files, new: Files, **limits: int) -> DiffResult:
-    pack(tmp_path / "old.tgz", old)
-    pack(tmp_path / "new.tgz", new)
-    return diff_tarballs(tmp_path / "old.tgz", tmp_path / "new.tgz", limits=limits)
+TOKEN = "hush-5f3a"
 
 
-def _refused(tmp_path: Path, members: list[tarfile.TarInfo], **limits: int) -> str:
-    """Return the code with which a tarball of these (empty) members is refused."""
-    pack(tmp_path / "old.tgz", {"a": b""})
-    with tarfile.open(tmp_path / "new.tgz", "w:gz") as archive:
-        for member in members:
-            archive.addfile(member)
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """A function that puts another program in the place of the real one."""
+
+    def use(text: str) -> Path:
+        script = tmp_path / "program.mjs"
+        script.write_text(text)
+        monkeypatch.setattr(differ, "PROGRAM", script)
+        return script
+
+    return use
+
+
+def _diff(timeout: float = 30) -> None:
+    registry = f"http://user:{TOKEN}@npm.test"
+    diff_versions("sample", "1.0.0", "1.1.0", registry=registry, token=TOKEN, timeout=timeout)
+
+
+def _failure(timeout: float = 30) -> DiffError:
     with pytest.raises(DiffError) as caught:
-        diff_tarballs(tmp_path / "old.tgz", tmp_path / "new.tgz", limits=limits)
-    return caught.value.code
-
-
-def test_a_changed_line_is_a_unified_diff(tmp_path: Path) -> None:
-    """In the form that patch and git read."""
-    old, new = b"".join(b"%d\n" % i for i in range(9)), b"".join(b"%d\n" % i for i in range(8))
-    result = _diff(tmp_path, {"x.js": old, "same": b"s"}, {"x.js": new + b"8", "same": b"s"})
-    assert [(f.path, f.status, f.added, f.removed) for f in result.files] == [
-        ("x.js", "modified", 1, 1)
-    ]
-    assert result.diff == (
-        "diff --git a/x.js b/x.js\n--- a/x.js\n+++ b/x.js\n@@ -6,4 +6,4 @@\n"
-        " 5\n 6\n 7\n-8\n+8\n\\ No newline at end of file\n"
-    )
-    assert not result.truncated
-    assert result.stats["lines_added"] == result.stats["lines_removed"] == 1
-
-
-def test_added_removed_and_empty_files(tmp_path: Path) -> None:
-    """Each against /dev/null; a file without lines has no hunk."""
-    result = _diff(tmp_path, {"gone": b"x\n"}, {"new": b"y\n", "empty": b""})
-    assert {(f.path, f.status) for f in result.files} == {
-        ("gone", "removed"),
-        ("new", "added"),
-        ("empty", "added"),
-    }
-    assert "--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n" in result.diff
-    assert "--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+y\n" in result.diff
-
-
-def test_equal_tarballs_have_no_difference(tmp_path: Path) -> None:
-    """Neither a file nor text."""
-    result = _diff(tmp_path, {"a": b"1"}, {"a": b"1"})
-    assert (result.files, result.diff) == ((), "")
-
-
-def _apply(old: list[str], diff: str) -> list[str]:
-    """Apply the hunks of one file's diff, checking each line that they say is there."""
-    result, at = [], 0
-    for line in diff.split("\n")[3:-1]:
-        if line.startswith("@@"):
-            start, _, count = line.split()[1][1:].partition(",")
-            begin = int(start) - (count != "0")
-            result += old[at:begin]
-            at = begin
-        elif line[0] == "+":
-            result.append(line[1:])
-        else:
-            assert line[1:] == old[at]
-            result += [line[1:]] if line[0] == " " else []
-            at += 1
-    return result + old[at:]
-
-
-def test_a_diff_applied_to_the_old_file_makes_the_new_one(tmp_path: Path) -> None:
-    """For many random pairs in one request: adjacent hunks, edges, everything replaced."""
-    rng = random.Random(7)
-    pairs: dict[str, tuple[list[str], list[str]]] = {}
-    for i in range(300):
-        old = [rng.choice("abcdef") for _ in range(rng.randrange(1, 60))]
-        new = [c for c in old if rng.random() > 0.1]
-        for _ in range(rng.randrange(4)):
-            new.insert(rng.randrange(len(new) + 1), rng.choice("abcxyz"))
-        pairs[f"f{i:03}"] = (old, new)
-    text = {k: ["".join(f"{c}\n" for c in side).encode() for side in v] for k, v in pairs.items()}
-    result = _diff(tmp_path, {k: v[0] for k, v in text.items()}, {k: v[1] for k, v in text.items()})
-    blocks = result.diff.split("diff --git ")[1:]
-    changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    assert len(blocks) == len(changed) == len(result.files)
-    for block, (old, new) in zip(blocks, changed.values(), strict=True):
-        assert _apply(old, block) == new
-
-
-def test_a_file_beyond_the_edit_bound_counts_as_rewritten(tmp_path: Path) -> None:
-    """It still ends soon, and no line is lost."""
-    old = b"".join(b"old %d\n" % i for i in range(9000))
-    new = b"".join(b"new %d\n" % i for i in range(9000))
-    (file,) = _diff(tmp_path, {"a": old}, {"a": new}).files
-    assert (file.added, file.removed) == (9000, 9000)
-
-
-def test_a_binary_file_is_named_and_not_shown(tmp_path: Path) -> None:
-    """A NUL near its start makes it one, as in git."""
-    result = _diff(tmp_path, {"a.node": b"\0old"}, {"a.node": b"\0new"})
-    assert result.files[0].note == "binary"
-    assert "Binary files a/a.node and b/a.node differ" in result.diff
-
-
-def test_text_that_is_not_utf8_loses_no_difference(tmp_path: Path) -> None:
-    """Two bytes that both become a replacement character are still two bytes."""
-    (file,) = _diff(tmp_path, {"a": b"\xff\n"}, {"a": b"\xfe\n"}).files
-    assert (file.added, file.removed, file.note) == (1, 1, None)
-
-
-@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
-def test_long_paths_are_read_in_every_format(form: int, tmp_path: Path) -> None:
-    """By pax header, by GNU's long name, by ustar's prefix."""
-    name = "/".join(["d" * 40] * 4) + "/file.js"
-    pack(tmp_path / "old.tgz", {})
-    with tarfile.open(tmp_path / "new.tgz", "w:gz", format=form) as archive:
-        member = tarfile.TarInfo(f"package/{name}")
-        member.size = 2
-        archive.addfile(member, io.BytesIO(b"x\n"))
-    (file,) = diff_tarballs(tmp_path / "old.tgz", tmp_path / "new.tgz").files
-    assert (file.path, file.added) == (name, 1)
-
-
-def test_long_diffs_are_cut_and_say_so(tmp_path: Path) -> None:
-    """At a whole character, while the counts stay whole."""
-    result = _diff(tmp_path, {}, {"a": "é\n".encode() * 500, "b": b"x\n"}, maxDiffBytes=100)
-    assert result.truncated
-    assert 98 <= len(result.diff.encode()) <= 100
-    assert "\ufffd" not in result.diff
-    assert result.stats["lines_added"] == 501
-
-
-def test_a_file_of_too_many_lines_is_counted_only(tmp_path: Path) -> None:
-    """Megabytes of newlines must not become millions of strings."""
-    result = _diff(tmp_path, {"a": b""}, {"a": b"\n" * 5_000_000})
-    assert (result.files[0].note, result.files[0].added) == ("too many lines", 5_000_000)
-
-
-@pytest.mark.parametrize("damage", ["not gzip", "cut", "not tar", "cut inside"])
-def test_a_broken_tarball_is_refused(damage: str, tmp_path: Path) -> None:
-    """With the kind of damage, and no stack trace."""
-    path = tmp_path / "bad.tgz"
-    pack(path, {"a": random.Random(1).randbytes(4000)})
-    whole = path.read_bytes()
-    damaged = {
-        "not gzip": b"hello",
-        "cut": whole[: len(whole) // 2],
-        "not tar": gzip.compress(b"x" * 1024),
-        "cut inside": gzip.compress(gzip.decompress(whole)[:1024]),
-    }
-    path.write_bytes(damaged[damage])
-    with pytest.raises(DiffError) as caught:
-        diff_tarballs(path, path)
-    assert caught.value.code == ("bad_gzip" if damage in ("not gzip", "cut") else "bad_tar")
-    assert "at " not in str(caught.value)
-
-
-def test_an_absent_tarball_is_unreadable(tmp_path: Path) -> None:
-    """A failure of its own kind."""
-    with pytest.raises(DiffError, match="ENOENT") as caught:
-        diff_tarballs(tmp_path / "a.tgz", tmp_path / "b.tgz")
-    assert caught.value.code == "unreadable"
-
-
-def test_what_unpacks_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    """A bomb is not unpacked to its end."""
-    with pytest.raises(DiffError) as caught:
-        _diff(tmp_path, {}, {"zeros": b"\0" * 2_000_000}, maxUnpackedBytes=1_000_000)
-    assert caught.value.code == "too_large"
-
-
-def test_too_many_files_are_refused(tmp_path: Path) -> None:
-    """By number, whatever their size."""
-    members = [tarfile.TarInfo(f"package/{i}") for i in range(11)]
-    assert _refused(tmp_path, members, maxFiles=10) == "too_many_files"
+        _diff(timeout)
+    assert TOKEN not in str(caught.value)
+    return caught.value
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["package/../../etc/passwd", "/etc/passwd", "package\\..\\x", "bare", "package/" + "n" * 5000],
-)
-def test_a_hostile_name_is_refused(name: str, tmp_path: Path) -> None:
-    """Names that leave the package, or are beyond all measure."""
-    assert _refused(tmp_path, [tarfile.TarInfo(name)]) == "unsafe_path"
-
-
-def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    """Any reading of it could make two names look like one."""
-    name = b"package/\xff".decode("utf-8", "surrogateescape")
-    assert _refused(tmp_path, [tarfile.TarInfo(name)]) == "unsafe_path"
-
-
-def test_a_name_cannot_pass_for_lines_of_the_diff(tmp_path: Path) -> None:
-    """A newline or a right-to-left mark in it is shown escaped; __proto__ is a name like others."""
-    result = _diff(tmp_path, {}, {"a\n+++ b/c": b"x\n", "\u202etxt": b"x\n", "__proto__": b"x\n"})
-    assert '+++ "b/a\\n+++ b/c"\n' in result.diff
-    assert "\u202e" not in result.diff
-    assert {f.path for f in result.files} == {"a\n+++ b/c", "\u202etxt", "__proto__"}
-
-
-def test_links_are_counted_and_not_followed(tmp_path: Path) -> None:
-    """A link to a file of this machine shows nothing of it."""
-    pack(tmp_path / "old.tgz", {})
-    with tarfile.open(tmp_path / "new.tgz", "w:gz") as archive:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
-            link = tarfile.TarInfo("package/link")
-            link.type, link.linkname = kind, "/etc/passwd"
-            archive.addfile(link)
-    result = diff_tarballs(tmp_path / "old.tgz", tmp_path / "new.tgz")
-    assert (result.files, result.stats["ignored_to"]) == ((), 2)
-
-
-def test_an_unknown_limit_is_a_bad_request(tmp_path: Path) -> None:
-    """A misspelt limit must not silently be none."""
-    with pytest.raises(DiffError) as caught:
-        _diff(tmp_path, {}, {}, maxFile=1)
-    assert caught.value.code == "bad_request"
-
-
-@pytest.mark.parametrize(
-    ("program", "said"),
+    ("text", "said"),
     [
         ("for (;;);", "took too long"),
         ("import fs from 'fs'; for (;;) fs.writeSync(1, 'x'.repeat(65536));", "wrote more than"),
         ("throw new Error('planted');", "planted"),
-        ("console.log('{}')", "another shape"),
+        ("process.kill(process.pid, 'SIGKILL');", "ended with -9 and no result"),
     ],
 )
-def test_a_program_that_misbehaves_is_an_error(
-    program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_breaks_is_worth_another_try(text, said, program):
     """Killed at its bounds; the tail of its stderr is told."""
-    script = tmp_path / "bad.mjs"
-    script.write_text(program)
-    monkeypatch.setattr(differ, "PROGRAM", script)
-    with pytest.raises(DiffError, match=said) as caught:
-        diff_tarballs(tmp_path, tmp_path, timeout=0.5 if "long" in said else 30)
-    assert caught.value.code == "node"
+    program(text)
+    error = _failure(timeout=0.5 if "long" in said else 30)
+    assert (error.code, error.retry) == ("node", True)
+    assert said in str(error)
 
 
-def test_the_program_sees_no_variable_of_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No key is any business of what reads strangers' files."""
-    monkeypatch.setenv("LLM_API_KEY", "hush")
+@pytest.mark.parametrize("answer", ["{}", '{"from": {"version": 1}}', "[]", '{"from": null}'])
+def test_an_answer_of_another_shape_is_an_error(answer, program):
+    program(f"console.log('{answer}')")
+    assert _failure().code == "node"
+
+
+def test_the_refusals_of_the_program_are_told(program):
+    program("""console.log('{"error": {"code": "integrity", "message": "m", "retry": false}}')""")
+    error = _failure()
+    assert (error.code, str(error), error.retry) == ("integrity", "m", False)
+
+
+def test_a_program_that_is_not_built_says_how_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(differ, "PROGRAM", tmp_path / "absent.cjs")
+    assert "npm run build" in str(_failure())
+
+
+def test_no_secret_stands_where_other_processes_see_it(program, monkeypatch):
+    """It goes over stdin: neither in the arguments nor in the environment."""
+    monkeypatch.setenv("ARTIFACTORY_TOKEN", TOKEN)
+    program("""
+        import { readFileSync } from 'fs';
+        const read = (path) => readFileSync(path, 'utf8');
+        const seen = read('/proc/self/cmdline') + read('/proc/self/environ');
+        const { token } = JSON.parse(read(0));
+        const message = JSON.stringify([seen.includes('hush'), token.slice(0, 4)]);
+        console.log(JSON.stringify({ error: { code: 'x', message, retry: false } }));
+    """)
+    assert str(_failure()) == '[false,"hush"]'
+
+
+def test_the_program_sees_of_the_environment_what_it_needs(tmp_path, monkeypatch):
+    """Where Node is, where it may write, and the way to the registry."""
+    for name in list(os.environ):
+        if name != "PATH":
+            monkeypatch.delenv(name)
+    needed = {"TMPDIR", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTP_PROXY", "no_proxy"}
+    for name in (*needed, "LLM_API_KEY", "NODE_OPTIONS", "HOME", "NPM_CONFIG_REGISTRY"):
+        monkeypatch.setenv(name, str(tmp_path))
     script = tmp_path / "env.mjs"
-    script.write_text("console.log(Object.keys(process.env).join())")
-    assert node.run(script, b"", timeout=30, max_output=1000).output == b"PATH\n"
+    script.write_text("console.log(JSON.stringify(Object.keys(process.env)))")
+    ended = node.run(script, b"", timeout=30, max_output=1000)
+    assert set(json.loads(ended.output)) == {"PATH", *needed}
 
 
-def test_no_node_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not a traceback about None."""
+def test_the_memory_of_the_process_is_bounded(tmp_path):
+    """Also what lies outside of V8's heap."""
+    script = tmp_path / "buffers.mjs"
+    script.write_text("for (const all = []; ; ) all.push(Buffer.alloc(1e7, 1));")
+    ended = node.run(script, b"", timeout=30, max_output=1000)
+    assert ended.status != 0
+
+
+# Starts a process that holds a pipe as long as it lives, and says so in it.
+CHILD = """
+import { spawn } from 'node:child_process';
+import { openSync, writeSync } from 'node:fs';
+const held = openSync(process.env.TMPDIR + '/held', 'w');
+spawn('sleep', ['60'], { stdio: ['ignore', 'ignore', 'ignore', held] });
+writeSync(held, 'x');
+"""
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch):
+    """The other end of that pipe."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    os.mkfifo(tmp_path / "held")
+    end = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+    yield end
+    os.close(end)
+
+
+def _read(pipe: int) -> bytes:
+    """Wait for one byte; none where nobody holds the pipe any more."""
+    ready, _, _ = select.select([pipe], [], [], 20)
+    assert ready
+    return os.read(pipe, 1)
+
+
+def test_an_end_from_another_thread_takes_the_whole_group(program, held):
+    """The one in hand fails at once, and nothing that it started is left."""
+    program(CHILD)
+    with ThreadPoolExecutor(1) as beside:
+        failing = beside.submit(_failure)
+        assert _read(held) == b"x"
+        node.end()
+        error = failing.result()
+    assert (error.code, error.retry) == ("node", True)
+    assert _read(held) == b""
+
+
+def test_a_bound_takes_the_whole_group(program, held):
+    program(f"{CHILD}; for (;;) writeSync(1, 'x'.repeat(65536));")
+    assert "wrote more than" in str(_failure())
+    assert _read(held) == b"x"
+    assert _read(held) == b""
+
+
+@pytest.mark.parametrize("text", [None, "", "yesterday", "0001-01-01T00:00:00+14:00"])
+def test_what_is_no_time_is_none(text):
+    assert differ._moment(text) is None
+
+
+def test_a_time_is_in_utc():
+    expected = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    for text in ("2026-11-20T10:00:00.000Z", "2026-11-20T10:00:00", "2026-11-20T12:00:00+02:00"):
+        assert differ._moment(text) == expected
+
+
+def test_no_node_is_an_error_that_says_so(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(node.NodeError, match="not on the PATH"):
         node.version()
+
+
+def test_the_bundle_is_one_file_that_can_start_no_process():
+    """Of what npm brings along for git and for scripts there is nothing in it; its packages'
+    licences stand beside it."""
+    bundle = differ.PROGRAM.read_text()
+    assert "child_process" not in bundle
+    assert "sourceMappingURL" not in bundle
+    licences = (differ.PROGRAM.parent / "LICENSES.txt").read_text()
+    for package in ("pacote 20.", "libnpmdiff 7.", "diff 5."):
+        assert f"\n{package}" in licences
+
+
+def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
+    """No packages, no folder for temporary files, no home."""
+    copy = tmp_path / "diff.cjs"
+    copy.write_bytes(differ.PROGRAM.read_bytes())
+    monkeypatch.setattr(differ, "PROGRAM", copy)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # the way to the loopback leads by none
+    with serving() as registry:
+        registry.publish("1.0.0", {"a.js": b"1\n"})
+        registry.publish("1.1.0", {"a.js": b"2\n"})
+        change = diff_versions("sample", "1.0.0", "1.1.0", registry=registry.address, token=None)
+    assert [file.path for file in change.files] == ["a.js"]
+    assert list(tmp_path.iterdir()) == [copy]

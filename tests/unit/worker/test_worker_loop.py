@@ -1,6 +1,5 @@
 """The loop: it beats each turn, survives what fails, and ends when asked."""
 
-import logging
 import os
 import signal
 import threading
@@ -11,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs import EmptyQueue, Job, QueueError, Status
+from app.log import request_id
+from app.store import StoreError
 from worker.heartbeat import BOUND_SECONDS, PERIOD_SECONDS, Heartbeat
 from worker.loop import Loop
+from worker.queue import Job
 from worker.stop import StopSignal
 
 JOB_LIMIT = 60.0
@@ -21,7 +22,7 @@ JOB_LIMIT = 60.0
 
 def job(name: str) -> Job:
     """Return a job that differs from others by its id."""
-    return Job(name, "left-pad", "1.2.0", "1.3.0")
+    return Job(name, "left-pad", "1.2.0", "1.3.0", 1, f"request-{name}", "0-1", "lease")
 
 
 class Beats(Heartbeat):
@@ -45,7 +46,7 @@ class Script:
 
     stop: StopSignal
     steps: deque[Job | Exception | None]
-    finished: list[tuple[str, Status]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
 
     def take(self) -> Job | None:
         """Return or raise the next step."""
@@ -56,23 +57,25 @@ class Script:
             raise step
         return step
 
-    def finish(self, job: Job, status: Status) -> None:
-        """Record."""
-        self.finished.append((job.id, status))
+    def work(self, job: Job) -> None:
+        """Do a job; the one that is called bad breaks."""
+        if job.id == "bad":
+            raise ValueError("a defect")
+        self.done.append(job.id)
 
-    def ping(self) -> None:
-        """Answer."""
+
+class Empty:
+    """A queue in which nothing waits."""
+
+    def take(self) -> Job | None:
+        """Nothing."""
+        return None
 
 
 def _run(steps: Iterable[Job | Exception | None]) -> tuple[Script, Beats]:
     stop, beats = StopSignal(), Beats()
     queue = Script(stop, deque(steps))
-
-    def work(job: Job) -> None:
-        if job.id == "bad":
-            raise ValueError("broken tarball")
-
-    Loop(queue, work, JOB_LIMIT, beats, 0.001, stop).run()
+    Loop(queue, queue.work, JOB_LIMIT, beats, 0.001, stop).run()
     return queue, beats
 
 
@@ -101,7 +104,7 @@ class Waits(StopSignal):
 def test_it_beats_while_it_waits_however_long_the_poll_interval_is() -> None:
     """Else a stall would be noticed later, the seldomer an idle worker looks at the queue."""
     stop, beats = Waits(last=4), Beats()
-    Loop(EmptyQueue(), lambda _: None, JOB_LIMIT, beats, 2.5 * PERIOD_SECONDS, stop).run()
+    Loop(Empty(), lambda _: None, JOB_LIMIT, beats, 2.5 * PERIOD_SECONDS, stop).run()
     assert stop.seen == [PERIOD_SECONDS, PERIOD_SECONDS, PERIOD_SECONDS / 2, PERIOD_SECONDS]
     # a turn, two beats while waiting; a turn, and asked to stop in its first wait
     assert beats.seen == [BOUND_SECONDS] * 4
@@ -113,22 +116,36 @@ def test_the_beat_before_a_job_covers_the_job() -> None:
     assert beats.seen == [BOUND_SECONDS, JOB_LIMIT + BOUND_SECONDS, BOUND_SECONDS]
 
 
-def test_a_failing_job_is_logged_and_does_not_stop_the_loop(
+def test_a_job_that_breaks_is_logged_and_does_not_stop_the_loop(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The next one is done."""
     queue, _ = _run([job("bad"), job("good"), None])
-    assert queue.finished == [("bad", Status.FAILED), ("good", Status.DONE)]
-    assert "job failed" in caplog.messages
+    assert queue.done == ["good"]
+    assert "job broke" in caplog.messages
 
 
 def test_a_queue_that_is_away_does_not_stop_the_loop(caplog: pytest.LogCaptureFixture) -> None:
     """It looks again; the text of the error, which may hold a password, is not logged."""
-    queue, beats = _run([QueueError("hush"), job("good"), None])
-    assert queue.finished == [("good", Status.DONE)]
+    queue, beats = _run([StoreError("hush"), job("good"), None])
+    assert queue.done == ["good"]
     assert "queue does not answer" in caplog.messages
     assert "hush" not in caplog.text
     assert len(beats.seen) == 4
+
+
+def test_the_log_names_the_request_that_asked_for_the_job_and_no_longer() -> None:
+    """One request is followed from the API's log into the worker's."""
+    stop, seen = StopSignal(), list[str]()
+    queue = Script(stop, deque([job("bad"), None]))
+
+    def work(job: Job) -> None:
+        seen.append(request_id.get())
+        queue.work(job)
+
+    Loop(queue, work, JOB_LIMIT, Beats(), 0.001, stop).run()
+    assert seen == ["request-bad"]
+    assert request_id.get() == ""
 
 
 def test_a_heartbeat_that_cannot_be_written_is_logged(
@@ -138,8 +155,8 @@ def test_a_heartbeat_that_cannot_be_written_is_logged(
     stop = StopSignal()
     queue = Script(stop, deque([job("a"), None]))
     heartbeat = Heartbeat(tmp_path / "absent" / "heartbeat")
-    Loop(queue, lambda _job: None, JOB_LIMIT, heartbeat, 0.001, stop).run()
-    assert queue.finished == [("a", Status.DONE)]
+    Loop(queue, queue.work, JOB_LIMIT, heartbeat, 0.001, stop).run()
+    assert queue.done == ["a"]
     assert "heartbeat not written" in caplog.messages
 
 
@@ -151,7 +168,7 @@ def test_a_stop_ends_a_long_wait_at_once() -> None:
     previous = signal.signal(signal.SIGUSR1, lambda _signal, _frame: stop.request())
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
 
-    class StopsWhileWaiting(EmptyQueue):
+    class StopsWhileWaiting(Empty):
         def take(self) -> Job | None:
             timer.start()  # fires during the wait
             return None
@@ -173,10 +190,3 @@ def test_a_stop_before_the_first_turn_takes_no_job() -> None:
     queue = Script(stop, deque([job("a")]))
     Loop(queue, lambda _job: None, JOB_LIMIT, Beats(), 3600, stop).run()
     assert len(queue.steps) == 1
-
-
-def test_logging_a_job_keeps_to_the_names_that_records_allow() -> None:
-    """An extra named as a record's own attribute would raise in the middle of the loop."""
-    logging.getLogger("worker.loop").setLevel(logging.INFO)
-    queue, _ = _run([job("a"), None])
-    assert queue.finished == [("a", Status.DONE)]

@@ -81,7 +81,7 @@ def test_its_heartbeat_is_one_that_the_probe_accepts(tmp_path: Path) -> None:
     """The two agree on the file's place and form."""
     script = (
         "import time, worker.run as r, worker.stop as s; stop = s.StopSignal();"
-        "r.EmptyQueue.take = lambda self: stop.request(); r.run(stop); print(time.monotonic())"
+        "r.Queue.take = lambda self: stop.request(); r.run(stop); print(time.monotonic())"
     )
     ended = _run("-c", script, TMPDIR=str(tmp_path))
     now = float(ended.stdout.splitlines()[-1])

@@ -1,0 +1,30 @@
+"""What the tests of the API and of the worker share: a real Redis, empty for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.store import connect
+from tests.unit.store import server
+
+if TYPE_CHECKING:
+    import redis
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A server that ends with the run."""
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of it; nothing is there."""
+    client = connect(redis_url)
+    client.flushall()
+    yield client
+    client.close()

@@ -1,0 +1,190 @@
+"""What goes wrong with a registry, and what is wrong with a version: each has its code.
+
+One Node asks for all of them, each a package of its own, since a start of Node takes long.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.worker.npm_registry import Answer, Handler, Registry, reply, serving
+from worker.differ import Limits, _camel
+
+TOKEN, PASSWORD = "token-5f3a", "word-77c1"
+ASK_ALL = """
+import { readFileSync } from "node:fs";
+import { survey } from "./src/contents.mjs";
+import { fetchBoth } from "./src/registry.mjs";
+import { readRequest } from "./src/request.mjs";
+const ask = async (request) => {
+  try {
+    const [, { tarball }] = await fetchBoth(readRequest(JSON.stringify(request)));
+    await survey(tarball, request.limits);
+    return { code: "none" };
+  } catch ({ code, message, retry }) {
+    return { code, message, retry };
+  }
+};
+const outcomes = {};
+for (const request of JSON.parse(readFileSync(0, "utf8"))) {
+  outcomes[request.package] = await ask(request);
+}
+process.stdout.write(JSON.stringify(outcomes), () => process.exit());
+"""
+
+
+def _cut(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("content-length", "100000")
+    handler.end_headers()
+    handler.wfile.write(b"\x1f\x8b" * 100)
+
+
+def _loop(handler: Handler) -> None:
+    reply(302, location=f"http://127.0.0.1:{handler.registry.port}{handler.path}")(handler)
+
+
+# What the registry answers to the request for the document, or for the tarball.
+ANSWERS: dict[str, tuple[Answer, str, bool]] = {
+    "404": (reply(404), "not_found", False),
+    "410": (reply(410), "not_found", False),
+    "401": (reply(401, TOKEN.encode(), www_authenticate="Basic"), "unauthorized", False),
+    "403": (reply(403), "unauthorized", False),
+    "429": (reply(429), "registry_unavailable", True),
+    "500": (reply(500, TOKEN.encode()), "registry_unavailable", True),
+    "cut": (_cut, "registry_unavailable", True),
+    "loop": (_loop, "registry_unavailable", True),
+    "elsewhere": (reply(302, location="ftp://npm.test/x"), "registry_unavailable", True),
+}
+DOCUMENTS: dict[str, tuple[bytes, str, bool]] = {
+    "no-json": (b"<html>", "registry_unavailable", True),
+    "no-document": (b"[]", "registry_unavailable", True),
+    "no-versions": (b'{"versions": {}}', "no_such_version", False),
+    "no-entry": (b'{"versions": {"1.0.0": null, "1.1.0": 7}}', "no_such_version", False),
+    "no-number": (b'{"versions": {"1.0.0": {}, "1.1.0": {"version": []}}}', "bad_manifest", False),
+    "no-checksum": (
+        b'{"versions": {"1.0.0": {"dist": {"shasum": 7}}, "1.1.0": {}}}',
+        "bad_manifest",
+        False,
+    ),
+    "too-long": (b" " * (32 * 1024 * 1024 + 1), "too_large", False),
+}
+WANTED = {"version": "9.9.9", "range": "^9", "tag": "nightly"}
+OTHER = "sha512-" + base64.b64encode(hashlib.sha512(b"other").digest()).decode()
+# What the registry says of the tarball.
+DISTS: dict[str, tuple[dict[str, Any], str]] = {
+    "of-another": ({"integrity": OTHER}, "integrity"),
+    "of-another-by-sha1": ({"integrity": None, "shasum": "0" * 40}, "integrity"),
+    "none": ({"integrity": None}, "integrity"),
+    "md5": ({"integrity": "md5-1B2M2Y8AsgTpgAmY7PhCfg=="}, "integrity"),
+    "nonsense": ({"integrity": "nonsense"}, "integrity"),
+    "no-tarball": ({"tarball": None}, "bad_manifest"),
+    "a-local-file": ({"tarball": "file:///etc/passwd"}, "bad_manifest"),
+    "data": ({"tarball": "data:,x"}, "bad_manifest"),
+    "a-number": ({"tarball": 7}, "bad_manifest"),
+}
+MANIFESTS = {
+    "text": b"hello",
+    "list": b"[]",
+    "null": b"null",
+    "deep": b'{"a":' + b"[" * 500 + b"]" * 500 + b"}",
+    "large": b'{"a": "' + b"a" * 1024 * 1024 + b'"}',
+}
+
+
+def _publish(registry: Registry) -> Iterator[tuple[str, str]]:
+    """Publish a package for each case; yields its name and the version asked for."""
+    for name, (answer, _, _) in ANSWERS.items():
+        registry.publish("1.0.0", {}, package=f"document-{name}")
+        registry.answers[f"/document-{name}"] = answer
+        registry.publish("1.0.0", {}, package=f"tarball-{name}")
+        registry.answers[registry.publish("1.1.0", {}, package=f"tarball-{name}")] = answer
+        yield from ((f"document-{name}", "1.1.0"), (f"tarball-{name}", "1.1.0"))
+    for name, (body, _, _) in DOCUMENTS.items():
+        registry.answers[f"/document-{name}"] = reply(200, body)
+        yield f"document-{name}", "1.1.0"
+    for name, wanted in WANTED.items():
+        registry.publish("1.0.0", {}, package=f"wanted-{name}")
+        yield f"wanted-{name}", wanted
+    for name, (dist, _) in DISTS.items():
+        registry.publish("1.0.0", {}, package=f"dist-{name}")
+        registry.publish("1.1.0", {}, package=f"dist-{name}", dist=dist)
+        yield f"dist-{name}", "1.1.0"
+    for name, content in MANIFESTS.items():
+        registry.publish("1.0.0", {}, package=f"manifest-{name}")
+        registry.publish("1.1.0", {"package.json": content}, package=f"manifest-{name}")
+        yield f"manifest-{name}", "1.1.0"
+
+
+@pytest.fixture(scope="module")
+def outcomes(diff_sources: Path) -> dict[str, dict[str, Any]]:
+    """What came of each, by the name of its package."""
+    limits = {_camel(name): value for name, value in asdict(Limits()).items()}
+    with serving() as registry:
+        address = registry.address.replace("//", f"//user:{PASSWORD}@")
+        usual = {"from": "1.0.0", "registry": address, "token": TOKEN, "limits": limits}
+        requests = [usual | {"package": name, "to": new} for name, new in _publish(registry)]
+        ended = subprocess.run(
+            ["node", "--input-type=module", "-e", ASK_ALL],
+            cwd=diff_sources,
+            input=json.dumps(requests),
+            capture_output=True,
+            text=True,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("asked", ["document", "tarball"])
+def test_a_failure_of_the_registry_has_its_code(asked, name, outcomes):
+    _, code, retry = ANSWERS[name]
+    outcome = outcomes[f"{asked}-{name}"]
+    assert (outcome["code"], outcome["retry"]) == (code, retry), outcome
+    subject = {"document": f"document-{name}: ", "tarball": f"tarball-{name} 1.1.0: "}[asked]
+    assert outcome["message"].startswith(subject)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_that_is_none_is_refused(name, outcomes):
+    _, code, retry = DOCUMENTS[name]
+    outcome = outcomes[f"document-{name}"]
+    assert (outcome["code"], outcome["retry"]) == (code, retry), outcome
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_version_that_is_not_there_is_told(name, outcomes):
+    message = f'wanted-{name}: there is no version "{WANTED[name]}"'
+    assert outcomes[f"wanted-{name}"] == {
+        "code": "no_such_version", "message": message, "retry": False
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DISTS)
+def test_a_tarball_that_cannot_be_checked_is_refused(name, outcomes):
+    outcome = outcomes[f"dist-{name}"]
+    assert (outcome["code"], outcome["retry"]) == (DISTS[name][1], False), outcome
+    assert outcome["message"].startswith(f"dist-{name} 1.1.0: ")
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_package_without_a_manifest_is_refused(name, outcomes):
+    outcome = outcomes[f"manifest-{name}"]
+    assert outcome["code"] == "bad_manifest", outcome
+    assert outcome["message"].startswith("package.json is ")
+
+
+def test_no_message_holds_a_secret_or_an_address(outcomes):
+    """Nor what the registry said: it may repeat what it was sent."""
+    said = "".join(outcome["message"] for outcome in outcomes.values())
+    for secret in (TOKEN, PASSWORD, "127.0.0.1", "npm.test", "<html>"):
+        assert secret not in said

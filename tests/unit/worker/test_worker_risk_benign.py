@@ -1,0 +1,143 @@
+"""Upgrades as honest maintainers make them: most stay low, and none is blocked by one habit."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.worker.upgrades import NOW, added, binary, changed, removed, upgrade
+from worker.change import Change
+from worker.risk import assess
+
+LOW = 0.3
+THRESHOLD = 0.75
+
+PATCH = upgrade(
+    changed("CHANGELOG.md", "## 1.2.1", "- `eval()` of templates: see https://docs.test/changes"),
+    changed("README.md", "```js", "const r = await fetch('https://api.test/v1')", "```"),
+    changed(
+        "index.js",
+        "  // see https://tc39.test/ecma262/#sec-string.prototype.padstart",
+        "  if (typeof length !== 'number' || length < 0) throw new RangeError('length')",
+        "  const found = /^(\\s*)(.*)$/.exec(text);",
+        gone=("  if (length < 0) throw new RangeError('length')",),
+    ),
+    added("lib/repeat.js", "'use strict'", "module.exports = (c, n) => c.repeat(n)"),
+    added(
+        "test/repeat.test.js",
+        "const { spawnSync } = require('node:child_process')",
+        "const http = require('node:http')",
+        "assert.equal(spawnSync(process.execPath, ['cli.js']).status, 0)",
+        "const server = http.createServer(); process.env.TOKEN = 'x'",
+    ),
+    changed("index.d.ts", "export function leftPad(text: string): Promise<Response>"),
+    old={"devDependencies": {"tape": "^4"}, "scripts": {"test": "tape test"}},
+    new={"devDependencies": {"tape": "^5", "c8": "^9"}, "scripts": {"test": "c8 tape test"}},
+    after={"published": NOW - timedelta(hours=3)},
+)
+
+# what a build tool writes: long lines before and after, other names in them
+REBUILT = upgrade(
+    changed(
+        "dist/left-pad.min.js",
+        "!function(e,t){" + "e[t]=e[t]||t;" * 900 + "}(Function('return this')())",
+        gone=("!function(t,e){" + "t[e]=t[e]||e;" * 900 + "}(Function('return this')())",),
+    ),
+    changed("dist/left-pad.min.js.map", '{"version":3,"mappings":"' + "AAAA" * 9000 + '"}'),
+)
+
+MOVED = upgrade(
+    changed(
+        "lib/run.js",
+        "    const child = spawn(command, args, { env: process.env })",
+        '    const { createServer } = require("node:http")',
+        gone=(
+            "  const child = spawn(command, args, { env: process.env })",
+            "const { createServer } = require('http')",
+        ),
+    ),
+)
+
+BUNDLED = (
+    "import { execSync } from 'node:child_process'; import https from 'node:https';",
+    "const all = { ...process.env }; const code = new Function(source);",
+    "export const packed = '" + "x;" * 2000 + "';",
+)
+# a build tool names its files by their content: each is another one
+HASHED = upgrade(
+    removed("dist/chunks/dep-BcXSligG.js", *BUNDLED),
+    removed("dist/chunks/dep-Bn1HdZAl.js", "export const a = 1"),
+    added("dist/chunks/dep-CzJTQ5q7.js", "export const a = 2"),
+    added("dist/chunks/dep-DDAZqU2f.js", *BUNDLED, "export const b = 2"),
+)
+
+# another folder, as when a package is built anew
+OTHER_FOLDER = upgrade(removed("lib/run.js", *BUNDLED), added("dist/cjs/run.js", *BUNDLED))
+
+DEBUG_FLAG = upgrade(
+    changed("index.js", "if (process.env.NODE_ENV !== 'test') warn(process.env.LEFT_PAD_DEBUG)")
+)
+
+TO_TRUSTED_PUBLISHING = upgrade(after={"publisher": "build service", "provenance": True})
+
+PICTURES = upgrade(
+    binary("assets/logo.png"),
+    binary("assets/font.woff2"),
+    binary("test/fixtures/sample.zip", "archive"),
+)
+
+LOWS = {
+    "patch": PATCH,
+    "rebuilt": REBUILT,
+    "moved": MOVED,
+    "names by content": HASHED,
+    "another folder": OTHER_FOLDER,
+    "debug flag": DEBUG_FLAG,
+    "trusted publishing": TO_TRUSTED_PUBLISHING,
+    "pictures": PICTURES,
+}
+
+HTTP_CLIENT = upgrade(
+    added(
+        "lib/adapters/fetch.js",
+        "import http from 'node:http';",
+        "const proxy = process.env.HTTPS_PROXY || process.env.https_proxy;",
+        "  const response = await fetch(url, { headers: { Authorization: auth } });",
+        "  return Buffer.from(await response.text(), 'base64');",
+    ),
+    changed("index.js", "const { request } = require('undici')"),
+    after={"published": NOW - timedelta(days=2)},
+)
+
+MINOR_WITH_DEPENDENCY = upgrade(
+    new={"dependencies": {"wcwidth": "^1.0.1"}, "peerDependencies": {"react": ">=18"}},
+    after={"published": NOW - timedelta(days=2)},
+)
+
+COMMAND = upgrade(
+    added(
+        "bin/left-pad.js",
+        "#!/usr/bin/env node",
+        "const { execFileSync } = require('child_process');",
+        "process.stdout.write(execFileSync('git', ['log', '-1']));",
+        executable=True,
+    ),
+    new={"bin": {"left-pad": "bin/left-pad.js"}},
+)
+
+PASSES = {
+    "http client": HTTP_CLIENT,
+    "minor with a dependency": MINOR_WITH_DEPENDENCY,
+    "new command": COMMAND,
+}
+
+
+@pytest.mark.parametrize("change", LOWS.values(), ids=LOWS)
+def test_its_risk_is_low(change: Change):
+    assessment = assess(change, NOW)
+    assert assessment.risk < LOW, assessment
+
+
+@pytest.mark.parametrize("change", PASSES.values(), ids=PASSES)
+def test_it_is_seen_and_not_blocked(change: Change):
+    assessment = assess(change, NOW)
+    assert LOW / 2 < assessment.risk < THRESHOLD, assessment

@@ -1,0 +1,47 @@
+// What a file is, by its first bytes, whatever its name says.
+import { isUtf8 } from "node:buffer";
+import shouldPrintPatch from "libnpmdiff/lib/should-print-patch.js";
+
+export const HEAD = 8000; // bytes that are looked at; a NUL in them marks a binary file, as in git
+
+const MAGIC = [
+  ["elf", "7f454c46"],
+  ["mach-o", "feedface"],
+  ["mach-o", "feedfacf"],
+  ["mach-o", "cefaedfe"],
+  ["mach-o", "cffaedfe"],
+  ["pe", "4d5a"],
+  ["wasm", "0061736d"],
+  ["archive", "1f8b"], // gzip
+  ["archive", "504b0304"], // zip
+  ["archive", "504b0506"], // an empty zip
+  ["archive", "425a68"], // bzip2
+  ["archive", "fd377a585a00"], // xz
+  ["archive", "28b52ffd"], // zstd
+  ["archive", "377abcaf271c"], // 7z
+  ["archive", "526172211a07"], // rar
+  ["archive", "213c617263683e0a"], // ar
+].map(([kind, hex]) => [kind, Buffer.from(hex, "hex")]);
+
+export function kindOf(head) {
+  // first, since "MZ" and "BZh" may begin a text as well
+  if (!head.includes(0) && beginsUtf8(head)) return "text";
+  const [kind] = MAGIC.find(([, magic]) => head.subarray(0, magic.length).equals(magic)) ?? [];
+  if (kind) return kind;
+  if (isFatMachO(head)) return "mach-o";
+  if (head.toString("latin1", 257, 262) === "ustar") return "archive";
+  return head.includes(0) ? "binary" : "text";
+}
+
+// A file that npm would print is compared by lines unless it is a known format: a NUL in a comment
+// does not keep Node from running a script.
+export const hasLines = (kind, path) =>
+  kind === "text" || (kind === "binary" && shouldPrintPatch(path));
+
+// Java's classes have the same magic; their version number is above any number of architectures.
+const isFatMachO = (head) =>
+  head.length >= 8 && head.readUInt32BE(0) === 0xcafebabe && head.readUInt32BE(4) < 45;
+
+// The last character of the head may be cut.
+const beginsUtf8 = (head) =>
+  [0, 1, 2, 3].some((cut) => isUtf8(head.subarray(0, head.length - cut)));

@@ -1,0 +1,107 @@
+// Reads the request, and refuses whatever is not a package of a registry.
+import npa from "npm-package-arg";
+import validateName from "validate-npm-package-name";
+import { Refusal } from "./refusal.mjs";
+
+const LIMITS = [
+  "tarballBytes", // of each tarball, as it is downloaded
+  "unpackedBytes", // of each tarball, unpacked
+  "files", // in each tarball
+  "lineBytes", // of one line; a longer one is cut
+  "linesBytes", // of all lines in the answer
+  "diffBytes", // of the diff's text
+  "fetchSeconds", // for all that is fetched
+];
+
+export function readRequest(text) {
+  const request = parse(text);
+  const { registry = null, token = null, limits } = request;
+  if (token !== null && !isHeaderText(token)) refuse("token must be text of one line");
+  for (const name of LIMITS) {
+    if (!Number.isSafeInteger(limits?.[name]) || limits[name] < 1) {
+      refuse(`limits.${name} must be a whole number above 0`);
+    }
+  }
+  for (const name of Object.keys(limits)) {
+    if (!LIMITS.includes(name)) refuse(`limits has an unknown key, ${shown(name)}`);
+  }
+  const name = packageName(request.package);
+  const from = version(name, request.from, "from");
+  const to = version(name, request.to, "to");
+  return { from, to, ...access(registry, token), limits };
+}
+
+function parse(text) {
+  let request;
+  try {
+    request = JSON.parse(text);
+  } catch {
+    refuse("the request is not JSON");
+  }
+  if (typeof request !== "object" || request === null) refuse("the request is no JSON object");
+  return request;
+}
+
+function packageName(name) {
+  if (typeof name !== "string") refuse("package must be the name of a package");
+  // npm allows a leading hyphen; no package needs one, and a program could take it for a flag
+  if (name.startsWith("-") || !validateName(name).validForOldPackages) {
+    refuse(`${shown(name)} is not the name of a package`);
+  }
+  return name;
+}
+
+// A version, range or dist-tag; never a path, an address, an alias or a repository.
+function version(name, wanted, key) {
+  if (typeof wanted !== "string" || wanted.trim() === "" || wanted.startsWith("-")) {
+    refuse(`${key} must be a version, a range or a dist-tag`);
+  }
+  let spec;
+  try {
+    spec = npa.resolve(name, wanted);
+  } catch {
+    // a tag with characters that an address could not hold
+  }
+  if (!["version", "range", "tag"].includes(spec?.type)) {
+    refuse(`${key} must be a version, a range or a dist-tag, not ${shown(wanted)}`);
+  }
+  return spec;
+}
+
+// The registry's address without its credentials, and the credentials. The token is the stronger.
+function access(registry, token) {
+  if (registry === null) return { registry, credentials: bearer(token) };
+  let url;
+  try {
+    url = new URL(registry);
+  } catch {
+    refuse("registry must be an http:// or https:// address"); // and is not shown: see Refusal
+  }
+  if (!["http:", "https:"].includes(url.protocol)) refuse("registry must be http:// or https://");
+  const credentials = bearer(token) ?? basic(url);
+  const address = `${url.origin}${url.pathname.replace(/\/*$/, "/")}`;
+  return { registry: address, credentials };
+}
+
+const bearer = (token) => (token === null ? null : { key: "_authToken", value: token });
+
+function basic({ username, password }) {
+  if (username === "" && password === "") return null;
+  const pair = `${unescaped(username)}:${unescaped(password)}`;
+  return { key: "_auth", value: Buffer.from(pair, "utf8").toString("base64") };
+}
+
+function unescaped(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a lone % means itself
+  }
+}
+
+const isHeaderText = (text) => typeof text === "string" && /^[\x21-\x7e]+$/.test(text);
+const shown = (text) => JSON.stringify(text.slice(0, 100));
+
+function refuse(message) {
+  throw new Refusal("bad_request", message);
+}
