@@ -29,6 +29,8 @@ PREFIX = "upgrade-gate"
 STREAM = f"{PREFIX}:jobs"
 GROUP = "workers"
 INDEX = f"{PREFIX}:reviews"  # every review's id, by when it was made
+CURSOR = "^[0-9]{1,13}-[0-9a-f]{16}$"
+LATEST = "9" * 13  # milliseconds; the year 2286
 TTL_SECONDS = 7 * 24 * 3600
 MOST_QUEUED = 10_000
 TIMEOUT_SECONDS = 1.5
@@ -146,23 +148,30 @@ class Store:
     def page(self, limit: int, before: str | None = None) -> tuple[list[Review], str | None]:
         """Reviews, the newest first, and the cursor of the next page; None: there is none.
 
-        Raises ValueError for a cursor that is none of this method's.
+        A cursor is a place in time (CURSOR), good also when the review that stood there expired.
         """
-        # A time alone is no place: several reviews may be of one millisecond.
-        first = 0
+        last, last_id = (before or f"{LATEST}-").split("-")
         with answering():
-            if before:
-                rank = self._client.zrevrank(INDEX, before)
-                if rank is None:
-                    raise ValueError("no such cursor")
-                first = cast("int", rank) + 1
-            ids = cast("list[str]", self._client.zrevrange(INDEX, first, first + limit))
+            # Those of the cursor's very millisecond come again; the ones behind it are passed over.
+            again = self._client.zcount(INDEX, last, last) if before else 0
+            found = cast(
+                "list[tuple[str, float]]",
+                self._client.zrevrangebyscore(
+                    INDEX, last, "-inf", start=0, num=limit + 1 + again, withscores=True
+                ),
+            )
+            places = [
+                (int(score), id_)
+                for id_, score in found
+                if not before or (int(score), id_) < (int(last), last_id)
+            ]
             pipe = self._client.pipeline(transaction=False)
-            for id_ in ids[:limit]:
+            for _, id_ in places[:limit]:
                 pipe.hgetall(review_key(id_))
-            found = pipe.execute()
-        reviews = [r for id_, f in zip(ids, found, strict=False) if (r := read(id_, f))]
-        return reviews, ids[limit - 1] if len(ids) > limit else None
+            fields = pipe.execute()
+        pairs = zip(places, fields, strict=False)
+        reviews = [review for (_, id_), f in pairs if (review := read(id_, f))]
+        return reviews, "{}-{}".format(*places[limit - 1]) if len(places) > limit else None
 
 
 def read(id_: str, fields: Mapping[str, str]) -> Review | None:

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response, Security
 from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from app import names
 from app.log import request_id
 from app.problems import documented
 from app.reviews import Review, Status
 from app.routes import store_of
-from app.store import Store
+from app.store import CURSOR, Store
 
 MOST_IN_PAGE = 100
 # For OpenAPI alone: app/guard.py asks for the token, before anything of a request is read.
@@ -24,8 +24,8 @@ router = APIRouter(
     responses=documented(401, 503),
 )
 
-Name = Annotated[str, AfterValidator(names.package_name)]
-Version = Annotated[str, AfterValidator(names.version)]
+Name = Annotated[str, AfterValidator(names.package_name), WithJsonSchema(names.PACKAGE_NAME_SCHEMA)]
+Version = Annotated[str, AfterValidator(names.version), WithJsonSchema(names.VERSION_SCHEMA)]
 EXAMPLE: dict[str, JsonValue] = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0"}
 
 
@@ -34,15 +34,9 @@ class Upgrade(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
-    package: Name = Field(min_length=1, max_length=names.MAX_NAME, description="As npm names it")
-    from_: Version = Field(
-        alias="from", min_length=1, max_length=names.MAX_VERSION,
-        description="The version in use, or a range or a tag",
-    )  # fmt: skip
-    to: Version = Field(
-        min_length=1, max_length=names.MAX_VERSION,
-        description="The version that is wanted, or a range or a tag",
-    )  # fmt: skip
+    package: Name = Field(description="As npm names it")
+    from_: Version = Field(alias="from", description="The version in use, or a range or a tag")
+    to: Version = Field(description="The version that is wanted, or a range or a tag")
 
 
 class Page(BaseModel):
@@ -88,14 +82,11 @@ def page(
     store: Reviews,
     limit: Annotated[int, Query(ge=1, le=MOST_IN_PAGE)] = 20,
     cursor: Annotated[
-        str | None, Query(pattern="^[0-9a-f]{16}$", description="`next` of the page before")
+        str | None, Query(pattern=CURSOR, description="`next` of the page before")
     ] = None,
 ) -> Page:
     """Reviews, the newest first."""
-    try:
-        reviews, following = store.page(limit, cursor)
-    except ValueError:
-        raise HTTPException(422, "the cursor is of no page, or its review expired") from None
+    reviews, following = store.page(limit, cursor)
     return Page(reviews=reviews, next=following)
 
 

@@ -106,10 +106,25 @@ def test_a_page_passes_over_what_expired(reviews, client):
     assert [review.id for review in reviews.page(5)[0]] == [kept]
 
 
-def test_a_cursor_that_is_none_is_refused(reviews):
-    reviews.submit(*UPGRADE)
-    with pytest.raises(ValueError, match="cursor"):
-        reviews.page(3, "nonsense")
+def test_a_cursor_is_good_when_its_review_expired(reviews, client):
+    made = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(4)]
+    for when, id_ in enumerate(made):
+        client.zadd(store.INDEX, {id_: 1_700_000_000_000 + when})
+    _, cursor = reviews.page(2)
+    client.zrem(store.INDEX, made[2])
+    assert [review.id for review in reviews.page(5, cursor)[0]] == [made[1], made[0]]
+
+
+def test_reviews_of_one_millisecond_come_once_each(reviews, client):
+    made = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
+    client.zadd(store.INDEX, dict.fromkeys(made, 1_700_000_000_000))
+    seen, cursor = [], None
+    while True:
+        page, cursor = reviews.page(2, cursor)
+        seen += [review.id for review in page]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(made)
 
 
 def test_what_is_not_there_is_none(reviews):

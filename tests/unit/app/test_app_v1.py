@@ -208,7 +208,7 @@ def test_a_rate_is_kept_in_the_long_run_and_allows_a_burst():
     [
         ("/v1/reviews/0123456789abcdef", 404), ("/v1/reviews/0123456789abcdef/diff", 404),
         ("/v1/reviews/nonsense", 422), ("/v1/reviews?limit=0", 422), ("/v1/reviews?limit=101", 422),
-        ("/v1/reviews?cursor=0123456789abcdef", 422), ("/v1/reviews?cursor=x", 422),
+        ("/v1/reviews?cursor=x", 422),
         ("/v1/nothing", 404), ("/nothing", 404),
     ],
 )  # fmt: skip
