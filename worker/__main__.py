@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="worker", description="The worker.")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check", action="store_true", help="load everything, run Node, say ok")
-    mode.add_argument("--self-test", action="store_true", help="diff two made-up tarballs")
+    mode.add_argument("--self-test", action="store_true", help="diff two made-up versions")
     arguments = parser.parse_args()
     if arguments.self_test:
         from worker.selftest import self_test
