@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from app.reviews import Failure, Finding, Result, Statistics
@@ -46,26 +47,25 @@ class Reviewer:
         log.info("job started", extra=_said(job))
         begun = time.monotonic()
         with Keeper(self.queue, job, self.stop, self.end) as keeper:
-            outcome = self._outcome(job, keeper)
-        kept = _written(lambda: outcome(job))
+            write = self._outcome(job, keeper)
+        kept = _written(write)
         seconds = round(time.monotonic() - begun, 3)
         log.info("job ended", extra={**_said(job), "seconds": seconds, "written": kept})
 
-    def _outcome(self, job: Job, keeper: Keeper) -> Callable[[Job], bool]:
-        """What is to be written."""
+    def _outcome(self, job: Job, keeper: Keeper) -> Callable[[], bool]:
+        """What writes what came of it."""
         try:
             change = self.compare(job.package, job.old, job.new)
         except DiffError as error:
             if keeper.ended:
-                return self.queue.hand_back  # which writes nothing where the lease was lost
+                # which writes nothing where the lease was lost
+                return partial(self.queue.hand_back, job)
             failure = Failure(code=error.code, message=str(error))
             log.warning("job failed", extra={**_said(job), "code": error.code, "why": str(error)})
-            if error.retry:
-                return lambda job: self.queue.retry(job, failure)
-            return lambda job: self.queue.fail(job, failure)
+            return partial(self.queue.retry if error.retry else self.queue.fail, job, failure)
         assessment = assess(change, datetime.now(UTC))
         result = self._result(change, assessment, self.opine(change, assessment))
-        return lambda job: self.queue.finish(job, result, change.diff)
+        return partial(self.queue.finish, job, result, change.diff)
 
     def _result(self, change: Change, assessment: Assessment, opinion: Opinion) -> Result:
         risk = max(assessment.risk, opinion.risk)  # an LLM's word may add, never take away

@@ -153,12 +153,11 @@ def _tables(pids: Sequence[int], proc: Path) -> dict[str, str]:
     for pid in pids:
         net = proc / str(pid) / "net"
         tables = {}
-        for protocol in ("tcp", "tcp6", "udp", "udp6"):
-            with contextlib.suppress(OSError):
-                tables[protocol] = read(net / protocol)  # none: a kernel without IPv6
-        with contextlib.suppress(OSError):
-            read(net / "tcp")
-            return tables
+        for protocol in ("tcp6", "udp", "udp6", "tcp"):
+            with contextlib.suppress(OSError):  # a kernel without IPv6 has no tcp6
+                tables[protocol] = read(net / protocol)
+        if "tcp" in tables:  # it is read last, and always there while the process is
+            return dict(sorted(tables.items()))
     raise ProcessLookupError("its processes end faster than they can be looked at")
 
 

@@ -172,8 +172,10 @@ def test_one_request_is_followed_from_the_api_into_the_worker(gate):
 
 
 def test_no_secret_is_in_any_log(gate):
+    gate.ended(gate.submit("left-pad", "1.2.0", "1.3.0", force=True))
     for service in ("api", "worker", "cache"):
         log = "\n".join(gate.engine.logs(service, 2000))
+        assert log, service
         assert TOKEN not in log
         assert gate.registry.token not in log
 
