@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,11 +17,6 @@ from app.store import StoreError, StoreFull
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 log = logging.getLogger(__name__)
-_TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
-    409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content",
-    429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
-}  # fmt: skip
 
 
 class Invalid(BaseModel):
@@ -53,7 +49,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The answer that says what is wrong."""
-    body = Problem(title=_TITLES.get(status, "Error"), status=status, detail=detail, errors=errors)
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     return JSONResponse(
         body.model_dump(exclude_none=True),
         status_code=status,
@@ -66,7 +62,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The answers of a route that are problems, for OpenAPI."""
     return {
         status: {
-            "description": _TITLES[status],
+            "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in statuses

@@ -118,12 +118,14 @@ class Queue:
         What another worker held, and was silent about for longer than its lease, comes first.
         """
         with answering():
-            self._group()
             self._run(_PROMOTE, [LATER, STREAM], self._now())
-            while entry := self._next():
-                if job := self._claim(*entry):
-                    return job
-        return None
+            try:
+                return self._first()
+            except redis.ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+            self._found_group()
+            return self._first()
 
     def renew(self, job: Job) -> bool:
         """Go on holding it; False: another worker has it by now."""
@@ -159,12 +161,19 @@ class Queue:
         """Give it to whoever takes it next, at once: this worker ends. It counts as no attempt."""
         return self._end(job, {"status": str(Status.QUEUED)}, due=0)
 
-    def _group(self) -> None:
+    def _found_group(self) -> None:
+        """The store is new."""
         try:
             self._client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):  # it is there
+            if not str(error).startswith("BUSYGROUP"):  # another worker was first
                 raise
+
+    def _first(self) -> Job | None:
+        while entry := self._next():
+            if job := self._claim(*entry):
+                return job
+        return None
 
     def _next(self) -> tuple[str, str] | None:
         """An entry of the stream and the review's id: one that was left, else a new one."""

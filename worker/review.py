@@ -94,8 +94,9 @@ def _statistics(change: Change) -> Statistics:
         files_added=by.count("added"),
         files_removed=by.count("removed"),
         files_modified=by.count("modified"),
-        lines_added=sum(len(file.lines) for file in change.files),
-        lines_removed=sum(len(file.gone) for file in change.files),
+        # As counted before any bound cut them.
+        lines_added=change.stats["lines_added"],
+        lines_removed=change.stats["lines_removed"],
         unpacked_bytes_before=change.old.unpacked_bytes,
         unpacked_bytes=change.new.unpacked_bytes,
     )

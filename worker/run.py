@@ -1,7 +1,6 @@
 """What ``python -m worker`` does: work until a signal, or check that it could."""
 
 import logging
-import secrets
 import socket
 import sys
 from functools import partial
@@ -42,7 +41,8 @@ def run(stop: StopSignal) -> int:
         return 1
     log.configure(settings.log_level, settings.secrets())
     heartbeat = Heartbeat()
-    name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    # The container's id: one that is started again goes on under the name that Redis knows.
+    name = socket.gethostname()
     logger.info(
         "worker started",
         extra={

@@ -35,6 +35,7 @@ CHANGE = Change(
         FileChange("z.js", "removed", "text", 0, gone=("1", "2", "3")),
     ),
     "diff --git a/a.js b/a.js\n",
+    stats={"lines_added": 30, "lines_removed": 40},  # more than was handed on
 )
 
 
@@ -91,7 +92,7 @@ def test_a_finished_review_says_what_was_compared_and_found(bench):
     assert bench.store.diff(bench.id) == CHANGE.diff
     said = found.result.statistics
     assert (said.files_added, said.files_removed, said.files_modified) == (1, 1, 1)
-    assert (said.lines_added, said.lines_removed) == (3, 4)
+    assert (said.lines_added, said.lines_removed) == (30, 40)
     assert (said.unpacked_bytes_before, said.unpacked_bytes) == (1000, 3000)
 
 
