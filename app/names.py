@@ -13,27 +13,23 @@ _NAME = re.compile(rf"{_RESERVED}(?:@{_PART}/)?{_PART}")
 # A version, a range or a tag (node-semver, npm-package-arg); nothing that npm would take for an
 # address, a path, an alias or an option.
 _VERSION = re.compile(r"[A-Za-z0-9^~<>=*][A-Za-z0-9.^~<>=*+| -]*")
-PACKAGE_NAME_SCHEMA = {
-    "type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": f"^{_NAME.pattern}$",
-}  # fmt: skip
-VERSION_SCHEMA = {
-    "type": "string", "minLength": 1, "maxLength": MAX_VERSION, "pattern": f"^{_VERSION.pattern}$",
-}  # fmt: skip
+PACKAGE_NAME_SCHEMA = {"type": "string", "maxLength": MAX_NAME, "pattern": f"^{_NAME.pattern}$"}
+VERSION_SCHEMA = {"type": "string", "maxLength": MAX_VERSION, "pattern": f"^{_VERSION.pattern}$"}
 
 
 def package_name(value: str) -> str:
     """The name; raises ValueError where npm would not take it."""
-    if len(value) > MAX_NAME:
-        raise ValueError(f"a package's name has at most {MAX_NAME} characters")
-    if not _NAME.fullmatch(value):
-        raise ValueError("it is no name of an npm package")
-    return value
+    return _checked(value, _NAME, MAX_NAME, "name of an npm package")
 
 
 def version(value: str) -> str:
     """The version, range or tag; raises ValueError where it is none."""
-    if len(value) > MAX_VERSION:
-        raise ValueError(f"a version has at most {MAX_VERSION} characters")
-    if not _VERSION.fullmatch(value):
-        raise ValueError("it is no version, range or tag")
+    return _checked(value, _VERSION, MAX_VERSION, "version, range or tag")
+
+
+def _checked(value: str, pattern: re.Pattern[str], most: int, what: str) -> str:
+    if len(value) > most:
+        raise ValueError(f"a {what} has at most {most} characters")
+    if not pattern.fullmatch(value):
+        raise ValueError(f"it is no {what}")
     return value

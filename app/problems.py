@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from app.log import request_id
 from app.store import StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
@@ -115,6 +116,7 @@ async def _away(_: Request, error: Exception) -> JSONResponse:
     return problem(503, "the store does not answer", headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-async def _broken(_: Request, error: Exception) -> JSONResponse:
-    log.error("request failed", exc_info=error)
-    return problem(500, "the API failed; its log says why, by the request's id")
+async def _broken(_: Request, __: Exception) -> JSONResponse:
+    # uvicorn logs the error, to which it goes on; past app/guard.py, which names other answers.
+    headers = {"X-Request-ID": request_id.get()}
+    return problem(500, "the API failed; its log says why, by the request's id", headers=headers)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from app.problems import MEDIA_TYPE as PROBLEM_TYPE
+from app.problems import MEDIA_TYPE, Problem
 from app.store import Store
 
 router = APIRouter(tags=["health"])
@@ -33,13 +33,11 @@ class Ready(BaseModel):
     dependencies: Dependencies
 
 
-class NotReady(BaseModel):
-    """Problem details (RFC 9457): something that the API depends on does not answer."""
+class NotReady(Problem):
+    """Something that the API depends on does not answer."""
 
-    type: str = "about:blank"
     title: str = "Service Unavailable"
-    status: Literal[503] = 503
-    detail: str
+    status: int = 503
     dependencies: Dependencies
 
 
@@ -55,7 +53,7 @@ _NOT_READY_SCHEMA.pop("$defs")
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {
         "description": "A dependency does not answer",
-        "content": {PROBLEM_TYPE: {"schema": _NOT_READY_SCHEMA}},
+        "content": {MEDIA_TYPE: {"schema": _NOT_READY_SCHEMA}},
     }
 }
 
@@ -79,5 +77,7 @@ def ready(store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
         problem = NotReady(
             detail=f"the store does not answer ({name})", dependencies=Dependencies(store="down")
         )
-        return JSONResponse(problem.model_dump(), status_code=503, media_type=PROBLEM_TYPE)
+        return JSONResponse(
+            problem.model_dump(exclude_none=True), status_code=503, media_type=MEDIA_TYPE
+        )
     return Ready(dependencies=Dependencies(store="ok"))

@@ -21,7 +21,8 @@ from app.store import GROUP, PREFIX, STREAM, answering, diff_key, review_key
 LATER = f"{PREFIX}:later"  # ids of reviews that are tried again, by when
 LEASE_SECONDS = 15.0
 """How long a worker may be silent before another takes its review."""
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 8
+"""With the pauses between them: a registry may be away for some four minutes."""
 RETRY_SECONDS = 2.0
 MOST_RETRY_SECONDS = 120.0
 

@@ -234,8 +234,9 @@ def test_a_store_that_is_away_is_a_problem_that_leaks_nothing():
 
 def test_a_defect_is_a_problem_that_tells_nothing_of_it(api, monkeypatch):
     monkeypatch.setattr(Store, "get", lambda *_: 1 / 0)
-    detail = _is_problem(api.get("/v1/reviews/0123456789abcdef"), 500)
-    assert "division" not in detail
+    answer = api.get("/v1/reviews/0123456789abcdef", headers={"X-Request-ID": "broken-17"})
+    assert "division" not in _is_problem(answer, 500)
+    assert answer.headers["x-request-id"] == "broken-17"  # by which the log tells
 
 
 # --- what is documented
