@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ops import apt
 from ops.console import say
@@ -21,8 +22,6 @@ from ops.translate import tail_of, translating
 from ops.variables import variable
 
 if TYPE_CHECKING:
-    from python_on_whales import Image
-
     from ops.contract import Contract
 
 Origin = Literal["named", "present", "pulled", "made"]
@@ -55,8 +54,9 @@ def local(contract: Contract, engine: Engine) -> BaseImage | None:
     roads: list[tuple[str, Origin]] = [(base.image, "present"), (base.made, "made")]
     if named := _named(contract):
         roads = [(named, "named")]
+    there = engine.images([reference for reference, _ in roads])
     for reference, origin in roads:
-        if image := engine.image(reference):
+        if image := there.get(reference):
             return _found(reference, image, origin)
     return None
 
@@ -93,10 +93,10 @@ def _named(contract: Contract) -> str | None:
     return variable(contract.root, contract.base.variable)
 
 
-def _found(reference: str, image: Image, origin: Origin) -> BaseImage:
+def _found(reference: str, image: Mapping[str, Any], origin: Origin) -> BaseImage:
     """A base that is in the engine, by its registry digest where it has one."""
-    digests = image.repo_digests or []
-    return BaseImage(reference, digests[0].split("@")[1] if digests else image.id, origin)
+    digests = image.get("RepoDigests") or []
+    return BaseImage(reference, digests[0].split("@")[1] if digests else image["Id"], origin)
 
 
 def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) -> BaseImage:
@@ -147,9 +147,9 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
                 doing, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint
             )
         with translating(doing, BaseUnavailable):
-            image = engine.docker.image.import_(
+            made = engine.docker.image.import_(
                 str(archive),
                 base.made,
                 changes=[f"LABEL org.opencontainers.image.title=python-base-{base.suite}"],
             )
-    return _found(base.made, image, "made")
+    return BaseImage(base.made, made.id, "made")

@@ -7,13 +7,15 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops import base, console
+from ops import base, console, inputs
 from ops.engine import Engine, environment
 from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
+from ops.passed import Passed
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
 from ops.references import references
@@ -30,6 +32,7 @@ CA_BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
+STEP = "build"  # by which a good run is remembered
 HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more"
 
 
@@ -40,29 +43,51 @@ class Built:
     references: Mapping[str, str]  # image of the contract: its tag
     base: BaseImage
     seconds: float
-    steps: int
+    steps: (
+        int  # 0: everything that it reads is what the last build read, and what that made is there
+    )
     cached: int
+    ids: Mapping[str, str]  # image of the contract: the engine's id of it
 
 
 def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool = True) -> Built:
     """Build one image, or all of them. Raises BuildFailed with the instruction that failed."""
     images = contract.select(name)
-    engine.require()
     console.step(f"build {', '.join(images)}")
-    tags = references(contract, engine, images)
-    origin = base.resolve(contract, engine)
+    with ThreadPoolExecutor(1) as pool:  # Compose reads its file while the engine is asked
+        reading = pool.submit(references, contract, engine, images)
+        there = base.local(contract, engine)
+        tags = reading.result()
+    origin = there or base.resolve(contract, engine)
     console.say(f"  base image: {origin}")
     started = time.monotonic()
-    log = BuildLog()
     targets = [image.service for image in images.values()]
-    bake(contract, engine, targets, origin, log, cache=cache)
+    passed, log = Passed(contract.root), BuildLog()
+
+    def reads() -> str | None:
+        settings = image_settings(contract, origin)
+        return inputs.images(contract, engine, targets, settings) if cache else None
+
+    digest, ids = reads(), _ids(engine, tags)
+    if {"ids": ids} != passed.find(STEP, digest):
+        bake(contract, engine, targets, origin, log, cache=cache)
+        ids = _ids(engine, tags)
+        if digest == reads():  # nothing was edited meanwhile
+            passed.keep(STEP, digest, ids=ids)
     return Built(
         references=tags,
         base=origin,
         seconds=time.monotonic() - started,
         steps=len(log.steps),
         cached=sum(vertex.cached for vertex in log.steps),
+        ids=ids,
     )
+
+
+def _ids(engine: Engine, tags: Mapping[str, str]) -> dict[str, str]:
+    """The image that each tag has now, where it has one."""
+    found = engine.images(list(tags.values()))
+    return {name: found[tag]["Id"] for name, tag in tags.items() if tag in found}
 
 
 def bake(
@@ -131,11 +156,7 @@ def _explained(doing: str, log: BuildLog, error: OpsError) -> OpsError:
 def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
     """What the compose file's build sections are told: the base, the revision, and the files
     with this machine's own CA, pip and npm configuration, which become build secrets."""
-    found = {
-        contract.base.variable: origin.reference,
-        "BASE_DIGEST": origin.digest,
-        "REVISION": _revision(contract.root),
-    }
+    found = image_settings(contract, origin)
     home = Path.home()
     for name, candidates in (
         ("BUILD_CA", (os.environ.get("SSL_CERT_FILE"), *CA_BUNDLES)),
@@ -154,6 +175,15 @@ def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
             existing = (str(path) for path in candidates if path and Path(path).is_file())
             found[name] = next(existing, "/dev/null")
     return found
+
+
+def image_settings(contract: Contract, origin: BaseImage) -> dict[str, str]:
+    """Of that, what an image depends on; a secret's content never changes one."""
+    return {
+        contract.base.variable: origin.reference,
+        "BASE_DIGEST": origin.digest,
+        "REVISION": _revision(contract.root),
+    }
 
 
 def _revision(root: Path) -> str:

@@ -177,6 +177,11 @@ class Contract(Model):
         """The stack's file, absolute."""
         return self.root / self.compose
 
+    @property
+    def cache(self) -> Path:
+        """Where the facts of layers are kept."""
+        return self.root / ".ops/cache"
+
     def select(self, name: str | None) -> dict[str, Image]:
         """The images meant by a name on the command line; all of them where there is none.
 

@@ -1,28 +1,28 @@
-"""The line as a whole: the steps that take more than one part of the library."""
+"""The line as a whole: the steps that take more than one part of the library.
+
+What only some of them need is imported by them: checks and reports take as long as a build that
+finds nothing changed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import base as bases
 from ops import build as builds
 from ops import console, stack
-from ops import lint as lints
-from ops import verify as verdicts
 from ops.engine import Engine, environment
 from ops.errors import UsageError, VerifyFailed
-from ops.facts.record import write_baselines
-from ops.facts.sources import read_images
+from ops.inputs import digest_of
+from ops.passed import Passed
 from ops.references import references
-from ops.report import formats as report
 from ops.report import summary
-from ops.report.table import count
 from ops.translate import translating
 
 if TYPE_CHECKING:
+    from ops.build import Built
     from ops.contract import Contract
     from ops.verdict import Verdict
     from ops.verify import Request
@@ -30,57 +30,78 @@ if TYPE_CHECKING:
 WATCH_FILE = "compose/development.yaml"
 
 
-def build(contract: Contract, engine: Engine, image: str | None, *, cache: bool = True) -> None:
+def build(contract: Contract, engine: Engine, image: str | None, *, cache: bool = True) -> Built:
     """Build, and show what came of it."""
     result = builds.build(contract, engine, image, cache=cache)
-    facts = read_images(engine, list(result.references.values()), verdicts.cache_of(contract))
-    named = {name: facts[reference] for name, reference in result.references.items()}
-    summary.built(result, {name: found.size for name, found in named.items() if found})
+    summary.built(result, _sizes(contract, engine, result))
+    return result
+
+
+def _sizes(contract: Contract, engine: Engine, built: Built) -> dict[str, int]:
+    """Bytes of each image's layers; they are read once an image."""
+    passed, ids = Passed(contract.root), digest_of(built.ids)
+    if known := passed.find("size", ids):
+        return known
+    from ops.facts.sources import read_images
+
+    facts = read_images(engine, list(built.references.values()), contract.cache)
+    named = {name: facts[reference] for name, reference in built.references.items()}
+    sizes = {name: found.size for name, found in named.items() if found}
+    passed.keep("size", ids, **sizes)
+    return sizes
+
+
+def lint(contract: Contract, engine: Engine) -> None:
+    """Run every linter, and say that all is well."""
+    from ops.lint import lint
+
+    console.step("lint")
+    lint(contract, engine)
+    console.done("lint")
 
 
 def verify(
     contract: Contract, engine: Engine, request: Request, form: str, output: str | None
 ) -> None:
     """Verify, and show the verdict. Raises VerifyFailed when something falls short."""
-    report.known(form)
-    verdict = verdicts.verify(contract, engine, request)
-    report.render(verdict, form, output)
+    from ops.report import formats
+    from ops.verify import verify
+
+    formats.known(form)
+    verdict = verify(contract, engine, request)
+    formats.render(verdict, form, output)
     _must_hold(verdict)
 
 
 def _must_hold(verdict: Verdict) -> None:
+    from ops.report.table import count
+
     if not verdict.holds:
         raise VerifyFailed(
             "verifying", count(verdict), hint="`./inv explain ID` says why a check matters"
         )
 
 
-def up(contract: Contract, engine: Engine) -> None:
-    """Lint → build → verify static → start → wait for health → verify running → URLs."""
-    engine.require()
-    lints.lint(contract, engine)
-    build(contract, engine, None)
-    console.step("verify the images")
-    _verify_quietly(contract, engine, verdicts.Request(static=True))
-    states = stack.up(contract, engine)
-    console.step("verify the running stack")
-    _verify_quietly(contract, engine, verdicts.Request(running=True))
-    summary.urls(states)
+def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
+    """The verdict in one line where all holds; the whole table, and VerifyFailed, where not."""
+    from ops.report import formats
+    from ops.report.table import count
+    from ops.verify import Request, verify
 
-
-def _verify_quietly(contract: Contract, engine: Engine, request: Request) -> None:
-    """One line where all holds; the whole table where not."""
-    verdict = verdicts.verify(contract, engine, request)
+    verdict = verify(contract, engine, Request(running=running, static=not running))
     if not verdict.holds:
-        report.render(verdict, "table", None)
+        formats.render(verdict, "table", None)
     _must_hold(verdict)
-    console.done(f"verify: {count(verdict)}")
+    return f"verify: {count(verdict)}"
 
 
 def size(contract: Contract, engine: Engine, image: str | None, *, record: bool = False) -> None:
     """Where the bytes are, and what changed; or record what is now."""
-    request = verdicts.Request(image=image, static=True, only="size.budget")
-    subjects = verdicts.verify(contract, engine, request).subjects
+    from ops.facts.record import write_baselines
+    from ops.verify import Request, verify
+
+    request = Request(image=image, static=True, only="size.budget")
+    subjects = verify(contract, engine, request).subjects
     if record:
         seen = {subject.name: subject.image for subject in subjects if subject.image}
         path = write_baselines(contract, seen)
@@ -117,5 +138,5 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
             console.say(f"  removing {reference}")
             with translating(f"removing the image {reference}"):
                 engine.docker.image.remove(reference, force=True)
-    shutil.rmtree(Path(verdicts.cache_of(contract)), ignore_errors=True)
+    shutil.rmtree(contract.cache, ignore_errors=True)
     console.done("clean")

@@ -38,9 +38,9 @@ class Outcome:
     remarks: tuple[str, ...] = ()
 
 
-def lint(contract: Contract, engine: Engine) -> None:
-    """Run every linter; show what each says. Raises LintFailed when one complains."""
-    console.step("lint")
+def lint(contract: Contract, engine: Engine) -> bool:
+    """Run every linter; show what each says. Raises LintFailed when one complains; returns
+    whether none had a remark either."""
     commands = linters(contract)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         running = [pool.submit(_run, contract.root, name, cmd) for name, cmd in commands.items()]
@@ -59,7 +59,7 @@ def lint(contract: Contract, engine: Engine) -> None:
             f"{', '.join(outcome.name for outcome in bad)} complained",
             hint="each line above begins with its place",
         )
-    console.done("lint")
+    return not any(outcome.remarks for outcome in outcomes)
 
 
 def linters(contract: Contract) -> dict[str, list[str]]:

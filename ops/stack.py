@@ -35,6 +35,7 @@ class ServiceState:
     restarts: int
     ports: tuple[str, ...]
     last_words: tuple[str, ...] = ()
+    run: str = ""  # which container, and since when: another, or the same started again, is another
 
     @property
     def ready(self) -> bool:
@@ -71,6 +72,7 @@ def _state(container: dict[str, Any]) -> ServiceState:
             for binding in bindings or ()
         ),
         last_words=tuple(_last_words(state)),
+        run=f"{container['Id']} {state['StartedAt']}",
     )
 
 

@@ -104,9 +104,9 @@ def build(_: Context, image: str | None = None, cache: bool = True) -> None:
 @command("images")
 def lint(_: Context) -> None:
     """Read every source without running it: Dockerfiles, compose, Python, workflow"""
-    from ops.lint import lint
+    from ops import line
 
-    lint(*_line())
+    line.lint(*_line())
 
 
 @command(
@@ -164,9 +164,9 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
 @command("stack")
 def up(_: Context) -> None:
     """Lint, build, verify, start the stack, wait for health, verify it running"""
-    from ops import line
+    from ops.up import up
 
-    line.up(*_line())
+    up(*_line())
 
 
 @command("stack", help={"volumes": "remove the stack's volumes as well"})

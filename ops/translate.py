@@ -109,9 +109,12 @@ def translating(
     except DockerException as error:
         raise translate(doing, _words(error), fallback, hint) from error
     except ClientNotFoundError as error:
-        raise EngineUnavailable(
-            doing, "there is no docker client on PATH", hint=HINT_ENGINE
-        ) from error
+        raise no_client(doing) from error
+
+
+def no_client(doing: str) -> EngineUnavailable:
+    """The docker client is not installed."""
+    return EngineUnavailable(doing, "there is no docker client on PATH", hint=HINT_ENGINE)
 
 
 def _words(error: DockerException) -> str:

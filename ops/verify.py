@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import base
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from ops.engine import Engine
     from ops.facts.image import ImageFacts
     from ops.facts.trial import LineFacts
-
-CACHE = ".ops/cache"
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def _subjects(
 
 
 def _read_images(contract: Contract, engine: Engine, subjects: list[Subject]) -> list[Subject]:
-    found = read_images(engine, [s.reference for s in subjects], cache_of(contract))
+    found = read_images(engine, [s.reference for s in subjects], contract.cache)
     today = datetime.now(tz=UTC).date()
     seen = []
     for subject in subjects:
@@ -207,8 +204,3 @@ def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks])
         variables=read_variables(contract, engine) if "variables" in wanted else None,
         compose=read_compose(contract, engine) if "compose" in wanted else None,
     )
-
-
-def cache_of(contract: Contract) -> Path:
-    """Where the facts of layers are kept."""
-    return contract.root / CACHE

@@ -8,9 +8,7 @@ checksum of the second. What made an image is kept beside, by the image's id.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,6 +17,7 @@ from typing import Any
 
 from ops.facts.config import Steps
 from ops.facts.image import File, Layer, Package, Suspect
+from ops.files import write_whole
 from ops.redaction import redact
 
 FORMAT = 3  # raised whenever what is read of a layer or image changes
@@ -111,13 +110,5 @@ def _head(digest: str, body: bytes) -> dict[str, Any]:
 def _store(path: Path | None, digest: str, document: Any) -> None:
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     body = json.dumps(document, separators=(",", ":")).encode()
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".new")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(_head(digest, body)).encode() + b"\n" + body)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(_head(digest, body)).encode() + b"\n" + body)

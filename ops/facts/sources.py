@@ -40,17 +40,8 @@ def read_images(
     for reference in filter(is_archive, references):
         found[reference] = _read_archive(Path(reference), cache)
     if named := [reference for reference in found if not is_archive(reference)]:
-        found.update(_of_engine(engine, _inspected(engine, named), cache))
+        found.update(_of_engine(engine, engine.images(named), cache))
     return found
-
-
-def _inspected(engine: Engine, named: Sequence[str]) -> Inspected:
-    """What the engine knows of each image that it has: one question, if it has all."""
-    try:
-        return dict(zip(named, engine.inspect("image", named), strict=True))
-    except StackFailed:
-        there = [reference for reference in named if engine.image(reference) is not None]
-        return dict(zip(there, engine.inspect("image", there), strict=True))
 
 
 def _diff_ids(image: Mapping[str, Any]) -> list[str]:

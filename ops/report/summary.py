@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ops import console
-from ops.checks.growth import baseline_for, changes
 from ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ def built(result: Built, sizes: Mapping[str, int]) -> None:
     for name, reference in result.references.items():
         table.add_row(name, reference, f"{sizes[name] / 1e6:.1f} MB")
     console.show(table)
-    console.done(
-        f"build: {result.seconds:.1f} s, {result.steps} steps, {result.cached} of them cached"
-    )
+    steps = f"{result.steps} steps, {result.cached} of them cached"
+    console.done(f"build: {result.seconds:.1f} s, {steps if result.steps else 'nothing changed'}")
 
 
 def stack(states: Sequence[ServiceState]) -> None:
@@ -117,6 +115,8 @@ def _since(image: ImageFacts) -> None:
     """What changed since the size was recorded; nothing where the contract records none."""
     if image.record is None or image.record.baselines is None:
         return
+    from ops.checks.growth import baseline_for, changes
+
     before = baseline_for(image)
     if before is None:
         console.write("  no size is recorded on this base: `./inv size --record`")

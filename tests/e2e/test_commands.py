@@ -6,10 +6,11 @@ import http.client
 import json
 import signal
 import socket
+import subprocess
 import time
 import urllib.request
 
-from tests.e2e.support import Project, docker_images, started, wait_until
+from tests.e2e.support import Project, docker, docker_images, started, wait_until
 
 
 def test_a_good_project_comes_up_and_goes_down(project: Project):
@@ -29,6 +30,22 @@ def test_a_good_project_comes_up_and_goes_down(project: Project):
     )
     assert project.inv("down", "--volumes").status == 0
     assert not project.leftovers()
+
+
+def test_what_passed_is_not_run_again_until_something_changes(project: Project):
+    subprocess.run(["git", "init", "--quiet", str(project.root)], check=True)
+    assert project.inv("up").status == 0
+    again = project.inv("up")
+    assert again.status == 0, again.messages
+    assert again.messages.count("nothing changed") == 4, again.messages  # lint, build, verify twice
+    docker("restart", f"{project.name}-web-1")
+    restarted = project.inv("up").messages
+    assert restarted.count("nothing changed") == 3, restarted  # another run of the container
+    project.edit("index.html", "first", "second")
+    changed = project.inv("up")
+    assert "nothing changed" not in changed.messages, changed.messages
+    served = project.inv("debug", "web", "--command", "cat /proc/1/root/srv/index.html").output
+    assert served == "second\n"
 
 
 def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):

@@ -21,7 +21,6 @@ from typing import Any
 from ops import contract
 from ops.engine import Engine
 from ops.references import references
-from ops.verify import CACHE
 from tests.defects.corpus import ROOT, TAG, WORK, Project
 from tests.defects.reading import started
 from tests.peers.tools import Asked, Kit, Tool, run
@@ -48,7 +47,7 @@ class Images:
 
     def verify_cold(self) -> None:
         """Nothing is known of the images."""
-        shutil.rmtree(self.root / CACHE, ignore_errors=True)
+        shutil.rmtree(contract.load(self.root).cache, ignore_errors=True)
         _verify(self.root, "--static")
 
 
@@ -138,7 +137,7 @@ def _import() -> None:
 
 def _peak(images: Images) -> int:
     """The most memory that reading them takes, in megabytes."""
-    shutil.rmtree(images.root / CACHE, ignore_errors=True)
+    shutil.rmtree(contract.load(images.root).cache, ignore_errors=True)
     process = os.posix_spawn(
         sys.executable,
         [sys.executable, str(ROOT / "tasks.py"), "verify", "--static"],

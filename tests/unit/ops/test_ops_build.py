@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from ops.base import BaseImage
 from ops.build import _explaining, build_variables
 from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
 from ops.progress import BuildLog, Vertex
-from tests.unit.ops.samples import contract
+from tests.unit.ops.samples import contract, terms
 
 BASE = BaseImage("base.invalid/python:3", "sha256:" + "b" * 64, "named")
 FILES = {
@@ -201,3 +202,72 @@ def test_the_revision_is_the_commit(monkeypatch):
     answer = subprocess.CompletedProcess([], 0, "0123abc\n", "")
     monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: answer)
     assert build._revision(Path("/nowhere")) == "0123abc"
+
+
+# --- a build that has nothing to do
+
+
+class _Engine:
+    """An engine whose builds give image after image."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.made = 0
+
+    def images(self, references: list[str]) -> dict[str, dict[str, str]]:
+        return {reference: {"Id": f"sha256:{self.made}"} for reference in references if self.made}
+
+    def compose_model(self, *, interpolate: bool) -> dict[str, object]:
+        return {"services": {"api": {"image": "shop/api:1", "build": {"context": str(self.root)}}}}
+
+
+@pytest.fixture
+def building(tmp_path, monkeypatch) -> Callable[..., int]:
+    """Build, and tell how many builds there were until now."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    engine = _Engine(tmp_path)
+    monkeypatch.setattr(build.base, "local", lambda *_: BASE)
+
+    def bake(*_: object, **__: object) -> None:
+        engine.made += 1
+
+    def once(*, during: Callable[[], object] = lambda: None, cache: bool = True) -> int:
+        monkeypatch.setattr(build, "bake", lambda *a, **k: (bake(*a, **k), during()))
+        project = contract(root=tmp_path, images={"api": terms(service="api")})
+        result = build.build(project, engine, None, cache=cache)
+        assert result.ids == {"api": f"sha256:{engine.made}"}
+        return engine.made
+
+    once.root, once.engine = tmp_path, engine
+    return once
+
+
+def test_a_build_whose_inputs_did_not_change_is_not_run(building):
+    assert [building(), building()] == [1, 1]
+
+
+def test_a_change_is_built(building):
+    building()
+    (building.root / "new").write_text("")
+    assert [building(), building()] == [2, 2]
+
+
+def test_without_cache_everything_is_built(building):
+    building()
+    assert [building(cache=False), building()] == [2, 3]
+
+
+def test_an_image_that_is_not_the_one_that_was_made_is_built_anew(building):
+    building()
+    building.engine.made = 7
+    assert building() == 8
+    building.engine.made = 0
+    assert building() == 1
+
+
+def test_what_was_edited_meanwhile_is_not_taken_for_built(building):
+    file = building.root / "edited"
+    file.write_text("before")
+    building(during=lambda: file.write_text("during"))
+    file.write_text("before")
+    assert building() == 2

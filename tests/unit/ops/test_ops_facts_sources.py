@@ -6,7 +6,6 @@ import gzip
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,37 +32,33 @@ class _Engine:
     """An engine with some images; it counts what is saved, and what it was asked."""
 
     def __init__(self, **images: Sequence[bytes]) -> None:
-        self.images = images
+        self.made = images
         self.saved: list[list[str]] = []
         self.asked: list[str] = []
         self.config: Any = config
 
-    def image(self, reference: str) -> object:
-        return SimpleNamespace() if reference in self.images else None
-
     def _text(self, name: str) -> bytes:
-        return json.dumps(self.config(self.images[name], config={"User": name})).encode()
+        return json.dumps(self.config(self.made[name], config={"User": name})).encode()
 
-    def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        self.asked.append("inspect")
-        if missing := [name for name in names if name not in self.images]:
-            raise StackFailed("inspecting", f"no such image: {missing}")
-        return [
-            {
+    def images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
+        self.asked.append("images")
+        return {
+            name: {
                 "Id": digest(self._text(name)),
                 "RepoTags": [f"{name}:1"],
-                "RootFS": {"Layers": [digest(blob) for blob in self.images[name]]},
+                "RootFS": {"Layers": [digest(blob) for blob in self.made[name]]},
             }
-            for name in names
-        ]
+            for name in references
+            if name in self.made
+        }
 
     def history(self, reference: str) -> list[str]:
         self.asked.append("history")
-        return [f"COPY {n} / # buildkit" for n in range(len(self.images[reference]))]
+        return [f"COPY {n} / # buildkit" for n in range(len(self.made[reference]))]
 
     def save(self, references: Sequence[str]) -> Iterator[bytes]:
         self.saved.append(list(references))
-        blobs = {_at(blob): blob for name in references for blob in self.images[name]}
+        blobs = {_at(blob): blob for name in references for blob in self.made[name]}
         texts = {name: self._text(name) for name in references}
         manifest = [{"Config": _at(t), "RepoTags": [f"{n}:1"]} for n, t in texts.items()]
         blobs |= {_at(text): text for text in texts.values()}
@@ -87,7 +82,8 @@ def test_an_image_that_is_not_there_has_no_facts(tmp_path):
 
 def test_an_image_without_layers_is_an_image(tmp_path):
     engine = _Engine(api=())
-    engine.inspect = lambda *_: [{"Id": "sha256:" + "0" * 64, "RootFS": {"Type": "layers"}}]
+    image = {"Id": "sha256:" + "0" * 64, "RootFS": {"Type": "layers"}}
+    engine.images = lambda names: dict.fromkeys(names, image)
     facts = _ask(engine, tmp_path, "api")["api"]
     assert facts is not None
     assert (facts.layers, facts.size, engine.saved) == ((), 0, [])
@@ -98,7 +94,7 @@ def test_a_configuration_without_history_is_no_hindrance(tmp_path):
     engine.config = lambda layers, **changes: config(layers, **changes) | {"history": 7}
     facts = _ask(engine, tmp_path, "api")["api"]
     assert facts is not None
-    assert engine.asked == ["inspect", "history"]
+    assert engine.asked == ["images", "history"]
     assert facts.history[0] == "COPY 0 /"
 
 
@@ -112,7 +108,7 @@ def test_layers_may_be_packed_as_containerds_store_saves_them(tmp_path):
     facts = _ask(engine, tmp_path, "api")["api"]
     assert facts is not None
     assert seen(facts) == WANTED
-    assert engine.asked == ["inspect", "history"]
+    assert engine.asked == ["images", "history"]
 
 
 def test_what_a_reader_does_not_want_is_not_saved_to_the_end(tmp_path):
@@ -135,10 +131,10 @@ def test_what_a_reader_does_not_want_is_not_saved_to_the_end(tmp_path):
 def test_images_are_saved_in_one_stream_and_then_come_from_the_cache(tmp_path):
     engine = _Engine(api=LAYERS, worker=(FIRST, SECOND))
     first = _ask(engine, tmp_path, "api", "worker")
-    assert engine.asked == ["inspect"]  # what made the layers was in the stream
+    assert engine.asked == ["images"]  # what made the layers was in the stream
     assert _ask(engine, tmp_path, "api", "worker") == first
     assert engine.saved == [["api", "worker"]]
-    assert engine.asked == ["inspect"] * 2
+    assert engine.asked == ["images"] * 2
     assert first["api"] is not None
     assert seen(first["api"]) == WANTED
 

@@ -192,7 +192,7 @@ def test_a_remark_is_shown_and_fails_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(lint, "_compose", lambda *_: said)
     lines = []
     monkeypatch.setattr(lint.console, "say", lines.append)
-    lint.lint(SimpleNamespace(root=tmp_path), Engine(()))
+    assert lint.lint(SimpleNamespace(root=tmp_path), Engine(())) is False
     assert "      warning: compose.pinned: it may move" in lines
 
 
@@ -202,7 +202,7 @@ def test_one_complaint_fails_the_whole(monkeypatch, tmp_path, script):
     monkeypatch.setattr(lint, "_compose", lambda *_: Outcome("compose and environment", ()))
     project = SimpleNamespace(root=tmp_path)
     if script == "exit 0":
-        assert lint.lint(project, Engine(())) is None
+        assert lint.lint(project, Engine(())) is True
     else:
         with pytest.raises(LintFailed, match="tool complained"):
             lint.lint(project, Engine(()))

@@ -44,11 +44,16 @@ def test_a_service_is_ready_or_fails_or_may_still_become_ready(
         assert failure in (state.failure or "")
 
 
+RUNNING = {"Status": "running", "Health": {"Status": "healthy", "Log": []}}
+
+
 def _container(**changes: Any) -> dict[str, Any]:
+    state = {"StartedAt": "noon", **changes.pop("State", RUNNING)}
     return {
+        "Id": "f00",
+        "State": state,
         "Name": "/shop-1",
         "Config": {"Labels": {"com.docker.compose.service": "shop"}},
-        "State": {"Status": "running", "Health": {"Status": "healthy", "Log": []}},
         "NetworkSettings": {"Ports": {}},
         "RestartCount": 0,
         **changes,
@@ -65,8 +70,9 @@ def test_a_container_is_read_as_the_engine_describes_it():
             RestartCount=3,
         )
     )
+    ports = ("127.0.0.1:8001->8000/tcp",)
     assert state == ServiceState(
-        "shop", "shop-1", "running", "unhealthy", 3, ("127.0.0.1:8001->8000/tcp",), ("refused",)
+        "shop", "shop-1", "running", "unhealthy", 3, ports, ("refused",), "f00 noon"
     )
 
 
