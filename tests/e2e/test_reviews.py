@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import secrets
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
 
 import httpx
 import pytest
 
-from ops import stack
-from ops.engine import Engine
 from tests.e2e import registry
+from tests.e2e.gate import DONE_SECONDS, TOKEN, Gate, started
 from tests.e2e.registry import Registry
 from tests.e2e.support import docker, wait_until
 
-DONE_SECONDS = 120
-TOKEN = secrets.token_hex(16)
 PLAIN = {"index.js": "module.exports = (text, width) => text.padStart(width);\n"}
 
 
@@ -45,80 +38,23 @@ def packages(built) -> Iterator[Registry]:
         yield found
 
 
-@dataclass(frozen=True)
-class Gate:
-    """The stack with the registry on its network."""
-
-    engine: Engine
-    registry: Registry
-
-    @property
-    def address(self) -> str:
-        """Where the API answers now: a free port is another one after each start."""
-        (container,) = self.engine.containers(["api"], stopped=False)
-        (port,) = container["NetworkSettings"]["Ports"]["8000/tcp"]
-        return f"http://127.0.0.1:{port['HostPort']}"
-
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.request(
-            method, f"{self.address}{path}", headers=headers, timeout=30, **options
-        )
-
-    def submit(self, package: str, old: str, new: str, *, force: bool = False) -> str:
-        body = {"package": package, "from": old, "to": new}
-        answer = self.ask("POST", "/v1/reviews", json=body, params={"force": force})
-        assert answer.status_code in (200, 202), answer.text
-        return str(answer.json()["id"])
-
-    def review(self, id_: str) -> dict[str, Any]:
-        answer = self.ask("GET", f"/v1/reviews/{id_}")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def ended(self, id_: str) -> dict[str, Any]:
-        """The review, when it is over."""
-        seen: dict[str, Any] = {}
-
-        def over() -> bool:
-            seen.update(self.review(id_))
-            return seen["status"] in ("done", "failed")
-
-        wait_until(over, DONE_SECONDS, f"review {id_} does not end: {seen}")
-        return seen
-
-    def containers(self, service: str) -> list[str]:
-        return [container["Id"] for container in self.engine.containers([service], stopped=False)]
-
-
 @pytest.fixture(scope="module")
 def gate(terms, engine, built, packages, project_name) -> Iterator[Gate]:
-    """A stack of its own, with two workers that look often."""
-    variables = {
-        "API_TOKEN": TOKEN,
-        "API_RATE_LIMIT": "1000",
-        "ARTIFACTORY_URL": packages.inside,
-        "ARTIFACTORY_TOKEN": packages.token,
-        "WORKER_POLL_INTERVAL": "0.2",
-    }
-    own = replace(engine, project=f"{project_name}-gate", variables=variables)
-    try:
-        stack.up(terms, own, quiet=True)
-        network = f"{own.project}_default"
+    """A stack of its own, whose worker looks often, with the registry on its network."""
+    variables = {"ARTIFACTORY_URL": packages.inside, "ARTIFACTORY_TOKEN": packages.token}
+    with started(terms, engine, f"{project_name}-gate", **variables) as found:
+        network = f"{found.engine.project}_default"
         docker("network", "connect", "--alias", registry.HOST, network, packages.container)
         try:
-            yield Gate(own, packages)
+            yield found
         finally:
             docker("network", "disconnect", "--force", network, packages.container)
-    finally:
-        stack.down(own, volumes=True, quiet=True)
 
 
 # --- what it says
 
 
-def test_a_harmless_upgrade_passes_with_the_diff_that_npm_prints(gate):
+def test_a_harmless_upgrade_passes_with_the_diff_that_npm_prints(gate, packages):
     id_ = gate.submit("left-pad", "1.2.0", "1.3.0")
     review = gate.ended(id_)
     assert review["status"] == "done", review
@@ -127,7 +63,7 @@ def test_a_harmless_upgrade_passes_with_the_diff_that_npm_prints(gate):
     assert (result["from_version"], result["to_version"]) == ("1.2.0", "1.3.0")
     assert result["statistics"]["files_added"] == 1
     diff = gate.ask("GET", f"/v1/reviews/{id_}/diff").text
-    assert diff.strip() == gate.registry.npm_diff("left-pad", "1.2.0", "1.3.0").strip()
+    assert diff.strip() == packages.npm_diff("left-pad", "1.2.0", "1.3.0").strip()
 
 
 def test_an_upgrade_that_steals_is_blocked_and_each_sign_has_its_place(gate):
@@ -171,13 +107,13 @@ def test_one_request_is_followed_from_the_api_into_the_worker(gate):
         assert any(json.loads(line).get("request_id") == "followed-17" for line in lines), service
 
 
-def test_no_secret_is_in_any_log(gate):
+def test_no_secret_is_in_any_log(gate, packages):
     gate.ended(gate.submit("left-pad", "1.2.0", "1.3.0", force=True))
     for service in ("api", "worker", "cache"):
         log = "\n".join(gate.engine.logs(service, 2000))
         assert log, service
         assert TOKEN not in log
-        assert gate.registry.token not in log
+        assert packages.token not in log
 
 
 # --- whatever dies
@@ -191,67 +127,74 @@ def _submit_many(gate: Gate) -> list[str]:
 
 
 def _all_done(gate: Gate, ids: list[str]) -> None:
-    reviews = [gate.ended(id_) for id_ in ids]
-    assert [review["status"] for review in reviews] == ["done"] * JOBS, [
-        review["failure"] for review in reviews if review["status"] != "done"
-    ]
+    failures = [review["failure"] for review in gate.all_ended(ids) if review["status"] != "done"]
+    assert not failures
 
 
-@pytest.mark.parametrize("victim", ["worker", "cache", "api"])
-def test_no_job_is_lost_when_a_service_is_killed(gate, victim):
+def _kill(gate: Gate, victim: str) -> list[str]:
+    """Kill a container of that service while jobs run, and start it again; returns the jobs."""
     ids = _submit_many(gate)
     wait_until(
         lambda: "running" in {gate.review(id_)["status"] for id_ in ids},
         DONE_SECONDS,
         "no job runs",
     )
-    (container,) = gate.containers(victim)
+    container = gate.containers(victim)[0]
     docker("kill", container)
     docker("start", container)
-    wait_until(lambda: _ready(gate), 60, "the API does not become ready again")
-    _all_done(gate, ids)
+    wait_until(gate.ready, 60, "the API does not become ready again")
+    return ids
 
 
-def _ready(gate: Gate) -> bool:
+@pytest.mark.parametrize("victim", ["worker", "cache"])
+def test_no_job_is_lost_when_a_worker_or_the_cache_is_killed(gate, victim):
+    _all_done(gate, _kill(gate, victim))
+
+
+def test_while_the_api_is_killed_four_workers_share_the_jobs_and_do_each_once(gate):
+    workers = gate.containers("worker")
+    before = [_done_by(worker) for worker in workers]
+    _all_done(gate, _kill(gate, "api"))
+    done = [_done_by(worker) - then for worker, then in zip(workers, before, strict=True)]
+    assert sum(done) == JOBS
+    assert all(done), done
+
+
+def _done_by(worker: str) -> int:
+    return docker("logs", worker).count('"job ended"')
+
+
+def test_a_registry_that_is_away_for_a_while_loses_no_job(gate, packages):
+    network = f"{gate.engine.project}_default"
+    docker("network", "disconnect", network, packages.container)
     try:
-        return gate.ask("GET", "/ready").status_code == 200
-    except (httpx.HTTPError, ValueError):  # it does not listen, or has no port yet
-        return False
-
-
-def test_a_registry_that_is_away_for_a_while_loses_no_job(gate):
-    docker("network", "disconnect", f"{gate.engine.project}_default", gate.registry.container)
-    try:
-        id_ = gate.submit("left-pad", "1.2.0", "1.3.0", force=True)
+        ids = _submit_many(gate)
         wait_until(
-            lambda: gate.review(id_)["failure"] is not None, DONE_SECONDS, "no attempt failed"
+            lambda: any(gate.review(id_)["failure"] for id_ in ids), DONE_SECONDS, "none failed"
         )
-        assert gate.review(id_)["failure"]["code"] == "registry_unavailable"
+        failures = [failure for id_ in ids if (failure := gate.review(id_)["failure"])]
+        assert {failure["code"] for failure in failures} == {"registry_unavailable"}
     finally:
-        docker(
-            "network", "connect", "--alias", registry.HOST,
-            f"{gate.engine.project}_default", gate.registry.container,
-        )  # fmt: skip
-    review = gate.ended(id_)
-    assert (review["status"], review["failure"]) == ("done", None)
-    assert review["attempts"] > 1
+        docker("network", "connect", "--alias", registry.HOST, network, packages.container)
+    _all_done(gate, ids)
+    assert max(gate.review(id_)["attempts"] for id_ in ids) > 1
 
 
-def test_a_worker_that_is_stopped_hands_back_what_it_cannot_finish(gate):
-    """It ends by itself, in time, with status 0; the job is done by whoever comes next."""
-    subprocess.run(["docker", "pause", gate.registry.container], check=True, capture_output=True)
-    (worker,) = gate.containers("worker")
+def test_workers_that_are_stopped_hand_back_what_they_cannot_finish(gate, packages):
+    """They end by themselves, in time, with status 0; the job is done by whoever comes next."""
+    docker("pause", packages.container)
+    workers = gate.containers("worker")
     try:
         id_ = gate.submit("left-pad", "1.2.0", "1.3.0", force=True)
         wait_until(
             lambda: gate.review(id_)["status"] == "running", DONE_SECONDS, "nobody takes the job"
         )
-        docker("stop", "--time", "10", worker)
-        state = gate.engine.inspect("container", [worker])[0]["State"]
-        assert state["ExitCode"] == 0
+        docker("stop", "--time", "10", *workers)
+        states = [found["State"]["ExitCode"] for found in gate.engine.inspect("container", workers)]
+        assert states == [0] * len(workers)
         assert gate.review(id_)["status"] == "queued"
         assert gate.review(id_)["attempts"] == 0
     finally:
-        docker("unpause", gate.registry.container)
-        docker("start", worker)
+        docker("unpause", packages.container)
+        docker("start", *workers)
     assert gate.ended(id_)["status"] == "done"

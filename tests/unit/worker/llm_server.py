@@ -37,11 +37,13 @@ class Provider:
 
 class Handler(BaseHTTPRequestHandler):
     provider: Provider
+    asked: dict[str, Any]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         known = self.provider
-        known.asked.append(json.loads(body))
+        self.asked = json.loads(body)
+        known.asked.append(self.asked)
         known.headers.append({name.lower(): value for name, value in self.headers.items()})
         known.paths.append(self.path)
         answer = known.answers.pop(0) if len(known.answers) > 1 else known.answers[0]
@@ -60,13 +62,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(*answers: Answer) -> Iterator[Provider]:
+def serving(*answers: Answer, host: str = "127.0.0.1") -> Iterator[Provider]:
     """A provider that answers so, until the end; no proxy of this machine stands before it."""
     provider = Provider(list(answers))
     handler = type("Scripted", (Handler,), {"provider": provider})
     with (
         pytest.MonkeyPatch.context() as environment,
-        ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        ThreadingHTTPServer((host, 0), handler) as server,
     ):
         environment.setenv("NO_PROXY", "*")
         environment.setenv("no_proxy", "*")

@@ -25,12 +25,14 @@ class Registry:
     """What it answers, by path, and what it was asked: path and authorization of each request.
 
     Attributes:
+        host: where it listens.
         base: the path before all others, as with a repository manager.
         closing: set when a test is over, for an answer that waits.
     """
 
     port: int
     base: str = ""
+    host: str = "127.0.0.1"
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -39,7 +41,7 @@ class Registry:
     @property
     def address(self) -> str:
         """Of the registry itself."""
-        return f"http://127.0.0.1:{self.port}{self.base}"
+        return f"http://{self.host}:{self.port}{self.base}"
 
     def publish(
         self,
@@ -103,12 +105,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(base: str = "") -> Iterator[Registry]:
+def serving(base: str = "", host: str = "127.0.0.1") -> Iterator[Registry]:
     """A registry without packages, until the end."""
     handler = type("Of", (Handler,), {})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer((host, 0), handler) as server:
         server.daemon_threads = True
-        handler.registry = registry = Registry(server.server_port, base)
+        handler.registry = registry = Registry(server.server_port, base, host)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
