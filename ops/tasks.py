@@ -112,7 +112,9 @@ def lint(_: Context) -> None:
 @command(
     "images",
     help={
-        "image": "NAME of the contract, or NAME=REF to judge any image by it",
+        "image": "NAME of the contract, or NAME=REF to judge any image by it: a tag in the engine, "
+        "docker://HOST/NAME:TAG in a registry, a file or a folder",
+        "platform": "of a REF that holds images for several, as in linux/arm64",
         "only": "one check by its id, or a group of them: run",
         "static": "start no container",
         "deep": "build twice and try a copy of the stack as well; takes minutes",
@@ -128,12 +130,14 @@ def verify(
     deep: bool = False,
     format: str = "table",  # noqa: A002  # the option's name
     output: str | None = None,
+    platform: str | None = None,
 ) -> None:
     """Hold every image, and the stack where it runs, to the contract"""
     from ops import line
     from ops.verify import parse_request
 
-    line.verify(*_line(), parse_request(image, only, static=static, deep=deep), format, output)
+    request = parse_request(image, only, static=static, deep=deep, platform=platform)
+    line.verify(*_line(), request, format, output)
 
 
 @command("images", positional=["id"], help={"id": "a check; or all, as Markdown"})

@@ -16,7 +16,7 @@ from ops.facts.compose import read_compose
 from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record
 from ops.facts.running import ContainerFacts, read_stack
-from ops.facts.sources import is_archive, read_images
+from ops.facts.sources import is_elsewhere, read_images
 from ops.facts.variables import read_variables
 from ops.references import dockerfiles, references
 from ops.verdict import (
@@ -47,10 +47,16 @@ class Request:
     static: bool = False  # start no container, look at no running one
     running: bool = False  # the stack must run: looking away is no answer
     deep: bool = False  # build twice, and try a stack of its own
+    platform: str | None = None  # of a reference that holds images for several
 
 
 def parse_request(
-    image: str | None, only: str | None, *, static: bool, deep: bool = False
+    image: str | None,
+    only: str | None,
+    *,
+    static: bool,
+    deep: bool = False,
+    platform: str | None = None,
 ) -> Request:
     """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none, and for
     options that contradict one another."""
@@ -60,9 +66,15 @@ def parse_request(
         raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
     if static and deep:
         raise UsageError("reading the command line", "--static starts nothing, --deep does")
+    if platform and not is_elsewhere(reference):
+        raise UsageError(
+            "reading the command line",
+            "--platform says which image is meant, where there may be several",
+            hint="add --image NAME=docker://HOST/NAME:TAG, or =FILE or =FOLDER",
+        )
     # Whoever names a deep check wants it asked.
     deep = deep or (only is not None and not static and all(check.deep for check in chosen))
-    return Request(name or None, reference or None, only, static, deep=deep)
+    return Request(name or None, reference or None, only, static, deep=deep, platform=platform)
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
@@ -93,7 +105,7 @@ def _sources(
     contract: Contract, engine: Engine, images: Mapping[str, Image], request: Request
 ) -> Sources:
     found: Mapping[str, str] = {}
-    if not (request.reference and is_archive(request.reference)):
+    if not (request.reference and is_elsewhere(request.reference)):
         found = dockerfiles(contract, engine, images)
     return Sources(contract.root, contract.compose, contract.env_example, found)
 
@@ -108,7 +120,7 @@ def _look(
     """Read the facts of each image, and of what runs of it, as far as checks want them."""
     subjects = _subjects(contract, engine, request, images)
     if wanted & {"image", "images"}:
-        subjects = _read_images(contract, engine, subjects)
+        subjects = _read_images(contract, engine, subjects, request.platform)
     with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
         ran = stack = None
         if "programs" in wanted and not request.static:
@@ -143,12 +155,12 @@ def _read_stack(
 def _subjects(
     contract: Contract, engine: Engine, request: Request, images: Mapping[str, Image]
 ) -> list[Subject]:
-    if request.reference and is_archive(request.reference):
+    if request.reference and is_elsewhere(request.reference):
         if not request.static:
             raise UsageError(
                 f"verifying {request.reference}",
-                "an image in a file or folder cannot be run",
-                hint="add --static, or `docker load` it and name its tag",
+                "an image in a file, a folder or a registry cannot be run",
+                hint="add --static; or `docker load` or `docker pull` it, and name its tag",
             )
         tags = {str(request.image): request.reference}
     else:
@@ -158,8 +170,10 @@ def _subjects(
     return [Subject(name, tags[name], terms) for name, terms in images.items()]
 
 
-def _read_images(contract: Contract, engine: Engine, subjects: list[Subject]) -> list[Subject]:
-    found = read_images(engine, [s.reference for s in subjects], contract.cache)
+def _read_images(
+    contract: Contract, engine: Engine, subjects: list[Subject], platform: str | None
+) -> list[Subject]:
+    found = read_images(engine, [s.reference for s in subjects], contract.cache, platform)
     today = datetime.now(tz=UTC).date()
     seen = []
     for subject in subjects:

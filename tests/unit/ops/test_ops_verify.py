@@ -42,3 +42,12 @@ def test_half_a_pair_of_name_and_reference_is_refused(image_):
 def test_deep_and_static_contradict_one_another():
     with pytest.raises(UsageError, match="--static starts nothing"):
         parse_request(None, None, static=True, deep=True)
+
+
+@pytest.mark.parametrize("image", [None, "shop", "shop=shop:1"])
+def test_a_platform_is_named_of_what_may_be_for_several(image):
+    with pytest.raises(UsageError, match="--platform"):
+        parse_request(image, None, static=True, platform="linux/arm64")
+    for reference in ("docker://registry.test/shop:1", "./layout"):
+        request = parse_request(f"shop={reference}", None, static=True, platform="linux/arm64")
+        assert request.platform == "linux/arm64"
