@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ops import base as bases
 from ops import build as builds
 from ops import console, stack
+from ops.builder import Options, locate
 from ops.engine import Engine, environment
 from ops.errors import UsageError, VerifyFailed
 from ops.inputs import digest_of
@@ -30,21 +32,27 @@ if TYPE_CHECKING:
 WATCH_FILE = "compose/development.yaml"
 
 
-def build(contract: Contract, engine: Engine, image: str | None, *, cache: bool = True) -> Built:
+def build(
+    contract: Contract, engine: Engine, image: str | None, options: Options | None = None
+) -> Built:
     """Build, and show what came of it."""
-    result = builds.build(contract, engine, image, cache=cache)
-    summary.built(result, _sizes(contract, engine, result))
+    engine, options = locate(engine, options or Options())
+    result = builds.build(contract, engine, image, options)
+    summary.built(result, _sizes(contract, engine, result, options.platforms))
     return result
 
 
-def _sizes(contract: Contract, engine: Engine, built: Built) -> dict[str, int]:
-    """Bytes of each image's layers; they are read once an image."""
-    passed, ids = Passed(contract.root), digest_of(built.ids)
+def _sizes(
+    contract: Contract, engine: Engine, built: Built, platforms: Sequence[str]
+) -> dict[str, int]:
+    """Bytes of each image's layers, of the first platform; they are read once an image."""
+    passed, ids = Passed(contract.root), digest_of(built.ids) if built.ids else None
     if known := passed.find("size", ids):
         return known
     from ops.facts.sources import read_images
 
-    facts = read_images(engine, list(built.references.values()), contract.cache)
+    platform = platforms[0] if platforms else None
+    facts = read_images(engine, list(built.references.values()), contract.cache, platform)
     named = {name: facts[reference] for name, reference in built.references.items()}
     sizes = {name: found.size for name, found in named.items() if found}
     passed.keep("size", ids, **sizes)

@@ -93,12 +93,50 @@ def doctor(_: Context, format: str = "table") -> None:  # noqa: A002  # the opti
 # --- the images
 
 
-@command("images", help={"image": "only this image of the contract", "cache": "use the cache"})
-def build(_: Context, image: str | None = None, cache: bool = True) -> None:
+@command(
+    "images",
+    help={
+        "image": "only this image of the contract",
+        "cache": "use the cache",
+        "builder": "a builder of buildx, or a docker context, instead of this machine's engine",
+        "platform": "several, as in linux/amd64,linux/arm64",
+        "cache-from": "as buildx takes it; {image} in it stands for the image's name",
+        "cache-to": "the same, as in type=registry,ref=HOST/cache:{image},mode=max",
+        "load": "bring what another builder made into the engine",
+        "push": "HOST/PREFIX: to a registry instead of the engine, to be promoted from there",
+        "tag": "of what is pushed; else the commit",
+        "output": "a folder that gets an OCI layout an image, instead of the engine",
+    },
+)
+def build(
+    _: Context,
+    image: str | None = None,
+    cache: bool = True,
+    builder: str | None = None,
+    platform: str | None = None,
+    cache_from: str | None = None,
+    cache_to: str | None = None,
+    load: bool = False,
+    push: str | None = None,
+    tag: str | None = None,
+    output: str | None = None,
+) -> None:
     """Build all images in one parallel graph"""
     from ops import line
+    from ops.builder import parse_options
 
-    line.build(*_line(), image, cache=cache)
+    options = parse_options(
+        cache=cache,
+        builder=builder,
+        platform=platform,
+        cache_from=cache_from,
+        cache_to=cache_to,
+        load=load,
+        push=push,
+        tag=tag,
+        output=output,
+    )
+    line.build(*_line(), image, options)
 
 
 @command("images")

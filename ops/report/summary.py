@@ -32,7 +32,10 @@ def built(result: Built, sizes: Mapping[str, int]) -> None:
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for name, reference in result.references.items():
         table.add_row(name, reference, f"{sizes[name] / 1e6:.1f} MB")
-    console.show(table)
+    if result.references:
+        console.show(table)
+    else:
+        console.say("  the result stays with the builder: add --load, --push or --output")
     steps = f"{result.steps} steps, {result.cached} of them cached"
     console.done(f"build: {result.seconds:.1f} s, {steps if result.steps else 'nothing changed'}")
 
