@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import base as bases
@@ -20,12 +21,14 @@ from ops.errors import UsageError, VerifyFailed
 from ops.inputs import digest_of
 from ops.passed import Passed
 from ops.references import references
+from ops.registry.reference import parse_prefix
 from ops.report import summary
 from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.build import Built
     from ops.contract import Contract
+    from ops.release import Release
     from ops.verdict import Verdict
     from ops.verify import Request
 
@@ -92,15 +95,68 @@ def _must_hold(verdict: Verdict) -> None:
 
 def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
     """The verdict in one line where all holds; the whole table, and VerifyFailed, where not."""
-    from ops.report import formats
     from ops.report.table import count
     from ops.verify import Request, verify
 
     verdict = verify(contract, engine, Request(running=running, static=not running))
-    if not verdict.holds:
-        formats.render(verdict, "table", None)
-    _must_hold(verdict)
+    _all_must_hold([verdict])
     return f"verify: {count(verdict)}"
+
+
+def push(
+    contract: Contract, engine: Engine, prefix: str, tag: str | None, output: str | None
+) -> None:
+    """Verify, push what holds, and write down what arrived. Raises VerifyFailed."""
+    from ops import publish
+    from ops.verify import Request, verify
+
+    place, name = parse_prefix(prefix), tag or builds.default_tag(contract.root)
+    verdict = verify(contract, engine, Request(static=True))
+    _all_must_hold([verdict])
+    console.step(f"push to {place}")
+    _released(contract, publish.push(contract, engine, verdict, place, name), output)
+
+
+def promote(
+    contract: Contract, engine: Engine, source: str, to: str, tag: str | None, output: str | None
+) -> None:
+    """Verify what is in a registry, and copy what holds to another place. Raises VerifyFailed."""
+    from ops import publish
+    from ops.verify import Request, verify
+
+    place = parse_prefix(to)
+    images, release = publish.sources(contract, source)
+    verdicts = {
+        name: [
+            verify(contract, engine, Request(name, image.place, static=True, platform=platform))
+            for platform in image.platforms
+        ]
+        for name, image in images.items()
+    }
+    _all_must_hold([verdict for each in verdicts.values() for verdict in each])
+    console.step(f"promote to {place}")
+    made = publish.promote(contract, images, verdicts, place, tag, release)
+    _released(contract, made, output)
+
+
+def _all_must_hold(verdicts: Sequence[Verdict]) -> None:
+    """Show each verdict that does not hold. Raises VerifyFailed for the first of them."""
+    from ops.report import formats
+
+    failed = [verdict for verdict in verdicts if not verdict.holds]
+    for verdict in failed:
+        formats.render(verdict, "table", None)
+    for verdict in failed:
+        _must_hold(verdict)
+
+
+def _released(contract: Contract, release: Release, output: str | None) -> None:
+    from ops.release import FILE, write
+
+    path = Path(output) if output else contract.root / FILE
+    write(release, path)
+    summary.released(release)
+    console.done(f"written to {path}")
 
 
 def size(contract: Contract, engine: Engine, image: str | None, *, record: bool = False) -> None:

@@ -200,6 +200,43 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
     line.size(*_line(), image, record=record)
 
 
+# --- delivery
+
+
+@command(
+    "delivery",
+    help={
+        "registry": "HOST/PREFIX, below which each image has its name in the contract",
+        "tag": "else the commit",
+        "output": "the release file; else .ops/release.json",
+    },
+)
+def push(_: Context, registry: str = "", tag: str | None = None, output: str | None = None) -> None:
+    """Verify the images, push them, and write the release file: what arrived, by digest"""
+    from ops import line
+
+    line.push(*_line(), registry, tag, output)
+
+
+@command(
+    "delivery",
+    positional=["release"],
+    help={
+        "release": "a release file, or docker://HOST/PREFIX:TAG for what `build --push` made",
+        "to": "HOST/PREFIX",
+        "tag": "else the one that it has",
+        "output": "the new release file; else .ops/release.json",
+    },
+)
+def promote(
+    _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
+) -> None:
+    """Verify a release in its registry, and copy it elsewhere by digest: nothing is built"""
+    from ops import line
+
+    line.promote(*_line(), release, to, tag, output)
+
+
 # --- the stack
 
 
