@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import UsageError
-from ops.registry.reference import parse, parse_prefix
+from ops.registry.reference import parse_prefix, parse_tag
 
 if TYPE_CHECKING:
     from ops.engine import Engine
@@ -80,10 +80,18 @@ def parse_options(
     if tag and not push:
         raise UsageError(DOING, "--tag is of what is pushed", hint="add --push HOST/PREFIX")
     prefix = parse_prefix(push) if push else None
-    if prefix and tag:
-        parse(f"{prefix}/image:{tag}", DOING)
     folder = Path(output).absolute() if output else None
-    return Options(cache, builder, platforms, cache_from, cache_to, load, prefix, tag or "", folder)
+    return Options(
+        cache,
+        builder,
+        platforms,
+        cache_from,
+        cache_to,
+        load,
+        prefix,
+        parse_tag(tag) if tag else "",
+        folder,
+    )
 
 
 def locate(engine: Engine, options: Options) -> tuple[Engine, Options]:

@@ -21,7 +21,7 @@ from ops.errors import UsageError, VerifyFailed
 from ops.inputs import digest_of
 from ops.passed import Passed
 from ops.references import references
-from ops.registry.reference import parse_prefix
+from ops.registry.reference import parse_prefix, parse_tag
 from ops.report import summary
 from ops.translate import translating
 
@@ -110,7 +110,8 @@ def push(
     from ops import publish
     from ops.verify import Request, verify
 
-    place, name = parse_prefix(prefix), tag or builds.default_tag(contract.root)
+    place = parse_prefix(prefix)
+    name = parse_tag(tag) if tag else builds.default_tag(contract.root)
     verdict = verify(contract, engine, Request(static=True))
     _all_must_hold([verdict])
     console.step(f"push to {place}")
@@ -124,7 +125,7 @@ def promote(
     from ops import publish
     from ops.verify import Request, verify
 
-    place = parse_prefix(to)
+    place, name = parse_prefix(to), parse_tag(tag) if tag else None
     images, release = publish.sources(contract, source)
     verdicts = {
         name: [
@@ -135,7 +136,7 @@ def promote(
     }
     _all_must_hold([verdict for each in verdicts.values() for verdict in each])
     console.step(f"promote to {place}")
-    made = publish.promote(contract, images, verdicts, place, tag, release)
+    made = publish.promote(contract, images, verdicts, place, name, release)
     _released(contract, made, output)
 
 

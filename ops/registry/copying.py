@@ -49,9 +49,8 @@ def _below(source: Registry, origin: Reference, top: Manifest) -> Iterator[Manif
         if depth > DEPTH or count > MANIFESTS:
             raise StackFailed(f"copying {origin}", "it has too many manifests", hint=ANEW)
         if found.is_index:
-            for item in found.document.get("manifests") or ():
-                digest = descriptor(item, f"copying {origin}").digest
-                yield from walk(manifest(source, origin.by(digest)), depth + 1)
+            for item in _listed(found, "manifests", f"copying {origin}"):
+                yield from walk(manifest(source, origin.by(item.digest)), depth + 1)
         yield found
 
     return walk(top, 1)
@@ -60,9 +59,15 @@ def _below(source: Registry, origin: Reference, top: Manifest) -> Iterator[Manif
 def _blobs(found: Manifest, doing: str) -> list[Descriptor]:
     if found.is_index:
         return []
-    document = found.document
-    items = [document.get("config"), *(document.get("layers") or ())]
-    return list(dict.fromkeys(descriptor(item, doing) for item in items))
+    config = descriptor(found.document.get("config"), doing)
+    return list(dict.fromkeys([config, *_listed(found, "layers", doing)]))
+
+
+def _listed(found: Manifest, key: str, doing: str) -> list[Descriptor]:
+    items = found.document.get(key)
+    if not isinstance(items, list):
+        raise StackFailed(doing, f"the manifest has no list of {key}", hint=ANEW)
+    return [descriptor(item, doing) for item in items]
 
 
 def _bring(

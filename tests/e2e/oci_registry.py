@@ -27,12 +27,10 @@ http: {{ addr: "127.0.0.1:0", secret: of-a-test }}
 {auth}
 """
 AUTH = "auth: {{ htpasswd: {{ realm: a-test, path: {folder}/htpasswd }} }}"
-MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
+MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
 )
 
 
@@ -43,23 +41,34 @@ class OciRegistry:
     host: str
     folder: Path
 
+    def _manifest(self, path: str, tag: str) -> httpx.Response:
+        address = f"http://{self.host}/v2/{path}/manifests/{tag}"
+        return httpx.get(address, headers={"Accept": ", ".join(MANIFESTS)})
+
     def digest(self, path: str, tag: str) -> str | None:
         """The digest of a tag, as the registry itself says; None where there is none."""
-        answer = httpx.head(
-            f"http://{self.host}/v2/{path}/manifests/{tag}", headers={"Accept": MANIFESTS}
-        )
+        answer = self._manifest(path, tag)
         return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else None
+
+    def layers(self, path: str, tag: str) -> list[str]:
+        """The digests of its layers, as they are stored."""
+        return [layer["digest"] for layer in self._manifest(path, tag).json()["layers"]]
 
     def asked(self, word: str) -> int:
         """How many requests had that word in their line."""
         return len(re.findall(rf'"\w+ [^"]*{word}[^"]*"', (self.folder / "log").read_text()))
 
-    def spoil(self, digest: str) -> None:
-        """Put another content where the registry keeps a blob."""
+    @contextlib.contextmanager
+    def spoiled(self, digest: str) -> Iterator[None]:
+        """Another content where the registry keeps a blob, for as long as the block takes."""
         name = digest.partition(":")[2]
         path = self.folder / f"data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
         content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        try:
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+            yield
+        finally:
+            path.write_bytes(content)
 
 
 @contextlib.contextmanager

@@ -131,7 +131,7 @@ def test_a_builder_that_is_a_context_is_asked_as_one(monkeypatch):
         ({"load": True, "output": "out"}, "one place"),
         ({"tag": "1"}, "--tag"),
         ({"push": "gate"}, "no place in a registry"),
-        ({"push": "registry.test/gate", "tag": "a b"}, "no image in a registry"),
+        ({"push": "registry.test/gate", "tag": "a b"}, "no tag"),
     ],
 )
 def test_options_that_contradict_one_another_are_refused(options, said):

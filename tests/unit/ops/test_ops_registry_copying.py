@@ -118,6 +118,13 @@ def test_an_index_without_end_is_given_up(source, target):
         run(source, top, target)
 
 
+def test_a_list_that_is_none_is_refused(source, target):
+    about = source.put_blob(b"{}")
+    for document, kind in (({"config": about, "layers": 7}, SCHEMA2), ({"manifests": {}}, INDEX)):
+        with pytest.raises(StackFailed, match="has no list"):
+            run(source, source.put("gate/api", "1", document, kind), target)
+
+
 @pytest.mark.parametrize(
     "item",
     [7, {}, {"digest": "sha256:0", "size": 1}, {"digest": f"sha256:{'0' * 64}", "size": -1}],
