@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -102,7 +102,7 @@ class Registry:
 
         Raises RegistryUnavailable, and StackFailed for one that is not what it is named by.
         """
-        doing = f"reading {Reference(self.host, path)}, {name}"
+        doing = f"reading {self._named(path, name)}"
         accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
         with self._open("GET", path, f"manifests/{name}", doing, accept) as answer:
             if answer.status_code == 404:
@@ -117,6 +117,10 @@ class Registry:
         if wanted - {found.digest}:
             raise _damaged(doing, wanted.pop() or "", found.digest)
         return found
+
+    def _named(self, path: str, name: str) -> Reference:
+        reference = Reference(self.host, path)
+        return reference.by(name) if _DIGEST.fullmatch(name) else replace(reference, tag=name)
 
     def blob(self, path: str, wanted: Descriptor, what: str = "a blob") -> Iterator[bytes]:
         """A blob, a chunk at a time. To be read to the end: only then is it known to be whole.
@@ -166,7 +170,7 @@ class Registry:
     def put(self, path: str, name: str, manifest: Manifest) -> None:
         """Write a manifest under a tag, or its own digest. Raises StackFailed where the registry
         makes another one of it."""
-        doing = f"writing {Reference(self.host, path)}, {name}"
+        doing = f"writing {self._named(path, name)}"
         headers = {"Content-Type": manifest.media_type}
         with self._open(
             "PUT", path, f"manifests/{name}", doing, headers, push=True, content=manifest.raw

@@ -182,7 +182,8 @@ def test_a_release_is_promoted_by_digest(fake, project, judged, released):
     file, before = released
     wanted = before.images["api"].digest
     fake.put_image("gate/api", "1", OTHER)  # the tag leads elsewhere by now
-    made = promote(fake, project, file, judged("api"), "2")
+    verdict = judged("api", labels={"api": {publish.REVISION: "1" * 40}})
+    made = promote(fake, project, file, verdict, "2")
     assert made.images["api"].digest == wanted
     assert made.images["api"].reference == f"{fake.host}/stable/api:2"
     assert fake.manifests["stable/api", "2"] == fake.manifests["gate/api", wanted]

@@ -100,14 +100,23 @@ def test_the_digest_that_a_registry_states_must_be_true(fake, registry):
         (b"{}", "text/html"),
         (b"{}", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
         (b'{"mediaType": "application/vnd.oci.image.index.v1+json"}', MANIFEST),
-        (b" " * 5_000_000, MANIFEST),
     ],
-    ids=range(7),
+    ids=range(6),
 )
 def test_what_is_no_manifest_is_refused(fake, registry, raw, kind):
     fake.put("gate/api", "1", raw, kind)
     with pytest.raises(StackFailed):
         registry.manifest("gate/api", "1")
+
+
+def test_more_bytes_than_there_may_be_are_not_read(fake, registry):
+    fake.put("gate/api", "1", b"{}" + b" " * 5_000_000, MANIFEST)
+    with pytest.raises(StackFailed, match="has more than 4,194,304 bytes"):
+        registry.manifest("gate/api", "1")
+    blob = blob_of(fake)
+    fake.blobs[blob.digest] = b"some bytes" * 100_000
+    with pytest.raises(StackFailed, match="has more than 10 bytes"):
+        read(registry, blob)
 
 
 def test_a_token_is_asked_for_once_for_each_thing_that_it_is_for(fake, registry):
@@ -159,13 +168,19 @@ def test_a_password_is_shown_to_whom_it_belongs_alone(fake, registry, folder):
     assert fake.told[-1].authorization == BASIC
 
 
-@pytest.mark.parametrize("realm", ["http://tokens.test/token", "ftp://x.test", "", "http://[", "x"])
+@pytest.mark.parametrize("realm", ["http://tokens.test/token", "ftp://x.test", "/relative", "x"])
 def test_a_password_is_sent_nowhere_where_it_can_be_overheard(fake, registry, folder, realm):
     login(folder, fake.host)
-    fake.auth, fake.realm = "bearer", realm or "/relative"
-    with pytest.raises(RegistryUnavailable):
+    fake.auth, fake.realm = "bearer", realm
+    with pytest.raises(RegistryUnavailable, match="can be overheard"):
         registry.manifest("gate/api", "1")
     assert not any(told.authorization for told in fake.told)
+
+
+def test_an_address_that_is_none_is_an_error_of_the_registry(fake, registry):
+    fake.auth, fake.realm = "bearer", "https://tokens.test:port/"
+    with pytest.raises(RegistryUnavailable, match="does not answer as it should"):
+        registry.manifest("gate/api", "1")
 
 
 @pytest.mark.parametrize(
@@ -195,6 +210,21 @@ def test_a_redirect_is_followed_without_the_credentials(fake, registry):
         assert read(registry, blob) == b"some bytes"
         assert registry.has("gate/api", blob.digest)
     assert [told.authorization for told in storage.told] == [None, None]
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_where_a_redirect_leads_nobody_is_told_who_asks(fake, registry, folder, auth):
+    login(folder, fake.host)
+    blob = blob_of(fake)
+    with serving(auth=auth) as storage:
+        fake.before = lambda h, told: (
+            h.answer(307, Location=f"http://{storage.host}{told.path}") or True
+        )
+        with pytest.raises(RegistryUnavailable, match="401"):
+            read(registry, blob)
+    assert [(told.path, told.authorization) for told in storage.told] == [
+        (f"/v2/gate/api/blobs/{blob.digest}", None)
+    ]
 
 
 @pytest.mark.parametrize(
