@@ -158,6 +158,20 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
     line.size(*_line(), image, record=record)
 
 
+@command(
+    "images",
+    help={
+        "image": "NAME of the contract, or NAME=REF: that alone, on standard output",
+        "output": "a folder; without it .ops/sbom",
+    },
+)
+def sbom(_: Context, image: str | None = None, output: str | None = None) -> None:
+    """A software bill of materials for each image (CycloneDX)"""
+    from ops import line
+
+    line.sbom(*_line(), image, output)
+
+
 # --- the stack
 
 
