@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ops.verify import Request
 
 WATCH_FILE = "compose/development.yaml"
+SBOMS = ".ops/sbom"
 
 
 def build(
@@ -173,6 +174,29 @@ def size(contract: Contract, engine: Engine, image: str | None, *, record: bool 
         console.done(f"recorded in {path.relative_to(contract.root)}: {', '.join(seen)}")
         return
     summary.sizes(subjects)
+
+
+def sbom(contract: Contract, engine: Engine, image: str | None, output: str | None) -> None:
+    """A bill of materials of each image, in a folder; of one image, on standard output unless a
+    folder is named. Raises UsageError for an image that is not there."""
+    from ops.report.sbom import as_cyclonedx
+    from ops.verify import parse_request, verify
+
+    request = parse_request(image, "size.budget", static=True)
+    found = {s.name: s.image for s in verify(contract, engine, request).subjects if s.image}
+    texts = {name: as_cyclonedx(name, facts) for name, facts in found.items()}
+    if image and output is None:
+        console.write("".join(texts.values()))
+        return
+    folder = Path(output or contract.root / SBOMS)
+    for name, text in texts.items():
+        path = folder / f"{name}.cdx.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n")
+        except OSError as error:
+            raise UsageError(f"writing {path}", error.strerror or str(error)) from error
+        console.write(str(path))
 
 
 def watch(contract: Contract, engine: Engine) -> None:

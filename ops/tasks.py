@@ -200,6 +200,20 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
     line.size(*_line(), image, record=record)
 
 
+@command(
+    "images",
+    help={
+        "image": "NAME of the contract, or NAME=REF: that alone, on standard output",
+        "output": "a folder; without it .ops/sbom",
+    },
+)
+def sbom(_: Context, image: str | None = None, output: str | None = None) -> None:
+    """A software bill of materials for each image (CycloneDX)"""
+    from ops import line
+
+    line.sbom(*_line(), image, output)
+
+
 # --- delivery
 
 
@@ -327,18 +341,22 @@ def test(context: Context, unit: bool = False, e2e: bool = False) -> None:
 @command(
     "project",
     help={
-        "peers": "who catches which planted fault, and in what time; a quarter of an hour",
+        "part": "images, line or reviews alone; then docs/performance.md stays as it is",
+        "peers": "instead: who catches which planted fault (writes docs/comparison.md)",
         "docker-bench": "a checkout of docker-bench-security, to be compared with as well",
     },
 )
-def bench(_: Context, peers: bool = False, docker_bench: str | None = None) -> None:
-    """Compare with other tools, in the same run (writes docs/comparison.md)"""
+def bench(
+    _: Context, part: str | None = None, peers: bool = False, docker_bench: str | None = None
+) -> None:
+    """Measure beside what others use, in the same run (writes docs/performance.md)"""
     from ops import bench, contract
-    from ops.errors import UsageError
 
-    if not peers:
-        raise UsageError("reading the command line", "say what to compare: --peers")
-    bench.peers(contract.load().root, docker_bench)
+    root = contract.load().root
+    if peers:
+        bench.peers(root, docker_bench)
+    else:
+        bench.measure(root, part)
 
 
 @command("project", help={"base": "the base image that was made here as well"})
