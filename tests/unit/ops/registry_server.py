@@ -6,10 +6,12 @@ import contextlib
 import gzip
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -177,11 +179,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(**behaviour: Any) -> Iterator[Fake]:
-    """The registry on a free port of the loopback, for as long as the block takes."""
+def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[Fake]:
+    """The registry on a free port of the loopback, for as long as the block takes; encrypted with
+    a certificate, whose key is in the same file."""
     fake = Fake(**behaviour)
     handler = type("Handler", (_Handler,), {"fake": fake})
     server = _Server(("127.0.0.1", 0), handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     fake.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -6,7 +6,9 @@ command to the last word, so that it can be compared with docker's documentation
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from ops.builder import Options, bake_arguments, locate, parse_options
 from ops.engine import Engine
 from ops.errors import UsageError
 from ops.progress import BuildLog
-from tests.unit.ops.samples import contract
+from tests.unit.ops.samples import ROOT, contract
 
 CACHE = "type=registry,ref=registry.test/cache:{image}"
 BASE = BaseImage("registry.test/python:3.11", "sha256:1", "named")
@@ -42,11 +44,13 @@ def command(monkeypatch, tmp_path):
 
     monkeypatch.setattr(cli_wrapper, "stream_buildx_logs", stream)
 
-    def run(engine: Engine | None = None, **options: object) -> str:
+    def run(
+        engine: Engine | None = None, services: Mapping[str, str] = SERVICES, **options: object
+    ) -> str:
         engine = engine or Engine((Path("/project/compose.yaml"),))
-        arguments = bake_arguments(parse_options(**options), SERVICES)
+        arguments = bake_arguments(parse_options(**options), services)
         project = contract(root=tmp_path)
-        build.bake(project, engine, ["web", "jobs"], BASE, BuildLog(), arguments)
+        build.bake(project, engine, list(services.values()), BASE, BuildLog(), arguments)
         return shlex.join(seen[-1])
 
     return run
@@ -80,6 +84,21 @@ def test_the_kubernetes_driver_for_several_platforms_with_caches_in_a_registry(c
         "--set jobs.tags=registry.test/gate/worker:1.0 "
         "web jobs"
     )
+
+
+def test_the_documentation_shows_that_command(command):
+    page = (ROOT / "docs/delivery.md").read_text()
+    shown = [
+        shlex.split(block.replace("\\\n", " "))
+        for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
+        if " --cache-to " in block or "--set" in block
+    ]
+    (asked, run) = shown
+    options = dict(zip(asked[2::2], asked[3::2], strict=True))
+    named = {name.removeprefix("--").replace("-", "_"): value for name, value in options.items()}
+    said = {name: value.replace("HOST", "host.test") for name, value in named.items()}
+    expected = shlex.join(run).replace("HOST", "host.test")
+    assert command(services={"api": "api"}, **said) == expected
 
 
 def test_a_builder_alone_keeps_what_it_makes(command):
