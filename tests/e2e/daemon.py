@@ -1,4 +1,4 @@
-"""A second Docker engine on this machine: with roots of its own, and no network to set up."""
+"""A second Docker engine on this machine: with roots and a bridge of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def missing() -> str:
     """Why there can be none here; empty where there can."""
     if os.geteuid() != 0:
         return "a second Docker engine needs root"
-    return "" if shutil.which("dockerd") else "a second Docker engine needs dockerd on this machine"
+    lacking = [program for program in ("dockerd", "ip") if not shutil.which(program)]
+    return f"a second Docker engine needs {' and '.join(lacking)}" if lacking else ""
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,19 @@ class Daemon:
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Daemon]:
     """The engine, for as long as the block takes; nothing of it is left."""
-    name = f"ops-e2e-{uuid.uuid4().hex[:8]}"
+    own = uuid.uuid4().hex[:8]
+    name, bridge = f"ops-e2e-{own}", f"ops{own}"
     folder.mkdir(parents=True)
     address = f"unix://{folder}/docker.sock"
     command = [
         *("dockerd", "--host", address, "--pidfile", f"{folder}/pid"),
         *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
-        *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
+        *("--bridge", bridge, "--iptables=false", "--ip6tables=false"),
         *("--containerd-namespace", name, "--containerd-plugins-namespace", f"{name}-plugins"),
     ]
     log = folder / "log"
+    # Not `--bridge none`: an engine that is told so removes docker0, which is the other engine's.
+    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     with log.open("w") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
@@ -81,6 +85,7 @@ def serving(folder: Path) -> Iterator[Daemon]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
         # dockerd mounts its root onto itself, and may leave that when it is killed.
         while subprocess.run(["umount", f"{folder}/data"], capture_output=True).returncode == 0:
             pass
