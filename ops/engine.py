@@ -47,6 +47,15 @@ CONFINED: dict[str, Any] = {
 }
 
 
+def service_of(container: Mapping[str, Any]) -> str | None:
+    """The service of the compose file, or of the stack file, that a container belongs to."""
+    labels = container["Config"].get("Labels") or {}
+    if name := labels.get("com.docker.swarm.service.name"):
+        return str(name).removeprefix(f"{labels.get('com.docker.stack.namespace')}_")
+    found: str | None = labels.get("com.docker.compose.service")
+    return found
+
+
 @contextlib.contextmanager
 def environment(variables: Mapping[str, str | None]) -> Iterator[None]:
     """Set variables for the compose files (None: unset): python-on-whales passes its own on."""
@@ -81,6 +90,7 @@ class Engine:
     project: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     client: str = "docker"  # the program, or its path
+    swarm_stack: str | None = None  # its containers are tasks of this stack, not Compose's
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -137,12 +147,32 @@ class Engine:
         there = [r for r in references if r not in missing and f"{r}:latest" not in missing]
         return dict(zip(there, json.loads(result.stdout), strict=True))
 
-    def _run(self, doing: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def ask(
+        self,
+        doing: str,
+        *arguments: str,
+        given: str | None = None,
+        fallback: type[OpsError] = StackFailed,
+        hint: str | None = None,
+    ) -> str:
+        """What the client answers, `given` on its standard input: what no method here asks.
+
+        Raises what the engine's words amount to, `fallback` where they are none that are known.
+        """
+        return self._answer(doing, *arguments, given=given, fallback=fallback, hint=hint)
+
+    def _run(
+        self, doing: str, *arguments: str, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """A short question to the client. Not by python-on-whales: its import takes as long as
         several of them, and it asks again for each attribute of an object older than 10 ms."""
         try:
             return subprocess.run(
-                [self.client, *arguments], capture_output=True, text=True, check=False
+                [self.client, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                input=given,
             )
         except FileNotFoundError as error:
             raise no_client(doing) from error
@@ -151,11 +181,12 @@ class Engine:
         self,
         doing: str,
         *arguments: str,
+        given: str | None = None,
         fallback: type[OpsError] = StackFailed,
         hint: str | None = None,
     ) -> str:
         """What the client prints; raises what its words amount to where it fails."""
-        result = self._run(doing, *arguments)
+        result = self._run(doing, *arguments, given=given)
         if result.returncode != 0:
             raise translate(doing, result.stderr + result.stdout, fallback, hint)
         return result.stdout
@@ -219,13 +250,18 @@ class Engine:
     def containers(
         self, services: Sequence[str] = (), *, stopped: bool = True
     ) -> list[dict[str, Any]]:
-        """The containers of the compose project, as `docker inspect` describes them.
+        """The containers of the compose project, as `docker inspect` describes them; or those
+        tasks of a swarm's stack that run on this node.
 
-        By the labels that Compose gives them: `compose ps` takes four times as long.
+        By the labels that Compose and Swarm give them: `compose ps` takes four times as long.
         """
-        project = self.project or self.compose_model(interpolate=True)["name"]
-        labels = {"project": project, "oneoff": "False"}
-        filters = [f"--filter=label=com.docker.compose.{n}={v}" for n, v in labels.items()]
+        if self.swarm_stack:
+            labels = [f"com.docker.stack.namespace={self.swarm_stack}"]
+            stopped = False  # a task that ended is history: its successor counts
+        else:
+            project = self.project or self.compose_model(interpolate=True)["name"]
+            labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
+        filters = [f"--filter=label={label}" for label in labels]
         ids = self._answer(
             "listing the stack's containers",
             *("container", "ls", "--quiet", "--no-trunc", *filters),
@@ -234,8 +270,7 @@ class Engine:
         return [
             container
             for container in self.inspect("container", ids)
-            if not services
-            or container["Config"]["Labels"].get("com.docker.compose.service") in services
+            if not services or service_of(container) in services
         ]
 
     def events(self, container: str, since: str, kinds: Sequence[str]) -> list[dict[str, Any]]:

@@ -226,6 +226,79 @@ def watch(_: Context) -> None:
     line.watch(*_line())
 
 
+# --- the swarm
+
+ELSEWHERE = {
+    "name": "of the stack; default: the compose file's",
+    "host": "a manager's engine, as DOCKER_HOST names it: ssh://USER@HOST",
+    "context": "a docker context of a manager",
+}
+
+
+@command(
+    "swarm",
+    help={
+        **ELSEWHERE,
+        "release": "the file that `push` or `promote` wrote; default: .ops/release.json",
+        "plan": "say what would change, and change nothing",
+        "within": "seconds until it is given up, and taken back",
+    },
+)
+def deploy(
+    _: Context,
+    release: str | None = None,
+    name: str | None = None,
+    plan: bool = False,
+    within: float = 600.0,
+    host: str | None = None,
+    context: str | None = None,
+) -> None:
+    """Bring the stack on a swarm to a release, by digests, one healthy task after the other"""
+    from ops.report import swarm as report
+    from ops.swarm import deploy, target
+
+    terms, engine = _line()
+    with target.asking(engine, name, host, context) as stack:
+        if plan:
+            report.plans(deploy.plan_of(terms, engine, release, stack))
+        else:
+            report.status(deploy.deploy(terms, engine, release, stack, within))
+
+
+@command("swarm", help={**ELSEWHERE, "within": "seconds until it is given up"})
+def rollback(
+    _: Context,
+    name: str | None = None,
+    within: float = 600.0,
+    host: str | None = None,
+    context: str | None = None,
+) -> None:
+    """Take each service of the stack back to what it was before the last deployment"""
+    from ops.report import swarm as report
+    from ops.swarm import deploy, target
+
+    _terms, engine = _line()
+    with target.asking(engine, name, host, context) as stack:
+        report.status(deploy.rollback(engine, stack, within))
+
+
+@command("swarm", help={**ELSEWHERE, "format": "table or json"})
+def status(
+    _: Context,
+    name: str | None = None,
+    format: str = "table",  # noqa: A002  # the option's name
+    host: str | None = None,
+    context: str | None = None,
+) -> None:
+    """Show the services of a stack on a swarm, and each task: node, state, image, error"""
+    from ops.report import swarm as report
+    from ops.swarm import deploy, target
+
+    _terms, engine = _line()
+    with target.asking(engine, name, host, context) as stack:
+        report.status(deploy.status(engine, stack), format)
+
+
 # --- the project
 
 
