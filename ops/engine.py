@@ -222,7 +222,8 @@ class Engine:
             for name in set(_NAMED.findall(written)) - _OF_THE_CLIENT:
                 variables.pop(name, None)
             for name in _REQUIRED.findall(written):
-                variables[name] = variable(self.compose_files[0].parent, name) or ""
+                given = variable(self.compose_files[0].parent, name)
+                variables[name] = given or self.variables.get(name, "")
         result = subprocess.run(
             list(map(str, command)), capture_output=True, text=True, check=False, env=variables
         )

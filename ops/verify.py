@@ -17,6 +17,7 @@ from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record
 from ops.facts.running import ContainerFacts, read_stack
 from ops.facts.sources import is_archive, read_images
+from ops.facts.stackfile import read_stack_files
 from ops.facts.variables import read_variables
 from ops.references import dockerfiles, references
 from ops.verdict import (
@@ -199,8 +200,9 @@ def _read_deep(
 
 
 def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks]) -> ProjectFacts:
-    """What the project's own files say: variables and compose file."""
+    """What the project's own files say: variables, compose file, the swarm's file."""
     return ProjectFacts(
         variables=read_variables(contract, engine) if "variables" in wanted else None,
         compose=read_compose(contract, engine) if "compose" in wanted else None,
+        stack=read_stack_files(contract, engine) if "stack" in wanted else None,
     )
