@@ -116,6 +116,7 @@ def lint(_: Context) -> None:
         "only": "one check by its id, or a group of them: run",
         "static": "start no container",
         "deep": "build twice and try a copy of the stack as well; takes minutes",
+        "stack": "of a swarm: only its tasks on this engine's node",
         "format": "table, json, junit, sarif, markdown or html",
         "output": "a file, instead of standard output",
     },
@@ -126,6 +127,7 @@ def verify(
     only: str | None = None,
     static: bool = False,
     deep: bool = False,
+    stack: str | None = None,
     format: str = "table",  # noqa: A002  # the option's name
     output: str | None = None,
 ) -> None:
@@ -133,7 +135,8 @@ def verify(
     from ops import line
     from ops.verify import parse_request
 
-    line.verify(*_line(), parse_request(image, only, static=static, deep=deep), format, output)
+    request = parse_request(image, only, static=static, deep=deep, stack=stack)
+    line.verify(*_line(), request, format, output)
 
 
 @command("images", positional=["id"], help={"id": "a check; or all, as Markdown"})

@@ -17,7 +17,7 @@ from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record
 from ops.facts.running import ContainerFacts, read_stack
 from ops.facts.sources import is_archive, read_images
-from ops.facts.stackfile import read_stack_files
+from ops.facts.stackfile import of_stack, read_stack_files
 from ops.facts.variables import read_variables
 from ops.references import dockerfiles, references
 from ops.verdict import (
@@ -48,10 +48,16 @@ class Request:
     static: bool = False  # start no container, look at no running one
     running: bool = False  # the stack must run: looking away is no answer
     deep: bool = False  # build twice, and try a stack of its own
+    stack: str | None = None  # a swarm's: of it, the tasks on this engine's node
 
 
 def parse_request(
-    image: str | None, only: str | None, *, static: bool, deep: bool = False
+    image: str | None,
+    only: str | None,
+    *,
+    static: bool,
+    deep: bool = False,
+    stack: str | None = None,
 ) -> Request:
     """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none, and for
     options that contradict one another."""
@@ -61,9 +67,11 @@ def parse_request(
         raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
     if static and deep:
         raise UsageError("reading the command line", "--static starts nothing, --deep does")
+    if stack and (static or deep or reference):
+        raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
     # Whoever names a deep check wants it asked.
     deep = deep or (only is not None and not static and all(check.deep for check in chosen))
-    return Request(name or None, reference or None, only, static, deep=deep)
+    return Request(name or None, reference or None, only, static, deep=deep, stack=stack)
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
@@ -72,6 +80,8 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     images = contract.select(request.image)
     known_waivers(contract)
     checks = choose(request.only)
+    if request.stack:
+        return _verify_tasks(contract, engine, request, request.stack)
     wanted = {check.looks for check in checks}
     whole = request.image is None
     with ThreadPoolExecutor(1) as pool:
@@ -87,6 +97,30 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
         results += judge_project(
             checks, contract, replace(facts, images=_seen(subjects), line=line)
         )
+    return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
+
+
+def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: str) -> Verdict:
+    """Of a swarm's stack, what runs on this engine's node, as what runs of a compose project.
+
+    A service without a task here is not asked. Raises UsageError where none has one.
+    """
+    images = contract.select(request.image)
+    checks = [check for check in choose(request.only) if check.looks == "containers"]
+    own = of_stack(contract, engine, stack)
+    probe = base.local(contract, engine)
+    found = read_stack(own, images, probe.reference if probe else None)
+    if not any(found.values()):
+        raise UsageError(
+            f"verifying the stack {stack}",
+            "no task of it runs on this engine's node",
+            hint="`./inv status` shows the nodes; DOCKER_HOST or DOCKER_CONTEXT asks another",
+        )
+    subjects = [
+        Subject(name, terms.service, terms, containers=found[name] or None)
+        for name, terms in images.items()
+    ]
+    results = [result for subject in subjects for result in judge(checks, subject)]
     return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ops.errors import UsageError
 from ops.facts.compose import read_service
 from ops.facts.variables import read_compose, read_settings
+from ops.variables import variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,15 +56,30 @@ def read_stack_files(contract: Contract, engine: Engine) -> StackFileFacts | Non
     settings = [read_settings(contract.root, found.settings) for found in classes]
     return StackFileFacts(
         _described(engine.only(contract.compose_file)),
-        _described(filled(engine, contract.stack_file)),
+        _described(_alone(engine, contract.stack_file)),
         frozenset(name for read in settings for name, v in read.items() if v.secret),
     )
 
 
-def filled(engine: Engine, file: Path) -> Engine:
-    """The engine with the swarm's file alone, and something for each variable that it requires."""
+def of_stack(contract: Contract, engine: Engine, name: str) -> Engine:
+    """The engine whose containers are the tasks of a swarm's stack on its node, and whose file is
+    the one for a swarm. Raises UsageError where the contract names none."""
+    if contract.stack_file is None:
+        raise UsageError(
+            f"looking at the stack {name}",
+            "the contract names no file for a swarm",
+            hint='stack = "…" in [tool.ops]',
+        )
+    return replace(_alone(engine, contract.stack_file, contract.root), swarm_stack=name)
+
+
+def _alone(engine: Engine, file: Path, root: Path | None = None) -> Engine:
+    """The engine with that file, and something for each variable that it requires; the others are
+    those of `root`."""
     required = _REQUIRED.findall(file.read_text()) if file.exists() else []
-    return replace(engine, compose_files=(file,), variables=dict.fromkeys(required, FILLER))
+    given = variables(root) if root else {}
+    filler = dict.fromkeys(required, FILLER)
+    return replace(engine, compose_files=(file,), variables={**filler, **given})
 
 
 def _described(engine: Engine) -> dict[str, Described]:

@@ -7,7 +7,6 @@ variable that is called as the secret is, in upper case.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops.errors import ConfigurationError, UsageError
 from ops.swarm.secrets import Secret, named
+from ops.variables import variables as variables_of
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -44,7 +44,7 @@ def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> St
         raise UsageError(DOING, "the contract names none", hint='stack = "…" in [tool.ops]')
     own = replace(engine, compose_files=(contract.stack_file,), project=stack)
     written = own.compose_model(interpolate=False)
-    given = _variables(contract.root)
+    given = variables_of(contract.root)
     variables = given | _images(contract, written, release)
     secrets = {}
     for key, secret in (written.get("secrets") or {}).items():
@@ -60,14 +60,6 @@ def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> St
     _pinned(contract, services)
     unique = {secret.name: secret for secret in secrets.values()}
     return StackFile(contract.stack_file, stack, variables, tuple(unique.values()), services)
-
-
-def _variables(root: Path) -> dict[str, str]:
-    """What Compose would read: .env, and above it the environment."""
-    from dotenv import dotenv_values
-
-    found = {name: value or "" for name, value in dotenv_values(root / ".env").items()}
-    return found | dict(os.environ)
 
 
 def _value(root: Path, given: Mapping[str, str], name: str) -> str:
