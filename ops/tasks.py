@@ -313,12 +313,21 @@ def lock(_: Context) -> None:
     locks.lock(contract.load())
 
 
-@command("project", help={"unit": "no engine, seconds", "e2e": "on a real engine"})
-def test(context: Context, unit: bool = False, e2e: bool = False) -> None:
+@command(
+    "project",
+    help={
+        "unit": "no engine, seconds",
+        "e2e": "on a real engine",
+        "swarm": "on three nodes, in namespaces of this machine; as root",
+    },
+)
+def test(context: Context, unit: bool = False, e2e: bool = False, swarm: bool = False) -> None:
     """Run the test suite; what follows `--` goes to pytest"""
     from ops import contract, suite
 
-    suite.run(contract.load().root, unit=unit, e2e=e2e, arguments=context.remainder)
+    parts = {"unit": unit, "e2e": e2e, "swarm": swarm}
+    wanted = [name for name, asked in parts.items() if asked]
+    suite.run(contract.load().root, wanted, context.remainder)
 
 
 @command(
