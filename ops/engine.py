@@ -31,6 +31,7 @@ _NAMED = re.compile(r"\$\{?(\w+)")
 # ... and ${NAME:?why}, which has no default: somebody's own value is all that there is.
 _REQUIRED = re.compile(r"\$\{(\w+):?\?")
 _MISSING = re.compile(r"no such image: (\S+)", re.IGNORECASE)
+_FORGOTTEN = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 _OF_THE_CLIENT = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # it is not found without them
 
 SAVED_CHUNK = 1 << 18
@@ -108,7 +109,7 @@ class Engine:
 
     def require(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
-        self._answer(
+        self.ask(
             "asking for the Docker engine",
             *("version", "--format", "{{.Server.Version}}"),
             fallback=EngineUnavailable,
@@ -147,20 +148,6 @@ class Engine:
         there = [r for r in references if r not in missing and f"{r}:latest" not in missing]
         return dict(zip(there, json.loads(result.stdout), strict=True))
 
-    def ask(
-        self,
-        doing: str,
-        *arguments: str,
-        given: str | None = None,
-        fallback: type[OpsError] = StackFailed,
-        hint: str | None = None,
-    ) -> str:
-        """What the client answers, `given` on its standard input: what no method here asks.
-
-        Raises what the engine's words amount to, `fallback` where they are none that are known.
-        """
-        return self._answer(doing, *arguments, given=given, fallback=fallback, hint=hint)
-
     def _run(
         self, doing: str, *arguments: str, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
@@ -177,7 +164,7 @@ class Engine:
         except FileNotFoundError as error:
             raise no_client(doing) from error
 
-    def _answer(
+    def ask(
         self,
         doing: str,
         *arguments: str,
@@ -185,7 +172,10 @@ class Engine:
         fallback: type[OpsError] = StackFailed,
         hint: str | None = None,
     ) -> str:
-        """What the client prints; raises what its words amount to where it fails."""
+        """What the client prints, given that on its standard input: for what no method asks.
+
+        Raises what its words amount to where it fails; `fallback` for words that are not known.
+        """
         result = self._run(doing, *arguments, given=given)
         if result.returncode != 0:
             raise translate(doing, result.stderr + result.stdout, fallback, hint)
@@ -236,13 +226,22 @@ class Engine:
         """Everything that the engine knows of some containers or images, in one call."""
         if not names:
             return []
-        answer = self._answer(f"inspecting {', '.join(names)}", kind, "inspect", *names)
+        answer = self.ask(f"inspecting {', '.join(names)}", kind, "inspect", *names)
         found: list[dict[str, Any]] = json.loads(answer)
+        return found
+
+    def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The tasks of a swarm, of these that it still knows: it forgets old ones at any time."""
+        doing = "asking for the tasks of the swarm"
+        result = self._run(doing, "inspect", "--type=task", *ids)
+        if result.returncode != 0 and not _FORGOTTEN.search(result.stderr):
+            raise translate(doing, result.stderr)
+        found: list[dict[str, Any]] = json.loads(result.stdout or "[]")
         return found
 
     def history(self, reference: str) -> list[str]:
         """What made each entry of an image's history, oldest first."""
-        lines = self._answer(
+        lines = self.ask(
             f"reading the history of {reference}",
             *("image", "history", "--no-trunc", "--format", "json", reference),
         ).splitlines()
@@ -263,7 +262,7 @@ class Engine:
             project = self.project or self.compose_model(interpolate=True)["name"]
             labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
         filters = [f"--filter=label={label}" for label in labels]
-        ids = self._answer(
+        ids = self.ask(
             "listing the stack's containers",
             *("container", "ls", "--quiet", "--no-trunc", *filters),
             *(("--all",) if stopped else ()),
@@ -281,7 +280,7 @@ class Engine:
         """
         filters = [f"container={container}", *(f"event={kind}" for kind in kinds)]
         options = [word for text in filters for word in ("--filter", text)]
-        answer = self._answer(
+        answer = self.ask(
             "asking for the engine's events",
             *("events", "--since", since, "--until", "0s", "--format", "{{json .}}", *options),
         )
@@ -320,7 +319,7 @@ class Engine:
         """The names of all containers, networks or volumes with that label."""
         name = "{{.Names}}" if kind == "container" else "{{.Name}}"
         options = ["--all"] if kind == "container" else []
-        return self._answer(
+        return self.ask(
             f"listing the engine's {kind}s",
             *(kind, "ls", *options, "--filter", f"label={label}", "--format", name),
         ).split()
@@ -328,7 +327,7 @@ class Engine:
     def remove(self, kind: str, names: Sequence[str]) -> None:
         """Remove containers, networks or volumes by name, whatever state they are in."""
         force = () if kind == "network" else ("--force",)
-        self._answer(f"removing the engine's {kind}s", kind, "rm", *force, *names)
+        self.ask(f"removing the engine's {kind}s", kind, "rm", *force, *names)
 
     def foreground(self, *arguments: str) -> None:
         """A compose command that holds the terminal until it ends."""

@@ -67,7 +67,8 @@ def parse_request(
         raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
     if static and deep:
         raise UsageError("reading the command line", "--static starts nothing, --deep does")
-    if stack and (static or deep or reference):
+    of_tasks = any(check.looks == "containers" for check in chosen)
+    if stack and (static or deep or reference or not of_tasks):
         raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
     # Whoever names a deep check wants it asked.
     deep = deep or (only is not None and not static and all(check.deep for check in chosen))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ops import console
-from ops.errors import OpsError
+from ops.errors import EngineUnavailable, OpsError
 from ops.redaction import redact
 from ops.swarm.state import BROKEN, Service, Task, asked, read
 from ops.translate import tail_of
@@ -61,7 +61,13 @@ class Watch:
         deadline = time.monotonic() + seconds
         old = {task.id for service in self.before.values() for task in service.tasks}
         while True:
-            services = read(self.engine, self.stack)
+            try:
+                services = read(self.engine, self.stack)
+            except EngineUnavailable:  # managers elect a leader: the deployment goes on meanwhile
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+                continue
             self._tell(services, old)
             found = list(filter(None, (self._failure(s, old) for s in services.values())))
             # What Swarm takes back is waited for: the old version must run again.

@@ -82,14 +82,14 @@ def _failed(
     by_swarm = [s.name for s in services.values() if s.update.startswith("rollback")]
     if by_swarm:
         said.append(f"Swarm took {', '.join(by_swarm)} back to what it was")
-    ours = sorted(changed(before, services))
+    ours = [n for n in services if n in before and services[n].spec != before[n].spec]
     if ours:
         console.say(f"  taking back {', '.join(ours)}")
         stuck = _take_back(engine, stack, services, ours, within)
         said.append(
             f"taking back {', '.join(ours)} failed: {stuck.cause}"
             if stuck
-            else f"{', '.join(ours)} was taken back as well"
+            else f"taken back as well: {', '.join(ours)}"
         )
     if not before:
         said.append("there was nothing before: it is left as it is")

@@ -136,7 +136,7 @@ def read(engine: Engine, stack: str) -> dict[str, Service]:
     services = json.loads(engine.ask(doing, "service", "inspect", *ids))
     # `service ps` names tasks alone; the wide `node ls` is one question for all of their nodes.
     listed = engine.ask(doing, "service", "ps", "--quiet", "--no-trunc", *ids).split()
-    tasks = json.loads(engine.ask(doing, "inspect", "--type=task", *listed)) if listed else []
+    tasks = engine.tasks(listed) if listed else []
     nodes = {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
     found = {}
     for service in sorted(services, key=lambda service: str(service["Spec"]["Name"])):

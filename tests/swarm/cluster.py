@@ -71,7 +71,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Swarm:
-    """The nodes, all of them managers, and threads that sit in the hub."""
+    """The nodes, the first of them the manager, and threads that sit in the hub."""
 
     nodes: tuple[Node, ...]
     hub: str
@@ -79,7 +79,7 @@ class Swarm:
 
     @property
     def manager(self) -> Node:
-        """The one that is asked."""
+        """The one that is asked: another manager that comes back makes all of them elect anew."""
         return self.nodes[0]
 
     def node(self, name: str) -> Node:
@@ -225,7 +225,7 @@ def _join(nodes: tuple[Node, ...]) -> None:
     """One swarm of them, that notices within three seconds that a node is gone."""
     first, *others = nodes
     first.docker("swarm", "init", f"--advertise-addr={first.address}", "--dispatcher-heartbeat=1s")
-    token = first.docker("swarm", "join-token", "--quiet", "manager")
+    token = first.docker("swarm", "join-token", "--quiet", "worker")
     for node in others:
         node.docker(
             *("swarm", "join", f"--token={token}", f"--advertise-addr={node.address}"),

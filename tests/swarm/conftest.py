@@ -91,10 +91,15 @@ def npm(swarm) -> Iterator[npm_registry.Registry]:
 
 
 @pytest.fixture
-def gate(swarm, images, npm, tmp_path) -> Iterator[Gate]:
+def gates(swarm, images, npm, tmp_path) -> Gate:
+    """The commands and clients of a stack that may not be there."""
+    return Gate(swarm, images, npm, tmp_path)
+
+
+@pytest.fixture
+def gate(gates, swarm, images) -> Iterator[Gate]:
     """The stack at its first release, with all of its tasks healthy, whatever was before."""
-    found = Gate(swarm, images, npm, tmp_path)
-    outcome = found.deploy(images.first)
+    outcome = gates.deploy(images.first)
     assert outcome.status == 0, outcome.messages
-    yield found
+    yield gates
     wait_until(lambda: all(map(swarm.ready, swarm.nodes)), 60, "a node did not come back")

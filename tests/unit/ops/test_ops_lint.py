@@ -141,7 +141,9 @@ def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
         service: GOOD_SERVICE | {"environment": {name: defaults[name] for name in found}}
         for service, found in names.items()
     }
-    rest = {"x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}"}
+    rest = {
+        "x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}" + (ROOT / "compose/stack.yaml").read_text()
+    }
     if not agrees:
         del services["api"]["environment"]["LOG_LEVEL"]
     monkeypatch.setattr(
