@@ -89,7 +89,7 @@ def _failed(
         said.append(
             f"taking back {', '.join(ours)} failed: {stuck.cause}"
             if stuck
-            else f"taken back as well: {', '.join(ours)}"
+            else f"taken back{' as well' if by_swarm else ''}: {', '.join(ours)}"
         )
     if not before:
         said.append("there was nothing before: it is left as it is")

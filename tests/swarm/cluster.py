@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -107,10 +106,12 @@ def running() -> Iterator[Swarm]:
     prefix = f"{PREFIX}-{os.getpid()}"
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-"))
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        # Of thousands of files in layers, rm is done in a fraction of the time.
+        stack.callback(subprocess.run, ["rm", "-rf", str(folder)], check=True)
         hub = stack.enter_context(_network(prefix))
         stack.enter_context(_registry(hub, folder))
         nodes = tuple(stack.enter_context(_node(prefix, n, folder)) for n in NODES)
+        stack.callback(lambda: [node.process.kill() for node in nodes])  # at once
         for node in nodes:
             wait_until(node.answers, START_SECONDS, f"{node.name} does not answer")
         _join(nodes)

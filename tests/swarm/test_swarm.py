@@ -28,6 +28,10 @@ pytestmark = pytest.mark.timeout(240)
 
 def _no_failure(clients) -> None:
     for client in clients:
+        log.info(
+            "%d requests served, %d nodes passed over, %.2f s between two at most",
+            *(client.served, client.passed_over, client.longest),
+        )
         assert client.failures == []
         assert client.served > 50
 
@@ -93,6 +97,15 @@ def test_an_update_that_never_becomes_healthy_is_taken_back_by_itself(gate, imag
     assert status["api"]["image"].endswith(images.first["api"][1])
     assert all(service["settled"] for service in status.values())
     assert "changed" not in gate.deploy(images.first, "--plan").output.split()
+
+
+def test_a_value_that_a_service_refuses_is_told_in_its_own_words(gate):
+    outcome = gate.deploy(gate.images.first, POLICY_THRESHOLD="7")
+    assert outcome.status == 1
+    assert "✗ deploying gate: worker." in outcome.messages
+    assert "is failed: task: non-zero exit (2); Swarm took worker back" in outcome.messages
+    assert "│ log: configuration: POLICY_THRESHOLD must be" in outcome.messages
+    assert all(service["settled"] for service in gate.status().values())
 
 
 def test_a_node_that_is_cut_off_loses_no_job_and_its_tasks_move(gate, swarm, npm):

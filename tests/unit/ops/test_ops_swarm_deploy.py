@@ -71,7 +71,7 @@ def test_what_swarm_does_not_take_back_is_taken_back():
     paused = DONE.then(update="paused", tasks=(task("t1"), ended("t2")))
     back = Moment((task("t1"),), spec(OLD), spec(NEW), "rollback_completed")
     engine = told(BEFORE, POSTED, paused, back)
-    with pytest.raises(StackFailed, match="taken back as well: shop"):
+    with pytest.raises(StackFailed, match="taken back: shop"):
         _deploy(engine)
     assert "service rollback --detach till_shop" in commands(engine)
 
