@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from ops import apt
 from ops.console import say
 from ops.engine import Engine
-from ops.errors import BaseUnavailable, EngineUnavailable, NoSpace, OpsError
+from ops.errors import BaseUnavailable, EngineUnavailable, NoSpace, OpsError, UsageError
+from ops.registry.client import Registry
+from ops.registry.copying import manifest
+from ops.registry.reference import parse
 from ops.translate import tail_of, translating
 from ops.variables import variable
 
@@ -45,7 +48,7 @@ class BaseImage:
     origin: Origin
 
     def __str__(self) -> str:
-        return f"{self.reference} ({self.origin}, {self.digest[:19]})"
+        return f"{self.reference} ({self.origin}, {self.digest[:19] or 'of whatever digest'})"
 
 
 def local(contract: Contract, engine: Engine) -> BaseImage | None:
@@ -72,6 +75,29 @@ def resolve(contract: Contract, engine: Engine) -> BaseImage:
     if named := _named(contract):
         return _pull(engine, named, "named", contract)
     return acquire(contract, engine)
+
+
+def elsewhere(contract: Contract) -> BaseImage:
+    """The base for a builder that sees nothing of this machine's engine: it pulls it itself.
+
+    Raises UsageError for one that was made here, and for one that its registry has not.
+    """
+    reference = _named(contract) or contract.base.image
+    doing = f"looking for the base image {reference}"
+    if reference == contract.base.made:
+        raise UsageError(
+            doing,
+            "it was made in this machine's engine, where the builder does not look",
+            hint=f"push it to a registry, and name it there in {contract.base.variable}",
+        )
+    try:
+        named = parse(reference)
+    except UsageError:  # without a host: whatever the builder takes it for
+        return BaseImage(reference, "", "named")
+    if named.digest:
+        return BaseImage(reference, named.digest, "named")
+    with Registry(named.host) as registry:
+        return BaseImage(reference, manifest(registry, named).digest, "named")
 
 
 def acquire(contract: Contract, engine: Engine) -> BaseImage:

@@ -1,7 +1,7 @@
-"""The benchmarks: this project beside the tools that others use, in the same run.
+"""The benchmarks: this project beside what others use, in the same run.
 
-The tools come into an environment of their own, only when they are asked for. What is compared,
-and how, is the project's own business: a module of its tests is run with where the tools lie.
+What is compared, and how, is the project's own business: a module of its tests is run. The tools
+that `--peers` compares with come into an environment of their own, only when they are asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,28 @@ from ops.errors import MachineError, TestsFailed, UsageError
 LOCK = "locks/peers.txt"
 PLACE = ".ops/peers"
 MODULE = "tests.peers"
+OWN = "tests.bench"  # of the project: what the line costs, and what it makes
+PARTS = ("images", "line", "reviews")
 BENCH_SCRIPT = "docker-bench-security.sh"
+
+
+def measure(root: Path, part: str | None) -> None:
+    """Run the project's own benchmarks, or one part of them.
+
+    Raises UsageError for a part that is none, TestsFailed where they do not come to their end.
+    """
+    if part and part not in PARTS:
+        raise UsageError("reading the command line", f"--part is one of {', '.join(PARTS)}")
+    console.step(f"bench: {part or ', '.join(PARTS)}")
+    command = [sys.executable, "-m", OWN, *([part] if part else [])]
+    _run(command, root, OWN)
+
+
+def _run(command: list[str], root: Path, module: str) -> None:
+    status = subprocess.run(command, cwd=root, check=False).returncode
+    if status != 0:
+        raise TestsFailed("comparing", f"{module} ended with status {status}", hint="see above")
+    console.done("bench")
 
 
 def peers(root: Path, docker_bench: str | None) -> None:
@@ -37,10 +58,7 @@ def peers(root: Path, docker_bench: str | None) -> None:
         command += ["--goss", str(found[0]), "--goss-version", found[1]]
     if docker_bench:
         command += ["--docker-bench", str(Path(docker_bench).resolve())]
-    status = subprocess.run(command, cwd=root, check=False).returncode
-    if status != 0:
-        raise TestsFailed("comparing", f"{MODULE} ended with status {status}", hint="see above")
-    console.done("bench")
+    _run(command, root, MODULE)
 
 
 def _install(root: Path) -> Path:

@@ -8,13 +8,21 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops import base, console, inputs
+from ops.builder import Options, bake_arguments
 from ops.engine import Engine, environment
-from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
+from ops.errors import (
+    BuildFailed,
+    EngineUnavailable,
+    NoSpace,
+    OpsError,
+    RegistryUnavailable,
+    UsageError,
+)
 from ops.passed import Passed
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
@@ -40,48 +48,74 @@ HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more
 class Built:
     """What a build came to."""
 
-    references: Mapping[str, str]  # image of the contract: its tag
+    references: Mapping[str, str]  # image of the contract: where it is now, if anywhere
     base: BaseImage
     seconds: float
     steps: (
         int  # 0: everything that it reads is what the last build read, and what that made is there
     )
     cached: int
-    ids: Mapping[str, str]  # image of the contract: the engine's id of it
+    ids: Mapping[str, str]  # image of the contract: the engine's id of it, where it came into it
 
 
-def build(contract: Contract, engine: Engine, name: str | None, *, cache: bool = True) -> Built:
+def build(
+    contract: Contract, engine: Engine, name: str | None, options: Options | None = None
+) -> Built:
     """Build one image, or all of them. Raises BuildFailed with the instruction that failed."""
+    options = options or Options()
+    if options.push and not options.tag:
+        options = replace(options, tag=default_tag(contract.root))
     images = contract.select(name)
+    services = {name: image.service for name, image in images.items()}
+    arguments = bake_arguments(options, services)
     console.step(f"build {', '.join(images)}")
     with ThreadPoolExecutor(1) as pool:  # Compose reads its file while the engine is asked
         reading = pool.submit(references, contract, engine, images)
-        there = base.local(contract, engine)
+        origin = _base(contract, engine, options)
         tags = reading.result()
-    origin = there or base.resolve(contract, engine)
     console.say(f"  base image: {origin}")
     started = time.monotonic()
-    targets = [image.service for image in images.values()]
     passed, log = Passed(contract.root), BuildLog()
 
     def reads() -> str | None:
+        if not (options.is_plain and options.cache):
+            return None
         settings = image_settings(contract, origin)
-        return inputs.images(contract, engine, targets, settings) if cache else None
+        return inputs.images(contract, engine, list(services.values()), settings)
 
-    digest, ids = reads(), _ids(engine, tags)
+    def made() -> dict[str, str]:
+        return _ids(engine, tags) if options.loads else {}
+
+    digest, ids = reads(), made()
     if {"ids": ids} != passed.find(STEP, digest):
-        bake(contract, engine, targets, origin, log, cache=cache)
-        ids = _ids(engine, tags)
+        bake(contract, engine, list(services.values()), origin, log, arguments)
+        ids = made()
         if digest == reads():  # nothing was edited meanwhile
             passed.keep(STEP, digest, ids=ids)
+    places = {name: options.reference(name, tag) for name, tag in tags.items()}
     return Built(
-        references=tags,
+        references={name: place for name, place in places.items() if place},
         base=origin,
         seconds=time.monotonic() - started,
         steps=len(log.steps),
         cached=sum(vertex.cached for vertex in log.steps),
         ids=ids,
     )
+
+
+def _base(contract: Contract, engine: Engine, options: Options) -> BaseImage:
+    """A builder of its own sees nothing of what is in the engine."""
+    if options.builder:
+        return base.elsewhere(contract)
+    return base.resolve(contract, engine)
+
+
+def default_tag(root: Path) -> str:
+    """What is pushed is called after the commit. Raises UsageError where there is none."""
+    revision = revision_of(root)
+    if not revision:
+        raise UsageError("naming what is pushed", "this is no git repository", hint="name a --tag")
+    return revision[:12]
 
 
 def _ids(engine: Engine, tags: Mapping[str, str]) -> dict[str, str]:
@@ -96,11 +130,9 @@ def bake(
     targets: list[str],
     origin: BaseImage,
     log: BuildLog,
-    *,
-    cache: bool = True,
-    settings: Mapping[str, str] | None = None,
+    arguments: Mapping[str, Any],
 ) -> None:
-    """Build services of the engine's compose files in one graph; `settings` as of `bake --set`.
+    """Build services of the engine's compose files in one graph; `arguments` as bake takes them.
 
     Raises BuildFailed with the instruction that failed.
     """
@@ -119,11 +151,9 @@ def bake(
         lines: Any = engine.docker.buildx.bake(
             targets,
             files=[str(path) for path in engine.compose_files],
-            load=True,
-            cache=cache,
-            set=dict(settings or {}),
             progress=progress,
             stream_logs=True,
+            **arguments,
         )
         follow(lines, log, console.messages())
 
@@ -139,8 +169,8 @@ def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
 
 def _explained(doing: str, log: BuildLog, error: OpsError) -> OpsError:
     """The error that a broken build amounts to, by what BuildKit and buildx said."""
-    words = [line for line in log.words if line.strip()]
-    named = translate(doing, words[-1], BuildFailed, HINT_LOG) if words else error
+    words = _last_words(log)
+    named = translate(doing, words, BuildFailed, HINT_LOG) if words else error
     vertex = log.failed
     if vertex is None or isinstance(named, EngineUnavailable):
         return error if type(named) is BuildFailed and type(error) is not BuildFailed else named
@@ -150,7 +180,18 @@ def _explained(doing: str, log: BuildLog, error: OpsError) -> OpsError:
     if isinstance(full, NoSpace):
         return full
     step = redact(" ".join(vertex.name.split()))
+    if step.startswith("pushing "):
+        said = redact(written[-1]) if written else "it does not say why"
+        hint = "does the registry answer there, and may this user push? `docker login` says who"
+        return RegistryUnavailable(doing, f"{step} failed: {said}", hint=hint)
     return BuildFailed(doing, f"this step failed: {step}", tail=written, hint=HINT_LOG)
+
+
+def _last_words(log: BuildLog) -> str:
+    """What buildx ended with: its error is followed by advice, and put last here."""
+    words = [line for line in log.words if line.strip()]
+    at = max((i for i, line in enumerate(words) if line.startswith("ERROR:")), default=-1)
+    return "\n".join([*words[at + 1 :], words[at]]) if words else ""
 
 
 def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
@@ -182,11 +223,11 @@ def image_settings(contract: Contract, origin: BaseImage) -> dict[str, str]:
     return {
         contract.base.variable: origin.reference,
         "BASE_DIGEST": origin.digest,
-        "REVISION": _revision(contract.root),
+        "REVISION": revision_of(contract.root),
     }
 
 
-def _revision(root: Path) -> str:
+def revision_of(root: Path) -> str:
     """The commit that is being built; empty outside git, or where git is not installed."""
     try:
         result = subprocess.run(

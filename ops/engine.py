@@ -92,6 +92,7 @@ class Engine:
     variables: Mapping[str, str] = field(default_factory=dict)
     client: str = "docker"  # the program, or its path
     swarm_stack: str | None = None  # its containers are tasks of this stack, not Compose's
+    context: str | None = None  # of the client: another engine than its usual one
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -104,8 +105,12 @@ class Engine:
         return DockerClient(
             compose_files=[str(path) for path in self.compose_files],
             compose_project_name=self.project,
-            client_call=[self.client],
+            client_call=self._client,
         )
+
+    @property
+    def _client(self) -> list[str]:
+        return [self.client, *(("--context", self.context) if self.context else ())]
 
     def require(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
@@ -134,6 +139,10 @@ class Engine:
         result = self._run(f"asking for {name}", name, "version")
         return result.stdout.strip() if result.returncode == 0 else None
 
+    def has_context(self, name: str) -> bool:
+        """Whether the client knows an engine by that name."""
+        return self._run(f"looking for {name}", "context", "inspect", "--", name).returncode == 0
+
     def image(self, reference: str) -> dict[str, Any] | None:
         """What the engine knows of the local image of that name; None where there is none."""
         return self.images([reference]).get(reference)
@@ -155,7 +164,7 @@ class Engine:
         several of them, and it asks again for each attribute of an object older than 10 ms."""
         try:
             return subprocess.run(
-                [self.client, *arguments],
+                [*self._client, *arguments],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -198,7 +207,7 @@ class Engine:
         return self._models[key]
 
     def _read_model(self, *, interpolate: bool, defaults: bool) -> dict[str, Any]:
-        command = [self.client, "compose"]
+        command = [*self._client, "compose"]
         command += [f"--file={path}" for path in self.compose_files]
         command += ["--project-name", self.project] if self.project else []
         command += ["--env-file", os.devnull] if defaults else []
@@ -309,7 +318,7 @@ class Engine:
     def _saving(
         self, doing: str, references: Sequence[str], errors: IO[bytes]
     ) -> subprocess.Popen[bytes]:
-        command = [self.client, "image", "save", "--", *references]
+        command = [*self._client, "image", "save", "--", *references]
         try:
             return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors)
         except FileNotFoundError as error:

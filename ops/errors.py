@@ -15,6 +15,7 @@
         ├── BaseUnavailable
         ├── NoSpace
         ├── PortTaken
+        ├── RegistryUnavailable
         └── ProvisionFailed
 
 An error says what was being done (`doing`), what happened (`cause`), the last lines of the log
@@ -37,6 +38,7 @@ __all__ = [
     "OpsError",
     "PortTaken",
     "ProvisionFailed",
+    "RegistryUnavailable",
     "Shortfall",
     "StackFailed",
     "TestsFailed",
@@ -123,6 +125,10 @@ class NoSpace(MachineError):
 
 class PortTaken(MachineError):
     """A port of the stack belongs to another program."""
+
+
+class RegistryUnavailable(MachineError):
+    """A registry does not answer, or does not let this user do what was asked of it."""
 
 
 class ProvisionFailed(MachineError):

@@ -8,43 +8,55 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import base as bases
 from ops import build as builds
 from ops import console, stack
+from ops.builder import Options, locate
 from ops.engine import Engine, environment
 from ops.errors import UsageError, VerifyFailed
 from ops.inputs import digest_of
 from ops.passed import Passed
 from ops.references import references
+from ops.registry.reference import parse_prefix, parse_tag
 from ops.report import summary
 from ops.translate import translating
 
 if TYPE_CHECKING:
     from ops.build import Built
     from ops.contract import Contract
+    from ops.release import Release
     from ops.verdict import Verdict
     from ops.verify import Request
 
 WATCH_FILE = "compose/development.yaml"
+SBOMS = ".ops/sbom"
 
 
-def build(contract: Contract, engine: Engine, image: str | None, *, cache: bool = True) -> Built:
+def build(
+    contract: Contract, engine: Engine, image: str | None, options: Options | None = None
+) -> Built:
     """Build, and show what came of it."""
-    result = builds.build(contract, engine, image, cache=cache)
-    summary.built(result, _sizes(contract, engine, result))
+    engine, options = locate(engine, options or Options())
+    result = builds.build(contract, engine, image, options)
+    summary.built(result, _sizes(contract, engine, result, options.platforms))
     return result
 
 
-def _sizes(contract: Contract, engine: Engine, built: Built) -> dict[str, int]:
-    """Bytes of each image's layers; they are read once an image."""
-    passed, ids = Passed(contract.root), digest_of(built.ids)
+def _sizes(
+    contract: Contract, engine: Engine, built: Built, platforms: Sequence[str]
+) -> dict[str, int]:
+    """Bytes of each image's layers, of the first platform; they are read once an image."""
+    passed, ids = Passed(contract.root), digest_of(built.ids) if built.ids else None
     if known := passed.find("size", ids):
         return known
     from ops.facts.sources import read_images
 
-    facts = read_images(engine, list(built.references.values()), contract.cache)
+    platform = platforms[0] if platforms else None
+    facts = read_images(engine, list(built.references.values()), contract.cache, platform)
     named = {name: facts[reference] for name, reference in built.references.items()}
     sizes = {name: found.size for name, found in named.items() if found}
     passed.keep("size", ids, **sizes)
@@ -84,15 +96,69 @@ def _must_hold(verdict: Verdict) -> None:
 
 def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
     """The verdict in one line where all holds; the whole table, and VerifyFailed, where not."""
-    from ops.report import formats
     from ops.report.table import count
     from ops.verify import Request, verify
 
     verdict = verify(contract, engine, Request(running=running, static=not running))
-    if not verdict.holds:
-        formats.render(verdict, "table", None)
-    _must_hold(verdict)
+    _all_must_hold([verdict])
     return f"verify: {count(verdict)}"
+
+
+def push(
+    contract: Contract, engine: Engine, prefix: str, tag: str | None, output: str | None
+) -> None:
+    """Verify, push what holds, and write down what arrived. Raises VerifyFailed."""
+    from ops import publish
+    from ops.verify import Request, verify
+
+    place = parse_prefix(prefix)
+    name = parse_tag(tag) if tag else builds.default_tag(contract.root)
+    verdict = verify(contract, engine, Request(static=True))
+    _all_must_hold([verdict])
+    console.step(f"push to {place}")
+    _released(contract, publish.push(contract, engine, verdict, place, name), output)
+
+
+def promote(
+    contract: Contract, engine: Engine, source: str, to: str, tag: str | None, output: str | None
+) -> None:
+    """Verify what is in a registry, and copy what holds to another place. Raises VerifyFailed."""
+    from ops import publish
+    from ops.verify import Request, verify
+
+    place, name = parse_prefix(to), parse_tag(tag) if tag else None
+    images, release = publish.sources(contract, source)
+    verdicts = {
+        name: [
+            verify(contract, engine, Request(name, image.place, static=True, platform=platform))
+            for platform in image.platforms
+        ]
+        for name, image in images.items()
+    }
+    _all_must_hold([verdict for each in verdicts.values() for verdict in each])
+    console.step(f"promote to {place}")
+    made = publish.promote(contract, images, verdicts, place, name, release)
+    _released(contract, made, output)
+
+
+def _all_must_hold(verdicts: Sequence[Verdict]) -> None:
+    """Show each verdict that does not hold. Raises VerifyFailed for the first of them."""
+    from ops.report import formats
+
+    failed = [verdict for verdict in verdicts if not verdict.holds]
+    for verdict in failed:
+        formats.render(verdict, "table", None)
+    for verdict in failed:
+        _must_hold(verdict)
+
+
+def _released(contract: Contract, release: Release, output: str | None) -> None:
+    from ops.release import FILE, write
+
+    path = Path(output) if output else contract.root / FILE
+    write(release, path)
+    summary.released(release)
+    console.done(f"written to {path}")
 
 
 def size(contract: Contract, engine: Engine, image: str | None, *, record: bool = False) -> None:
@@ -108,6 +174,29 @@ def size(contract: Contract, engine: Engine, image: str | None, *, record: bool 
         console.done(f"recorded in {path.relative_to(contract.root)}: {', '.join(seen)}")
         return
     summary.sizes(subjects)
+
+
+def sbom(contract: Contract, engine: Engine, image: str | None, output: str | None) -> None:
+    """A bill of materials of each image, in a folder; of one image, on standard output unless a
+    folder is named. Raises UsageError for an image that is not there."""
+    from ops.report.sbom import as_cyclonedx
+    from ops.verify import parse_request, verify
+
+    request = parse_request(image, "size.budget", static=True)
+    found = {s.name: s.image for s in verify(contract, engine, request).subjects if s.image}
+    texts = {name: as_cyclonedx(name, facts) for name, facts in found.items()}
+    if image and output is None:
+        console.write("".join(texts.values()))
+        return
+    folder = Path(output or contract.root / SBOMS)
+    for name, text in texts.items():
+        path = folder / f"{name}.cdx.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n")
+        except OSError as error:
+            raise UsageError(f"writing {path}", error.strerror or str(error)) from error
+        console.write(str(path))
 
 
 def watch(contract: Contract, engine: Engine) -> None:

@@ -88,8 +88,8 @@ def _build(
                     f"{service}.cache-to": f"type=local,mode=max,dest={exports / name}"
                     for name, service in services.items()
                 }
-            targets = list(services.values())
-            bake(contract, laid_over, targets, origin, BuildLog(), cache=False, settings=settings)
+            arguments = {"load": True, "cache": False, "set": settings}
+            bake(contract, laid_over, list(services.values()), origin, BuildLog(), arguments)
     return canaries
 
 

@@ -81,7 +81,7 @@ class Release(Model):
     schema_: Literal[1] = Field(SCHEMA, alias="schema")
     created: AwareDatetime
     revision: str = Field(description="commit that they were built from; empty outside git")
-    base: Base
+    base: Base | None = Field(None, description="None: the images' labels do not say")
     locks: dict[str, Digest] = Field({}, description="lock file: digest of its content")
     images: dict[str, Released] = Field(min_length=1, description="by their name in the contract")
 

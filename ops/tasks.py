@@ -93,12 +93,50 @@ def doctor(_: Context, format: str = "table") -> None:  # noqa: A002  # the opti
 # --- the images
 
 
-@command("images", help={"image": "only this image of the contract", "cache": "use the cache"})
-def build(_: Context, image: str | None = None, cache: bool = True) -> None:
+@command(
+    "images",
+    help={
+        "image": "only this image of the contract",
+        "cache": "use the cache",
+        "builder": "a builder of buildx, or a docker context, instead of this machine's engine",
+        "platform": "several, as in linux/amd64,linux/arm64",
+        "cache-from": "as buildx takes it; {image} in it stands for the image's name",
+        "cache-to": "the same, as in type=registry,ref=HOST/cache:{image},mode=max",
+        "load": "bring what another builder made into the engine",
+        "push": "HOST/PREFIX: to a registry instead of the engine, to be promoted from there",
+        "tag": "of what is pushed; else the commit",
+        "output": "a folder that gets an OCI layout an image, instead of the engine",
+    },
+)
+def build(
+    _: Context,
+    image: str | None = None,
+    cache: bool = True,
+    builder: str | None = None,
+    platform: str | None = None,
+    cache_from: str | None = None,
+    cache_to: str | None = None,
+    load: bool = False,
+    push: str | None = None,
+    tag: str | None = None,
+    output: str | None = None,
+) -> None:
     """Build all images in one parallel graph"""
     from ops import line
+    from ops.builder import parse_options
 
-    line.build(*_line(), image, cache=cache)
+    options = parse_options(
+        cache=cache,
+        builder=builder,
+        platform=platform,
+        cache_from=cache_from,
+        cache_to=cache_to,
+        load=load,
+        push=push,
+        tag=tag,
+        output=output,
+    )
+    line.build(*_line(), image, options)
 
 
 @command("images")
@@ -112,7 +150,9 @@ def lint(_: Context) -> None:
 @command(
     "images",
     help={
-        "image": "NAME of the contract, or NAME=REF to judge any image by it",
+        "image": "NAME of the contract, or NAME=REF to judge any image by it: a tag in the engine, "
+        "docker://HOST/NAME:TAG in a registry, a file or a folder",
+        "platform": "of a REF that holds images for several, as in linux/arm64",
         "only": "one check by its id, or a group of them: run",
         "static": "start no container",
         "deep": "build twice and try a copy of the stack as well; takes minutes",
@@ -130,12 +170,13 @@ def verify(
     stack: str | None = None,
     format: str = "table",  # noqa: A002  # the option's name
     output: str | None = None,
+    platform: str | None = None,
 ) -> None:
     """Hold every image, and the stack where it runs, to the contract"""
     from ops import line
     from ops.verify import parse_request
 
-    request = parse_request(image, only, static=static, deep=deep, stack=stack)
+    request = parse_request(image, only, static=static, deep=deep, stack=stack, platform=platform)
     line.verify(*_line(), request, format, output)
 
 
@@ -159,6 +200,57 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
     from ops import line
 
     line.size(*_line(), image, record=record)
+
+
+@command(
+    "images",
+    help={
+        "image": "NAME of the contract, or NAME=REF: that alone, on standard output",
+        "output": "a folder; without it .ops/sbom",
+    },
+)
+def sbom(_: Context, image: str | None = None, output: str | None = None) -> None:
+    """A software bill of materials for each image (CycloneDX)"""
+    from ops import line
+
+    line.sbom(*_line(), image, output)
+
+
+# --- delivery
+
+
+@command(
+    "delivery",
+    help={
+        "registry": "HOST/PREFIX, below which each image has its name in the contract",
+        "tag": "else the commit",
+        "output": "the release file; else .ops/release.json",
+    },
+)
+def push(_: Context, registry: str = "", tag: str | None = None, output: str | None = None) -> None:
+    """Verify the images, push them, and write the release file: what arrived, by digest"""
+    from ops import line
+
+    line.push(*_line(), registry, tag, output)
+
+
+@command(
+    "delivery",
+    positional=["release"],
+    help={
+        "release": "a release file, or docker://HOST/PREFIX:TAG for what `build --push` made",
+        "to": "HOST/PREFIX",
+        "tag": "else the one that it has",
+        "output": "the new release file; else .ops/release.json",
+    },
+)
+def promote(
+    _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
+) -> None:
+    """Verify a release in its registry, and copy it elsewhere by digest: nothing is built"""
+    from ops import line
+
+    line.promote(*_line(), release, to, tag, output)
 
 
 # --- the stack
@@ -333,18 +425,22 @@ def test(context: Context, unit: bool = False, e2e: bool = False, swarm: bool = 
 @command(
     "project",
     help={
-        "peers": "who catches which planted fault, and in what time; a quarter of an hour",
+        "part": "images, line or reviews alone; then docs/performance.md stays as it is",
+        "peers": "instead: who catches which planted fault (writes docs/comparison.md)",
         "docker-bench": "a checkout of docker-bench-security, to be compared with as well",
     },
 )
-def bench(_: Context, peers: bool = False, docker_bench: str | None = None) -> None:
-    """Compare with other tools, in the same run (writes docs/comparison.md)"""
+def bench(
+    _: Context, part: str | None = None, peers: bool = False, docker_bench: str | None = None
+) -> None:
+    """Measure beside what others use, in the same run (writes docs/performance.md)"""
     from ops import bench, contract
-    from ops.errors import UsageError
 
-    if not peers:
-        raise UsageError("reading the command line", "say what to compare: --peers")
-    bench.peers(contract.load().root, docker_bench)
+    root = contract.load().root
+    if peers:
+        bench.peers(root, docker_bench)
+    else:
+        bench.measure(root, part)
 
 
 @command("project", help={"base": "the base image that was made here as well"})

@@ -16,7 +16,7 @@ from ops.facts.compose import read_compose
 from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record
 from ops.facts.running import ContainerFacts, read_stack
-from ops.facts.sources import is_archive, read_images
+from ops.facts.sources import is_elsewhere, read_images
 from ops.facts.stackfile import of_stack, read_stack_files
 from ops.facts.variables import read_variables
 from ops.references import dockerfiles, references
@@ -49,6 +49,7 @@ class Request:
     running: bool = False  # the stack must run: looking away is no answer
     deep: bool = False  # build twice, and try a stack of its own
     stack: str | None = None  # a swarm's: of it, the tasks on this engine's node
+    platform: str | None = None  # of a reference that holds images for several
 
 
 def parse_request(
@@ -58,6 +59,7 @@ def parse_request(
     static: bool,
     deep: bool = False,
     stack: str | None = None,
+    platform: str | None = None,
 ) -> Request:
     """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none, and for
     options that contradict one another."""
@@ -70,9 +72,23 @@ def parse_request(
     of_tasks = any(check.looks == "containers" for check in chosen)
     if stack and (static or deep or reference or not of_tasks):
         raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
+    if platform and not is_elsewhere(reference):
+        raise UsageError(
+            "reading the command line",
+            "--platform says which image is meant, where there may be several",
+            hint="add --image NAME=docker://HOST/NAME:TAG, or =FILE or =FOLDER",
+        )
     # Whoever names a deep check wants it asked.
     deep = deep or (only is not None and not static and all(check.deep for check in chosen))
-    return Request(name or None, reference or None, only, static, deep=deep, stack=stack)
+    return Request(
+        name or None,
+        reference or None,
+        only,
+        static,
+        deep=deep,
+        stack=stack,
+        platform=platform,
+    )
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
@@ -129,7 +145,7 @@ def _sources(
     contract: Contract, engine: Engine, images: Mapping[str, Image], request: Request
 ) -> Sources:
     found: Mapping[str, str] = {}
-    if not (request.reference and is_archive(request.reference)):
+    if not (request.reference and is_elsewhere(request.reference)):
         found = dockerfiles(contract, engine, images)
     return Sources(contract.root, contract.compose, contract.env_example, found)
 
@@ -144,7 +160,7 @@ def _look(
     """Read the facts of each image, and of what runs of it, as far as checks want them."""
     subjects = _subjects(contract, engine, request, images)
     if wanted & {"image", "images"}:
-        subjects = _read_images(contract, engine, subjects)
+        subjects = _read_images(contract, engine, subjects, request.platform)
     with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
         ran = stack = None
         if "programs" in wanted and not request.static:
@@ -179,12 +195,12 @@ def _read_stack(
 def _subjects(
     contract: Contract, engine: Engine, request: Request, images: Mapping[str, Image]
 ) -> list[Subject]:
-    if request.reference and is_archive(request.reference):
+    if request.reference and is_elsewhere(request.reference):
         if not request.static:
             raise UsageError(
                 f"verifying {request.reference}",
-                "an image in a file or folder cannot be run",
-                hint="add --static, or `docker load` it and name its tag",
+                "an image in a file, a folder or a registry cannot be run",
+                hint="add --static; or `docker load` or `docker pull` it, and name its tag",
             )
         tags = {str(request.image): request.reference}
     else:
@@ -194,8 +210,10 @@ def _subjects(
     return [Subject(name, tags[name], terms) for name, terms in images.items()]
 
 
-def _read_images(contract: Contract, engine: Engine, subjects: list[Subject]) -> list[Subject]:
-    found = read_images(engine, [s.reference for s in subjects], contract.cache)
+def _read_images(
+    contract: Contract, engine: Engine, subjects: list[Subject], platform: str | None
+) -> list[Subject]:
+    found = read_images(engine, [s.reference for s in subjects], contract.cache, platform)
     today = datetime.now(tz=UTC).date()
     seen = []
     for subject in subjects:

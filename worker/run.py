@@ -99,6 +99,7 @@ def check() -> int:
     when Node or its program does not run.
     """
     from worker import probe, selftest  # noqa: F401 - that they load is what is checked
+    from worker.llm import exchange  # noqa: F401 - the same
 
     try:
         node.version()

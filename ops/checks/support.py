@@ -86,15 +86,22 @@ def pythons(facts: ImageFacts) -> Iterator[Part]:
             yield Part("python", match["version"], f"/{path}", layer)
 
 
-def _distribution(facts: ImageFacts) -> Part | None:
+def release(facts: ImageFacts) -> tuple[dict[str, str], str]:
+    """What os-release says of the distribution, and the path of that file; nothing without one."""
     for path in RELEASES:
         text = facts.text(path)
         if text is not None:
             pairs = (line.partition("=") for line in text.splitlines())
-            said = {name: value.strip().strip("\"'") for name, _, value in pairs}
-            kind, version = said.get("ID") or "linux", said.get("VERSION_ID", "")
-            return Part(kind, version, f"/{path}", facts.files[path][1])
-    return None
+            return {name: value.strip().strip("\"'") for name, _, value in pairs}, path
+    return {}, ""
+
+
+def _distribution(facts: ImageFacts) -> Part | None:
+    said, path = release(facts)
+    if not path:
+        return None
+    kind, version = said.get("ID") or "linux", said.get("VERSION_ID", "")
+    return Part(kind, version, f"/{path}", facts.files[path][1])
 
 
 def _is_packaged(facts: ImageFacts, name: str) -> bool:

@@ -19,7 +19,7 @@ from ops.errors import StackFailed
 from ops.facts import layers as reader
 from ops.facts.image import Layer
 from ops.facts.layout import MISSHAPEN, Found, broken, laid_out, matched, only, why
-from ops.facts.stream import CHUNK, GZIP, ZSTD, Digest, chunks_of, plain
+from ops.facts.stream import GZIP, ZSTD, Digest, chunks_of, plain
 from ops.facts.tar import harmless, members
 
 DOCUMENT_BYTES = 1 << 22  # of one manifest or configuration: registries take no more
@@ -53,6 +53,13 @@ class Contents:
         found = self.layers.get(self.links.get(name, name))
         if found is None:
             raise broken(self.what, f"it has no layer {harmless(str(name))}")
+        return found
+
+    def read(self, name: str, chunks: Iterator[bytes], known: Known) -> Layer:
+        """Read a layer of that name, as it is stored. Raises StackFailed."""
+        head = next(chunks, b"")
+        found = _layer(name, head, _from(head, chunks), self, known, trusted=False)
+        self.layers[name] = found
         return found
 
     def room(self) -> int:
@@ -160,7 +167,7 @@ def _parsed(text: bytes, name: str, what: str) -> Any:
         raise broken(what, f"{harmless(name)} is no JSON: {why(error)}") from error
 
 
-def image_of_tar(path: Path, known: Known) -> Found:
+def image_of_tar(path: Path, known: Known, wanted: str | None = None) -> Found:
     """The one image of a tar file. Raises UsageError where it holds several or none, OSError where
     it cannot be read."""
     what = harmless(path.name)
@@ -169,13 +176,13 @@ def image_of_tar(path: Path, known: Known) -> Found:
         contents = read_tar(plain(head, chunks_of(file, head), f"reading {what}"), what, known)
     try:
         if "manifest.json" in contents.documents:
-            return _saved(contents)
-        return laid_out(what, contents.document, contents.layer)
+            return _saved(contents, wanted)
+        return laid_out(what, contents.document, contents.layer, wanted)
     except MISSHAPEN as error:
         raise broken(what, f"it is no image: {why(error)}") from error
 
 
-def _saved(contents: Contents) -> Found:
+def _saved(contents: Contents, wanted: str | None) -> Found:
     """By manifest.json, which `docker save` writes."""
     entries = contents.document("manifest.json")
     names = [str((entry.get("RepoTags") or [entry["Config"]])[0]) for entry in entries]
@@ -183,10 +190,10 @@ def _saved(contents: Contents) -> Found:
     (entry,) = entries
     config = contents.document(entry["Config"])
     identity = _digest(contents.documents[entry["Config"]])
-    return matched(contents.what, identity, config, map(contents.layer, entry["Layers"]))
+    return matched(contents.what, identity, config, map(contents.layer, entry["Layers"]), wanted)
 
 
-def image_of_folder(folder: Path, known: Known) -> Found:
+def image_of_folder(folder: Path, known: Known, wanted: str | None = None) -> Found:
     """The one image of an OCI layout. Raises UsageError where it holds several or none, OSError
     where it cannot be read."""
     contents = Contents(harmless(folder.resolve().name))
@@ -207,12 +214,10 @@ def image_of_folder(folder: Path, known: Known) -> Found:
     def layer(name: str) -> Layer:
         if name not in contents.layers:
             with place(name).open("rb") as file:
-                head = file.read(CHUNK)
-                body = chunks_of(file, head)
-                contents.layers[name] = _layer(name, head, body, contents, known, trusted=False)
+                contents.read(name, chunks_of(file), known)
         return contents.layers[name]
 
     try:
-        return laid_out(contents.what, document, layer)
+        return laid_out(contents.what, document, layer, wanted)
     except MISSHAPEN as error:
         raise broken(contents.what, f"it is no OCI layout: {why(error)}") from error

@@ -20,7 +20,7 @@ from ops.facts.image import File, Layer, Package, Suspect
 from ops.files import write_whole
 from ops.redaction import redact
 
-FORMAT = 3  # raised whenever what is read of a layer or image changes
+FORMAT = 4  # raised whenever what is read of a layer or image changes
 _NAMES = tuple(item.name for item in fields(File))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -57,8 +57,8 @@ def _file(row: Sequence[Any]) -> File:
 
 
 def _package(row: Sequence[Any]) -> Package:
-    *most, owns = row
-    return Package(*most, tuple(owns))  # type: ignore[call-arg]  # the same
+    kind, name, version, record, owns, source = row
+    return Package(kind, name, version, record, tuple(owns), source)
 
 
 def keep(cache: Path, layer: Layer) -> None:
@@ -66,7 +66,9 @@ def keep(cache: Path, layer: Layer) -> None:
     document: dict[str, Any] = {
         "size": layer.size,
         "files": {name: [getattr(file, name) for file in layer.files] for name in _NAMES},
-        "packages": [[p.kind, p.name, p.version, p.record, p.owns] for p in layer.packages],
+        "packages": [
+            [p.kind, p.name, p.version, p.record, p.owns, p.source] for p in layer.packages
+        ],
         "suspects": [[s.path, s.rule] for s in layer.suspects],
         "texts": dict(layer.texts),
         "oddities": layer.oddities,

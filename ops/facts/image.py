@@ -51,7 +51,8 @@ class Package:
     """A package, as its own record in the image says.
 
     `record` is the path of that record, `owns` the paths that it brought (a folder, with all in
-    it, ends with a slash); nothing: the record does not say.
+    it, ends with a slash); nothing: the record does not say. `source` is the distribution's source
+    package where it has another name: security trackers go by that.
     """
 
     kind: PackageKind
@@ -59,6 +60,7 @@ class Package:
     version: str
     record: str
     owns: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

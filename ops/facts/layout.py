@@ -1,7 +1,7 @@
 """What the documents of an archive say: which image it holds, of which configuration and layers.
 
 OCI image spec: image-layout.md, image-index.md, manifest.md, config.md. Nothing here reads bytes;
-ops.facts.archive does, from a tar or a folder.
+ops.facts.archive does, from a tar or a folder, and ops.facts.remote from a registry.
 """
 
 from __future__ import annotations
@@ -45,18 +45,31 @@ def why(error: Exception) -> str:
     return harmless(said if len(said) < 200 else f"{said[:200]}...")
 
 
-def laid_out(what: str, document: Document, layer: Callable[[str], Layer]) -> Found:
+def laid_out(
+    what: str, document: Document, layer: Callable[[str], Layer], wanted: str | None = None
+) -> Found:
     """The image of an OCI layout, by index.json. Raises UsageError where it holds several or
     none, StackFailed for what contradicts itself, one of MISSHAPEN for what is no layout."""
-    manifest = _manifest(what, document("index.json"), document, DEPTH)
+    manifest = manifest_of(what, document("index.json"), document, wanted)
     identity = str(manifest["config"]["digest"])
     config = document(blob(identity))
-    return matched(what, identity, config, [layer(blob(d["digest"])) for d in manifest["layers"]])
+    layers = [layer(blob(d["digest"])) for d in manifest["layers"]]
+    return matched(what, identity, config, layers, wanted)
 
 
-def matched(what: str, identity: str, config: Any, layers: Iterable[Layer]) -> Found:
-    """The image, once its layers are those that its configuration names."""
+def manifest_of(what: str, index: Any, document: Document, wanted: str | None = None) -> Any:
+    """The manifest of one platform (`wanted`, as in linux/arm64; None: this machine's, or the only
+    one), through indexes in indexes. Raises as `laid_out` does."""
+    return _manifest(what, index, document, wanted, DEPTH)
+
+
+def matched(
+    what: str, identity: str, config: Any, layers: Iterable[Layer], wanted: str | None = None
+) -> Found:
+    """The image, once its layers and platform are those that its configuration names."""
     found = tuple(layers)
+    if wanted and not _fits({"platform": config}, wanted):
+        raise UsageError(f"reading {what}", f"it is no image for {wanted}")
     if list(map(str, config["rootfs"]["diff_ids"])) != [layer.diff_id for layer in found]:
         raise broken(what, "its layers are not those that its configuration names")
     return Found(identity, config, found)
@@ -69,27 +82,37 @@ def blob(digest: object) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def only(what: str, names: Sequence[str]) -> None:
+def only(what: str, names: Sequence[str], wanted: str | None = None) -> None:
     """Raise UsageError unless there is one image."""
     if len(names) != 1:
         named = f": {', '.join(map(harmless, names[:8]))}" if names else ""
         raise UsageError(
             f"reading {what}",
-            f"it holds {len(names)} images for this machine{named}",
-            hint="`docker save` the one that is meant, alone",
+            f"it holds {len(names)} images for {wanted or 'this machine'}{named}",
+            hint="`docker save` the one that is meant, alone; or name its --platform",
         )
 
 
-def _manifest(what: str, index: Any, document: Document, depth: int) -> Any:
-    """The manifest of this machine's platform, through indexes in indexes."""
+def _manifest(what: str, index: Any, document: Document, wanted: str | None, depth: int) -> Any:
     if depth == 0:
         raise broken(what, f"indexes in it lie more than {DEPTH} deep in one another")
     # One image may stand there under several names.
     offered = {blob(item["digest"]): item for item in index["manifests"] if _is_image(item)}
-    fitting = {path: item for path, item in offered.items() if _fits(item)} or offered
-    only(what, list(map(_name, fitting.values())))
+    fitting = {path: item for path, item in offered.items() if _fits(item, wanted or _machine())}
+    if wanted is None:
+        fitting = fitting or offered
+    only(what, list(map(_name, fitting.values())), wanted)
     found = document(next(iter(fitting)))
-    return _manifest(what, found, document, depth - 1) if "manifests" in found else found
+    if "manifests" in found:
+        return _manifest(what, found, document, wanted, depth - 1)
+    return found
+
+
+def platforms_of(index: Any) -> tuple[str, ...]:
+    """The platforms that an index has images for, as in linux/arm64/v8. Raises MISSHAPEN."""
+    items = [_platform(item) for item in index["manifests"] if _is_image(item)]
+    keys = ("os", "architecture", "variant")
+    return tuple("/".join(str(item[key]) for key in keys if item.get(key)) for item in items)
 
 
 def _platform(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -101,10 +124,15 @@ def _is_image(item: Mapping[str, Any]) -> bool:
     return _platform(item).get("architecture") != "unknown"
 
 
-def _fits(item: Mapping[str, Any]) -> bool:
-    machine = _MACHINES.get(platform.machine(), platform.machine())
+def _machine() -> str:
+    return f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
+
+
+def _fits(item: Mapping[str, Any], wanted: str) -> bool:
+    """Part by part; what either of both leaves out fits."""
     found = _platform(item)
-    return found.get("os") in (None, "linux") and found.get("architecture") in (None, machine)
+    parts = zip(("os", "architecture", "variant"), wanted.split("/"), strict=False)
+    return all(found.get(key) in (None, "", part) for key, part in parts)
 
 
 def _name(item: Mapping[str, Any]) -> str:

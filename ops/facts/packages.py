@@ -66,10 +66,10 @@ def _said(text: str) -> str:
 
 
 def _package(
-    kind: PackageKind, name: str, version: str, record: str, owns: Iterable[str]
+    kind: PackageKind, name: str, version: str, record: str, owns: Iterable[str], source: str = ""
 ) -> Package:
     paths = tuple(map(harmless, owns))  # as the paths of files are
-    return Package(kind, _said(name), _said(version), record, paths)
+    return Package(kind, _said(name), _said(version), record, paths, _said(source))
 
 
 def _fields(paragraph: str) -> dict[str, str]:
@@ -90,14 +90,20 @@ def _dpkg(records: Records) -> Iterator[Package]:
             if fields.get("status", "").endswith("not-installed"):
                 continue
             owner = fields["package"]
-            yield _package("dpkg", owner, fields.get("version", ""), STATUS, lists.get(owner, ()))
+            yield _debian(fields, STATUS, lists.get(owner, ()))
     for path, content in records.items():
         if path.startswith(STATUS_FOLDER) and not path.endswith(".md5sums"):
             fields = _fields(_text(content).split("\n\n")[0])
-            if name := fields.get("package"):
+            if fields.get("package"):
                 sums = _text(records.get(f"{path}.md5sums", b"")).splitlines()
                 owns = (line[34:] for line in sums if len(line) > 34)  # md5, two spaces, path
-                yield _package("dpkg", name, fields.get("version", ""), path, owns)
+                yield _debian(fields, path, owns)
+
+
+def _debian(fields: Mapping[str, str], record: str, owns: Iterable[str]) -> Package:
+    """Of dpkg's fields; a version of the source in brackets is left out (deb-control(5))."""
+    source = fields.get("source", "").partition(" ")[0]
+    return _package("dpkg", fields["package"], fields.get("version", ""), record, owns, source)
 
 
 def _apk(records: Records) -> Iterator[Package]:

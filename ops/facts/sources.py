@@ -1,4 +1,4 @@
-"""Images wherever they are: in the engine, in a file, in a folder. One call reads them all."""
+"""Images wherever they are: in engine, file, folder or registry. One call reads them all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ops.errors import StackFailed, UsageError
 from ops.facts import cache as kept
-from ops.facts.archive import Contents, image_of_folder, image_of_tar, read_tar
+from ops.facts import remote
+from ops.facts.archive import Contents, Known, image_of_folder, image_of_tar, read_tar
 from ops.facts.config import Steps, from_blob, from_inspect, steps_of, steps_told
 from ops.facts.image import ImageFacts, Layer
-from ops.facts.layout import MISSHAPEN
+from ops.facts.layout import MISSHAPEN, Found
+from ops.facts.remote import image_of_registry, is_remote
 
 if TYPE_CHECKING:
     from ops.engine import Engine
@@ -28,18 +30,24 @@ def is_archive(reference: str) -> bool:
     return reference.startswith(("./", "../", "/")) or reference.endswith(ARCHIVES)
 
 
+def is_elsewhere(reference: str) -> bool:
+    """Whether an image that need not be in the engine is meant."""
+    return is_archive(reference) or is_remote(reference)
+
+
 def read_images(
-    engine: Engine, references: Sequence[str], cache: Path
+    engine: Engine, references: Sequence[str], cache: Path, platform: str | None = None
 ) -> dict[str, ImageFacts | None]:
     """The facts of each image; None where the engine has no such image.
 
-    Layers that the cache does not have are read in one stream for all images together. Raises
-    UsageError for a file that is not there, StackFailed for one that is no image.
+    Layers that the cache does not have are read in one stream for all images together. `platform`
+    is for what is not in the engine, and may hold images for several. Raises UsageError for what
+    is not there, StackFailed for what is no image, RegistryUnavailable.
     """
     found: dict[str, ImageFacts | None] = dict.fromkeys(references)
-    for reference in filter(is_archive, references):
-        found[reference] = _read_archive(Path(reference), cache)
-    if named := [reference for reference in found if not is_archive(reference)]:
+    for reference in filter(is_elsewhere, references):
+        found[reference] = _read_elsewhere(reference, cache, platform)
+    if named := [reference for reference in found if not is_elsewhere(reference)]:
         found.update(_of_engine(engine, engine.images(named), cache))
     return found
 
@@ -107,23 +115,30 @@ def _keep_steps(contents: Contents, unread: Inspected, cache: Path) -> None:
         return
 
 
-def _read_archive(path: Path, cache: Path) -> ImageFacts:
-    doing = "reading an image"
-    if not (path.is_file() or path.is_dir()):
-        raise UsageError(
-            doing, f"there is no file or folder {path}", hint="an image's name has no such ending"
-        )
+def _read_elsewhere(reference: str, cache: Path, platform: str | None) -> ImageFacts:
     known = partial(kept.find, cache)
-    try:
-        found = (image_of_folder if path.is_dir() else image_of_tar)(path, known)
-    except OSError as error:
-        raise UsageError(doing, f"{path}: {error.strerror}", hint="is it yours to read?") from error
+    if is_remote(reference):
+        found = image_of_registry(remote.named(reference), known, platform)
+    else:
+        found = _read_archive(Path(reference), known, platform)
     for layer in found.layers:
         if known(layer.diff_id) is None:
             kept.keep(cache, layer)
     steps = steps_of(found.config, len(found.layers))
     made = tuple(_made(found.layers, steps))
-    return from_blob(str(path), found.identity, found.config, steps.history, made)
+    return from_blob(reference, found.identity, found.config, steps.history, made)
+
+
+def _read_archive(path: Path, known: Known, platform: str | None) -> Found:
+    doing = "reading an image"
+    if not (path.is_file() or path.is_dir()):
+        raise UsageError(
+            doing, f"there is no file or folder {path}", hint="an image's name has no such ending"
+        )
+    try:
+        return (image_of_folder if path.is_dir() else image_of_tar)(path, known, platform)
+    except OSError as error:
+        raise UsageError(doing, f"{path}: {error.strerror}", hint="is it yours to read?") from error
 
 
 def _made(layers: Sequence[Layer], steps: Steps) -> Iterator[Layer]:

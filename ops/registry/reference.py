@@ -67,3 +67,11 @@ def parse_prefix(text: str, doing: str = "reading the command line") -> str:
         hint = "as in HOST/PREFIX, with the host (and its port) written out, without https://"
         raise UsageError(doing, f"{text!r} is no place in a registry", hint=hint)
     return prefix
+
+
+def parse_tag(text: str) -> str:
+    """A tag alone. Raises UsageError."""
+    if not re.fullmatch(_TAG, text, re.ASCII):
+        hint = "letters, digits, `_`, `.` and `-`, 128 at most"
+        raise UsageError("reading the command line", f"{text!r} is no tag", hint=hint)
+    return text

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ops.checks import Check
     from ops.facts.image import ImageFacts
     from ops.prerequisites import Prerequisite
+    from ops.release import Release
     from ops.stack import ServiceState
     from ops.verdict import Subject
 
@@ -32,9 +33,18 @@ def built(result: Built, sizes: Mapping[str, int]) -> None:
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for name, reference in result.references.items():
         table.add_row(name, reference, f"{sizes[name] / 1e6:.1f} MB")
-    console.show(table)
+    if result.references:
+        console.show(table)
+    else:
+        console.say("  the result stays with the builder: add --load, --push or --output")
     steps = f"{result.steps} steps, {result.cached} of them cached"
     console.done(f"build: {result.seconds:.1f} s, {steps if result.steps else 'nothing changed'}")
+
+
+def released(release: Release) -> None:
+    """Each image by what it is deployed by."""
+    for name, image in release.images.items():
+        console.write(f"{name}  {image.pinned}")
 
 
 def stack(states: Sequence[ServiceState]) -> None:

@@ -51,6 +51,24 @@ def test_the_layers_bytes_are_what_docker_save_holds(
     assert facts.size <= terms.images["api"].size
 
 
+def test_the_bill_of_materials_names_what_the_locks_name(built, tmp_path):
+    """The npm packages of the bundle too, though their files are one."""
+    outcome = inv("sbom", "--output", str(tmp_path))
+    assert outcome.status == 0, outcome.messages
+    bills = {
+        name: json.loads((tmp_path / f"{name}.cdx.json").read_text())["components"]
+        for name in ("api", "worker", "cache")
+    }
+    for name in ("api", "worker"):
+        lock = (ROOT / f"locks/{name}.txt").read_text()
+        urls = [c["purl"] for c in bills[name] if c.get("purl", "").startswith("pkg:pypi/")]
+        assert urls
+        assert [url for url in urls if url[9:].replace("@", "==") not in lock] == []
+    node = {c["name"] for c in bills["worker"] if c.get("purl", "").startswith("pkg:npm/")}
+    assert {"pacote", "libnpmdiff", "ssri"} <= node
+    assert {"redis-tools", "libc6"} <= {c["name"] for c in bills["cache"]}
+
+
 def test_a_saved_image_is_judged_as_the_one_in_the_engine(built, tmp_path):
     path = tmp_path / "api.tar"
     subprocess.run(["docker", "save", "-o", str(path), built.references["api"]], check=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import platform
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from typing import Any
 from ops import base, console, contract
 from ops.checks import REGISTRY
 from ops.engine import Engine
+from tests.bench.machine import machine
 from tests.defects import corpus
 from tests.defects.corpus import ROOT, Case, Project
 from tests.defects.reading import Reader, started
@@ -45,7 +44,7 @@ def compare(kit: Kit, cache: Path) -> dict[str, Any]:
         taken = speed(kit, tools, good)
     return {
         "date": datetime.now(tz=UTC).date().isoformat(),
-        "machine": _machine(engine),
+        "machine": machine(engine),
         "tools": [
             {
                 "name": tool.name,
@@ -146,15 +145,3 @@ def _is_safe(project: Project) -> bool:
         or not keys["image"].startswith(corpus.TAG)
         for keys in services
     )
-
-
-def _machine(engine: Engine) -> dict[str, Any]:
-    """What the times depend on; no name of anything."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "processors": os.cpu_count(),
-        "memory_gib": round(pages / 2**30),
-        "architecture": platform.machine(),
-        "engine": engine.versions()[1],
-        "python": platform.python_version(),
-    }

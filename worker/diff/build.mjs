@@ -1,6 +1,7 @@
-// Bundles src/ and the packages that it uses into one file, dist/diff.cjs, and writes the licences
-// of these packages beside it. Any warning is a failure.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+// Bundles src/ and the packages that it uses into one file, dist/diff.cjs, and writes beside it the
+// licences of these packages and, as npm would have them, their records: name and version, by which
+// scanners and `./inv verify` know what is inside. Any warning is a failure.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { build } from "esbuild";
 
@@ -51,9 +52,21 @@ const folderOf = (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0];
 const folders = new Set(Object.keys(inputs).map(folderOf).filter(Boolean));
 const licences = [...folders].sort().map(licence);
 writeFileSync("dist/LICENSES.txt", licences.join(`\n${"-".repeat(72)}\n\n`));
+for (const folder of folders) record(folder);
+
+function manifest(folder) {
+  return JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+}
+
+function record(folder) {
+  const { name, version, license } = manifest(folder);
+  const place = `dist/${/node_modules\/.*$/.exec(folder)[0]}`;
+  mkdirSync(place, { recursive: true });
+  writeFileSync(`${place}/package.json`, `${JSON.stringify({ name, version, license })}\n`);
+}
 
 function licence(folder) {
-  const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  const { name, version, license } = manifest(folder);
   const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
   if (files.length === 0 && typeof license !== "string") throw new Error(`${name} has no licence`);
   const texts = files.map((file) => readFileSync(`${folder}/${file}`, "utf8").trim());

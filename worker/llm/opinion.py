@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.change import Change
-from worker.llm import exchange, prompt, providers
+from worker.llm import prompt, providers
 from worker.llm.settings import Llm, Missing, NoAnswer
 from worker.risk import Assessment, printable
 
@@ -74,6 +74,9 @@ def summarize(llm: Llm, change: Change, assessment: Assessment) -> Opinion:
 
 
 def _ask(llm: Llm, change: Change, assessment: Assessment) -> _Answer:
+    # httpx takes 4 MB and 50 ms: who asks no model has it not
+    from worker.llm import exchange
+
     boundary = secrets.token_hex(16)
     data = prompt.user(change, assessment, boundary)
     request = providers.request(llm, prompt.system(boundary), data)

@@ -3,7 +3,7 @@
 Runs inside a build stage, on the base image's own Python, standard library only:
 
     closure.py --out /runtime --python --prune stdlib.prune /etc/ssl/certs/ca-certificates.crt
-    closure.py --out /deps --below /os --below /python --compile unchecked-hash /opt/venv
+    closure.py --out /deps --below /os --prune packages.prune --compile unchecked-hash /opt/venv
     closure.py --out /node --below /runtime --embedded /usr/share/nodejs /usr/bin/node
 
 Everything named is copied to the same path below --out, and with it: the shared libraries
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import hashlib
 import os
 import re
 import shutil
@@ -132,12 +133,15 @@ class Closure:
             (records / f"{name}.md5sums").write_text("".join(self._sums(package)))
 
     def _sums(self, package: str) -> Iterator[str]:
-        """The lines of a package's md5sums whose files are taken: which bytes are whose."""
+        """The lines of a package's md5sums whose files are taken: which bytes are whose. A file
+        that the build altered is no longer the package's, and has no line."""
         listing = DPKG / "info" / f"{package}.md5sums"
-        taken = {str(path)[1:] for path in self.files}
+        taken = {str(path)[1:]: path for path in self.files}
         for line in listing.read_text().splitlines(keepends=True) if listing.exists() else ():
-            name = line.rstrip("\n").partition("  ")[2]
-            if name in taken or f"usr/{name}" in taken:  # as dpkg knew it before the /usr merge
+            digest, _, name = line.rstrip("\n").partition("  ")
+            # as dpkg knew it before the /usr merge
+            path = taken.get(name) or taken.get(f"usr/{name}")
+            if path and digest == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
                 yield line
 
     def _packages(self) -> set[str]:
@@ -178,12 +182,13 @@ def merged_folders() -> Iterator[Path]:
     return (path for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")) if path.is_symlink())
 
 
-def prune_list(file: Path | None) -> list[str]:
-    """The globs of a prune file: one a line, `#` begins the reason."""
+def prune_list(file: Path | None, *, python: bool) -> list[str]:
+    """The globs of a prune file, below the standard library or below any site-packages: one a
+    line, `#` begins the reason."""
     lines = file.read_text().splitlines() if file else []
-    stdlib = sysconfig.get_path("stdlib")
+    below = sysconfig.get_path("stdlib") if python else "*/site-packages"
     globs = (line.partition("#")[0].strip() for line in lines)
-    return [f"{stdlib}/{glob}" for glob in globs if glob]
+    return [f"{below}/{glob}" for glob in globs if glob]
 
 
 def compile_python(out: Path, folders: Iterable[Path], mode: str) -> None:
@@ -223,14 +228,14 @@ def main() -> None:
     parser.add_argument(
         "--below", type=Path, action="append", default=[], help="a root whose files are there"
     )
-    parser.add_argument("--prune", type=Path, help="globs of the standard library to leave out")
+    parser.add_argument("--prune", type=Path, help="globs of what to leave out")
     parser.add_argument("--python", action="store_true", help="take this Python itself")
     parser.add_argument("--embedded", metavar="FOLDER", help="take files named inside programs")
     parser.add_argument("--compile", choices=("unchecked-hash", "checked-hash"))
     parser.add_argument("paths", nargs="*", type=Path)
     options = parser.parse_args()
 
-    closure = Closure(options.below, prune_list(options.prune))
+    closure = Closure(options.below, prune_list(options.prune, python=options.python))
     for path in options.paths:
         closure.add(path)
     folders = [path for path in options.paths if path.is_dir()]

@@ -13,7 +13,15 @@ import pytest
 from ops import build
 from ops.base import BaseImage
 from ops.build import _explaining, build_variables
-from ops.errors import BuildFailed, EngineUnavailable, NoSpace, OpsError
+from ops.builder import Options
+from ops.errors import (
+    BuildFailed,
+    EngineUnavailable,
+    NoSpace,
+    OpsError,
+    RegistryUnavailable,
+    UsageError,
+)
 from ops.progress import BuildLog, Vertex
 from tests.unit.ops.samples import contract, terms
 
@@ -85,6 +93,21 @@ def test_without_a_failed_step_the_last_words_are_the_cause():
     assert error.cause == "ERROR: failed to read dockerfile"
 
 
+def test_the_advice_behind_an_error_is_not_taken_for_it():
+    words = ("#0 starting", "ERROR: this is not supported for the docker driver.", "Learn more at")
+    error = _fail(BUILD_FAILED, words=words)
+    assert error.cause == "ERROR: this is not supported for the docker driver."
+    assert error.tail == ("Learn more at",)
+
+
+def test_a_registry_that_does_not_take_an_image_is_an_error_of_the_machine():
+    error = _fail(
+        BUILD_FAILED, Vertex("a", "pushing registry.test/a:1 with docker", error="denied")
+    )
+    assert type(error) is RegistryUnavailable
+    assert error.cause == "pushing registry.test/a:1 with docker failed: denied"
+
+
 def test_words_of_a_lost_engine_are_a_lost_engine():
     error = _fail(BUILD_FAILED, words=("ERROR: Cannot connect to the Docker daemon at tcp://x",))
     assert type(error) is EngineUnavailable
@@ -126,7 +149,8 @@ def test_bake_is_given_base_secrets_and_leave_to_read_them(monkeypatch, tmp_path
     terms = contract().model_copy(update={"root": tmp_path})
     origin = BaseImage("base.invalid/python:3.11", "sha256:1", "named")
     monkeypatch.setenv("BUILDX_BAKE_ENTITLEMENTS_FS", "1")
-    build.bake(terms, engine, ["shop"], origin, BuildLog())
+    build.bake(terms, engine, ["shop"], origin, BuildLog(), {"load": True})
+    assert seen["load"] is True
     assert seen["targets"] == ["shop"]
     assert seen["folder"] == tmp_path
     assert seen["PYTHON_BASE"] == "base.invalid/python:3.11"
@@ -201,7 +225,7 @@ def test_the_revision_is_empty_outside_git_and_without_git(machine, monkeypatch)
 def test_the_revision_is_the_commit(monkeypatch):
     answer = subprocess.CompletedProcess([], 0, "0123abc\n", "")
     monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: answer)
-    assert build._revision(Path("/nowhere")) == "0123abc"
+    assert build.revision_of(Path("/nowhere")) == "0123abc"
 
 
 # --- a build that has nothing to do
@@ -231,11 +255,11 @@ def building(tmp_path, monkeypatch) -> Callable[..., int]:
     def bake(*_: object, **__: object) -> None:
         engine.made += 1
 
-    def once(*, during: Callable[[], object] = lambda: None, cache: bool = True) -> int:
+    def once(*, during: Callable[[], object] = lambda: None, **options: object) -> int:
         monkeypatch.setattr(build, "bake", lambda *a, **k: (bake(*a, **k), during()))
         project = contract(root=tmp_path, images={"api": terms(service="api")})
-        result = build.build(project, engine, None, cache=cache)
-        assert result.ids == {"api": f"sha256:{engine.made}"}
+        once.result = build.build(project, engine, None, Options(**options))
+        assert once.result.ids in ({"api": f"sha256:{engine.made}"}, {})
         return engine.made
 
     once.root, once.engine = tmp_path, engine
@@ -255,6 +279,37 @@ def test_a_change_is_built(building):
 def test_without_cache_everything_is_built(building):
     building()
     assert [building(cache=False), building()] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"cache_from": "type=registry,ref=registry.test/cache"}, "shop/api:1"),
+        ({"cache_to": "type=registry,ref=registry.test/cache"}, "shop/api:1"),
+        ({"platforms": ("linux/arm64",)}, "shop/api:1"),
+        ({"builder": "many", "load": True}, "shop/api:1"),
+        ({"builder": "many"}, None),
+        ({"push": "registry.test/shop", "tag": "1"}, "docker://registry.test/shop/api:1"),
+        ({"output": Path("/tmp/layouts")}, "/tmp/layouts/api"),
+    ],
+)
+def test_what_goes_elsewhere_is_always_built_and_looked_for_there(
+    building, monkeypatch, options, place
+):
+    monkeypatch.setattr(build.base, "elsewhere", lambda _: BASE)
+    building()
+    assert [building(**options), building(**options)] == [2, 3]
+    assert building.result.references == ({"api": place} if place else {})
+    assert bool(building.result.ids) == (place == "shop/api:1")
+
+
+def test_what_is_pushed_is_called_after_the_commit_unless_it_has_a_tag(building, monkeypatch):
+    monkeypatch.setattr(build, "revision_of", lambda _: "0123456789abcdef")
+    building(push="registry.test/shop")
+    assert building.result.references == {"api": "docker://registry.test/shop/api:0123456789ab"}
+    monkeypatch.setattr(build, "revision_of", lambda _: "")
+    with pytest.raises(UsageError, match="no git repository"):
+        building(push="registry.test/shop")
 
 
 def test_an_image_that_is_not_the_one_that_was_made_is_built_anew(building):

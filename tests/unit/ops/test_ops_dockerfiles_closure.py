@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib.util
 import os
 import py_compile
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -265,15 +268,58 @@ def test_a_path_that_is_not_there_stops_the_build(tree, tmp_path):
 
 
 def test_a_prune_file_is_read_without_its_reasons(tmp_path):
-    (tmp_path / "prune").write_text("# all of it\ntest   # a suite\n\n*/tests\n   # why\n")
+    file = tmp_path / "prune"
+    file.write_text("# all of it\ntest   # a suite\n\n*/tests\n   # why\n")
     stdlib = closure.sysconfig.get_path("stdlib")
-    assert closure.prune_list(tmp_path / "prune") == [f"{stdlib}/test", f"{stdlib}/*/tests"]
-    assert closure.prune_list(None) == []
+    assert closure.prune_list(file, python=True) == [f"{stdlib}/test", f"{stdlib}/*/tests"]
+    packages = ["*/site-packages/test", "*/site-packages/*/tests"]
+    assert closure.prune_list(file, python=False) == packages
+    assert closure.prune_list(None, python=True) == []
 
 
-def test_each_line_of_the_prune_list_has_a_reason():
-    lines = (ROOT / "ops/dockerfiles/base/stdlib.prune").read_text().splitlines()
-    assert [line for line in lines if not line.partition("#")[2].strip()] == []
+@pytest.mark.parametrize("name", ["stdlib.prune", "packages.prune"])
+def test_each_line_of_a_prune_list_has_a_reason(name):
+    lines = (ROOT / "ops/dockerfiles/base" / name).read_text().splitlines()
+    assert [line for line in lines if line and not line.partition("#")[2].strip()] == []
+
+
+def test_each_line_of_the_packages_prune_list_leaves_something_out():
+    """These very packages, by the same lock, are installed here: a name that a new version no
+    longer has is noticed."""
+    root = Path(closure.sysconfig.get_path("purelib"))
+    there = [str(path) for path in root.rglob("*")]
+    globs = closure.prune_list(ROOT / "ops/dockerfiles/base/packages.prune", python=False)
+    assert [glob for glob in globs if not any(fnmatch(path, glob) for path in there)] == []
+
+
+def test_nothing_that_the_services_import_is_pruned():
+    globs = closure.prune_list(ROOT / "ops/dockerfiles/base/stdlib.prune", python=True)
+    stdlib = closure.sysconfig.get_path("stdlib")
+    imported = set()
+    for file in [*(ROOT / "app").rglob("*.py"), *(ROOT / "worker").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module)
+    paths = [f"{stdlib}/{name.replace('.', '/')}" for name in imported]
+    assert "json" in imported
+    assert [p for p in paths for g in globs if fnmatch(p, g) or fnmatch(f"{p}.py", g)] == []
+
+
+def test_a_file_that_the_build_altered_is_not_said_to_be_its_packages(tmp_path, monkeypatch):
+    (tmp_path / "info").mkdir()
+    lines = []
+    for name in ("same", "altered"):
+        (tmp_path / name).write_text(name)
+        digest = hashlib.md5((tmp_path / name).read_bytes()).hexdigest()
+        lines.append(f"{digest}  {str(tmp_path / name)[1:]}\n")
+    (tmp_path / "info/some.md5sums").write_text("".join(lines))
+    (tmp_path / "altered").write_text("otherwise")
+    monkeypatch.setattr(closure, "DPKG", tmp_path)
+    found = closure.Closure([], [])
+    found.files = {tmp_path / "same", tmp_path / "altered"}
+    assert list(found._sums("some")) == lines[:1]
 
 
 def test_what_is_pruned_is_left_out_with_all_that_is_in_it(tree):

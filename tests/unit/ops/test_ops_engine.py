@@ -122,3 +122,17 @@ def test_a_task_that_swarm_forgot_meanwhile_is_left_out(client):
     client("echo 'Error: the swarm does not have a leader' >&2; exit 1")
     with pytest.raises(EngineUnavailable):
         Engine(()).tasks(["t0"])
+
+
+def test_another_context_is_asked_with_each_question(client):
+    client('echo "$*"')
+    engine = Engine((), context="second")
+    assert b"".join(engine.save(["shop:1"])) == b"--context second image save -- shop:1\n"
+    assert engine.plugin("buildx") == "--context second buildx version"
+    assert engine.docker.docker_cmd[1:] == ["--context", "second"]
+
+
+@pytest.mark.parametrize(("status", "known"), [(0, True), (1, False)])
+def test_a_context_is_one_that_the_client_knows(client, status, known):
+    client(f'test "$*" = "context inspect -- second" && exit {status}')
+    assert Engine(()).has_context("second") is known

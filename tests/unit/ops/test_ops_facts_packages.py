@@ -246,3 +246,11 @@ def test_what_a_later_layer_removed_is_owned_by_nobody():
     lists = {"var/lib/dpkg/info/libc6.list": b"/usr/lib/libc.so.6\n", "usr/lib/libc.so.6": b"x"}
     facts = _image({"var/lib/dpkg/status": DPKG} | lists, {"usr/lib/.wh.libc.so.6": b""})
     assert "usr/lib/libc.so.6" not in _owners(facts)
+
+
+def test_dpkg_names_the_source_of_a_package_where_that_has_another_name():
+    text = b"Package: libssl3\nStatus: install ok installed\nSource: openssl (3.0.1)\nVersion: 3\n"
+    status = _layer({"var/lib/dpkg/status": text}).packages
+    folder = _layer({"var/lib/dpkg/status.d/libssl3": text}).packages
+    assert [package.source for package in (*status, *folder)] == ["openssl", "openssl"]
+    assert [p.source for p in _layer({"var/lib/dpkg/status": DPKG}).packages] == [""]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ops.errors import UsageError
-from ops.registry.reference import Reference, parse, parse_prefix
+from ops.registry.reference import Reference, parse, parse_prefix, parse_tag
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -73,3 +73,10 @@ def test_a_prefix_has_a_host():
     for text in ("gate", "https://registry.test", "registry.test/gate:1", ""):
         with pytest.raises(UsageError):
             parse_prefix(text)
+
+
+def test_a_tag_is_a_word():
+    assert parse_tag("v1.0-rc_1") == "v1.0-rc_1"
+    for text in ("", "a b", "-a", "a:b", "a@b", "x" * 129, "ä"):
+        with pytest.raises(UsageError):
+            parse_tag(text)

@@ -59,3 +59,12 @@ def test_a_stack_of_a_swarm_is_looked_at_as_it_runs_and_no_further(image_, only,
         parse_request(image_, only, stack="till", **options)
     request = parse_request("api", "run.nonroot", static=False, stack="till")
     assert request == Request("api", None, "run.nonroot", stack="till")
+
+
+@pytest.mark.parametrize("image", [None, "shop", "shop=shop:1"])
+def test_a_platform_is_named_of_what_may_be_for_several(image):
+    with pytest.raises(UsageError, match="--platform"):
+        parse_request(image, None, static=True, platform="linux/arm64")
+    for reference in ("docker://registry.test/shop:1", "./layout"):
+        request = parse_request(f"shop={reference}", None, static=True, platform="linux/arm64")
+        assert request.platform == "linux/arm64"

@@ -43,7 +43,7 @@ def diff_sources(_node_on_path: None) -> Path:
     built = installed / _key(sources)
     _once(installed, lambda folder: _install(manifests, folder))
     _once(built, _build)
-    for file in (built / "dist").iterdir():
+    for file in (built / "dist").glob("*.*"):
         fresh = DIFF / "dist" / f"{file.name}.{os.getpid()}"
         fresh.parent.mkdir(exist_ok=True)
         shutil.copyfile(file, fresh)

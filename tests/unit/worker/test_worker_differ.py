@@ -187,6 +187,21 @@ def test_the_bundle_is_one_file_that_can_start_no_process():
         assert f"\n{package}" in licences
 
 
+def test_each_package_of_the_bundle_leaves_its_record_as_the_lock_file_names_it(diff_sources):
+    """So that scanners, and `content.locked`, see what is inside."""
+    dist = diff_sources / "dist"
+    lock = json.loads((diff_sources.parent / "package-lock.json").read_text())["packages"]
+    records = {str(file.parent.relative_to(dist)): file for file in dist.rglob("package.json")}
+    assert {"node_modules/pacote", "node_modules/minipass-flush/node_modules/minipass"} <= set(
+        records
+    )
+    for path, file in records.items():
+        assert json.loads(file.read_text())["version"] == lock[path]["version"]
+    headings = (dist / "LICENSES.txt").read_text().splitlines()
+    named = {f"{(r := json.loads(f.read_text()))['name']} {r['version']}" for f in records.values()}
+    assert named <= set(headings)
+
+
 def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
     """No packages, no folder for temporary files, no home."""
     copy = tmp_path / "diff.cjs"

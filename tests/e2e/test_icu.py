@@ -1,0 +1,129 @@
+"""The worker's Node has ICU's data in English alone: what it does is what it does with all of it.
+
+Both run in the worker's image; one has Debian's own library mounted over the image's.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops import base
+from ops.build import build_variables
+from tests.e2e.support import ROOT, clean_environment, docker
+from tests.unit.worker import npm_registry
+from tests.unit.worker.npm_registry import Files, Registry
+from worker.differ import Limits, _camel
+
+PROBE = ROOT / "tests/e2e/icu_probe.js"
+LOCALES = "console.log(Intl.DateTimeFormat.supportedLocalesOf(['de', 'en', 'ja']).join())"
+
+
+@pytest.fixture(scope="module")
+def debian(terms, engine, built, tmp_path_factory, project_name) -> Iterator[list[str]]:
+    """Options of `docker run` that give a container Debian's own library of ICU's data."""
+    tag = f"{project_name}-nodejs:whole"
+    variables = build_variables(terms, base.resolve(terms, engine))
+    subprocess.run(
+        [
+            *("docker", "buildx", "build", "--quiet", "--load", "--target=nodejs", f"--tag={tag}"),
+            f"--build-arg={terms.base.variable}={variables[terms.base.variable]}",
+            f"--secret=id=ca,src={variables.get('BUILD_CA', '/dev/null')}",
+            f"--file={ROOT / 'ops/dockerfiles/Dockerfile.worker'}",
+            str(ROOT),
+        ],
+        check=True,
+        env=clean_environment(**variables),
+        capture_output=True,
+    )
+    folder = tmp_path_factory.mktemp("icu")
+    try:
+        find = "realpath /usr/lib/*-linux-gnu*/libicudata.so.[0-9][0-9]"
+        library = docker("run", "--rm", "--network=none", tag, "sh", "-c", find)
+        with (folder / "whole.so").open("wb") as file:
+            command = ["docker", "run", "--rm", "--network=none", tag, "cat", library]
+            subprocess.run(command, check=True, stdout=file)
+        yield ["--volume", f"{folder / 'whole.so'}:{library}:ro"]
+    finally:
+        docker("image", "rm", "--force", tag)
+
+
+def _node(image: str, options: list[str], *arguments: str, text: str = "") -> str:
+    command = ["docker", "run", "--rm", "--interactive", "--entrypoint=node", *options, image]
+    ended = subprocess.run(
+        [*command, *arguments], input=text, capture_output=True, text=True, timeout=120
+    )
+    assert not ended.stderr, ended.stderr
+    return ended.stdout
+
+
+def test_the_two_libraries_differ_by_other_languages_and_none_is_said_to_be_there(built, debian):
+    worker = built.references["worker"]
+    assert _node(worker, debian, "--eval", LOCALES) == "de,en,ja\n"
+    assert _node(worker, [], "--eval", LOCALES) == "en\n"
+
+
+def test_unicode_encodings_names_of_hosts_and_english_are_the_same(built, debian):
+    """Every code point's forms, cases and classes; collation; 18 encodings; segments of texts in
+    languages without spaces; host names; dates, numbers, plurals."""
+    options = ["--network=none", "--volume", f"{PROBE}:/probe.js:ro"]
+    whole, ours = (
+        json.loads(_node(built.references["worker"], [*options, *more], "/probe.js"))
+        for more in (debian, [])
+    )
+    assert ours == whole
+
+
+CODE = b"function one() {\n  return 1;\n}\n"
+OLD: Files = {
+    "unicode/é.js": CODE,  # composed
+    "unicode/e\u0301x.js": CODE,  # decomposed
+    "unicode/\u0131\u015f\u0131k.js": CODE,
+    "unicode/漢字.txt": "漢字かな\n".encode("shift_jis"),
+    "unicode/한국어.txt": "한국어\n".encode("euc_kr"),
+    "unicode/مرحبا.txt": "مرحبا\n".encode(),
+    "unicode/😀.md": "# 😀\n".encode(),
+    "unicode/A.js": CODE,
+    "unicode/Z.js": CODE,
+    "unicode/latin.txt": "déjà vu\n".encode("latin-1"),
+    "unicode/wide.txt": "wide\n".encode("utf-16"),
+    "bytes.bin": bytes(range(256)) * 4,
+}
+NEW: Files = {
+    **{name: content + b"\n// more\n" for name, content in OLD.items()},
+    "unicode/ﬁ.js": CODE,
+    "unicode/ünder.js": CODE,
+    "unicode/straße.js": "var größe = 'İ'.toLowerCase();\n".encode(),
+    "unicode/10.js": CODE,
+    "unicode/2.js": CODE,
+}
+
+
+@pytest.fixture(scope="module")
+def packages() -> Iterator[Registry]:
+    with npm_registry.serving() as registry:
+        registry.publish("1.0.0", OLD, published="2020-02-29T12:00:00.000Z")
+        registry.publish("1.1.0", NEW, published="2020-03-01T12:00:00.000Z", license="MIT")
+        registry.publish("2.0.0-ä", NEW)  # no version by npm's rules
+        registry.publish("3.0.0", b"\x1f\x8b not gzip")
+        yield registry
+
+
+@pytest.mark.parametrize("wanted", ["1.1.0", "^1.0.0", "latest", "9.9.9", "3.0.0", "ä"])
+def test_the_diff_program_says_the_same(built, debian, packages, wanted):
+    limits = {_camel(name): value for name, value in vars(Limits()).items()}
+    about = {"package": "sample", "from": "1.0.0", "to": wanted, "registry": packages.address}
+    request = json.dumps({**about, "limits": limits})
+    options = ["--network=host", "--tmpfs=/tmp"]
+    program = str(Path("/app/worker/diff/dist/diff.cjs"))
+    whole, ours = (
+        json.loads(_node(built.references["worker"], [*options, *more], program, text=request))
+        for more in (debian, [])
+    )
+    assert ours == whole
+    if wanted == "1.1.0":
+        assert len(ours["files"]) == len(NEW)

@@ -1,0 +1,211 @@
+"""Images through a real registry: pushed when they hold, read from there, promoted by digest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.oci_registry import PASSWORD, USER, OciRegistry, serving
+from tests.e2e.support import Outcome, Project, docker, docker_images
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Iterator[OciRegistry]:
+    """One for all: the base is packed and pushed once. Each project has names of its own there."""
+    with serving(tmp_path_factory.mktemp("registry") / "one") as found:
+        yield found
+
+
+@pytest.fixture
+def built(project: Project) -> Project:
+    outcome = project.inv("build")
+    assert outcome.status == 0, outcome.messages
+    return project
+
+
+def push(project: Project, registry: OciRegistry, **variables: str) -> Outcome:
+    place = f"{registry.host}/{project.name}"
+    return project.inv("push", "--registry", place, "--tag", "1.0", **variables)
+
+
+def release(project: Project, file: str = ".ops/release.json") -> dict:
+    return json.loads((project.root / file).read_text())
+
+
+def pushed_by_hand(project: Project, name: str) -> None:
+    """What somebody pushes without asking the line."""
+    docker("tag", f"{project.name}/web:local", name)
+    try:
+        docker("push", "-q", name)
+    finally:
+        docker("image", "rm", name)
+
+
+def layers(outcome: Outcome) -> list[str]:
+    assert outcome.status == 0, outcome.output + outcome.messages
+    return [layer["diff_id"] for layer in json.loads(outcome.output)["images"]["web"]["layers"]]
+
+
+def verify(project: Project, reference: str, **variables: str) -> Outcome:
+    image = f"web=docker://{reference}"
+    return project.inv("verify", "--static", "--image", image, "--format", "json", **variables)
+
+
+def test_what_holds_is_pushed_and_verified_from_the_registry_alone(built, registry):
+    local = layers(built.inv("verify", "--static", "--image", "web", "--format", "json"))
+    before = docker_images()
+    outcome = push(built, registry)
+    assert outcome.status == 0, outcome.output + outcome.messages
+    assert docker_images() == before  # no name of the registry is left in the engine
+
+    made = release(built)
+    digest = registry.digest(f"{built.name}/web", "1.0")
+    assert made["images"]["web"]["digest"] == digest
+    assert made["images"]["web"]["reference"] == f"{registry.host}/{built.name}/web:1.0"
+    assert made["images"]["web"]["contract"]["pass"] > 20
+    assert made["base"]["reference"] == built.base_image
+    assert f"web  {registry.host}/{built.name}/web@{digest}" in outcome.output
+
+    docker("image", "rm", f"{built.name}/web:local")
+    pinned = f"{registry.host}/{built.name}/web@{digest}"
+    seen = registry.asked("/blobs/")
+    assert layers(verify(built, pinned)) == local
+    assert registry.asked("/blobs/") == seen + 1  # the configuration: every layer was known
+
+    shutil.rmtree(built.root / ".ops/cache")
+    assert layers(verify(built, pinned, DOCKER_HOST="unix:///nowhere/docker.sock")) == local
+    assert registry.asked("/blobs/") > seen + 2
+
+
+def test_what_does_not_hold_is_neither_pushed_nor_promoted(project, registry):
+    project.edit("Dockerfile", "USER 10001:10001", "USER 0:0")
+    assert project.inv("build").status == 0
+    outcome = push(project, registry)
+    assert outcome.status == 1
+    assert "user.nonroot" in outcome.output
+    assert registry.asked(project.name) == 0
+
+    pushed_by_hand(project, f"{registry.host}/{project.name}-staging/web:1.0")
+    source = f"docker://{registry.host}/{project.name}-staging:1.0"
+    outcome = project.inv("promote", source, "--to", f"{registry.host}/{project.name}")
+    assert outcome.status == 1
+    assert "user.nonroot" in outcome.output
+    assert registry.digest(f"{project.name}/web", "1.0") is None
+    assert not (project.root / ".ops/release.json").exists()
+
+
+def test_a_release_is_promoted_by_its_digest_wherever_its_tag_leads(built, registry, tmp_path):
+    assert push(built, registry).status == 0
+    digest = registry.digest(f"{built.name}/web", "1.0")
+    built.edit("index.html", "first", "another")
+    assert built.inv("build").status == 0
+    pushed_by_hand(built, f"{registry.host}/{built.name}/web:1.0")
+    assert registry.digest(f"{built.name}/web", "1.0") != digest
+
+    with serving(tmp_path / "other") as other:
+        for place, tag in ((registry, "stable"), (other, "1.0")):
+            outcome = built.inv(
+                *("promote", ".ops/release.json", "--to", f"{place.host}/{built.name}-production"),
+                *("--tag", tag, "--output", "promoted.json"),
+            )
+            assert outcome.status == 0, outcome.output + outcome.messages
+            assert place.digest(f"{built.name}-production/web", tag) == digest
+            made = release(built, "promoted.json")
+            assert made["images"]["web"]["digest"] == digest
+            assert (
+                made["images"]["web"]["reference"]
+                == f"{place.host}/{built.name}-production/web:{tag}"
+            )
+            assert made["base"] == release(built)["base"]
+        assert layers(verify(built, f"{other.host}/{built.name}-production/web:1.0"))
+    assert registry.asked("mount=") > 0  # within one registry, nothing is transferred
+
+
+def test_what_a_build_pushed_is_released_by_promoting_it(built, registry):
+    staging = f"{built.name}-staging"
+    outcome = built.inv("build", "--push", f"{registry.host}/{staging}", "--tag", "7")
+    assert outcome.status == 0, outcome.messages
+    docker("image", "rm", f"{registry.host}/{staging}/web:7")  # this driver keeps it here as well
+    assert f"docker://{registry.host}/{staging}/web:7" in outcome.output
+    outcome = built.inv(
+        "promote", f"docker://{registry.host}/{staging}:7", "--to", f"{registry.host}/{built.name}"
+    )
+    assert outcome.status == 0, outcome.output + outcome.messages
+    digest = registry.digest(f"{staging}/web", "7")
+    assert registry.digest(f"{built.name}/web", "7") == digest
+    assert release(built)["images"]["web"]["digest"] == digest
+
+
+def test_what_is_damaged_in_the_registry_is_found_out(built, registry):
+    assert push(built, registry).status == 0
+    layer = registry.layers(f"{built.name}/web", "1.0")[-1]
+    pinned = release(built)["images"]["web"]["digest"]
+    shutil.rmtree(built.root / ".ops/cache")
+    with registry.spoiled(layer):
+        for outcome in (
+            verify(built, f"{registry.host}/{built.name}/web@{pinned}"),
+            built.inv("promote", ".ops/release.json", "--to", f"{registry.host}/spoiled"),
+        ):
+            assert outcome.status == 1
+            assert f"blobs/sha256/{layer.partition(':')[2]}" in outcome.messages
+            assert "broken" in outcome.messages
+    assert registry.digest("spoiled/web", "1.0") is None
+
+
+@pytest.fixture
+def closed(tmp_path) -> Iterator[OciRegistry]:
+    with serving(tmp_path / "closed", closed=True) as found:
+        yield found
+
+
+def test_a_closed_registry_is_opened_by_dockers_own_credentials(built, registry, closed, tmp_path):
+    assert push(built, registry).status == 0
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    place = f"{closed.host}/{built.name}"
+
+    def run(*arguments: str) -> Outcome:
+        return built.inv(*arguments, DOCKER_CONFIG=str(folder))
+
+    commands = (
+        ("promote", ".ops/release.json", "--to", place),
+        ("push", "--registry", place, "--tag", "1.0"),
+        ("verify", "--static", "--image", f"web=docker://{place}/web:1.0"),
+    )
+    for command in commands:
+        outcome = run(*command)
+        assert outcome.status == 3, outcome.messages
+        assert "docker login" in outcome.messages
+    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {closed.host: {"auth": auth}}}))
+    for command in commands:
+        outcome = run(*command)
+        assert outcome.status == 0, outcome.output + outcome.messages
+        assert PASSWORD not in outcome.output + outcome.messages
+    assert release(built)["images"]["web"]["reference"] == f"{place}/web:1.0"
+
+
+def test_a_registry_that_is_not_there_is_an_error_of_the_machine(built, tmp_path):
+    with serving(tmp_path / "gone") as gone:
+        pass
+    outcome = push(built, gone)
+    assert outcome.status == 3
+    assert "docker login" in outcome.messages
+    outcome = verify(built, f"{gone.host}/{built.name}/web:1.0")
+    assert outcome.status == 3
+    assert "does not answer" in outcome.messages
+
+
+def test_the_command_line_is_read_before_anything_is_done(project):
+    for arguments, said in (
+        (("push",), "no place in a registry"),
+        (("push", "--registry", "https://registry.test"), "without https://"),
+        (("promote", "none.json", "--to", "registry.test/gate"), "No such file"),
+        (("promote", "docker://registry.test/gate:1"), "no place in a registry"),
+    ):
+        outcome = project.inv(*arguments)
+        assert (outcome.status, said in outcome.messages) == (2, True), outcome.messages
