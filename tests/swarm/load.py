@@ -35,33 +35,34 @@ class Load:
     def run(self) -> None:
         """Ask until `stop`."""
         last, turn = time.monotonic(), 0
-        while not self._stop.is_set():
-            turn += 1
-            failure = self._ask(turn)
-            now = time.monotonic()
-            if failure:
-                self.failures.append(failure)
-            else:
-                self.served += 1
-                self.longest, last = max(self.longest, now - last), now
-            self._stop.wait(PAUSE_SECONDS)
+        with httpx.Client(
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
+        ) as client:
+            while not self._stop.is_set():
+                turn += 1
+                failure = self._ask(client, turn)
+                now = time.monotonic()
+                if failure:
+                    self.failures.append(failure)
+                else:
+                    self.served += 1
+                    self.longest, last = max(self.longest, now - last), now
+                self._stop.wait(PAUSE_SECONDS)
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _ask(self, turn: int) -> str:
+    def _ask(self, client: httpx.Client, turn: int) -> str:
         """Why a request failed; empty where it was served."""
         path = PATHS[turn % len(PATHS)]
         nodes = len(self.addresses)
         for number in range(nodes):
             address = self.addresses[(turn + number) % nodes]
             try:
-                answer = httpx.get(
-                    f"http://{address}{path}",
-                    headers={"Authorization": f"Bearer {self.token}", "Connection": "close"},
-                    timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-                    trust_env=False,
-                )
+                answer = client.get(f"http://{address}{path}")
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 self.passed_over += 1
                 continue
