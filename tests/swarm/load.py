@@ -19,9 +19,10 @@ PAUSE_SECONDS = 0.02  # of a client between two requests
 class Load:
     """Constant requests to whichever node serves, as a load balancer would send them.
 
-    A node that refuses the connection is passed over, and the next one is asked: nothing was sent
-    to it yet. Everything else that is no 200 is a failure, and so is a round in which every node
-    refuses. A connection a request, since a balancer closes those of a node that it gives up.
+    A node that refuses the connection, or does not take it in time, is passed over, and the next
+    one is asked: nothing was sent to it yet. Everything else that is no 200 is a failure, and so
+    is a round in which no node takes it. A connection a request, since a balancer closes those of
+    a node that it gives up.
     """
 
     addresses: Sequence[str]
