@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from ops.passed import Passed
 from ops.progress import BuildLog, follow
 from ops.redaction import redact
 from ops.references import references
+from ops.revision import revision_of
 from ops.translate import tail_of, translate, translating
 from ops.variables import variable
 
@@ -225,17 +225,3 @@ def image_settings(contract: Contract, origin: BaseImage) -> dict[str, str]:
         "BASE_DIGEST": origin.digest,
         "REVISION": revision_of(contract.root),
     }
-
-
-def revision_of(root: Path) -> str:
-    """The commit that is being built; empty outside git, or where git is not installed."""
-    try:
-        result = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        return ""
-    return result.stdout.strip() if result.returncode == 0 else ""

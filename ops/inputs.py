@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ops.revision import git
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -40,7 +41,7 @@ def digest_of(*parts: Any) -> str:
 def project(contract: Contract, engine: Engine) -> str | None:
     """Every file that git sees, .env, the stack as Compose reads it, and this toolkit with what is
     installed beside it; None outside git."""
-    listed = _git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed is None:
         return None
     seen = {name for name in listed.split("\0") if name and not name.startswith(f"{STATE}/")}
@@ -156,13 +157,3 @@ def _site_packages() -> list[str]:
 
     paths = sysconfig.get_paths()
     return sorted({paths["purelib"], paths["platlib"]})
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        result = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return None
-    return result.stdout if result.returncode == 0 else None

@@ -23,6 +23,7 @@ from ops.passed import Passed
 from ops.references import references
 from ops.registry.reference import parse_prefix, parse_tag
 from ops.report import summary
+from ops.revision import is_edited
 from ops.translate import translating
 
 if TYPE_CHECKING:
@@ -115,6 +116,10 @@ def push(
     name = parse_tag(tag) if tag else builds.default_tag(contract.root)
     verdict = verify(contract, engine, Request(static=True))
     _all_must_hold([verdict])
+    if is_edited(contract.root):
+        console.warn(
+            "files were edited since the commit: the release's revision does not say it all"
+        )
     console.step(f"push to {place}")
     _released(contract, publish.push(contract, engine, verdict, place, name), output)
 

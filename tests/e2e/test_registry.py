@@ -57,10 +57,10 @@ def verify(project: Project, reference: str, **variables: str) -> Outcome:
 
 def test_what_holds_is_pushed_and_verified_from_the_registry_alone(built, registry):
     local = layers(built.inv("verify", "--static", "--image", "web", "--format", "json"))
-    before = docker_images()
     outcome = push(built, registry)
     assert outcome.status == 0, outcome.output + outcome.messages
-    assert docker_images() == before  # no name of the registry is left in the engine
+    names = [name for name in docker_images() if name.startswith(registry.host)]
+    assert names == []  # nothing of the registry is left in the engine
 
     made = release(built)
     digest = registry.digest(f"{built.name}/web", "1.0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,12 +219,6 @@ def test_the_revision_is_empty_outside_git_and_without_git(machine, monkeypatch)
     assert build_variables(contract(root=machine), BASE)["REVISION"] == ""
     monkeypatch.setenv("PATH", str(machine))
     assert build_variables(contract(root=machine), BASE)["REVISION"] == ""
-
-
-def test_the_revision_is_the_commit(monkeypatch):
-    answer = subprocess.CompletedProcess([], 0, "0123abc\n", "")
-    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: answer)
-    assert build.revision_of(Path("/nowhere")) == "0123abc"
 
 
 # --- a build that has nothing to do
