@@ -162,6 +162,7 @@ class Contract(Model):
 
     root: Path
     compose: str = Field("compose.yaml", description="the stack's file")
+    stack: str | None = Field(None, description="the same stack's file for a Docker Swarm")
     env_example: str = Field(".env.example", description="the documented variables")
     dockerfiles: tuple[str, ...] = Field(("ops/dockerfiles/Dockerfile.*",), description="globs")
     baseline: str | None = Field(None, description="file of the recorded sizes")
@@ -176,6 +177,11 @@ class Contract(Model):
     def compose_file(self) -> Path:
         """The stack's file, absolute."""
         return self.root / self.compose
+
+    @property
+    def stack_file(self) -> Path | None:
+        """The stack's file for a swarm, absolute; None where the project has none."""
+        return self.root / self.stack if self.stack else None
 
     @property
     def cache(self) -> Path:

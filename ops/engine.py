@@ -31,6 +31,7 @@ _NAMED = re.compile(r"\$\{?(\w+)")
 # ... and ${NAME:?why}, which has no default: somebody's own value is all that there is.
 _REQUIRED = re.compile(r"\$\{(\w+):?\?")
 _MISSING = re.compile(r"no such image: (\S+)", re.IGNORECASE)
+_FORGOTTEN = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 _OF_THE_CLIENT = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # it is not found without them
 
 SAVED_CHUNK = 1 << 18
@@ -45,6 +46,15 @@ CONFINED: dict[str, Any] = {
     "pull": "never",
     "remove": True,
 }
+
+
+def service_of(container: Mapping[str, Any]) -> str | None:
+    """The service of the compose file, or of the stack file, that a container belongs to."""
+    labels = container["Config"].get("Labels") or {}
+    if name := labels.get("com.docker.swarm.service.name"):
+        return str(name).removeprefix(f"{labels.get('com.docker.stack.namespace')}_")
+    found: str | None = labels.get("com.docker.compose.service")
+    return found
 
 
 @contextlib.contextmanager
@@ -81,6 +91,7 @@ class Engine:
     project: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     client: str = "docker"  # the program, or its path
+    swarm_stack: str | None = None  # its containers are tasks of this stack, not Compose's
     context: str | None = None  # of the client: another engine than its usual one
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -103,7 +114,7 @@ class Engine:
 
     def require(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
-        self._answer(
+        self.ask(
             "asking for the Docker engine",
             *("version", "--format", "{{.Server.Version}}"),
             fallback=EngineUnavailable,
@@ -146,25 +157,35 @@ class Engine:
         there = [r for r in references if r not in missing and f"{r}:latest" not in missing]
         return dict(zip(there, json.loads(result.stdout), strict=True))
 
-    def _run(self, doing: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, doing: str, *arguments: str, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """A short question to the client. Not by python-on-whales: its import takes as long as
         several of them, and it asks again for each attribute of an object older than 10 ms."""
         try:
             return subprocess.run(
-                [*self._client, *arguments], capture_output=True, text=True, check=False
+                [*self._client, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                input=given,
             )
         except FileNotFoundError as error:
             raise no_client(doing) from error
 
-    def _answer(
+    def ask(
         self,
         doing: str,
         *arguments: str,
+        given: str | None = None,
         fallback: type[OpsError] = StackFailed,
         hint: str | None = None,
     ) -> str:
-        """What the client prints; raises what its words amount to where it fails."""
-        result = self._run(doing, *arguments)
+        """What the client prints, given that on its standard input: for what no method asks.
+
+        Raises what its words amount to where it fails; `fallback` for words that are not known.
+        """
+        result = self._run(doing, *arguments, given=given)
         if result.returncode != 0:
             raise translate(doing, result.stderr + result.stdout, fallback, hint)
         return result.stdout
@@ -200,7 +221,8 @@ class Engine:
             for name in set(_NAMED.findall(written)) - _OF_THE_CLIENT:
                 variables.pop(name, None)
             for name in _REQUIRED.findall(written):
-                variables[name] = variable(self.compose_files[0].parent, name) or ""
+                given = variable(self.compose_files[0].parent, name)
+                variables[name] = given or self.variables.get(name, "")
         result = subprocess.run(
             list(map(str, command)), capture_output=True, text=True, check=False, env=variables
         )
@@ -213,13 +235,22 @@ class Engine:
         """Everything that the engine knows of some containers or images, in one call."""
         if not names:
             return []
-        answer = self._answer(f"inspecting {', '.join(names)}", kind, "inspect", *names)
+        answer = self.ask(f"inspecting {', '.join(names)}", kind, "inspect", *names)
         found: list[dict[str, Any]] = json.loads(answer)
+        return found
+
+    def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The tasks of a swarm, of these that it still knows: it forgets old ones at any time."""
+        doing = "asking for the tasks of the swarm"
+        result = self._run(doing, "inspect", "--type=task", *ids)
+        if result.returncode != 0 and not _FORGOTTEN.search(result.stderr):
+            raise translate(doing, result.stderr)
+        found: list[dict[str, Any]] = json.loads(result.stdout or "[]")
         return found
 
     def history(self, reference: str) -> list[str]:
         """What made each entry of an image's history, oldest first."""
-        lines = self._answer(
+        lines = self.ask(
             f"reading the history of {reference}",
             *("image", "history", "--no-trunc", "--format", "json", reference),
         ).splitlines()
@@ -228,14 +259,19 @@ class Engine:
     def containers(
         self, services: Sequence[str] = (), *, stopped: bool = True
     ) -> list[dict[str, Any]]:
-        """The containers of the compose project, as `docker inspect` describes them.
+        """The containers of the compose project, as `docker inspect` describes them; or those
+        tasks of a swarm's stack that run on this node.
 
-        By the labels that Compose gives them: `compose ps` takes four times as long.
+        By the labels that Compose and Swarm give them: `compose ps` takes four times as long.
         """
-        project = self.project or self.compose_model(interpolate=True)["name"]
-        labels = {"project": project, "oneoff": "False"}
-        filters = [f"--filter=label=com.docker.compose.{n}={v}" for n, v in labels.items()]
-        ids = self._answer(
+        if self.swarm_stack:
+            labels = [f"com.docker.stack.namespace={self.swarm_stack}"]
+            stopped = False  # a task that ended is history: its successor counts
+        else:
+            project = self.project or self.compose_model(interpolate=True)["name"]
+            labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
+        filters = [f"--filter=label={label}" for label in labels]
+        ids = self.ask(
             "listing the stack's containers",
             *("container", "ls", "--quiet", "--no-trunc", *filters),
             *(("--all",) if stopped else ()),
@@ -243,8 +279,7 @@ class Engine:
         return [
             container
             for container in self.inspect("container", ids)
-            if not services
-            or container["Config"]["Labels"].get("com.docker.compose.service") in services
+            if not services or service_of(container) in services
         ]
 
     def events(self, container: str, since: str, kinds: Sequence[str]) -> list[dict[str, Any]]:
@@ -254,7 +289,7 @@ class Engine:
         """
         filters = [f"container={container}", *(f"event={kind}" for kind in kinds)]
         options = [word for text in filters for word in ("--filter", text)]
-        answer = self._answer(
+        answer = self.ask(
             "asking for the engine's events",
             *("events", "--since", since, "--until", "0s", "--format", "{{json .}}", *options),
         )
@@ -293,7 +328,7 @@ class Engine:
         """The names of all containers, networks or volumes with that label."""
         name = "{{.Names}}" if kind == "container" else "{{.Name}}"
         options = ["--all"] if kind == "container" else []
-        return self._answer(
+        return self.ask(
             f"listing the engine's {kind}s",
             *(kind, "ls", *options, "--filter", f"label={label}", "--format", name),
         ).split()
@@ -301,7 +336,7 @@ class Engine:
     def remove(self, kind: str, names: Sequence[str]) -> None:
         """Remove containers, networks or volumes by name, whatever state they are in."""
         force = () if kind == "network" else ("--force",)
-        self._answer(f"removing the engine's {kind}s", kind, "rm", *force, *names)
+        self.ask(f"removing the engine's {kind}s", kind, "rm", *force, *names)
 
     def foreground(self, *arguments: str) -> None:
         """A compose command that holds the terminal until it ends."""

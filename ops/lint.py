@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ops.engine import Engine
 
 # What there is to judge before anything is built.
-LOOKS: frozenset[Looks] = frozenset({"variables", "compose"})
+LOOKS: frozenset[Looks] = frozenset({"variables", "compose", "stack"})
 
 
 @dataclass(frozen=True)

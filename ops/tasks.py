@@ -156,6 +156,7 @@ def lint(_: Context) -> None:
         "only": "one check by its id, or a group of them: run",
         "static": "start no container",
         "deep": "build twice and try a copy of the stack as well; takes minutes",
+        "stack": "of a swarm: only its tasks on this engine's node",
         "format": "table, json, junit, sarif, markdown or html",
         "output": "a file, instead of standard output",
     },
@@ -166,6 +167,7 @@ def verify(
     only: str | None = None,
     static: bool = False,
     deep: bool = False,
+    stack: str | None = None,
     format: str = "table",  # noqa: A002  # the option's name
     output: str | None = None,
     platform: str | None = None,
@@ -174,7 +176,7 @@ def verify(
     from ops import line
     from ops.verify import parse_request
 
-    request = parse_request(image, only, static=static, deep=deep, platform=platform)
+    request = parse_request(image, only, static=static, deep=deep, stack=stack, platform=platform)
     line.verify(*_line(), request, format, output)
 
 
@@ -319,6 +321,79 @@ def watch(_: Context) -> None:
     line.watch(*_line())
 
 
+# --- the swarm
+
+ELSEWHERE = {
+    "name": "of the stack; default: the compose file's",
+    "host": "a manager's engine, as DOCKER_HOST names it: ssh://USER@HOST",
+    "context": "a docker context of a manager",
+}
+
+
+@command(
+    "swarm",
+    help={
+        **ELSEWHERE,
+        "release": "the file that `push` or `promote` wrote; default: .ops/release.json",
+        "plan": "say what would change, and change nothing",
+        "within": "seconds until it is given up, and taken back",
+    },
+)
+def deploy(
+    _: Context,
+    release: str | None = None,
+    name: str | None = None,
+    plan: bool = False,
+    within: float = 600.0,
+    host: str | None = None,
+    context: str | None = None,
+) -> None:
+    """Bring the stack on a swarm to a release, by digests, one healthy task after the other"""
+    from ops.report import swarm as report
+    from ops.swarm import deploy, target
+
+    terms, engine = _line()
+    with target.asking(engine, name, host, context) as stack:
+        if plan:
+            report.plans(deploy.plan_of(terms, engine, release, stack))
+        else:
+            report.status(deploy.deploy(terms, engine, release, stack, within))
+
+
+@command("swarm", help={**ELSEWHERE, "within": "seconds until it is given up"})
+def rollback(
+    _: Context,
+    name: str | None = None,
+    within: float = 600.0,
+    host: str | None = None,
+    context: str | None = None,
+) -> None:
+    """Take each service of the stack back to what it was before the last deployment"""
+    from ops.report import swarm as report
+    from ops.swarm import deploy, target
+
+    _terms, engine = _line()
+    with target.asking(engine, name, host, context) as stack:
+        report.status(deploy.rollback(engine, stack, within))
+
+
+@command("swarm", help={**ELSEWHERE, "format": "table or json"})
+def status(
+    _: Context,
+    name: str | None = None,
+    format: str = "table",  # noqa: A002  # the option's name
+    host: str | None = None,
+    context: str | None = None,
+) -> None:
+    """Show the services of a stack on a swarm, and each task: node, state, image, error"""
+    from ops.report import swarm as report
+    from ops.swarm import deploy, target
+
+    _terms, engine = _line()
+    with target.asking(engine, name, host, context) as stack:
+        report.status(deploy.status(engine, stack), format)
+
+
 # --- the project
 
 
@@ -330,12 +405,21 @@ def lock(_: Context) -> None:
     locks.lock(contract.load())
 
 
-@command("project", help={"unit": "no engine, seconds", "e2e": "on a real engine"})
-def test(context: Context, unit: bool = False, e2e: bool = False) -> None:
+@command(
+    "project",
+    help={
+        "unit": "no engine, seconds",
+        "e2e": "on a real engine",
+        "swarm": "on three nodes, in namespaces of this machine; as root",
+    },
+)
+def test(context: Context, unit: bool = False, e2e: bool = False, swarm: bool = False) -> None:
     """Run the test suite; what follows `--` goes to pytest"""
     from ops import contract, suite
 
-    suite.run(contract.load().root, unit=unit, e2e=e2e, arguments=context.remainder)
+    parts = {"unit": unit, "e2e": e2e, "swarm": swarm}
+    wanted = [name for name, asked in parts.items() if asked]
+    suite.run(contract.load().root, wanted, context.remainder)
 
 
 @command(

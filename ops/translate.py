@@ -32,6 +32,8 @@ _UNAVAILABLE = re.compile(
     r"|error reading from server",
     re.IGNORECASE,
 )
+# While managers elect one of them, and when half of them are gone.
+_LEADERLESS = re.compile(r"swarm does not have a leader|code = DeadlineExceeded", re.IGNORECASE)
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _PORT = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
 _PORT_NUMBER = re.compile(r"(?:\b\d{1,3}(?:\.\d{1,3}){3}|\]):(\d{1,5})\b")
@@ -79,6 +81,13 @@ def translate(
             f"{port} is taken by another program",
             tail=tail,
             hint="end that program, or choose another host port where the compose file has it",
+        )
+    if _LEADERLESS.search(stderr):
+        return EngineUnavailable(
+            doing,
+            "the swarm has no leader",
+            tail=tail,
+            hint="managers elect one within seconds, if more than half of them are there",
         )
     if _UNAVAILABLE.search(stderr):
         return EngineUnavailable(

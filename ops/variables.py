@@ -1,4 +1,4 @@
-"""A variable as Compose sees it: from this process's environment, else from the root's .env."""
+"""Variables as Compose sees them: of this process's environment, else of the root's .env."""
 
 from __future__ import annotations
 
@@ -11,3 +11,11 @@ def variable(root: Path, name: str) -> str | None:
     from dotenv import dotenv_values
 
     return os.environ.get(name) or dotenv_values(root / ".env").get(name) or None
+
+
+def variables(root: Path) -> dict[str, str]:
+    """All of them: for a file that lies elsewhere, where Compose would look for another .env."""
+    from dotenv import dotenv_values
+
+    found = {name: value or "" for name, value in dotenv_values(root / ".env").items()}
+    return found | dict(os.environ)

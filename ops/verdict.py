@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ops.facts.programs import ProgramFacts
     from ops.facts.rebuild import BuildFacts
     from ops.facts.running import ContainerFacts
+    from ops.facts.stackfile import StackFileFacts
     from ops.facts.trial import LineFacts, TrialFacts
     from ops.facts.variables import VariableFacts
 
@@ -32,6 +33,7 @@ NOT_LOOKED_AT = {
     "images": "one image alone was looked at",
     "variables": "one image alone was looked at",
     "compose": "one image alone was looked at",
+    "stack": "the contract names no file for a swarm, or one image alone was looked at",
 }
 
 
@@ -72,6 +74,7 @@ class ProjectFacts:
     images: Mapping[str, ImageFacts] | None = None
     variables: VariableFacts | None = None
     compose: ComposeFacts | None = None
+    stack: StackFileFacts | None = None
     line: LineFacts | None = None
 
 

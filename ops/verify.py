@@ -17,6 +17,7 @@ from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record
 from ops.facts.running import ContainerFacts, read_stack
 from ops.facts.sources import is_elsewhere, read_images
+from ops.facts.stackfile import of_stack, read_stack_files
 from ops.facts.variables import read_variables
 from ops.references import dockerfiles, references
 from ops.verdict import (
@@ -47,6 +48,7 @@ class Request:
     static: bool = False  # start no container, look at no running one
     running: bool = False  # the stack must run: looking away is no answer
     deep: bool = False  # build twice, and try a stack of its own
+    stack: str | None = None  # a swarm's: of it, the tasks on this engine's node
     platform: str | None = None  # of a reference that holds images for several
 
 
@@ -56,6 +58,7 @@ def parse_request(
     *,
     static: bool,
     deep: bool = False,
+    stack: str | None = None,
     platform: str | None = None,
 ) -> Request:
     """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none, and for
@@ -66,6 +69,9 @@ def parse_request(
         raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
     if static and deep:
         raise UsageError("reading the command line", "--static starts nothing, --deep does")
+    of_tasks = any(check.looks == "containers" for check in chosen)
+    if stack and (static or deep or reference or not of_tasks):
+        raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
     if platform and not is_elsewhere(reference):
         raise UsageError(
             "reading the command line",
@@ -74,7 +80,15 @@ def parse_request(
         )
     # Whoever names a deep check wants it asked.
     deep = deep or (only is not None and not static and all(check.deep for check in chosen))
-    return Request(name or None, reference or None, only, static, deep=deep, platform=platform)
+    return Request(
+        name or None,
+        reference or None,
+        only,
+        static,
+        deep=deep,
+        stack=stack,
+        platform=platform,
+    )
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
@@ -83,6 +97,8 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     images = contract.select(request.image)
     known_waivers(contract)
     checks = choose(request.only)
+    if request.stack:
+        return _verify_tasks(contract, engine, request, request.stack)
     wanted = {check.looks for check in checks}
     whole = request.image is None
     with ThreadPoolExecutor(1) as pool:
@@ -98,6 +114,30 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
         results += judge_project(
             checks, contract, replace(facts, images=_seen(subjects), line=line)
         )
+    return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
+
+
+def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: str) -> Verdict:
+    """Of a swarm's stack, what runs on this engine's node, as what runs of a compose project.
+
+    A service without a task here is not asked. Raises UsageError where none has one.
+    """
+    images = contract.select(request.image)
+    checks = [check for check in choose(request.only) if check.looks == "containers"]
+    own = of_stack(contract, engine, stack)
+    probe = base.local(contract, engine)
+    found = read_stack(own, images, probe.reference if probe else None)
+    if not any(found.values()):
+        raise UsageError(
+            f"verifying the stack {stack}",
+            "no task of it runs on this engine's node",
+            hint="`./inv status` shows the nodes; DOCKER_HOST or DOCKER_CONTEXT asks another",
+        )
+    subjects = [
+        Subject(name, terms.service, terms, containers=found[name] or None)
+        for name, terms in images.items()
+    ]
+    results = [result for subject in subjects for result in judge(checks, subject)]
     return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
 
 
@@ -213,8 +253,9 @@ def _read_deep(
 
 
 def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks]) -> ProjectFacts:
-    """What the project's own files say: variables and compose file."""
+    """What the project's own files say: variables, compose file, the swarm's file."""
     return ProjectFacts(
         variables=read_variables(contract, engine) if "variables" in wanted else None,
         compose=read_compose(contract, engine) if "compose" in wanted else None,
+        stack=read_stack_files(contract, engine) if "stack" in wanted else None,
     )

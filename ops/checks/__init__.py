@@ -20,6 +20,7 @@ from ops.checks import (
     secret,
     service,
     size,
+    stack,
     trial,
     user,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "secret",
     "service",
     "size",
+    "stack",
     "trial",
     "user",
 ]

@@ -12,7 +12,7 @@ from ops.errors import UsageError
 # What a check looks at. It is given the terms of an image and the facts of that kind ...
 ImageLooks = Literal["image", "programs", "containers", "trial", "build"]
 # ... or the whole contract and the facts of that kind.
-ProjectLooks = Literal["images", "variables", "compose", "line"]
+ProjectLooks = Literal["images", "variables", "compose", "stack", "line"]
 Looks = Literal[ImageLooks, ProjectLooks]
 Severity = Literal["error", "warning"]
 PROJECT_LOOKS = get_args(ProjectLooks)

@@ -77,14 +77,15 @@ def read_compose(contract: Contract, engine: Engine) -> ComposeFacts:
     services = model.get("services") or {}
     return ComposeFacts(
         # A provider is a program that Compose calls: no container comes of it.
-        {n: _service(n, keys, model) for n, keys in services.items() if "provider" not in keys}
+        {n: read_service(n, keys, model) for n, keys in services.items() if "provider" not in keys}
     )
 
 
 NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
 
 
-def _service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
+def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
+    """A service of a compose file, as Compose gives it in JSON."""
     limits = ((keys.get("deploy") or {}).get("resources") or {}).get("limits") or {}
     logging = keys.get("logging") or {}
     return Service(

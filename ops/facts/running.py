@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ops.engine import service_of
 from ops.errors import OpsError
 from ops.facts.idle import idle
 from ops.facts.seen import Limits, Process, Seen, Socket, Writes, look_into
@@ -93,7 +94,7 @@ def read_stack(
         reading: list[tuple[str, Future[ContainerFacts], Future[Writes | str]]] = []
         for name, terms in images.items():
             for container in found:
-                if _label(container) == terms.service:
+                if service_of(container) == terms.service:
                     image = container["Image"]
                     if (image, terms.user) not in unlocked:  # the slower one first
                         unlocked[image, terms.user] = pool.submit(reader.unlocked, container, terms)
@@ -109,10 +110,6 @@ def _with(facts: ContainerFacts, unlocked: Writes | str) -> ContainerFacts:
     if isinstance(unlocked, Writes):
         return replace(facts, unlocked=unlocked)
     return replace(facts, unknowns={**facts.unknowns, "unlocked": unlocked})
-
-
-def _label(container: Mapping[str, Any]) -> str | None:
-    return (container["Config"].get("Labels") or {}).get("com.docker.compose.service")
 
 
 def _images(engine: Engine, identities: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -233,9 +230,10 @@ class _Reader:
             return self.passed
         if image is None:
             return "its image is no longer there"
-        passed = self.passed.get(_label(container) or "")
+        service = service_of(container)
+        passed = self.passed.get(service or "")
         if passed is None:
-            return f"the compose file has no service {_label(container)}"
+            return f"the compose file has no service {service}"
         own = dict(entry.split("=", 1) for entry in image["Config"].get("Env") or ())
         return Environment(seen.received, _digests(passed, key), _digests(own, key))
 

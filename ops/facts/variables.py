@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"^\$\{(?P<name>\w+)(?::?-(?P<default>.*))?\}$", re.DOTALL)
 
 
+_NAMED = re.compile(r"\$\{(\w+)")
+
+
 @dataclass(frozen=True)
 class Variable:
     """An environment variable; `default` as it would be written in an environment file."""
@@ -47,7 +50,7 @@ class VariableFacts:
     settings: Mapping[str, Mapping[str, Variable]]  # image: name: variable
     example: Mapping[str, ExampleEntry] | None  # None: there is no such file
     compose: Mapping[str, Mapping[str, Variable]]  # service: name: variable
-    interpolated: frozenset[str] = frozenset()  # every ${NAME} of the compose file
+    interpolated: frozenset[str] = frozenset()  # every ${NAME} of the stack's files
 
 
 def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
@@ -63,8 +66,13 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
         },
         example=read_example(contract.root / contract.env_example),
         compose={name: read_compose(service) for name, service in services.items()},
-        interpolated=frozenset(re.findall(r"\$\{(\w+)", json.dumps(model))),
+        interpolated=frozenset(_NAMED.findall(json.dumps(model) + _stack_file(contract))),
     )
+
+
+def _stack_file(contract: Contract) -> str:
+    file = contract.stack_file
+    return file.read_text() if file and file.exists() else ""
 
 
 def read_settings(root: Path, place: str) -> dict[str, Variable]:

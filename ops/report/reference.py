@@ -27,6 +27,8 @@ LOOKS: Mapping[Looks, str] = {
     "images": "all images of the contract beside one another",
     "variables": "the settings classes, `.env.example` and the compose file; `./inv lint` too",
     "compose": "the compose file as it is without `.env`; `./inv lint` too",
+    "stack": "the compose file beside the one for a swarm, where the contract names one; "
+    "`./inv lint` too",
     "line": "what is left after a copy of the stack ended; only with `--deep`",
 }
 _HEAD = f"""# Checks

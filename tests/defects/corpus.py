@@ -3,7 +3,8 @@
 A folder holds what makes the good project (good/) fall short, and nothing else:
 
     Dockerfile             a stage on top of the good image: `FROM web AS planted`
-    compose.yaml           laid over the stack's file, by Compose's own rules
+    compose.yaml           laid over the stack's file, by Compose's own rules; such a project has
+                           no file for a swarm, which would have to follow
     compose.override.yaml  laid over the running stack alone, as somebody's own override is
     pyproject.toml         keys of the contract that replace the good ones
     bin/docker             the client that the line calls, in place of the machine's
@@ -123,6 +124,8 @@ def lay_out(case: Case) -> Project:
             text = (GOOD / "Dockerfile").read_text() + "\n" + _text(case, "Dockerfile")
             (root / "Dockerfile").write_text(text)
         contract = _merged(_toml(GOOD), _toml(case.folder))
+        if (case.folder / "compose.yaml").exists():  # which the swarm's file does not follow
+            del contract["tool"]["ops"]["stack"]
         (root / "pyproject.toml").write_text(
             "".join(f"{key} = {_inline(value)}\n" for key, value in contract.items())
         )

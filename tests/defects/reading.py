@@ -83,7 +83,7 @@ class Reader:
             for name, image in terms.images.items()
         ]
         facts = replace(
-            read_project(terms, engine, {"variables", "compose"}),
+            read_project(terms, engine, {"variables", "compose", "stack"}),
             images={subject.name: subject.image for subject in subjects},
         )
         seen = Seen(project.case, terms, tuple(subjects), facts)

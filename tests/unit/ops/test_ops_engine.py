@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ops.engine import Engine, environment
+from ops.engine import Engine, environment, service_of
 from ops.errors import EngineUnavailable, NoSpace, StackFailed
 
 
@@ -77,6 +77,51 @@ def test_variables_are_put_back_also_after_an_exception(monkeypatch, fails):
     assert set(seen.values()) == {"within"}
     assert os.environ["OPS_TEST_KEPT"] == "before"
     assert "OPS_TEST_NEW" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("labels", "service"),
+    [
+        ({"com.docker.compose.service": "shop"}, "shop"),
+        (
+            {
+                "com.docker.swarm.service.name": "till_shop_api",
+                "com.docker.stack.namespace": "till",
+            },
+            "shop_api",
+        ),
+        ({"com.docker.swarm.service.name": "shop"}, "shop"),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_a_container_is_of_a_service_of_compose_or_of_a_swarm(labels, service):
+    assert service_of({"Config": {"Labels": labels}}) == service
+
+
+def test_the_tasks_of_a_stack_that_ended_are_not_its_containers(client, tmp_path):
+    client(f'echo "$*" >> {tmp_path}/asked')
+    assert Engine((), swarm_stack="till").containers() == []
+    asked = (tmp_path / "asked").read_text()
+    assert "--filter=label=com.docker.stack.namespace=till" in asked
+    assert "--all" not in asked
+    assert Engine((), "till").containers() == []
+    assert "--all" in (tmp_path / "asked").read_text()
+
+
+def test_what_is_given_goes_to_standard_input(client):
+    client("cat")
+    assert Engine(()).ask("giving", "secret", given="word") == "word"
+
+
+def test_a_task_that_swarm_forgot_meanwhile_is_left_out(client):
+    client("echo '[{\"ID\": \"t1\"}]'; echo 'Error: No such task: t0' >&2; exit 1")
+    assert Engine(()).tasks(["t0", "t1"]) == [{"ID": "t1"}]
+    client("echo '[]'; echo 'Error response from daemon: task t0 not found' >&2; exit 1")
+    assert Engine(()).tasks(["t0"]) == []
+    client("echo 'Error: the swarm does not have a leader' >&2; exit 1")
+    with pytest.raises(EngineUnavailable):
+        Engine(()).tasks(["t0"])
 
 
 def test_another_context_is_asked_with_each_question(client):

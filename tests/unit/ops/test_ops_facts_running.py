@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ops.engine import service_of
 from ops.errors import ConfigurationError, MachineError, StackFailed
 from ops.facts import running
 from ops.facts.running import ContainerFacts, asked, read_containers, read_stack
@@ -56,7 +57,7 @@ class Engine:
         self.docker = SimpleNamespace(container=of)
 
     def containers(self, services: list[str]) -> list[dict[str, Any]]:
-        return [c for c in self.found if running._label(c) in services]
+        return [c for c in self.found if service_of(c) in services]
 
     def inspect(self, kind: str, names: list[str]) -> Any:
         return _raising(self.images)
@@ -276,7 +277,7 @@ def test_no_value_of_a_variable_is_kept():
 )
 def test_without_the_compose_file_nobody_knows_what_was_passed(engine, why):
     made = engine()
-    facts = _read(made, service=running._label(made.found[0]))
+    facts = _read(made, service=service_of(made.found[0]))
     assert facts.environment is None
     assert why in facts.why("environment")
 

@@ -126,7 +126,7 @@ GOOD_SERVICE = {
 @pytest.mark.parametrize("agrees", [True, False])
 def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
     """The repository's own settings and .env.example, with a made-up compose file."""
-    project = load(ROOT)
+    project = load(ROOT).model_copy(update={"stack": None})
     text = (ROOT / "compose.yaml").read_text()
     names = {
         name: re.findall(
@@ -141,7 +141,9 @@ def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
         service: GOOD_SERVICE | {"environment": {name: defaults[name] for name in found}}
         for service, found in names.items()
     }
-    rest = {"x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}"}
+    rest = {
+        "x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}" + (ROOT / "compose/stack.yaml").read_text()
+    }
     if not agrees:
         del services["api"]["environment"]["LOG_LEVEL"]
     monkeypatch.setattr(

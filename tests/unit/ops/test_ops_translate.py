@@ -44,6 +44,7 @@ NEW_PORT = (  # from engine 28 on
         ),
         ("dial unix /var/run/docker.sock: connect: permission denied", EngineUnavailable),
         (LOST_DAEMON, EngineUnavailable),
+        ("rpc error: code = Unknown desc = The swarm does not have a leader.", EngineUnavailable),
         (
             "write /var/lib/docker/tmp/GetImageBlob1: no space left on device",
             NoSpace,

@@ -44,6 +44,23 @@ def test_deep_and_static_contradict_one_another():
         parse_request(None, None, static=True, deep=True)
 
 
+@pytest.mark.parametrize(
+    ("image_", "only", "options"),
+    [
+        (None, None, {"static": True}),
+        (None, None, {"static": False, "deep": True}),
+        ("api=shop:1", None, {"static": False}),
+        (None, "size.budget", {"static": False}),
+        (None, "run.stop", {"static": False}),
+    ],
+)
+def test_a_stack_of_a_swarm_is_looked_at_as_it_runs_and_no_further(image_, only, options):
+    with pytest.raises(UsageError, match="--stack looks at what runs"):
+        parse_request(image_, only, stack="till", **options)
+    request = parse_request("api", "run.nonroot", static=False, stack="till")
+    assert request == Request("api", None, "run.nonroot", stack="till")
+
+
 @pytest.mark.parametrize("image", [None, "shop", "shop=shop:1"])
 def test_a_platform_is_named_of_what_may_be_for_several(image):
     with pytest.raises(UsageError, match="--platform"):

@@ -1,0 +1,139 @@
+"""The stack on the swarm, for tests: deployed by the line's own commands, asked over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ops import release
+from ops.contract import load
+from tests.e2e.support import ROOT, Outcome, inv
+from tests.swarm.cluster import Node, Swarm
+from tests.swarm.load import Load
+from tests.unit.worker.npm_registry import Registry
+
+STACK = "gate"
+TOKEN = "0123456789abcdef"  # not the engine's: of this stack alone
+API_REPLICAS, WORKER_REPLICAS = 2, 3
+CLIENTS = 2
+Pushed = tuple[str, str]  # reference, digest
+
+
+@dataclass(frozen=True)
+class Images:
+    """What was pushed: an image of each name of the contract, and other versions of the API."""
+
+    first: Mapping[str, Pushed]
+    better: Pushed
+    broken: Pushed
+
+    def with_api(self, api: Pushed) -> dict[str, Pushed]:
+        return {**self.first, "api": api}
+
+
+@dataclass
+class Gate:
+    """The stack, as its operators and its users see it."""
+
+    swarm: Swarm
+    images: Images
+    npm: Registry
+    folder: Path
+
+    def inv(self, *arguments: str, **variables: str) -> Outcome:
+        usual = {
+            "DOCKER_HOST": self.swarm.manager.host,
+            "API_PORT_MODE": "host",
+            "API_ENDPOINT_MODE": "dnsrr",
+            "API_REPLICAS": str(API_REPLICAS),
+            "WORKER_REPLICAS": str(WORKER_REPLICAS),
+            "API_RATE_LIMIT": "1000",
+            "API_TOKEN": TOKEN,
+            "WORKER_POLL_INTERVAL": "0.2",
+            "ARTIFACTORY_URL": self.npm.address,
+        }
+        return inv(*arguments, **{**usual, **variables})
+
+    def deploy(self, images: Mapping[str, Pushed], *options: str, **variables: str) -> Outcome:
+        file = self.folder / "release.json"
+        release.write(_release(images), file)
+        return self.inv("deploy", "--name", STACK, "--release", str(file), *options, **variables)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """By service, as `status --format json` tells it."""
+        outcome = self.inv("status", "--name", STACK, "--format", "json")
+        assert outcome.status == 0, outcome.messages
+        return {service["service"]: service for service in json.loads(outcome.output)}
+
+    def nodes_of(self, service: str) -> list[str]:
+        """Where its tasks run."""
+        tasks = self.status()[service]["tasks"]
+        return [t["node"] for t in tasks if (t["state"], t["desired"]) == ("running", "running")]
+
+    def ask(self, method: str, path: str, *, token: str = TOKEN, **options: Any) -> httpx.Response:
+        """Ask the first node that takes the connection."""
+        return self.swarm.inside.submit(self._ask, method, path, token, options).result()
+
+    def _ask(self, method: str, path: str, token: str, options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        for node in self.swarm.nodes:
+            with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return self.ask_node(node, method, path, headers=headers, **options)
+        raise AssertionError(f"{path}: no node takes a connection")
+
+    @staticmethod
+    def ask_node(node: Node, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask one node; only a thread in the hub reaches it."""
+        timeout = httpx.Timeout(10, connect=1)
+        address = f"http://{node.address}:8000{path}"
+        return httpx.request(method, address, timeout=timeout, trust_env=False, **options)
+
+    def submit(self, package: str) -> str:
+        body = {"package": package, "from": "1.0.0", "to": "1.1.0"}
+        answer = self.ask("POST", "/v1/reviews?force=true", json=body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def review(self, id_: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", f"/v1/reviews/{id_}").json()
+        return found
+
+    @contextlib.contextmanager
+    def under_load(self) -> Iterator[list[Load]]:
+        """Clients that ask all the while; what they met is for the test to judge."""
+        addresses = [f"{node.address}:8000" for node in self.swarm.nodes]
+        clients = [Load(addresses, TOKEN) for _ in range(CLIENTS)]
+        running: list[Future[None]] = [self.swarm.inside.submit(c.run) for c in clients]
+        try:
+            yield clients
+        finally:
+            for client in clients:
+                client.stop()
+            for future in running:
+                future.result(timeout=60)
+
+
+def _release(images: Mapping[str, Pushed]) -> release.Release:
+    none = f"sha256:{0:064x}"
+    return release.Release(
+        schema=1,
+        created=datetime.now(tz=UTC),
+        revision="",
+        base=release.Base(reference=load(ROOT).base.made, digest=none),
+        images={
+            name: release.Released(
+                reference=reference,
+                digest=digest,
+                contract=release.Judged(digest=none, passed=1),
+            )
+            for name, (reference, digest) in images.items()
+        },
+    )
