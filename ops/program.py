@@ -11,7 +11,8 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from ops import console
-from ops.tasks import GROUPS, namespace
+from ops.command import GROUPS
+from ops.tasks import namespace
 
 
 class Line(Program):

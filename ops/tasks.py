@@ -5,67 +5,16 @@ The library is imported inside each command, so that `./inv --list` stays quick.
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
-from invoke.tasks import Task
 
-from ops.errors import OpsError, unexpected
+from ops.command import command
+from ops.command import line as _line
+from ops.delivery import deploy, promote, push, rollback, status
 
-if TYPE_CHECKING:
-    from ops.contract import Contract
-    from ops.engine import Engine
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-GROUPS: dict[str, list[str]] = {}
-
-
-def command(
-    group: str, **options: Any
-) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
-    """Make a function a command: in a group, and with failures shown instead of raised."""
-
-    def decorate(function: Callable[..., None]) -> Task[Callable[..., None]]:
-        @functools.wraps(function)
-        def guarded(*arguments: Any, **keywords: Any) -> None:
-            from ops import console
-
-            try:
-                function(*arguments, **keywords)
-            except OpsError as error:
-                console.render_error(error, debug=_debug())
-                raise Exit(code=error.status) from error
-            except KeyboardInterrupt:
-                console.say("interrupted")
-                raise Exit(code=INTERRUPTED) from None
-            except Exit:
-                raise
-            except Exception as error:
-                console.render_error(unexpected(error), debug=_debug())
-                raise Exit(code=1) from error
-
-        made: Task[Callable[..., None]] = Task(guarded, **options)
-        GROUPS.setdefault(group, []).append(made.name.replace("_", "-"))
-        return made
-
-    return decorate
-
-
-def _debug() -> bool:
-    return "--debug" in sys.argv
-
-
-def _line() -> tuple[Contract, Engine]:
-    """What most commands are about: the contract, and the engine with the contract's stack."""
-    from ops import contract, engine
-
-    terms = contract.load()
-    return terms, engine.Engine((terms.compose_file,))
+__all__ = ["deploy", "namespace", "promote", "push", "rollback", "status"]
 
 
 # --- the machine
@@ -216,43 +165,6 @@ def sbom(_: Context, image: str | None = None, output: str | None = None) -> Non
     line.sbom(*_line(), image, output)
 
 
-# --- delivery
-
-
-@command(
-    "delivery",
-    help={
-        "registry": "HOST/PREFIX, below which each image has its name in the contract",
-        "tag": "else the commit",
-        "output": "the release file; else .ops/release.json",
-    },
-)
-def push(_: Context, registry: str = "", tag: str | None = None, output: str | None = None) -> None:
-    """Verify the images, push them, and write the release file: what arrived, by digest"""
-    from ops import line
-
-    line.push(*_line(), registry, tag, output)
-
-
-@command(
-    "delivery",
-    positional=["release"],
-    help={
-        "release": "a release file, or docker://HOST/PREFIX:TAG for what `build --push` made",
-        "to": "HOST/PREFIX",
-        "tag": "else the one that it has",
-        "output": "the new release file; else .ops/release.json",
-    },
-)
-def promote(
-    _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
-) -> None:
-    """Verify a release in its registry, and copy it elsewhere by digest: nothing is built"""
-    from ops import line
-
-    line.promote(*_line(), release, to, tag, output)
-
-
 # --- the stack
 
 
@@ -319,79 +231,6 @@ def watch(_: Context) -> None:
     from ops import line
 
     line.watch(*_line())
-
-
-# --- the swarm
-
-ELSEWHERE = {
-    "name": "of the stack; default: the compose file's",
-    "host": "a manager's engine, as DOCKER_HOST names it: ssh://USER@HOST",
-    "context": "a docker context of a manager",
-}
-
-
-@command(
-    "swarm",
-    help={
-        **ELSEWHERE,
-        "release": "the file that `push` or `promote` wrote; default: .ops/release.json",
-        "plan": "say what would change, and change nothing",
-        "within": "seconds until it is given up, and taken back",
-    },
-)
-def deploy(
-    _: Context,
-    release: str | None = None,
-    name: str | None = None,
-    plan: bool = False,
-    within: float = 600.0,
-    host: str | None = None,
-    context: str | None = None,
-) -> None:
-    """Bring the stack on a swarm to a release, by digests, one healthy task after the other"""
-    from ops.report import swarm as report
-    from ops.swarm import deploy, target
-
-    terms, engine = _line()
-    with target.asking(engine, name, host, context) as stack:
-        if plan:
-            report.plans(deploy.plan_of(terms, engine, release, stack))
-        else:
-            report.status(deploy.deploy(terms, engine, release, stack, within))
-
-
-@command("swarm", help={**ELSEWHERE, "within": "seconds until it is given up"})
-def rollback(
-    _: Context,
-    name: str | None = None,
-    within: float = 600.0,
-    host: str | None = None,
-    context: str | None = None,
-) -> None:
-    """Take each service of the stack back to what it was before the last deployment"""
-    from ops.report import swarm as report
-    from ops.swarm import deploy, target
-
-    _terms, engine = _line()
-    with target.asking(engine, name, host, context) as stack:
-        report.status(deploy.rollback(engine, stack, within))
-
-
-@command("swarm", help={**ELSEWHERE, "format": "table or json"})
-def status(
-    _: Context,
-    name: str | None = None,
-    format: str = "table",  # noqa: A002  # the option's name
-    host: str | None = None,
-    context: str | None = None,
-) -> None:
-    """Show the services of a stack on a swarm, and each task: node, state, image, error"""
-    from ops.report import swarm as report
-    from ops.swarm import deploy, target
-
-    _terms, engine = _line()
-    with target.asking(engine, name, host, context) as stack:
-        report.status(deploy.status(engine, stack), format)
 
 
 # --- the project

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from invoke.exceptions import Exit
 
-from ops import tasks
+from ops import command as commands
 from ops.checks import find
+from ops.command import GROUPS, command
 from ops.report import summary
-from ops.tasks import GROUPS, command, namespace
+from ops.tasks import namespace
 from tests.unit.ops.samples import ROOT
 
 
@@ -82,7 +84,7 @@ def test_explain_says_everything_about_a_check(capsys):
 @pytest.fixture
 def broken(monkeypatch):
     """A command that fails as it is told to; it is in no group of the project."""
-    monkeypatch.setattr(tasks, "GROUPS", {})
+    monkeypatch.setattr(commands, "GROUPS", {"made up": []})
     monkeypatch.setattr(sys, "argv", ["inv", "broken"])
 
     def made(error: BaseException):
@@ -98,7 +100,7 @@ def broken(monkeypatch):
 
 def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
     monkeypatch.setattr("ops.console.messages", _console)
-    with pytest.raises(tasks.Exit) as caught:
+    with pytest.raises(Exit) as caught:
         broken(ZeroDivisionError("division by zero"))(None)
     assert caught.value.code == 1
     said = capsys.readouterr().err
@@ -106,9 +108,9 @@ def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (tasks.Exit(code=7), 7)])
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (Exit(code=7), 7)])
 def test_an_interruption_and_an_exit_keep_their_status(broken, error, status):
-    with pytest.raises(tasks.Exit) as caught:
+    with pytest.raises(Exit) as caught:
         broken(error)(None)
     assert caught.value.code == status
 

@@ -1,0 +1,67 @@
+"""What makes a function a command of `./inv`: in a group, and with failures shown."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+
+from ops.errors import OpsError, unexpected
+
+if TYPE_CHECKING:
+    from ops.contract import Contract
+    from ops.engine import Engine
+
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+# In the order in which they are listed.
+GROUPS: dict[str, list[str]] = {
+    group: [] for group in ("machine", "images", "stack", "delivery", "project")
+}
+
+
+def command(
+    group: str, **options: Any
+) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
+    """Make a function a command: in a group, and with failures shown instead of raised."""
+
+    def decorate(function: Callable[..., None]) -> Task[Callable[..., None]]:
+        @functools.wraps(function)
+        def guarded(*arguments: Any, **keywords: Any) -> None:
+            from ops import console
+
+            try:
+                function(*arguments, **keywords)
+            except OpsError as error:
+                console.render_error(error, debug=_debug())
+                raise Exit(code=error.status) from error
+            except KeyboardInterrupt:
+                console.say("interrupted")
+                raise Exit(code=INTERRUPTED) from None
+            except Exit:
+                raise
+            except Exception as error:
+                console.render_error(unexpected(error), debug=_debug())
+                raise Exit(code=1) from error
+
+        made: Task[Callable[..., None]] = Task(guarded, **options)
+        GROUPS[group].append(made.name.replace("_", "-"))
+        return made
+
+    return decorate
+
+
+def _debug() -> bool:
+    return "--debug" in sys.argv
+
+
+def line() -> tuple[Contract, Engine]:
+    """What most commands are about: the contract, and the engine with the contract's stack."""
+    from ops import contract, engine
+
+    terms = contract.load()
+    return terms, engine.Engine((terms.compose_file,))
