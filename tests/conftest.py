@@ -5,6 +5,7 @@ So that no worker is left alone with a long one at the end, and the short ones f
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 # The longest first; of files that none of these names, the order is pytest's own.
 LONGEST = ("defects", "e2e/test_reviews.py", "e2e/test_reviews_faults.py", "e2e", "unit")
+
+
+def pytest_configure() -> None:
+    # In a shell's background SIGINT is ignored, and so it would be by all that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -169,4 +169,4 @@ def _settle(engine: Engine) -> None:
     while any(state.health == "starting" for state in stack.states(engine)):
         if time.monotonic() > deadline:
             return
-        time.sleep(0.2)
+        time.sleep(0.5)
