@@ -1,4 +1,4 @@
-"""The test suite, run by pytest in this environment."""
+"""The test suite, run by pytest in this environment: in several processes, by pytest-xdist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ops import console
@@ -17,6 +17,13 @@ from ops.errors import MachineError, TestsFailed
 PARTS = ("unit", "e2e", "swarm")
 # The swarm's tests make machines of namespaces: iproute2, util-linux, the engine, a registry.
 NEEDED = ("ip", "nsenter", "unshare", "setpriv", "dockerd", "docker-registry")
+
+# A file of tests goes to one process whole, since what its tests share may be a stack that runs.
+# In the order in which they are collected: which begin first is the tests' own affair.
+SHARED = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+PROCESSES = "PYTEST_XDIST_AUTO_NUM_WORKERS"  # what `auto` is
+WAITING = 2  # for each processor: unit tests compute, all others wait for the engine half the time
+MOST = 8  # each process imports and collects everything
 
 
 def run(root: Path, wanted: Collection[str], arguments: str) -> None:
@@ -34,8 +41,12 @@ def run(root: Path, wanted: Collection[str], arguments: str) -> None:
             raise MachineError("testing tests/swarm", lack)
         ignored = ["--ignore=tests/swarm"]
         console.warn(f"not run: tests/swarm, since {lack}")
-    command = [sys.executable, "-m", "pytest", *(folders or ["tests"]), *ignored]
-    status = subprocess.run([*command, *shlex.split(arguments)], cwd=root, check=False).returncode
+    status = subprocess.run(
+        command([*(folders or ["tests"]), *ignored], arguments),
+        cwd=root,
+        env=environment(os.environ, os.cpu_count() or 1, waiting=set(wanted) != {"unit"}),
+        check=False,
+    ).returncode
     if status != 0:
         raise TestsFailed("testing", f"pytest ended with status {status}", hint="see above")
     console.done("test" if not ignored else "test, without tests/swarm")
@@ -53,3 +64,17 @@ def missing_for_nodes() -> str:
     subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     said = made.stderr.strip() or "no reason is given"
     return "" if made.returncode == 0 else f"network namespaces are refused: {said}"
+
+
+def command(parts: Sequence[str], arguments: str) -> list[str]:
+    """What is run. What was given comes last, so that it wins: `-n0`, another `--dist`."""
+    pytest = (sys.executable, "-m", "pytest")
+    return [*pytest, *SHARED, *parts, *shlex.split(arguments)]
+
+
+def environment(given: Mapping[str, str], processors: int, *, waiting: bool) -> dict[str, str]:
+    """This process's own, with the number of processes unless it is said already, and with
+    bytecode kept: the tests start hundreds of Pythons, each of which would compile it all."""
+    processes = min(processors * (WAITING if waiting else 1), MOST)
+    kept = {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {PROCESSES: str(processes), **kept}

@@ -72,14 +72,15 @@ print(len(left))
 
 
 def read_trial(
-    contract: Contract, engine: Engine, names: Sequence[str]
-) -> tuple[dict[str, TrialFacts], LineFacts]:
-    """Start copies of the stack, and tell what became of them; takes a minute or two."""
+    contract: Contract, engine: Engine, names: Sequence[str], *, ends: bool = True
+) -> tuple[dict[str, TrialFacts], LineFacts | None]:
+    """Start copies of the stack: try the services of these images, and, with `ends`, see what is
+    left of it, and of two that end before their time. Takes a minute or two."""
     console.step("try a copy of the stack")
     with tempfile.TemporaryDirectory(prefix="ops-trial-") as folder, ThreadPoolExecutor(2) as pool:
-        broken = pool.submit(_ends, contract, engine, Path(folder))
+        broken = pool.submit(_ends, contract, engine, Path(folder)) if ends else None
         trials, teardown = _whole_life(contract, engine, Path(folder), names)
-        return trials, LineFacts((teardown, *broken.result()))
+        return trials, LineFacts((teardown, *broken.result())) if broken else None
 
 
 def _whole_life(
@@ -94,7 +95,7 @@ def _whole_life(
         return dict.fromkeys(names, unknown), Teardown(after, unknown=str(error))
     try:
         stack.up(contract, copy.engine, quiet=True)
-        with ThreadPoolExecutor(len(names)) as pool:
+        with ThreadPoolExecutor(len(names) or 1) as pool:
             tried = pool.map(lambda name: _try_image(contract, copy, name), names)
             trials = dict(zip(names, tried, strict=True))
     except OpsError as error:

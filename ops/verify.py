@@ -244,8 +244,9 @@ def _read_deep(
     line = None
     names = [subject.name for subject in subjects]
     if wanted & {"trial", "line"}:
-        trials, line = read_trial(contract, engine, names)
-        subjects = [replace(s, trial=trials[s.name]) for s in subjects]
+        tried = names if "trial" in wanted else []
+        trials, line = read_trial(contract, engine, tried, ends="line" in wanted)
+        subjects = [replace(s, trial=trials.get(s.name)) for s in subjects]
     if "build" in wanted:
         builds = read_builds(contract, engine, names)
         subjects = [replace(s, build=builds[s.name]) for s in subjects]

@@ -12,7 +12,7 @@ from ops.engine import Engine
 from ops.errors import OpsError
 from tests.defects import corpus
 from tests.defects.corpus import Case, Project
-from tests.defects.reading import Reader, Seen
+from tests.defects.reading import Reader, Seen, costly, longest_first
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +46,12 @@ def see(projects: dict[str, Project], tmp_path_factory) -> Iterator[Callable[[Ca
     reader = Reader(tmp_path_factory.mktemp("cache"))
     good, *others = projects.values()
     reader.record(good, others)
-    # What waits the longest comes first: a copy of a stack that is frozen, and waited for.
-    longest = sorted(projects.values(), key=lambda project: reader.cost(project.case), reverse=True)
-    with ThreadPoolExecutor(4) as pool:
-        reading: dict[str, Future[Seen]] = {
-            project.case.name: pool.submit(reader.read, project) for project in longest
-        }
+    # Two builds of a case do not run beside those of another: they wait in a row of their own.
+    with ThreadPoolExecutor(4) as pool, ThreadPoolExecutor(1) as builds:
+        reading: dict[str, Future[Seen]] = {}
+        for project in sorted(projects.values(), key=lambda project: longest_first(project.case)):
+            row = builds if costly(project.case) == ["build"] else pool
+            reading[project.case.name] = row.submit(reader.read, project)
         yield lambda case: reading[case.name].result()
-        pool.shutdown(cancel_futures=True)
+        for row in (pool, builds):
+            row.shutdown(cancel_futures=True)

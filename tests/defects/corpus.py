@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 GOOD = HERE / "good"
 WORK = ROOT / ".ops/defects"
-TAG = "ops-defects"
+TAG = f"ops-defects-{secrets.token_hex(4)}"  # this run's own: another may be under way
 OVERRIDE = "compose.override.yaml"
 
 
@@ -86,11 +86,13 @@ class Project:
     @property
     def reference(self) -> str:
         """The image of `web`."""
-        return f"{TAG}/web:{_tag(self.case)}"
+        return reference("web", self.case)
 
 
-def _tag(case: Case) -> str:
-    return case.name.replace("+", "-") if case.has_image else "good"
+def reference(service: str, case: Case) -> str:
+    """The image of a service: the good one, unless the case lays something over it."""
+    laid_over = service == "web" and case.has_image
+    return f"{TAG}/{service}:{case.name.replace('+', '-') if laid_over else 'good'}"
 
 
 def collect() -> list[Case]:
@@ -111,8 +113,7 @@ def lay_out(case: Case) -> Project:
     root = WORK / case.name
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(GOOD, root, ignore=shutil.ignore_patterns("__pycache__"))
-    stack = f"{TAG}-{secrets.token_hex(4)}"
-    project = Project(case, root, stack)
+    project = Project(case, root, stack=f"ops-defects-{secrets.token_hex(4)}")
     laid = {"compose.yaml", "pyproject.toml", "Dockerfile"}
     if case.folder != GOOD:
         for path in case.folder.iterdir():
@@ -170,6 +171,8 @@ def _compose(project: Project) -> dict[str, Any]:
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, f"{project.case.name}: {result.stderr}"
     model: dict[str, Any] = json.loads(result.stdout)
+    for keys in model["services"].values():
+        keys["image"] = keys["image"].replace("ops-defects/", f"{TAG}/")
     web = model["services"]["web"]
     web["image"] = project.reference
     if project.case.has_image:
@@ -191,7 +194,7 @@ def in_engine(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Pr
             yield projects
         finally:
             tags = [project.reference for project in projects if project.case.has_image]
-            tags += [f"{TAG}/{name}:good" for name in ("web", "job")]
+            tags += [reference(name, Case(GOOD)) for name in ("web", "job")]
             subprocess.run(["docker", "image", "rm", "--force", *tags], capture_output=True)
 
 
@@ -224,6 +227,6 @@ def _targets(project: Project) -> Iterator[dict[str, Any]]:
             "contexts": {"line": str(ROOT / "ops/dockerfiles/base")},
             "target": stage,
             "args": {key: os.environ[key] for key in ("PYTHON_BASE", "BASE_DIGEST")},
-            "tags": [f"{TAG}/{name}:{_tag(project.case)}"],
+            "tags": [reference(name, project.case)],
             "secret": ["id=pip,src=/dev/null"],
         }

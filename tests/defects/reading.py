@@ -7,14 +7,17 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ops import base, contract, stack
 from ops.checks import REGISTRY, Check
-from ops.contract import Contract
+from ops.contract import Contract, Image
 from ops.engine import Engine
+from ops.facts.image import ImageFacts
 from ops.facts.programs import ProgramFacts, run_programs
 from ops.facts.record import read_record, write_baselines
 from ops.facts.running import read_containers
@@ -48,13 +51,23 @@ class Seen:
         return found + list(judge_project(asked, self.contract, self.project))
 
 
+def costly(case: Case) -> list[str]:
+    """Which of the costly facts are read of a case; of the good project, all."""
+    return [look for look in COSTLY if not case.check or REGISTRY[case.check].looks == look]
+
+
+def longest_first(case: Case) -> int:
+    """To sort by: what waits the longest, as a copy of a stack that is frozen, comes first."""
+    return -sum(COSTLY.index(look) + 1 for look in costly(case))
+
+
 @dataclass
 class Reader:
     """Reads cases, several at once; what two of them share is read once."""
 
     cache: Path
-    programs: dict[str, ProgramFacts] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    programs: dict[Any, Future[ProgramFacts]] = field(default_factory=dict)
+    building: threading.Lock = field(default_factory=threading.Lock)
 
     def record(self, good: Project, others: Iterable[Project]) -> None:
         """Record the sizes of the good images, for every project: they differ by base."""
@@ -78,7 +91,7 @@ class Reader:
                 tags[name],
                 image,
                 replace(found[tags[name]], record=read_record(terms, name, today)),
-                self._programs(engine, tags[name], name, terms),
+                self._programs(engine, tags[name], found[tags[name]], image),
             )
             for name, image in terms.images.items()
         ]
@@ -89,31 +102,35 @@ class Reader:
         seen = Seen(project.case, terms, tuple(subjects), facts)
         return self._costly(project, engine, seen)
 
-    def _programs(self, engine: Engine, tag: str, name: str, terms: Contract) -> ProgramFacts:
-        if tag not in self.programs:
-            self.programs[tag] = run_programs(engine, tag, terms.images[name])
-        return self.programs[tag]
-
-    def looks(self, case: Case) -> list[str]:
-        """Which of the costly facts are read of a case; of the good project, all."""
-        return [look for look in COSTLY if not case.check or REGISTRY[case.check].looks == look]
-
-    def cost(self, case: Case) -> int:
-        """A number to sort by: the more, the longer it takes to read."""
-        return sum(COSTLY.index(look) + 1 for look in self.looks(case))
+    def _programs(self, engine: Engine, tag: str, image: ImageFacts, terms: Image) -> ProgramFacts:
+        """What its programs say: asked once of all images that differ in nothing by which a
+        program could tell, as a label is. The entry point is not run."""
+        files = tuple(layer.diff_id for layer in image.layers)
+        given = (image.user, image.workdir, *image.environment.items(), *image.volumes)
+        key = (files, given, repr((terms.programs, terms.smoke, terms.writable)))
+        mine: Future[ProgramFacts] = Future()
+        first = self.programs.setdefault(key, mine)  # atomic
+        if first is mine:
+            try:
+                mine.set_result(run_programs(engine, tag, terms))
+            except BaseException as error:
+                mine.set_exception(error)
+                raise
+        return first.result()
 
     def _costly(self, project: Project, engine: Engine, seen: Seen) -> Seen:
-        looks = set(self.looks(project.case))
+        looks = set(costly(project.case))
         terms, subjects, facts = seen.contract, seen.subjects, seen.project
         names = list(terms.images)
         if "containers" in looks:
             subjects = _running(project, terms, subjects)
         if looks & {"trial", "line"}:
-            trials, line = read_trial(terms, engine, names)
-            subjects = tuple(replace(s, trial=trials[s.name]) for s in subjects)
+            tried = names if "trial" in looks else []
+            trials, line = read_trial(terms, engine, tried, ends="line" in looks)
+            subjects = tuple(replace(s, trial=trials.get(s.name)) for s in subjects)
             facts = replace(facts, line=line)
         if "build" in looks:
-            with self.lock:  # bake is run in the project's folder
+            with self.building:  # bake is run in the project's folder
                 builds = read_builds(terms, engine, names)
             subjects = tuple(replace(s, build=builds[s.name]) for s in subjects)
         return replace(seen, subjects=subjects, project=facts)
@@ -152,4 +169,4 @@ def _settle(engine: Engine) -> None:
     while any(state.health == "starting" for state in stack.states(engine)):
         if time.monotonic() > deadline:
             return
-        time.sleep(0.2)
+        time.sleep(0.5)

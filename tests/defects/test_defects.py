@@ -11,9 +11,9 @@ from ops.checks import REGISTRY, Check
 from ops.verdict import PROJECT
 from tests.defects import corpus
 from tests.defects.corpus import Case
-from tests.defects.reading import Seen
+from tests.defects.reading import Seen, longest_first
 
-CASES = corpus.collect()
+CASES = sorted(corpus.collect(), key=longest_first)  # as they are read
 DEFECTS = [case for case in CASES if case.planted]
 
 

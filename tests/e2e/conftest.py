@@ -25,6 +25,7 @@ from tests.e2e.support import (
     SMALL_DOCKERFILE,
     Project,
     docker,
+    one_at_a_time,
 )
 
 
@@ -54,13 +55,15 @@ def engine(terms: Contract, project_name: str) -> Engine:
 @pytest.fixture(scope="session")
 def base_image(terms: Contract, engine: Engine) -> str:
     """The base that is here, pulled or made."""
-    return base.resolve(terms, engine).reference
+    with one_at_a_time("base"):
+        return base.resolve(terms, engine).reference
 
 
 @pytest.fixture(scope="session")
 def built(terms: Contract, engine: Engine) -> build.Built:
-    """Both images, as they are in the working tree now."""
-    return build.build(terms, engine, None)
+    """The images, as they are in the working tree now."""
+    with one_at_a_time("build"):
+        return build.build(terms, engine, None)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -15,14 +16,28 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("api", "worker")
+POLL_SECONDS = 0.25  # most questions are a process of the docker client, and others wait as well
 
 
-def wait_until(holds: Callable[[], bool], seconds: float, otherwise: str) -> None:
+def wait_until(
+    holds: Callable[[], bool], seconds: float, otherwise: str | Callable[[], str]
+) -> None:
     """Wait for a condition; the bound is generous, since only its absence takes that long."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.1)
+        if time.monotonic() > deadline:
+            pytest.fail(otherwise if isinstance(otherwise, str) else otherwise())
+        time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Hold back the other processes that run tests, which need the same made: they find it then."""
+    path = ROOT / f".ops/tests-{what}.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, whatever becomes of this process
+        yield
 
 
 @dataclass(frozen=True)
@@ -187,5 +202,6 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 
 
 def docker_images() -> set[str]:
-    """Every tag in the engine."""
-    return set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
+    """Every tag in the engine but those of tests, which may run beside this one."""
+    tags = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    return {tag for tag in tags if not tag.startswith(("ops-", "upgrade-gate-e2e-", "<none>"))}

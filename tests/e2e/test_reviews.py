@@ -142,6 +142,7 @@ def _kill(gate: Gate, victim: str) -> list[str]:
     container = gate.containers(victim)[0]
     docker("kill", container)
     docker("start", container)
+    gate.moved()
     wait_until(gate.ready, 60, "the API does not become ready again")
     return ids
 

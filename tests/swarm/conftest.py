@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import build, contract
+from ops import base, build, contract
 from ops.engine import Engine
-from ops.references import references
 from ops.suite import missing_for_nodes
-from tests.e2e.support import ROOT, wait_until
+from tests.e2e.support import ROOT, one_at_a_time, wait_until
 from tests.swarm import cluster
 from tests.swarm.gate import Gate, Images
 from tests.unit.worker import npm_registry
@@ -21,15 +20,20 @@ from tests.unit.worker import npm_registry
 
 @pytest.fixture(scope="session")
 def local_images() -> dict[str, str]:
-    """The images of the contract as the machine's engine has them, built where it lacks one; and
-    the base, of which probes are made."""
+    """The images of the contract, as they are in the working tree now."""
     terms = contract.load(ROOT)
     engine = Engine((terms.compose_file,))
     engine.require()
-    tags = references(terms, engine)
-    if len(engine.images(list(tags.values()))) < len(tags):
-        build.build(terms, engine, None)
-    return tags
+    with one_at_a_time("build"):
+        return dict(build.build(terms, engine, None).references)
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """Of which probes are made."""
+    terms = contract.load(ROOT)
+    with one_at_a_time("base"):
+        return base.resolve(terms, Engine((terms.compose_file,))).reference
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +45,10 @@ def swarm() -> Iterator[cluster.Swarm]:
 
 
 @pytest.fixture(scope="session")
-def images(swarm, local_images) -> Images:
+def images(swarm, local_images, base_image) -> Images:
     """The images in the nodes' registry, by digest: the API in three versions."""
     manager = swarm.manager
-    base = contract.load(ROOT).base.made
-    saving = ["docker", "image", "save", *local_images.values(), base]
+    saving = ["docker", "image", "save", *local_images.values(), base_image]
     with subprocess.Popen(saving, stdout=subprocess.PIPE) as process:
         loading = ["docker", "--host", manager.host, "image", "load"]
         loaded = subprocess.run(loading, stdin=process.stdout, capture_output=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 from app.store import Store
 from tests.unit.app.api import TOKEN, Api
+
+if TYPE_CHECKING:
+    import schemathesis
 
 OPERATIONS = [
     ("/v1/reviews", "POST"),
@@ -22,6 +26,9 @@ EXAMPLES = 100
 
 @pytest.fixture
 def documented(client):
+    # Here, since it takes a second: every process that collects tests would wait for it.
+    import schemathesis
+
     api = Api(Store(client), api_rate_limit=10_000)
     return schemathesis.openapi.from_asgi("/openapi.json", api.app)
 

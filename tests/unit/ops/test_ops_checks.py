@@ -128,21 +128,21 @@ def test_a_check_that_never_finds_anything_would_be_noticed(id_):
     assert not _found(id_, ask=lambda *_: ())
 
 
-@pytest.mark.parametrize(("id_", "case"), _rows(FAULTS))
-def test_the_same_facts_give_the_same_findings(id_, case):
-    facts, _, by = _fault(case)
-    assert _ask(id_, facts, by) == _ask(id_, facts, by)
+@pytest.mark.parametrize("id_", sorted(REGISTRY))
+def test_the_same_facts_give_the_same_findings(id_):
+    for facts, _, by in map(_fault, FAULTS[id_]):
+        assert _ask(id_, facts, by) == _ask(id_, facts, by)
 
 
 # --- what a check says
 
 
-@pytest.mark.parametrize(("id_", "case"), _rows(FAULTS))
-def test_no_finding_shows_the_value_of_a_secret(id_, case):
-    facts, _, by = _fault(case)
-    for finding in _ask(id_, facts, by):
-        assert SECRET not in repr(finding)
-        assert SHAPED not in repr(finding)
+@pytest.mark.parametrize("id_", sorted(REGISTRY))
+def test_no_finding_shows_the_value_of_a_secret(id_):
+    for facts, _, by in map(_fault, FAULTS[id_]):
+        for finding in _ask(id_, facts, by):
+            assert SECRET not in repr(finding)
+            assert SHAPED not in repr(finding)
 
 
 @pytest.mark.parametrize("check", REGISTRY.values(), ids=list(REGISTRY))

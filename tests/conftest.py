@@ -1,0 +1,32 @@
+"""The order of the tests: a file at a time goes to a worker of pytest-xdist, the longest first.
+
+So that no worker is left alone with a long one at the end, and the short ones fill the gaps.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+HERE = Path(__file__).parent
+# The longest first; of files that none of these names, the order is pytest's own.
+LONGEST = ("swarm", "defects", "e2e/test_reviews.py", "e2e/test_reviews_faults.py", "e2e", "unit")
+
+
+def pytest_configure() -> None:
+    # In a shell's background SIGINT is ignored, and so it would be by all that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(HERE)
+    folders = {str(path), *map(str, path.parents)}
+    return next((n for n, name in enumerate(LONGEST) if name in folders), len(LONGEST))
