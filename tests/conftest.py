@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 # The longest first; of files that none of these names, the order is pytest's own.
-LONGEST = ("swarm", "defects", "e2e/test_reviews.py", "e2e/test_reviews_faults.py", "e2e", "unit")
+LONGEST = (
+    *("swarm", "defects", "e2e/test_reviews.py", "e2e/test_reviews_faults.py", "e2e"),
+    *("unit/worker", "unit"),
+)
 
 
 def pytest_configure() -> None:
