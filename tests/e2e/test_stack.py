@@ -206,9 +206,10 @@ def health(container: str) -> str:
 
 
 SIGNAL_ALL = (
-    "import os, sys\n"
+    "import contextlib, os, sys\n"
     "for pid in map(int, filter(str.isdigit, os.listdir('/proc'))):\n"
-    "    if pid not in (1, os.getpid()): os.kill(pid, int(sys.argv[1]))"
+    "    with contextlib.suppress(ProcessLookupError):\n"  # a health probe that ended meanwhile
+    "        if pid not in (1, os.getpid()): os.kill(pid, int(sys.argv[1]))"
 )
 
 

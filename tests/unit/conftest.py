@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from app.store import connect
 from tests.unit.store import server
 
 if TYPE_CHECKING:
     import redis
+
+
+# How long an example takes is the machine's affair: other tests run beside it.
+settings.register_profile("any clock", deadline=None)
+settings.load_profile("any clock")
 
 
 @pytest.fixture(scope="session")
