@@ -39,13 +39,22 @@ class Outcome:
 
 
 def lint(contract: Contract, engine: Engine) -> bool:
-    """Run every linter; show what each says. Raises LintFailed when one complains; returns
-    whether none had a remark either."""
+    """Run every linter, and tell what each says: see `tell`."""
+    return tell(look(contract, engine))
+
+
+def look(contract: Contract, engine: Engine) -> list[Outcome]:
+    """What each linter says."""
     commands = linters(contract)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         running = [pool.submit(_run, contract.root, name, cmd) for name, cmd in commands.items()]
         running.append(pool.submit(_compose, contract, engine))
-        outcomes = [future.result() for future in running]
+        return [future.result() for future in running]
+
+
+def tell(outcomes: Sequence[Outcome]) -> bool:
+    """Show what each linter said. Raises LintFailed when one complained; returns whether none had
+    a remark either."""
     bad = [outcome for outcome in outcomes if outcome.complaints]
     for outcome in outcomes:
         console.say(f"  {'✗' if outcome.complaints else '✓'} {outcome.name}")

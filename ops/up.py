@@ -6,7 +6,9 @@ What a step needs is imported by the step: where nothing changed, most of it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def up(contract: Contract, engine: Engine) -> None:
-    """Lint → build → verify static → start → wait for health → verify running → URLs."""
+    """Lint and build → verify static → start → wait for health → verify running → URLs."""
     engine.require()
     steps = _Steps(contract, engine)
     today = datetime.now().astimezone().date()  # an image's age is judged by it
-    steps.once("lint", "lint", steps.lint)
-    built = line.build(contract, engine, None)
+    with steps.linting():
+        built = line.build(contract, engine, None)
     steps.once("verify the images", "static", steps.verify_images, built.ids, today)
     states = stack.up(contract, engine)
     runs = [state.run for state in states]
@@ -42,27 +44,47 @@ class _Steps:
     def once(self, title: str, step: str, run: Callable[[], str | None], *more: object) -> None:
         """Run a step, unless it passed on the project as it is, and on what `more` says. It
         returns in a few words what it came to; None where that is to be said each time."""
-        passed = Passed(self.contract.root)
         reads = self._reads(*more)
         console.step(title)
-        if known := passed.find(step, reads):
+        if not self._passed(step, reads):
+            self._done(step, run(), reads, *more)
+
+    @contextlib.contextmanager
+    def linting(self) -> Iterator[None]:
+        """Lint while the images are built, which leaves a processor idle most of the time; what
+        was said is told after that, and before all that it stops."""
+        from ops import lint
+
+        reads = self._reads()
+        known = Passed(self.contract.root).find("lint", reads)
+        with ThreadPoolExecutor(1) as pool:
+            looking = None if known else pool.submit(lint.look, self.contract, self.engine)
+            try:
+                yield
+            finally:  # also where the build fails: a linter may say why in fewer words
+                console.step("lint")
+                if looking is None:
+                    self._passed("lint", reads)
+                else:
+                    said = "lint" if lint.tell(looking.result()) else None
+                    self._done("lint", said, reads)
+
+    def _passed(self, step: str, reads: str | None) -> bool:
+        """Whether it passed on the same inputs; then that is said."""
+        known = Passed(self.contract.root).find(step, reads)
+        if known:
             console.done(f"{known['said']} (at {known['at']}; nothing changed since)")
-            return
-        said = run()
+        return bool(known)
+
+    def _done(self, step: str, said: str | None, reads: str | None, *more: object) -> None:
         console.done(said or step)
         if said and reads == self._reads(*more):  # nothing was edited meanwhile
-            now = datetime.now().astimezone()
-            passed.keep(step, reads, said=said, at=f"{now:%Y-%m-%d %H:%M:%S}")
+            at = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
+            Passed(self.contract.root).keep(step, reads, said=said, at=at)
 
     def _reads(self, *more: object) -> str | None:
         project = inputs.project(self.contract, self.engine)
         return project and inputs.digest_of(project, *more)
-
-    def lint(self) -> str | None:
-        """Every linter."""
-        from ops import lint
-
-        return "lint" if lint.lint(self.contract, self.engine) else None
 
     def verify_images(self) -> str:
         """What can be told of the images without starting one."""
