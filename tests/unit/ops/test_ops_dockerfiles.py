@@ -121,7 +121,12 @@ def test_nothing_runs_in_the_last_stage_and_its_smoke_test_cannot_be_left_out(fi
     stage = found[found.index(("FROM", "assembled AS check")) :]
     ran = [rest for word, rest in stage if word == "RUN"]
     assert ran
-    assert all(rest.startswith("--network=none [") for rest in ran)
+    assert all(rest.startswith("--network=none ") for rest in ran)
+    if "code.py" in ran[-1]:  # which becomes the user that ships, after it compiled as root
+        user = _the(file, "USER")
+        assert f'"--user", "{user}", "/app"' in ran[-1]
+    else:
+        assert ("USER", _the(file, "USER")) in stage[: stage.index(("RUN", ran[-1]))]
 
 
 @each

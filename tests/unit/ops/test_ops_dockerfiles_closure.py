@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import py_compile
+import runpy
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -351,3 +352,32 @@ def test_a_library_that_is_missing_stops_the_build(monkeypatch):
     found.add(Path("/usr/bin/env"))
     with pytest.raises(SystemExit, match="libgone"):
         found.add_libraries()
+
+
+# --- code.py, which stands on it
+
+
+def test_code_is_compiled_and_dated_before_the_smoke_test_runs_as_the_images_user(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/one.py").write_text("N = 1\n")
+    (tmp_path / "app/one.py").chmod(0o600)
+    done = []
+
+    def execvp(program, arguments):
+        compiled = tmp_path / f"app/__pycache__/one.{sys.implementation.cache_tag}.pyc"
+        done.append((program, arguments, compiled.exists()))
+
+    monkeypatch.setattr("os.setgroups", lambda groups: done.append(("groups", groups)))
+    monkeypatch.setattr("os.setgid", lambda gid: done.append(("gid", gid)))
+    monkeypatch.setattr("os.setuid", lambda uid: done.append(("uid", uid)))
+    monkeypatch.setattr("os.execvp", execvp)
+    monkeypatch.setitem(sys.modules, "closure", closure)
+    command = ["python", "-m", "app", "--check"]
+    monkeypatch.setattr(sys, "argv", ["code.py", "--user", "7:8", str(tmp_path), *command])
+    runpy.run_path(str(SCRIPT.with_name("code.py")), run_name="__main__")
+    # The rights go one after the other, and those that could bring others back the last.
+    assert done == [("groups", []), ("gid", 8), ("uid", 7), ("python", command, True)]
+    file = (tmp_path / "app/one.py").stat()
+    assert (file.st_mode & 0o777, file.st_mtime) == (0o644, EPOCH)
