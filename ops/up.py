@@ -53,21 +53,22 @@ class _Steps:
     def linting(self) -> Iterator[None]:
         """Lint while the images are built, which leaves a processor idle most of the time; what
         was said is told after that, and before all that it stops."""
+        reads = self._reads()
+        if Passed(self.contract.root).find("lint", reads):
+            console.step("lint")
+            self._passed("lint", reads)
+            yield
+            return
         from ops import lint
 
-        reads = self._reads()
-        known = Passed(self.contract.root).find("lint", reads)
         with ThreadPoolExecutor(1) as pool:
-            looking = None if known else pool.submit(lint.look, self.contract, self.engine)
+            looking = pool.submit(lint.look, self.contract, self.engine)
             try:
                 yield
             finally:  # also where the build fails: a linter may say why in fewer words
                 console.step("lint")
-                if looking is None:
-                    self._passed("lint", reads)
-                else:
-                    said = "lint" if lint.tell(looking.result()) else None
-                    self._done("lint", said, reads)
+                said = "lint" if lint.tell(looking.result()) else None
+                self._done("lint", said, reads)
 
     def _passed(self, step: str, reads: str | None) -> bool:
         """Whether it passed on the same inputs; then that is said."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ops import up
+from ops import lint, up
 from ops.engine import Engine
-from ops.errors import LintFailed
+from ops.errors import BuildFailed, LintFailed
 from tests.unit.ops.samples import contract
 
 
@@ -90,3 +90,50 @@ def test_what_was_edited_meanwhile_did_not_pass(steps, reads):
     reads.append("one")
     steps.once("lint", "lint", _count(runs))
     assert runs == ["ran"]
+
+
+# --- lint, beside the build
+
+
+@pytest.fixture
+def linted(monkeypatch) -> list[str]:
+    """How often the linters were run; what they say is the last of these."""
+    runs: list[str] = []
+
+    def tell(outcomes: list[str]) -> bool:
+        if outcomes == ["bad"]:
+            raise LintFailed("linting", "ruff complained")
+        return True
+
+    monkeypatch.setattr(lint, "look", lambda *_: runs.append("ran") or runs[:1])
+    monkeypatch.setattr(lint, "tell", tell)
+    return runs
+
+
+def test_lint_is_told_after_the_build_and_not_run_again(steps, linted, said):
+    for _ in range(2):
+        with steps.linting():
+            said.append("built")
+    assert linted == ["ran"]
+    assert said[:2] == ["built", "lint"]
+    assert "nothing changed since" in said[2]
+
+
+def test_a_file_edited_while_the_linters_look_is_looked_at_again(steps, linted, reads):
+    with steps.linting():
+        reads.append("two")
+    with steps.linting():
+        pass
+    assert linted == ["ran", "ran"]
+
+
+def test_where_the_build_fails_too_the_linters_are_heard(steps, monkeypatch):
+    monkeypatch.setattr(lint, "look", lambda *_: ["bad"])
+    monkeypatch.setattr(lint, "tell", lambda _: (_ for _ in ()).throw(LintFailed("linting", "E1")))
+    with pytest.raises(LintFailed, match="E1"), steps.linting():
+        raise BuildFailed("building", "a step failed")
+
+
+def test_where_only_the_build_fails_that_is_said(steps, linted):
+    with pytest.raises(BuildFailed), steps.linting():
+        raise BuildFailed("building", "a step failed")
