@@ -170,7 +170,7 @@ def sbom(_: Context, image: str | None = None, output: str | None = None) -> Non
 
 @command("stack")
 def up(_: Context) -> None:
-    """Lint, build, verify, start the stack, wait for health, verify it running"""
+    """Lint and build, verify, start the stack, wait for health, verify it running"""
     from ops.up import up
 
     up(*_line())
