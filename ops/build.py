@@ -86,7 +86,10 @@ def build(
     def made() -> dict[str, str]:
         return _ids(engine, tags) if options.loads else {}
 
-    digest, ids = reads(), made()
+    with ThreadPoolExecutor(1) as pool:  # the engine is asked while files are read
+        there = pool.submit(made)
+        digest = reads()
+        ids = there.result()
     if {"ids": ids} != passed.find(STEP, digest):
         bake(contract, engine, list(services.values()), origin, log, arguments)
         ids = made()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tests.bench.copy import Copy
 from tests.bench.row import Row, in_turns, median
 
-COLD, CHANGES, OFTEN = 2, 5, 7
+COLD, CHANGES, OFTEN = 3, 5, 9
 BAKE, ONE_BY_ONE = "docker buildx bake", "docker build, one after the other"
 CODE, DEPENDENCIES = "app/v1.py", "locks/api.txt"
 SOLVE = "BuildKit's own work and its client's start: what plain bake takes"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tests.bench.row import Row
+from tests.bench.row import Row, median
 
 PARTS = {
     "images": "Images",
@@ -84,7 +84,7 @@ def spread(values: Sequence[float], unit: str) -> str:
     """Median, least and most."""
     if not values:
         return ""
-    middle = f"{sorted(values)[len(values) // 2]:g}"
+    middle = f"{median(values):g}"
     if len(values) > 1:
         return f"{middle} {unit} ({min(values):g}-{max(values):g})"
     return f"{middle} {unit}"
