@@ -36,7 +36,12 @@ def _warm(copy: Copy) -> Iterator[Row]:
 
 def _changed(copy: Copy) -> Iterator[Row]:
     for what, file, repeats, limit in (
-        ("one line of the API", CODE, 5, "copying the code, its check, the export of three layers"),
+        (
+            "one line of the API",
+            CODE,
+            5,
+            "copy, check and export; beside bake: Compose's reading, and ours of what is new",
+        ),
         ("one line of its lock file", DEPENDENCIES, COLD, "pip installs what the lock names"),
     ):
         ours, bake, each = in_turns(

@@ -10,6 +10,7 @@ from typing import Any
 from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from rich.text import Text
 
 from tests.bench.row import Row, median
@@ -136,4 +137,6 @@ def picture(rows: Sequence[Row]) -> str:
             )  # fmt: skip
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
     console.print(bars)
-    return console.export_svg(title="", code_format=PICTURE, unique_id="bench")
+    return console.export_svg(
+        title="", theme=DEFAULT_TERMINAL_THEME, code_format=PICTURE, unique_id="bench"
+    )

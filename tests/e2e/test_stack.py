@@ -208,7 +208,8 @@ def health(container: str) -> str:
 SIGNAL_ALL = (
     "import contextlib, os, sys\n"
     "for pid in map(int, filter(str.isdigit, os.listdir('/proc'))):\n"
-    "    with contextlib.suppress(ProcessLookupError):\n"  # a health probe that ended meanwhile
+    # A health probe may have ended meanwhile, or may still be the engine's own.
+    "    with contextlib.suppress(ProcessLookupError, PermissionError):\n"
     "        if pid not in (1, os.getpid()): os.kill(pid, int(sys.argv[1]))"
 )
 

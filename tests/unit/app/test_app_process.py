@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,9 @@ def test_the_smoke_test_needs_no_setting() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ok\n", "")
 
 
-def test_it_serves_then_ends_with_0_at_sigterm() -> None:
-    """The probe finds it healthy; its whole log is JSON; to be stopped is no failure."""
+@contextmanager
+def _serving() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The API on a free port, and that port; ended in any case."""
     process = subprocess.Popen(
         [sys.executable, "-c", ON_FREE_PORT],
         cwd=ROOT,
@@ -74,14 +76,42 @@ def test_it_serves_then_ends_with_0_at_sigterm() -> None:
             lines.append(json.loads(line)["message"])
             port = re.search(r"running on .*:(\d+)", lines[-1])
         assert port is not None, lines
-        assert _probe(int(port[1])).returncode == 0
-        process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=30)
+        yield process, int(port[1])
     finally:
         process.kill()
+        process.wait()
+
+
+def test_it_serves_then_ends_with_0_at_sigterm() -> None:
+    """The probe finds it healthy; its whole log is JSON; to be stopped is no failure."""
+    with _serving() as (process, port):
+        assert _probe(port).returncode == 0
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
     assert all(json.loads(line)["time"] for line in out.splitlines())
     assert "hush" not in out
+
+
+def test_a_request_on_its_way_is_answered_when_the_signal_comes_first() -> None:
+    """As in a rolling update: connected, then the server is told to stop, then it is asked."""
+    with _serving() as (process, port), socket.create_connection(("127.0.0.1", port)) as client:
+        assert _probe(port).returncode == 0  # a later connection was served: this one is accepted
+        process.send_signal(signal.SIGTERM)
+        while _listens(port):
+            assert process.poll() is None
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.settimeout(10)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert process.wait(30) == 0
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 @pytest.fixture
