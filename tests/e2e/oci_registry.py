@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.support import wait_until
+from tests.e2e.support import end, wait_until
 
 # A user and a password, and what `htpasswd -B` makes of them.
 USER, PASSWORD = "somebody", "word-of-a-test"
@@ -100,9 +100,4 @@ def serving(folder: Path, *, closed: bool = False) -> Iterator[OciRegistry]:
         assert found
         yield OciRegistry(found[1], folder)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, 10)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,6 +166,16 @@ class Project:
         """Containers and networks of this project that are still in the engine."""
         label = f"label=com.docker.compose.project={self.name}"
         return docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "-f", label)
+
+
+def end(process: subprocess.Popen[Any], seconds: float) -> None:
+    """End a program that a test started: asked first, and killed where it takes longer."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager
