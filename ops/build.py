@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops import base, console, inputs
 from ops.builder import Options, bake_arguments
+from ops.composed import sources
 from ops.engine import Engine, environment
 from ops.errors import (
     BuildFailed,
@@ -69,10 +70,15 @@ def build(
     services = {name: image.service for name, image in images.items()}
     arguments = bake_arguments(options, services)
     console.step(f"build {', '.join(images)}")
-    with ThreadPoolExecutor(1) as pool:  # Compose reads its file while the engine is asked
-        reading = pool.submit(references, contract, engine, images)
+
+    def made() -> tuple[dict[str, str], dict[str, str]]:
+        tags = references(contract, engine, images)
+        return tags, _ids(engine, tags) if options.loads else {}
+
+    with ThreadPoolExecutor(1) as pool:  # two questions to the engine at once
+        asking = pool.submit(made)
         origin = _base(contract, engine, options)
-        tags = reading.result()
+        tags, ids = asking.result()
     console.say(f"  base image: {origin}")
     started = time.monotonic()
     passed, log = Passed(contract.root), BuildLog()
@@ -80,19 +86,14 @@ def build(
     def reads() -> str | None:
         if not (options.is_plain and options.cache):
             return None
+        found = sources(contract, engine)
         settings = image_settings(contract, origin)
-        return inputs.images(contract, engine, list(services.values()), settings)
+        return inputs.images(contract, {s: found[s] for s in services.values()}, settings)
 
-    def made() -> dict[str, str]:
-        return _ids(engine, tags) if options.loads else {}
-
-    with ThreadPoolExecutor(1) as pool:  # the engine is asked while files are read
-        there = pool.submit(made)
-        digest = reads()
-        ids = there.result()
+    digest = reads()
     if {"ids": ids} != passed.find(STEP, digest):
         bake(contract, engine, list(services.values()), origin, log, arguments)
-        ids = made()
+        _, ids = made()
         if digest == reads():  # nothing was edited meanwhile
             passed.keep(STEP, digest, ids=ids)
     places = {name: options.reference(name, tag) for name, tag in tags.items()}

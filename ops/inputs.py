@@ -10,13 +10,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ops.passed import digest_of
 from ops.revision import git
 
 if TYPE_CHECKING:
+    from ops.composed import Source
     from ops.contract import Contract
     from ops.engine import Engine
 
@@ -32,12 +34,6 @@ _REMOTE = re.compile(r"^\s*ADD\s.*(?:://|git@)", re.IGNORECASE | re.MULTILINE)
 _WILD = re.compile(r"[*?\[\\]")
 
 
-def digest_of(*parts: Any) -> str:
-    """One digest of anything that JSON can say."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def project(contract: Contract, engine: Engine) -> str | None:
     """Every file that git sees, .env, the stack as Compose reads it, and this toolkit with what is
     installed beside it; None outside git."""
@@ -51,7 +47,7 @@ def project(contract: Contract, engine: Engine) -> str | None:
 
 
 def images(
-    contract: Contract, engine: Engine, services: Sequence[str], settings: Mapping[str, str]
+    contract: Contract, sources: Mapping[str, Source], settings: Mapping[str, str]
 ) -> str | None:
     """Everything that the build of those services stands on: its settings, its Dockerfiles, and
     what of its contexts `.dockerignore` does not surely leave out.
@@ -59,15 +55,12 @@ def images(
     None where a registry or an address may give something else tomorrow: an image that is named
     without digest, `ADD` of an address, a context elsewhere.
     """
-    model = engine.compose_model(interpolate=True)["services"]
-    builds = {name: model[name].get("build") or {} for name in services}
     trees: dict[str, Any] = {}
-    for build in builds.values():
-        context = Path(build.get("context") or "")
-        dockerfile = context / (build.get("dockerfile") or "Dockerfile")
-        if build.keys() & {"additional_contexts", "dockerfile_inline", "no_cache", "pull"}:
+    for source in sources.values():
+        context, dockerfile = Path(source.context), Path(source.dockerfile)
+        if not source.closed or not dockerfile.is_file():
             return None
-        if not dockerfile.is_file() or dockerfile.with_name(f"{dockerfile.name}{IGNORE}").exists():
+        if dockerfile.with_name(f"{dockerfile.name}{IGNORE}").exists():
             return None
         text = dockerfile.read_text(errors="replace")
         if not _is_closed(text, contract.base.variable):
@@ -75,7 +68,8 @@ def images(
         trees[str(dockerfile)] = text
         if str(context) not in trees:
             trees[str(context)] = list(_contents(context, sorted(_tree(context))))
-    return digest_of(builds, trees, dict(settings))
+    sections = {name: source.digest for name, source in sources.items()}
+    return digest_of(sections, trees, dict(settings))
 
 
 def _is_closed(dockerfile: str, base: str) -> bool:

@@ -18,8 +18,7 @@ from ops import console, stack
 from ops.builder import Options, locate
 from ops.engine import Engine, environment
 from ops.errors import UsageError, VerifyFailed
-from ops.inputs import digest_of
-from ops.passed import Passed
+from ops.passed import Passed, digest_of
 from ops.references import references
 from ops.registry.reference import parse_prefix, parse_tag
 from ops.report import summary

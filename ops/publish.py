@@ -22,7 +22,7 @@ from ops.errors import RegistryUnavailable, StackFailed, VerifyFailed
 from ops.facts.remote import SCHEME, resolve
 from ops.facts.sources import read_images
 from ops.facts.tar import harmless
-from ops.inputs import digest_of
+from ops.passed import digest_of
 from ops.registry.client import Registry
 from ops.registry.copying import copy
 from ops.registry.reference import DIGEST, Reference, parse, parse_prefix

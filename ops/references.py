@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops.composed import sources
 from ops.errors import ContractError
 
 if TYPE_CHECKING:
@@ -20,29 +21,27 @@ def references(
 
     Raises ContractError for an image whose service the compose file lacks, or does not name.
     """
-    services = engine.compose_model(interpolate=True).get("services", {})
+    services = sources(contract, engine)
     found = {}
     for name, image in (contract.images if images is None else images).items():
-        reference = services.get(image.service, {}).get("image")
-        if not reference:
-            missing = "no `image:`" if image.service in services else "no such service"
+        source = services.get(image.service)
+        if source is None or not source.image:
+            missing = "no `image:`" if source else "no such service"
             raise ContractError(
                 f"looking for the image {name} in {contract.compose}",
                 f"its service is {image.service!r}, and there is {missing}",
                 hint=f"the services are: {', '.join(services)}",
             )
-        found[name] = reference
+        found[name] = source.image
     return found
 
 
 def dockerfiles(contract: Contract, engine: Engine, images: Mapping[str, Image]) -> dict[str, str]:
     """The Dockerfile of each image that the compose file builds, relative to the project's root."""
-    services = engine.compose_model(interpolate=True).get("services", {})
+    services = sources(contract, engine)
     found = {}
     for name, image in images.items():
-        build = services.get(image.service, {}).get("build") or {}
-        if build:
-            path = Path(build.get("context") or ".", build.get("dockerfile") or "Dockerfile")
-            if path.is_relative_to(contract.root):
-                found[name] = str(path.relative_to(contract.root))
+        source = services.get(image.service)
+        if source and source.dockerfile and Path(source.dockerfile).is_relative_to(contract.root):
+            found[name] = str(Path(source.dockerfile).relative_to(contract.root))
     return found

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops import console, inputs, line, stack
-from ops.passed import Passed
+from ops.passed import Passed, digest_of
 from ops.report import summary
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class _Steps:
 
     def _reads(self, *more: object) -> str | None:
         project = inputs.project(self.contract, self.engine)
-        return project and inputs.digest_of(project, *more)
+        return project and digest_of(project, *more)
 
     def verify_images(self) -> str:
         """What can be told of the images without starting one."""

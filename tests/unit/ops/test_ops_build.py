@@ -227,6 +227,8 @@ def test_the_revision_is_empty_outside_git_and_without_git(machine, monkeypatch)
 class _Engine:
     """An engine whose builds give image after image."""
 
+    compose_files = ()
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.made = 0

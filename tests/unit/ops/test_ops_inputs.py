@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ops import inputs
+from ops.composed import sources
 from tests.unit.ops.samples import contract
 
 DOCKERFILE = """\
@@ -40,11 +41,12 @@ def root(tmp_path) -> Path:
 
 def _engine(root: Path, **build: Any) -> Any:
     model = {"services": {"shop": {"build": {"context": str(root), **build}}}}
-    return SimpleNamespace(compose_model=lambda interpolate: model)
+    return SimpleNamespace(compose_files=(), compose_model=lambda interpolate: model)
 
 
 def _images(root: Path, settings: dict[str, str] | None = None, **build: Any) -> str | None:
-    return inputs.images(contract(root=root), _engine(root, **build), ["shop"], settings or {})
+    terms = contract(root=root)
+    return inputs.images(terms, sources(terms, _engine(root, **build)), settings or {})
 
 
 def test_the_same_content_has_the_same_digest_whatever_its_times(root):

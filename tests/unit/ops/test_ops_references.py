@@ -11,7 +11,9 @@ from ops.references import references
 from tests.unit.ops.samples import contract, terms
 
 SERVICES = {"web": {"image": "shop/web:1"}, "db": {"image": "shop/db:1"}, "plain": {}}
-ENGINE = SimpleNamespace(compose_model=lambda *, interpolate: {"services": SERVICES})
+ENGINE = SimpleNamespace(
+    compose_files=(), compose_model=lambda *, interpolate: {"services": SERVICES}
+)
 BOTH = {"shop": terms(service="web"), "store": terms(service="db")}
 
 
