@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 PENDING_SECONDS = 30.0  # that a task may find no node: a port may be about to be free
+CROWDED_SECONDS = 10.0  # that two tasks may have one slot: an update may be about to remove one
 ATTEMPTS = 3  # of a service that had no version before, and so is started again without end
 LOG_LINES = 10
 LOG_SECONDS = 10.0  # that a node may take to send a log
 # swarmkit, updater.go: an update is rolled back "due to failure or early termination of task ID"
 _CULPRIT = re.compile(r"of task (\w+)")
+LOOKED_AT = "ops.looked-at"  # label of a service that Swarm was asked to look at once more
 STOPPED = {"paused": "it was paused", "rollback_paused": "and taking it back failed as well"}
 
 
@@ -55,10 +57,14 @@ class Watch:
     back: bool = False
     told: dict[str, str] = field(default_factory=dict, init=False)
     culprits: dict[str, str] = field(default_factory=dict, init=False)  # service: id of a task
+    crowded: dict[str, float] = field(default_factory=dict, init=False)  # service: since when
+    mended: set[str] = field(default_factory=set, init=False)  # services
+    rolled_back: set[str] = field(default_factory=set, init=False)  # services, by Swarm
 
     def wait(self, seconds: float) -> tuple[dict[str, Service], Failure | None]:
         """The services when all are settled, or when one fails for good, with its failure."""
         deadline = time.monotonic() + seconds
+        taken_back: Failure | None = None
         old = {task.id for service in self.before.values() for task in service.tasks}
         while True:
             try:
@@ -70,17 +76,21 @@ class Watch:
                 continue
             self._tell(services, old)
             found = list(filter(None, (self._failure(s, old) for s in services.values())))
-            # What Swarm takes back is waited for: the old version must run again.
-            if found and not any(s.update == "rollback_started" for s in services.values()):
+            # What Swarm takes back is waited for: the old version must run again, and no other.
+            if found and not any(map(_is_taken_back, services.values())):
                 return services, found[0]
+            taken_back = next(iter(found), taken_back)
             if not found and services and all(map(self._done, services.values())):
-                return services, None
+                return services, taken_back
+            self._mend(services)
             if time.monotonic() > deadline:
                 return services, found[0] if found else _late(services, seconds)
             time.sleep(POLL_SECONDS)
 
     def _tell(self, services: Mapping[str, Service], old: set[str]) -> None:
         for service in services.values():
+            if service.update.startswith("rollback"):
+                self.rolled_back.add(service.name)
             if culprit := _CULPRIT.search(service.message):
                 self.culprits[service.name] = culprit[1]
             for task in service.tasks:
@@ -93,9 +103,29 @@ class Watch:
                     which = f"{task.name} (old)" if task.id in old else task.name
                     console.say(f"  {which:16} {task.state}{where}{why}")
 
+    def _mend(self, services: Mapping[str, Service]) -> None:
+        """Have Swarm look at a service once more where two tasks have one slot for good.
+
+        A task that ends just when a start-first update is about to remove it is replaced twice: by
+        the update and by whoever restarts tasks (swarmkit: "already shut down when reached by
+        updater"). Swarm goes on with both, and where no node has room for a third, with an update
+        that never ends. Any change of the service begins another, which removes what is too much.
+        """
+        now = time.monotonic()
+        crowded = {name for name, service in services.items() if service.crowded}
+        self.crowded = {name: self.crowded.get(name, now) for name in crowded - self.mended}
+        for name, since in self.crowded.items():
+            if now - since > CROWDED_SECONDS:
+                console.say(f"  {name}: two tasks in one slot; Swarm is asked to look again")
+                label = f"--label-add={LOOKED_AT}={datetime.now(tz=UTC):%FT%TZ}"
+                update = ("service", "update", "--detach", label, services[name].full_name)
+                self.engine.ask(f"mending {name}", *update)
+                self.mended.add(name)
+
     def _done(self, service: Service) -> bool:
         said = "rollback_completed" if self.back else "completed"
-        return service.settled and (service.name not in self.updating or service.update == said)
+        unsaid = service.name not in self.updating or service.name in self.mended
+        return service.settled and (unsaid or service.update == said)
 
     def _failure(self, service: Service, old: set[str]) -> Failure | None:
         """What went wrong with a service, if that is certain."""
@@ -116,6 +146,18 @@ class Watch:
         if not service.update and len(ended) >= ATTEMPTS:
             return Failure(service.name, f"{cause}; it was started {len(ended)} times", culprit)
         return None
+
+
+def _is_taken_back(service: Service) -> bool:
+    return service.update == "rollback_started" or service.crowded
+
+
+def is_another(old: Service, new: Service) -> bool:
+    """Whether a service shall be something else, but for what was done to have it looked at."""
+    specs = [{**s.spec, "Labels": {**(s.spec.get("Labels") or {})}} for s in (old, new)]
+    for spec in specs:
+        spec["Labels"].pop(LOOKED_AT, None)
+    return specs[0] != specs[1]
 
 
 def changed(before: Mapping[str, Service], after: Mapping[str, Service]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from ops import console, release
 from ops.engine import environment
 from ops.errors import ConfigurationError, StackFailed, UsageError
 from ops.swarm import secrets
-from ops.swarm.converge import Failure, Watch, changed, last_words
+from ops.swarm.converge import Failure, Watch, changed, is_another, last_words
 from ops.swarm.file import StackFile, fill
 from ops.swarm.plan import ServicePlan, plan
 from ops.swarm.state import Service, existing, read, require_manager
@@ -58,9 +58,10 @@ def deploy(
             fallback=ConfigurationError,
         )
     updating = changed(before, read(engine, stack))
-    services, failure = Watch(engine, stack, before, updating).wait(within)
+    watch = Watch(engine, stack, before, updating)
+    services, failure = watch.wait(within)
     if failure:
-        raise _failed(engine, stack, doing, before, services, failure, within)
+        raise _failed(watch, doing, services, failure, within)
     secrets.remove_unused(engine, stack, services)
     tasks = sum(len(service.running) for service in services.values())
     console.done(f"deploy: {tasks} tasks healthy after {time.monotonic() - started:.1f} s")
@@ -68,21 +69,15 @@ def deploy(
 
 
 def _failed(
-    engine: Engine,
-    stack: str,
-    doing: str,
-    before: Mapping[str, Service],
-    services: Mapping[str, Service],
-    failure: Failure,
-    within: float,
+    watch: Watch, doing: str, services: Mapping[str, Service], failure: Failure, within: float
 ) -> StackFailed:
     """The error, after all that this deployment changed was taken back."""
+    engine, stack, before = watch.engine, watch.stack, watch.before
     tail = last_words(engine, failure.task) if failure.task else []
     said = [failure.cause]
-    by_swarm = [s.name for s in services.values() if s.update.startswith("rollback")]
-    if by_swarm:
+    if by_swarm := sorted(watch.rolled_back):
         said.append(f"Swarm took {', '.join(by_swarm)} back to what it was")
-    ours = [n for n in services if n in before and services[n].spec != before[n].spec]
+    ours = [n for n in services if n in before and is_another(before[n], services[n])]
     if ours:
         console.say(f"  taking back {', '.join(ours)}")
         stuck = _take_back(engine, stack, services, ours, within)

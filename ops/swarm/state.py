@@ -82,12 +82,29 @@ class Service:
     def settled(self) -> bool:
         """Every task that it shall have runs, as it shall be, and there is no other."""
         wanted = [task for task in self.tasks if task.wanted]
-        as_it_shall_be = asked(self.spec["TaskTemplate"])
         return (
             self.update in ("", "completed", "rollback_completed")
             and len(wanted) == len(self.running) == self.replicas
-            and all(task.spec == as_it_shall_be for task in wanted)
+            and all(map(self._as_it_shall_be, wanted))
         )
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a slot has two tasks that Swarm wants, though the one that runs is as it shall
+        be, and the other runs as well or finds no node: no update is on its way there."""
+        slots: dict[int, list[Task]] = {}
+        for task in self.tasks:
+            if task.wanted and task.slot:  # a service with one task a node has no slots
+                slots.setdefault(task.slot, []).append(task)
+        return any(
+            len(tasks) > 1
+            and {"running"} <= {task.state for task in tasks} <= {"running", "pending"}
+            and all(map(self._as_it_shall_be, tasks))
+            for tasks in slots.values()
+        )
+
+    def _as_it_shall_be(self, task: Task) -> bool:
+        return bool(task.spec == asked(self.spec["TaskTemplate"]))
 
 
 def asked(template: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import pytest
 
 from ops.errors import EngineUnavailable
 from ops.swarm import converge
-from ops.swarm.converge import Watch, changed, last_words
+from ops.swarm.converge import Watch, changed, is_another, last_words
 from ops.swarm.state import read
-from tests.unit.ops.swarms import LEADERLESS, NEW, OLD, Moment, ended, spec, task, told
+from tests.unit.ops.swarms import LEADERLESS, NEW, OLD, Moment, commands, ended, spec, task, told
 
 RUNS = Moment((task("t1"),))
 POSTED = Moment((task("t1"),), spec(NEW), spec(OLD))  # and nothing was begun yet
@@ -144,6 +144,61 @@ def test_a_first_version_that_ends_again_and_again_is_a_failure():
     )
     failure = Watch(engine, "till", {}).wait(5)[1]
     assert failure.cause == "shop.1 on one is failed: exit (2); it was started 3 times"
+
+
+# --- two tasks in one slot
+
+
+TWICE = RUNS.then(tasks=(task("t2"), task("t3")))
+NO_ROOM = task("t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes")
+STUCK = RUNS.then(tasks=(task("t2"), NO_ROOM), update="rollback_started")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "crowded"),
+    [
+        (TWICE.tasks, True),
+        (STUCK.tasks, True),
+        ((task("t2"),), False),
+        ((task("t2"), task("t3", Slot=2)), False),
+        ((task("t2"), ended("t3")), False),
+        ((task("t2"), task("t3", state="starting")), False),  # an update is on its way
+        ((task("t2", NEW), task("t3", state="pending")), False),  # it waits for room
+        ((task("t2", state="pending"), task("t3", state="pending")), False),
+        ((task("t2", Slot=0), task("t3", Slot=0)), False),  # one a node
+    ],
+)
+def test_a_slot_is_crowded_when_no_update_would_clear_it(tasks, crowded):
+    assert read(told(RUNS.then(tasks=tasks)), "till")["shop"].crowded is crowded
+
+
+@pytest.mark.parametrize("moment", [TWICE, TWICE.then(update="rollback_completed"), STUCK])
+def test_swarm_is_asked_once_to_look_at_a_crowded_slot(monkeypatch, capsys, moment):
+    monkeypatch.setattr(converge, "CROWDED_SECONDS", -1)
+    engine = told(moment, moment, moment, RUNS.then(update="updating"), DONE)
+    watch = Watch(engine, "till", read(told(RUNS), "till"), frozenset({"shop"}))
+    services, failure = watch.wait(5)
+    (asked,) = commands(engine)
+    assert asked.startswith("service update --detach --label-add=ops.looked-at=")
+    assert asked.endswith(" till_shop")
+    assert "shop: two tasks in one slot" in capsys.readouterr().err
+    assert services["shop"].settled
+    # That it was needed does not make a good deployment of one that was taken back.
+    assert bool(failure) == bool(moment.update)
+
+
+def test_swarm_is_given_the_time_to_clear_a_slot_by_itself():
+    engine = told(TWICE, TWICE, RUNS)
+    assert Watch(engine, "till", read(told(RUNS), "till")).wait(5)[1] is None
+    assert not list(commands(engine))
+
+
+def test_having_a_service_looked_at_makes_no_other_of_it():
+    before = read(told(RUNS), "till")["shop"]
+    looked_at = {**spec(), "Labels": {"ops.looked-at": "now"}}
+    assert not is_another(before, read(told(RUNS.then(spec=looked_at)), "till")["shop"])
+    for other in (spec(NEW), {**spec(), "Labels": {"team": "shop"}}, spec(replicas=2)):
+        assert is_another(before, read(told(RUNS.then(spec=other)), "till")["shop"])
 
 
 def test_what_does_not_end_says_how_far_it_is():
