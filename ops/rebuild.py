@@ -147,19 +147,22 @@ def _compare(
     if len(diff_ids[0]) != len(diff_ids[1]):
         counts = " and ".join(str(len(layers)) for layers in diff_ids)
         return BuildFacts(unknown=f"the two builds have {counts} layers")
-    scans = [_scan(engine, tag, search) for tag in tags]
-    differences = tuple(
-        Difference(instruction(one.instruction), differing(one, two))
-        for one, two, ids in zip(
-            scans[0].layers, scans[1].layers, zip(*diff_ids, strict=True), strict=True
+    first = _scan(engine, tags[0], search)
+    differences: tuple[Difference, ...] = ()
+    if diff_ids[0] != diff_ids[1]:
+        second = _scan(engine, tags[1], search)
+        differences = tuple(
+            Difference(instruction(one.instruction), differing(one, two))
+            for one, two, ids in zip(
+                first.layers, second.layers, zip(*diff_ids, strict=True), strict=True
+            )
+            if ids[0] != ids[1]
         )
-        if ids[0] != ids[1]
-    )
     return BuildFacts(
         layers=len(diff_ids[0]),
         differences=differences,
         secrets=search.names,
-        leaks=(*_leaks(scans[0]), *(cached or ())),
+        leaks=(*_leaks(first), *(cached or ())),
         searched=SEARCHED if cached is None else (*SEARCHED, CACHE),
     )
 

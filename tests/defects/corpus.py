@@ -27,6 +27,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ ROOT = HERE.parents[1]
 GOOD = HERE / "good"
 WORK = ROOT / ".ops/defects"
 TAG = f"ops-defects-{secrets.token_hex(4)}"  # this run's own: another may be under way
+UNNAMED = "ops-defects-unnamed"
 OVERRIDE = "compose.override.yaml"
 
 
@@ -163,14 +165,9 @@ def _inline(value: Any) -> str:
 
 def _compose(project: Project) -> dict[str, Any]:
     """The stack's file, with what the case lays over it, and with its own image."""
-    files = [GOOD / "compose.yaml", project.case.folder / "compose.yaml"]
-    command = ["docker", "compose", "--project-name", project.stack]
-    for file in dict.fromkeys(filter(Path.exists, files)):
-        command += ["--file", str(file)]
-    command += ["config", "--format", "json", "--no-interpolate", "--no-path-resolution"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, f"{project.case.name}: {result.stderr}"
-    model: dict[str, Any] = json.loads(result.stdout)
+    files = (GOOD / "compose.yaml", project.case.folder / "compose.yaml")
+    there = tuple(dict.fromkeys(filter(Path.exists, files)))
+    model: dict[str, Any] = json.loads(_laid_over(there).replace(UNNAMED, project.stack))
     for keys in model["services"].values():
         keys["image"] = keys["image"].replace("ops-defects/", f"{TAG}/")
     web = model["services"]["web"]
@@ -178,6 +175,17 @@ def _compose(project: Project) -> dict[str, Any]:
     if project.case.has_image:
         web["build"]["target"] = "planted"
     return {key: value for key, value in model.items() if not key.startswith("x-")}
+
+
+@cache
+def _laid_over(files: tuple[Path, ...]) -> str:
+    """Compose's own reading of these files, of a project that has no name yet."""
+    command = ["docker", "compose", "--project-name", UNNAMED]
+    command += [f"--file={file}" for file in files]
+    command += ["config", "--format", "json", "--no-interpolate", "--no-path-resolution"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, f"{files[-1]}: {result.stderr}"
+    return result.stdout
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,12 +15,11 @@ from typing import Any
 
 from ops import base, contract, stack
 from ops.checks import REGISTRY, Check
-from ops.contract import Contract, Image
+from ops.contract import Contract
 from ops.engine import Engine
-from ops.facts.image import ImageFacts
-from ops.facts.programs import ProgramFacts, run_programs
+from ops.facts.programs import run_programs
 from ops.facts.record import read_record, write_baselines
-from ops.facts.running import read_containers
+from ops.facts.running import read_stack
 from ops.facts.sources import read_images
 from ops.rebuild import read_builds
 from ops.references import references
@@ -28,11 +27,13 @@ from ops.translate import translating
 from ops.trial import read_trial
 from ops.verdict import ProjectFacts, Result, Subject, judge, judge_project
 from ops.verify import read_project
-from tests.defects.corpus import Case, Project
+from tests.defects.corpus import GOOD, Case, Project, reference
 
 SETTLED_SECONDS = 60.0
-# Looked at only for a check that looks there: seconds, then minutes.
-COSTLY = ("containers", "build", "trial", "line")
+# Looked at only for a check that looks there, and of the image alone in which the fault lies: a
+# second, seconds, then minutes. Of the good project all of it is looked at.
+COSTLY = ("programs", "containers", "build", "trial", "line")
+PLANTED = "web"
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,16 @@ class Reader:
     """Reads cases, several at once; what two of them share is read once."""
 
     cache: Path
-    programs: dict[Any, Future[ProgramFacts]] = field(default_factory=dict)
+    projects: dict[Any, Future[ProjectFacts]] = field(default_factory=dict)
     building: threading.Lock = field(default_factory=threading.Lock)
 
-    def record(self, good: Project, others: Iterable[Project]) -> None:
-        """Record the sizes of the good images, for every project: they differ by base."""
+    def record(self, good: Project, others: Sequence[Project]) -> None:
+        """Read all images in one stream, and record the sizes of the good ones, for every project:
+        they differ by base."""
         terms = contract.load(good.root)
         tags = references(terms, Engine((terms.compose_file,), good.stack))
-        found = read_images(Engine(()), list(tags.values()), self.cache)
+        planted = [project.reference for project in others]
+        found = read_images(Engine(()), [*tags.values(), *planted], self.cache)
         sizes = write_baselines(terms, {name: found[tag] for name, tag in tags.items()})
         for project in others:
             shutil.copy(sizes, project.root)
@@ -91,28 +94,30 @@ class Reader:
                 tags[name],
                 image,
                 replace(found[tags[name]], record=read_record(terms, name, today)),
-                self._programs(engine, tags[name], found[tags[name]], image),
             )
             for name, image in terms.images.items()
         ]
-        facts = replace(
-            read_project(terms, engine, {"variables", "compose", "stack"}),
-            images={subject.name: subject.image for subject in subjects},
-        )
+        images = {subject.name: subject.image for subject in subjects}
+        facts = replace(self._project(project, terms, engine), images=images)
         seen = Seen(project.case, terms, tuple(subjects), facts)
         return self._costly(project, engine, seen)
 
-    def _programs(self, engine: Engine, tag: str, image: ImageFacts, terms: Image) -> ProgramFacts:
-        """What its programs say: asked once of all images that differ in nothing by which a
-        program could tell, as a label is. The entry point is not run."""
-        files = tuple(layer.diff_id for layer in image.layers)
-        given = (image.user, image.workdir, *image.environment.items(), *image.volumes)
-        key = (files, given, repr((terms.programs, terms.smoke, terms.writable)))
-        mine: Future[ProgramFacts] = Future()
-        first = self.programs.setdefault(key, mine)  # atomic
+    def _project(self, project: Project, terms: Contract, engine: Engine) -> ProjectFacts:
+        """What its files say: read once of all projects whose files say the same, but for the name
+        of the stack and of the image. A reading of a compose file takes two processes."""
+        compose = terms.compose_file.read_text().replace(project.stack, "")
+        if project.case.has_image:
+            compose = compose.replace(project.reference, reference(PLANTED, Case(GOOD)))
+            compose = compose.replace('"target": "planted"', f'"target": "{PLANTED}"')
+        example = terms.root / terms.env_example
+        texts = [file.read_text() for file in (terms.stack_file, example) if file and file.exists()]
+        settings = [image.environment for image in terms.images.values()]
+        key = (compose, *texts, terms.stack, repr(settings), project.client)
+        mine: Future[ProjectFacts] = Future()
+        first = self.projects.setdefault(key, mine)  # atomic
         if first is mine:
             try:
-                mine.set_result(run_programs(engine, tag, terms))
+                mine.set_result(read_project(terms, engine, {"variables", "compose", "stack"}))
             except BaseException as error:
                 mine.set_exception(error)
                 raise
@@ -121,9 +126,12 @@ class Reader:
     def _costly(self, project: Project, engine: Engine, seen: Seen) -> Seen:
         looks = set(costly(project.case))
         terms, subjects, facts = seen.contract, seen.subjects, seen.project
-        names = list(terms.images)
+        names = [PLANTED] if project.case.check else list(terms.images)
+        if "programs" in looks:
+            ran = {s.name: run_programs(engine, s.reference, s.terms) for s in subjects}
+            subjects = tuple(replace(s, programs=ran[s.name]) for s in subjects)
         if "containers" in looks:
-            subjects = _running(project, terms, subjects)
+            subjects = _running(project, terms, subjects, names)
         if looks & {"trial", "line"}:
             tried = names if "trial" in looks else []
             trials, line = read_trial(terms, engine, tried, ends="line" in looks)
@@ -132,31 +140,31 @@ class Reader:
         if "build" in looks:
             with self.building:  # bake is run in the project's folder
                 builds = read_builds(terms, engine, names)
-            subjects = tuple(replace(s, build=builds[s.name]) for s in subjects)
+            subjects = tuple(replace(s, build=builds.get(s.name)) for s in subjects)
         return replace(seen, subjects=subjects, project=facts)
 
 
 def _running(
-    project: Project, terms: Contract, subjects: tuple[Subject, ...]
+    project: Project, terms: Contract, subjects: tuple[Subject, ...], names: Sequence[str]
 ) -> tuple[Subject, ...]:
     # Verify knows the stack's file alone: what else was laid over it is what it has to find.
     engine = Engine((terms.compose_file,), project.stack)
     probe = base.local(terms, engine)
     assert probe
-    with started(project):
-        return tuple(
-            replace(s, containers=read_containers(engine, s.terms, probe.reference))
-            for s in subjects
-        )
+    with started(project, [terms.images[name].service for name in names]):
+        images = {name: terms.images[name] for name in names}
+        found = read_stack(engine, images, probe.reference)
+    return tuple(replace(s, containers=found.get(s.name)) for s in subjects)
 
 
 @contextlib.contextmanager
-def started(project: Project) -> Iterator[Engine]:
-    """The stack with what is laid over it, started and settled; removed whatever happens."""
+def started(project: Project, services: list[str] | None = None) -> Iterator[Engine]:
+    """The stack, or services of it, with what is laid over them: started and settled; removed
+    whatever happens."""
     engine = Engine(project.compose_files, project.stack)
     try:
         with translating("starting the stack"):
-            engine.docker.compose.up(detach=True, no_build=True, quiet=True)
+            engine.docker.compose.up(services, detach=True, no_build=True, quiet=True)
         _settle(engine)
         yield engine
     finally:

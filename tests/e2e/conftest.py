@@ -60,6 +60,19 @@ def base_image(terms: Contract, engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
+def small_base(base_image: str) -> Iterator[str]:
+    """What small projects stand on: out of the real base, and a sixth of it. This process's own."""
+    tag = f"ops-e2e-{uuid.uuid4().hex[:8]}:base"
+    line, folder = ROOT / "ops/dockerfiles/base", ROOT / "tests/e2e/base"
+    given = ("--build-arg", f"PYTHON_BASE={base_image}", "--build-context", f"line={line}")
+    try:
+        docker("buildx", "build", "--load", "-q", "-t", tag, *given, str(folder))
+        yield tag
+    finally:
+        subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)
+
+
+@pytest.fixture(scope="session")
 def built(terms: Contract, engine: Engine) -> build.Built:
     """The images, as they are in the working tree now."""
     with one_at_a_time("build"):
@@ -99,7 +112,7 @@ def docker_cleanup() -> list[str]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, engine: Engine, base_image: str) -> Iterator[Project]:
+def project(tmp_path: Path, engine: Engine, small_base: str) -> Iterator[Project]:
     """A project whose every file a test may spoil; nothing of it stays in the engine."""
     name = f"ops-e2e-{uuid.uuid4().hex[:8]}"
     (tmp_path / "pyproject.toml").write_text(
@@ -110,7 +123,7 @@ def project(tmp_path: Path, engine: Engine, base_image: str) -> Iterator[Project
     (tmp_path / "index.html").write_text("first\n")
     shutil.copy(ROOT / ".hadolint.yaml", tmp_path)
     try:
-        yield Project(tmp_path, name, base_image)
+        yield Project(tmp_path, name, small_base)
     finally:
         for kind in ("container", "network"):
             listing = ["ps", "-aq"] if kind == "container" else ["network", "ls", "-q"]

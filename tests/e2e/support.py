@@ -93,12 +93,8 @@ size = "400MB"
 user = "10001:10001"
 command = ["python3.11", "-m", "http.server", "8000"]
 ports = [8000]
-writable = ["/tmp", "/var/tmp", "/run/lock"]
+writable = ["/tmp", "/var/tmp"]
 health = { path = "/", port = 8000, notices_within = 60, ready_within = 20 }
-# It stands on a whole Debian, as small projects do.
-[tool.ops.images.web.waivers]
-"fs.setuid" = "Debian's own, on which this image stands"
-"content.package-managers" = "Debian's own, on which this image stands"
 """
 
 SMALL_COMPOSE = """

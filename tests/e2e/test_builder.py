@@ -57,10 +57,10 @@ def second(tmp_path_factory) -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="module")
-def base(registry, base_image) -> str:
+def base(registry, small_base) -> str:
     """The base, where both engines can pull it."""
     name = f"{registry.host}/base/python:3.11"
-    docker("tag", base_image, name)
+    docker("tag", small_base, name)
     try:
         docker("push", "-q", name)
         digest = registry.digest("base/python", "3.11")
