@@ -21,7 +21,7 @@ from ops.translate import tail_of
 if TYPE_CHECKING:
     from ops.engine import Engine
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0  # each look takes five processes of the client
 PENDING_SECONDS = 30.0  # that a task may find no node: a port may be about to be free
 CROWDED_SECONDS = 10.0  # that two tasks may have one slot: an update may be about to remove one
 ATTEMPTS = 3  # of a service that had no version before, and so is started again without end
