@@ -26,6 +26,7 @@ from tests.e2e.support import (
     Project,
     docker,
     one_at_a_time,
+    sixth_of,
 )
 
 
@@ -61,15 +62,8 @@ def base_image(terms: Contract, engine: Engine) -> str:
 
 @pytest.fixture(scope="session")
 def small_base(base_image: str) -> Iterator[str]:
-    """What small projects stand on: out of the real base, and a sixth of it. This process's own."""
-    tag = f"ops-e2e-{uuid.uuid4().hex[:8]}:base"
-    line, folder = ROOT / "ops/dockerfiles/base", ROOT / "tests/e2e/base"
-    given = ("--build-arg", f"PYTHON_BASE={base_image}", "--build-context", f"line={line}")
-    try:
-        docker("buildx", "build", "--load", "-q", "-t", tag, *given, str(folder))
+    with sixth_of(base_image) as tag:
         yield tag
-    finally:
-        subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -84,6 +85,20 @@ def docker(*arguments: str) -> str:
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+@contextlib.contextmanager
+def sixth_of(base: str) -> Iterator[str]:
+    """What small projects stand on: out of the real base, and a sixth of it (e2e/base/). The tag is
+    the caller's own, and gone afterwards."""
+    tag = f"ops-e2e-{secrets.token_hex(4)}:base"
+    line, folder = ROOT / "ops/dockerfiles/base", ROOT / "tests/e2e/base"
+    given = ("--build-arg", f"PYTHON_BASE={base}", "--build-context", f"line={line}")
+    try:
+        docker("buildx", "build", "--load", "-q", "-t", tag, *given, str(folder))
+        yield tag
+    finally:
+        subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)
 
 
 SMALL_CONTRACT = """

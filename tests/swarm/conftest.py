@@ -12,7 +12,7 @@ import pytest
 from ops import base, build, contract
 from ops.engine import Engine
 from ops.suite import missing_for_nodes
-from tests.e2e.support import ROOT, one_at_a_time, wait_until
+from tests.e2e.support import ROOT, one_at_a_time, sixth_of, wait_until
 from tests.swarm import cluster
 from tests.swarm.gate import Gate, Images
 from tests.unit.worker import npm_registry
@@ -29,11 +29,13 @@ def local_images() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def base_image() -> str:
-    """Of which probes are made."""
+def probe_image() -> Iterator[str]:
+    """Of which probes are made: a small base, since it is sent to a node."""
     terms = contract.load(ROOT)
     with one_at_a_time("base"):
-        return base.resolve(terms, Engine((terms.compose_file,))).reference
+        whole = base.resolve(terms, Engine((terms.compose_file,))).reference
+    with sixth_of(whole) as tag:
+        yield tag
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +47,10 @@ def swarm() -> Iterator[cluster.Swarm]:
 
 
 @pytest.fixture(scope="session")
-def images(swarm, local_images, base_image) -> Images:
+def images(swarm, local_images, probe_image) -> Images:
     """The images in the nodes' registry, by digest: the API in three versions."""
     manager = swarm.manager
-    saving = ["docker", "image", "save", *local_images.values(), base_image]
+    saving = ["docker", "image", "save", *local_images.values(), probe_image]
     with subprocess.Popen(saving, stdout=subprocess.PIPE) as process:
         loading = ["docker", "--host", manager.host, "image", "load"]
         loaded = subprocess.run(loading, stdin=process.stdout, capture_output=True)
@@ -58,6 +60,7 @@ def images(swarm, local_images, base_image) -> Images:
         {name: _push(manager, tag, name, "1") for name, tag in local_images.items()},
         better=_push(manager, _build(manager, api, 'LABEL version="2"'), "api", "2"),
         broken=_push(manager, _build(manager, api, NEVER_HEALTHY), "api", "3"),
+        probe=probe_image,
     )
 
 

@@ -34,6 +34,7 @@ class Images:
     first: Mapping[str, Pushed]
     better: Pushed
     broken: Pushed
+    probe: str  # in the manager's engine alone
 
     def with_api(self, api: Pushed) -> dict[str, Pushed]:
         return {**self.first, "api": api}
@@ -51,6 +52,7 @@ class Gate:
     def inv(self, *arguments: str, **variables: str) -> Outcome:
         usual = {
             "DOCKER_HOST": self.swarm.manager.host,
+            "PYTHON_BASE": self.images.probe,
             "API_PORT_MODE": "host",
             "API_ENDPOINT_MODE": "dnsrr",
             "API_REPLICAS": str(API_REPLICAS),
