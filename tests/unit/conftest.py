@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from app.store import connect
-from tests.unit.store import server
-
 if TYPE_CHECKING:
     import redis
 
@@ -23,6 +20,8 @@ settings.load_profile("any clock")
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A server that ends with the run."""
+    from tests.unit.store import server  # here, since the process that hands out tests needs none
+
     with server() as url:
         yield url
 
@@ -30,6 +29,8 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
     """A client of it; nothing is there."""
+    from app.store import connect
+
     client = connect(redis_url)
     client.flushall()
     yield client

@@ -21,7 +21,7 @@ OPERATIONS = [
     ("/health", "GET"),
     ("/ready", "GET"),
 ]
-EXAMPLES = 100
+EXAMPLES = 50
 
 
 @pytest.fixture

@@ -112,6 +112,8 @@ class Told:
         if moment == LEADERLESS:
             self.moments.pop(0)
             raise EngineUnavailable(doing, "the swarm has no leader")
+        if asked == "service ls" and not moment.tasks:  # of no service nobody asks for tasks
+            self.tasks(())
         answers = {
             "info --format": self.manager,
             "service ls": "s1" if moment.tasks else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from invoke.exceptions import Exit
@@ -14,20 +15,29 @@ from ops.checks import find
 from ops.command import GROUPS, command
 from ops.report import summary
 from ops.tasks import namespace
+from tests.unit.forking import Forking, forking
 from tests.unit.ops.samples import ROOT
 
+PROGRAM = str(ROOT / "tasks.py")
 
-def _inv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command on a machine without Docker."""
-    environment = os.environ | {"PATH": "/nowhere", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tasks.py"), *arguments],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        env=environment | {"COLUMNS": "200"},
-        stdin=subprocess.DEVNULL,
-    )
+
+def _environment() -> Mapping[str, str]:
+    """Of a machine without Docker."""
+    without = {"PATH": "/nowhere", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    return os.environ | without | {"COLUMNS": "200"}
+
+
+@pytest.fixture(scope="module")
+def imported() -> Iterator[Forking]:
+    """A Python that has imported the commands."""
+    with forking("ops.program", "ops.tasks", "ops.checks", "ops.report") as started:
+        yield started
+
+
+@pytest.fixture
+def inv(imported: Forking) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command there."""
+    return lambda *arguments: imported.run(PROGRAM, *arguments, env=_environment(), cwd="/")
 
 
 @pytest.mark.parametrize(
@@ -38,8 +48,8 @@ def _inv(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["verify", "--format", "nope"], "there is no format 'nope'"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
-    done = _inv(*arguments)
+def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said, inv):
+    done = inv(*arguments)
     assert done.returncode == 2, done.stderr
     failures = [line for line in done.stderr.splitlines() if line.startswith("✗ ")]
     assert len(failures) == 1
@@ -49,8 +59,8 @@ def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
     assert done.stdout == ""
 
 
-def test_with_debug_the_traceback_is_shown_as_well():
-    done = _inv("explain", "nope", "--debug")
+def test_with_debug_the_traceback_is_shown_as_well(inv):
+    done = inv("explain", "nope", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert "UsageError" in done.stderr
@@ -58,7 +68,15 @@ def test_with_debug_the_traceback_is_shown_as_well():
 
 
 def test_without_a_command_all_are_listed_in_their_groups():
-    done = _inv()
+    """Started as ./inv starts it."""
+    done = subprocess.run(
+        [sys.executable, PROGRAM],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     for group, names in GROUPS.items():

@@ -87,7 +87,8 @@ def test_a_number_of_tasks_that_finds_no_room_is_taken_back_too():
 def test_a_first_deployment_that_fails_is_left_and_says_how_it_is_removed():
     nothing = Moment(())
     broken = Moment(tuple(ended(f"t{n}") for n in range(3)), spec(NEW))
-    with pytest.raises(StackFailed, match="there was nothing before") as caught:
+    said = "it was started 3 times; there was nothing before"
+    with pytest.raises(StackFailed, match=said) as caught:
         _deploy(told(nothing, broken))
     assert "docker stack rm till" in (caught.value.hint or "")
 

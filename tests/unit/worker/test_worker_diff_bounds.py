@@ -16,6 +16,8 @@ from tests.unit.worker.npm_registry import MANIFEST, Files, Registry, member, se
 from worker.change import Change
 from worker.differ import Limits, diff_versions
 
+pytestmark = pytest.mark.usefixtures("one_node")
+
 
 @pytest.fixture
 def registry():

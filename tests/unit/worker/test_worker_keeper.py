@@ -7,12 +7,19 @@ import threading
 import pytest
 
 from app.store import StoreError
+from worker import keeper as keepers
 from worker.keeper import Keeper
 from worker.queue import Job
 from worker.stop import StopSignal
 
 JOB = Job("id", "left-pad", "1.2.0", "1.3.0", 1, "", "0-1", "lease")
 WAIT_SECONDS = 20  # until a test gives up
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does, it does when it looks."""
+    monkeypatch.setattr(keepers, "LOOK_SECONDS", 0.01)
 
 
 class Queue:

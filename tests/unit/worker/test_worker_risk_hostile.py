@@ -63,26 +63,29 @@ def _line(part: str) -> str:
 
 
 def _seconds(change: Change) -> float:
-    """CPU time of this process, the lesser of two tries."""
-    least = float("inf")
-    for _ in range(2):
-        start = time.process_time()
-        assess(change, NOW)
-        least = min(least, time.process_time() - start)
-    return least
+    """CPU time of this process."""
+    start = time.process_time()
+    assess(change, NOW)
+    return time.process_time() - start
+
+
+def _takes_less(change: Change, bound: float) -> bool:
+    """In one of two tries."""
+    return any(_seconds(change) < bound for _ in range(2))
 
 
 @pytest.fixture(scope="module")
 def benign() -> float:
     words = "const value = list.map((item) => item.name).filter(Boolean); "
-    return _seconds(upgrade(changed("a.js", _line(words), gone=(_line(words[::-1]),))))
+    change = upgrade(changed("a.js", _line(words), gone=(_line(words[::-1]),)))
+    return min(_seconds(change) for _ in range(2))
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_a_hostile_line_takes_about_as_long_as_a_benign_one(part: str, benign: float):
     line = _line(part)
     change = upgrade(changed("a.js", line, gone=(line[1:] + "x",)))
-    assert _seconds(change) < GENEROUS * benign
+    assert _takes_less(change, GENEROUS * benign)
 
 
 def test_hostile_names_and_manifests_take_no_longer(benign: float):
@@ -97,14 +100,14 @@ def test_hostile_names_and_manifests_take_no_longer(benign: float):
             "main": _line("./"),
         },
     )
-    assert _seconds(change) < GENEROUS * benign
+    assert _takes_less(change, GENEROUS * benign)
 
 
 def test_many_short_hits_take_no_longer(benign: float):
     """Each line a finding of several signals, as many lines as fit into the length."""
     hit = "eval(fetch(process.env))"
     change = upgrade(changed("a.js", *[hit] * (LENGTH // len(hit))))
-    assert _seconds(change) < GENEROUS * benign
+    assert _takes_less(change, GENEROUS * benign)
 
 
 TOKENS = st.sampled_from(
