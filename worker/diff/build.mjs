@@ -5,14 +5,20 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { resolve } from "node:path";
 import { build } from "esbuild";
 
-// Parts of pacote for git repositories, local folders and signatures, and what they would run; the
-// request reader lets nothing but packages of a registry through. What is not there cannot be run.
+// Parts of pacote for git repositories, local folders and signatures, for its cache and for unpacking
+// to a disk, and what they would run; the request reader lets nothing but packages of a registry
+// through, and src/ names no cache. What is not there cannot be run, and need not be loaded.
 const ABSENT = [
   "@npmcli/git",
+  "@npmcli/installed-package-contents",
   "@npmcli/promise-spawn",
   "@npmcli/run-script",
+  "cacache",
+  "fs-minipass",
+  "glob",
   "npm-packlist",
   "sigstore",
+  "tar",
 ];
 // Optional, and tried first: for documents that are not UTF-8, which are none of npm's.
 const OPTIONAL = ["encoding"];

@@ -133,3 +133,10 @@ def test_a_fault_still_names_its_place_in_the_bundle(own):
     bundle.write_text('"use strict";\nfunction planted() { throw new Error("x"); }\nplanted();\n')
     ended = node.run(own / "dist" / "start.cjs", b"{}", timeout=30, max_output=1000)
     assert f"at planted ({bundle}:2:" in ended.errors
+
+
+def test_what_no_review_calls_is_not_in_the_bundle(diff_sources):
+    """Nor compiled with it: npm's cache on a disk, and what unpacks there."""
+    packages = diff_sources / "dist" / "node_modules"
+    assert (packages / "pacote").is_dir()
+    assert not [name for name in ("cacache", "glob", "tar") if (packages / name).exists()]
