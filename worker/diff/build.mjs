@@ -1,18 +1,24 @@
-// Bundles src/ and the packages that it uses into one file, dist/diff.cjs, and writes beside it the
-// licences of these packages and, as npm would have them, their records: name and version, by which
-// scanners and `./inv verify` know what is inside. Any warning is a failure.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+// Bundles src/ and the packages that it uses into one file, dist/diff.cjs, and writes beside it what
+// starts it, the licences of these packages and, as npm would have them, their records: name and
+// version, by which scanners and `./inv verify` know what is inside. Any warning is a failure.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { build } from "esbuild";
 
-// Parts of pacote for git repositories, local folders and signatures, and what they would run; the
-// request reader lets nothing but packages of a registry through. What is not there cannot be run.
+// Parts of pacote for git repositories, local folders and signatures, for its cache and for unpacking
+// to a disk, and what they would run; the request reader lets nothing but packages of a registry
+// through, and src/ names no cache. What is not there cannot be run, and need not be loaded.
 const ABSENT = [
   "@npmcli/git",
+  "@npmcli/installed-package-contents",
   "@npmcli/promise-spawn",
   "@npmcli/run-script",
+  "cacache",
+  "fs-minipass",
+  "glob",
   "npm-packlist",
   "sigstore",
+  "tar",
 ];
 // Optional, and tried first: for documents that are not UTF-8, which are none of npm's.
 const OPTIONAL = ["encoding"];
@@ -46,6 +52,8 @@ const { metafile, warnings } = await build({
   plugins: [replace],
 });
 if (warnings.length > 0) process.exit(1);
+copyFileSync("src/start.cjs", "dist/start.cjs");
+rmSync("dist/diff.cache", { force: true }); // of another bundle: V8 compares the length alone
 
 const [{ inputs }] = Object.values(metafile.outputs);
 const folderOf = (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0];

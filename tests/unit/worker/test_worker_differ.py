@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_no_node_is_an_error_that_says_so(monkeypatch):
 def test_the_bundle_is_one_file_that_can_start_no_process():
     """Of what npm brings along for git and for scripts there is nothing in it; its packages'
     licences stand beside it."""
-    bundle = differ.PROGRAM.read_text()
+    bundle = differ.PROGRAM.with_name("diff.cjs").read_text()
     assert "child_process" not in bundle
     assert "sourceMappingURL" not in bundle
     licences = (differ.PROGRAM.parent / "LICENSES.txt").read_text()
@@ -204,9 +205,9 @@ def test_each_package_of_the_bundle_leaves_its_record_as_the_lock_file_names_it(
 
 def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
     """No packages, no folder for temporary files, no home."""
-    copy = tmp_path / "diff.cjs"
-    copy.write_bytes(differ.PROGRAM.read_bytes())
-    monkeypatch.setattr(differ, "PROGRAM", copy)
+    for name in ("start.cjs", "diff.cjs"):
+        shutil.copy(differ.PROGRAM.with_name(name), tmp_path)
+    monkeypatch.setattr(differ, "PROGRAM", tmp_path / "start.cjs")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # the way to the loopback leads by none
@@ -215,4 +216,4 @@ def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
         registry.publish("1.1.0", {"a.js": b"2\n"})
         change = diff_versions("sample", "1.0.0", "1.1.0", registry=registry.address, token=None)
     assert [file.path for file in change.files] == ["a.js"]
-    assert list(tmp_path.iterdir()) == [copy]
+    assert {file.name for file in tmp_path.iterdir()} == {"start.cjs", "diff.cjs"}
