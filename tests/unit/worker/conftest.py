@@ -60,7 +60,7 @@ def started_node(diff_sources: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A Node that runs the diff program for one request after the other."""
     script = Path(__file__).with_name("one_node.cjs")
     with subprocess.Popen(
-        ["node", *node._HEAP, script, differ.PROGRAM],
+        ["node", *node._HEAP, script, differ.PROGRAM.with_name("diff.cjs")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={"PATH": os.environ["PATH"]},
