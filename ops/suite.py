@@ -27,22 +27,25 @@ MOST = 8  # each process imports and collects everything
 
 
 def run(root: Path, wanted: Collection[str], arguments: str) -> None:
-    """Run the whole suite, or the parts of it that were asked for.
+    """Run the whole suite, or the parts of it that were asked for; tests among the `arguments` are
+    such parts as well.
 
     Tests that the machine cannot run are named as not run; asked for by name, they are a
     MachineError. Raises TestsFailed.
     """
+    named = _names_tests(root, arguments)
     folders = [f"tests/{name}" for name in PARTS if name in wanted]
     console.step(f"test {' '.join(folders)}".rstrip())
     ignored: list[str] = []
+    whole = not (wanted or named)
     there = (root / "tests/swarm").is_dir()
-    if there and (not wanted or "swarm" in wanted) and (lack := missing_for_nodes()):
+    if there and (whole or "swarm" in wanted) and (lack := missing_for_nodes()):
         if "swarm" in wanted:
             raise MachineError("testing tests/swarm", lack)
         ignored = ["--ignore=tests/swarm"]
         console.warn(f"not run: tests/swarm, since {lack}")
     status = subprocess.run(
-        command([*(folders or ["tests"]), *ignored], arguments),
+        command([*folders, *(["tests"] if whole else []), *ignored], arguments),
         cwd=root,
         env=environment(os.environ, os.cpu_count() or 1, waiting=set(wanted) != {"unit"}),
         check=False,
@@ -50,6 +53,12 @@ def run(root: Path, wanted: Collection[str], arguments: str) -> None:
     if status != 0:
         raise TestsFailed("testing", f"pytest ended with status {status}", hint="see above")
     console.done("test" if not ignored else "test, without tests/swarm")
+
+
+def _names_tests(root: Path, arguments: str) -> bool:
+    """Whether what goes to pytest says itself which tests are meant: tests/…, up to a `::`."""
+    words = [word.partition("::")[0] for word in shlex.split(arguments)]
+    return any(word.startswith("tests/") and (root / word).exists() for word in words)
 
 
 def missing_for_nodes() -> str:

@@ -65,6 +65,19 @@ def test_a_project_without_such_tests_is_not_told_of_them(runs, tmp_path, capsys
     assert "not run" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["tests/swarm", "tests/swarm::test_it", "-x tests/swarm"])
+def test_a_path_that_follows_is_all_that_is_run(runs, word, capsys):
+    assert runs([], word) == word.split()
+    assert runs(["unit"], word) == ["tests/unit", *word.split()]
+    assert "not run" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["tests/none", "-k tests", "--ignore=tests/swarm"])
+def test_a_word_that_is_no_test_leaves_the_whole_suite(runs, monkeypatch, word):
+    monkeypatch.setattr(suite, "missing_for_nodes", lambda: "")
+    assert runs([], word) == ["tests", *word.split()]
+
+
 def test_tests_that_fail_are_a_failure(runs, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
     with pytest.raises(TestsFailed):
