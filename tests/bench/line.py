@@ -40,7 +40,7 @@ def _changed(copy: Copy) -> Iterator[Row]:
             "one line of the API",
             CODE,
             5,
-            "copy, check and export; beside bake: Compose's reading, and ours of what is new",
+            "copy, check and export; beside bake: the imports, and reading what is new",
         ),
         ("one line of its lock file", DEPENDENCIES, COLD, "pip installs what the lock names"),
     ):
