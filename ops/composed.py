@@ -2,7 +2,7 @@
 to ask Compose takes longer than all the rest of a build that finds nothing changed.
 
 It is kept by content: of the compose files, of .env, and of every variable that one of them may
-name. What is kept are names and digests; no value of a variable is written anywhere.
+name. What is kept are tags, paths and digests: of what else a variable was filled in, nothing.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from ops.translate import plain, tail_of, translating
 if TYPE_CHECKING:
     from ops.contract import Contract
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2  # at first; who waits long asks less often, since each look is two processes
+POLL_MOST = 1.0
 READY_SECONDS = 60.0  # for a service that the contract does not name
 LOG_LINES = 10
 LOGS = ".ops/logs"
@@ -165,7 +166,7 @@ def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[Servi
             if not quiet:
                 done(f"up: {len(found)} containers healthy")
             return found
-        time.sleep(POLL_SECONDS)
+        time.sleep(min(POLL_SECONDS * (1 + waited / 2), POLL_MOST))
 
 
 def _failed(engine: Engine, state: ServiceState, failure: str) -> StackFailed:

@@ -119,8 +119,9 @@ class Watch:
                 console.say(f"  {name}: two tasks in one slot; Swarm is asked to look again")
                 label = f"--label-add={LOOKED_AT}={datetime.now(tz=UTC):%FT%TZ}"
                 update = ("service", "update", "--detach", label, services[name].full_name)
-                self.engine.ask(f"mending {name}", *update)
-                self.mended.add(name)
+                with contextlib.suppress(OpsError):  # it changed just now: the next look tells
+                    self.engine.ask(f"mending {name}", *update)
+                    self.mended.add(name)
 
     def _done(self, service: Service) -> bool:
         said = "rollback_completed" if self.back else "completed"

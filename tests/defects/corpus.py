@@ -31,6 +31,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ops.contract import Contract
 from ops.engine import environment
 
 HERE = Path(__file__).parent
@@ -89,6 +90,12 @@ class Project:
     def reference(self) -> str:
         """The image of `web`."""
         return reference("web", self.case)
+
+    def tags(self, terms: Contract) -> dict[str, str]:
+        """The image of each name of the contract, as the compose file was written: Compose would
+        say the same, and takes two processes to say it."""
+        services = json.loads((self.root / "compose.yaml").read_text())["services"]
+        return {name: services[image.service]["image"] for name, image in terms.images.items()}
 
 
 def reference(service: str, case: Case) -> str:

@@ -22,7 +22,6 @@ from ops.facts.record import read_record, write_baselines
 from ops.facts.running import read_stack
 from ops.facts.sources import read_images
 from ops.rebuild import read_builds
-from ops.references import references
 from ops.translate import translating
 from ops.trial import read_trial
 from ops.verdict import ProjectFacts, Result, Subject, judge, judge_project
@@ -74,7 +73,7 @@ class Reader:
         """Read all images in one stream, and record the sizes of the good ones, for every project:
         they differ by base."""
         terms = contract.load(good.root)
-        tags = references(terms, Engine((terms.compose_file,), good.stack))
+        tags = good.tags(terms)
         planted = [project.reference for project in others]
         found = read_images(Engine(()), [*tags.values(), *planted], self.cache)
         sizes = write_baselines(terms, {name: found[tag] for name, tag in tags.items()})
@@ -85,7 +84,7 @@ class Reader:
         """What costs little, always; a stack, a trial or two builds where its check looks there."""
         terms = contract.load(project.root)
         engine = Engine((terms.compose_file,), project.stack, client=project.client)
-        tags = references(terms, engine)
+        tags = project.tags(terms)
         found = read_images(engine, list(tags.values()), self.cache)
         today = datetime.now(tz=UTC).date()
         subjects = [

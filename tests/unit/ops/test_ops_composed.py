@@ -120,7 +120,7 @@ def test_settings_that_are_elsewhere_are_never_kept(file, asked, monkeypatch):
     assert len(asked) == 3
 
 
-def test_no_value_of_a_variable_is_written(file):
+def test_nothing_of_a_build_argument_is_written(file):
     assert SECRET not in (file.parent / FILE).read_text()
 
 

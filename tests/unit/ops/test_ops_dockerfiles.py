@@ -12,6 +12,7 @@ from ops.contract import load
 from tests.unit.ops.samples import ROOT
 
 FILES = sorted((ROOT / "ops/dockerfiles").glob("Dockerfile.*"))
+WORKER = ROOT / "ops/dockerfiles/Dockerfile.worker"
 BEGIN, END = "# --- The runtime root", "# --- end of the shared lines"
 each = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 
@@ -141,3 +142,10 @@ def test_every_requirement_of_the_check_on_hashes_is_in_its_own_lock(file):
     installed = re.findall(r"source=locks/(\S+?),", file.read_text())
     assert [f"locks/{name}" for name in installed] == list(filter(None, [_terms(file).lock]))
     assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()
+
+
+def test_what_the_worker_has_of_app_is_what_is_watched_for_it():
+    copied = [rest for word, rest in _instructions(WORKER.read_text()) if word == "COPY"]
+    (shared,) = [rest.split()[:-1] for rest in copied if rest.startswith("app/")]
+    watched = (ROOT / "compose/development.yaml").read_text().partition("  worker:\n")[2]
+    assert sorted(re.findall(r"path: (app\S*) }", watched)) == sorted(shared)
