@@ -224,6 +224,8 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 
 
 def docker_images() -> set[str]:
-    """Every tag in the engine but those of tests, which may run beside this one."""
+    """Every tag in the engine but those of tests, which may run beside this one: their registries
+    are on the loopback."""
     tags = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    return {tag for tag in tags if not tag.startswith(("ops-", "upgrade-gate-e2e-", "<none>"))}
+    others = ("ops-", "upgrade-gate-e2e-", "<none>", "127.0.0.1:")
+    return {tag for tag in tags if not tag.startswith(others)}
