@@ -22,7 +22,7 @@ NEEDED = ("ip", "nsenter", "unshare", "setpriv", "dockerd", "docker-registry")
 # In the order in which they are collected: which begin first is the tests' own affair.
 SHARED = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 PROCESSES = "PYTEST_XDIST_AUTO_NUM_WORKERS"  # what `auto` is
-WAITING = 2  # for each processor: unit tests compute, all others wait for the engine half the time
+WAITING = 1.5  # for each processor: unit tests compute, all others wait for the engine at times
 MOST = 8  # each process imports and collects everything
 
 
@@ -84,6 +84,6 @@ def command(parts: Sequence[str], arguments: str) -> list[str]:
 def environment(given: Mapping[str, str], processors: int, *, waiting: bool) -> dict[str, str]:
     """This process's own, with the number of processes unless it is said already, and with
     bytecode kept: the tests start hundreds of Pythons, each of which would compile it all."""
-    processes = min(processors * (WAITING if waiting else 1), MOST)
+    processes = min(round(processors * (WAITING if waiting else 1)), MOST)
     kept = {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {PROCESSES: str(processes), **kept}

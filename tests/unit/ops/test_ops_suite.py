@@ -99,7 +99,7 @@ def test_what_the_machine_lacks_is_named(monkeypatch):
 
 @pytest.mark.parametrize(
     ("processors", "waiting", "processes"),
-    [(1, False, 1), (2, False, 2), (1, True, 2), (2, True, 4), (64, False, 8), (64, True, 8)],
+    [(1, False, 1), (2, False, 2), (1, True, 2), (2, True, 3), (64, False, 8), (64, True, 8)],
 )
 def test_there_are_more_processes_where_tests_wait(processors, waiting, processes):
     made = suite.environment({}, processors, waiting=waiting)
