@@ -19,20 +19,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ops.errors import ConfigurationError, EngineUnavailable, OpsError, StackFailed
+from ops.errors import EngineUnavailable, OpsError, StackFailed
+from ops.model import read_model
 from ops.translate import HINT_ENGINE, no_client, tail_of, translate, translating
-from ops.variables import variable
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
-# Compose file reference, interpolation: $NAME, ${NAME}, ${NAME:-default} ...
-_NAMED = re.compile(r"\$\{?(\w+)")
-# ... and ${NAME:?why}, which has no default: somebody's own value is all that there is.
-_REQUIRED = re.compile(r"\$\{(\w+):?\?")
 _MISSING = re.compile(r"no such image: (\S+)", re.IGNORECASE)
 _FORGOTTEN = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
-_OF_THE_CLIENT = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # it is not found without them
 
 SAVED_CHUNK = 1 << 18
 PIPE_BYTES = 1 << 20  # what Linux allows everybody
@@ -203,33 +198,16 @@ class Engine:
         """
         key = (interpolate, defaults)
         if key not in self._models:
-            self._models[key] = self._read_model(interpolate=interpolate, defaults=defaults)
+            written = self.compose_model(interpolate=False) if defaults else None
+            self._models[key] = read_model(
+                self._client,
+                self.compose_files,
+                self.project,
+                self.variables,
+                interpolate=interpolate,
+                without=written,
+            )
         return self._models[key]
-
-    def _read_model(self, *, interpolate: bool, defaults: bool) -> dict[str, Any]:
-        command = [*self._client, "compose"]
-        command += [f"--file={path}" for path in self.compose_files]
-        command += ["--project-name", self.project] if self.project else []
-        command += ["--env-file", os.devnull] if defaults else []
-        command += ["--profile", "*"] if defaults or not interpolate else []
-        command += ["config", "--format", "json", *([] if interpolate else ["--no-interpolate"])]
-        # Not by python-on-whales, which has no such option; with an environment of its own, so
-        # that several may be asked side by side.
-        variables = {**os.environ, **self.variables}
-        if defaults:
-            written = json.dumps(self.compose_model(interpolate=False))
-            for name in set(_NAMED.findall(written)) - _OF_THE_CLIENT:
-                variables.pop(name, None)
-            for name in _REQUIRED.findall(written):
-                given = variable(self.compose_files[0].parent, name)
-                variables[name] = given or self.variables.get(name, "")
-        result = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, check=False, env=variables
-        )
-        if result.returncode != 0:
-            raise translate("reading the compose file", result.stderr, ConfigurationError)
-        model: dict[str, Any] = json.loads(result.stdout)
-        return model
 
     def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Everything that the engine knows of some containers or images, in one call."""
