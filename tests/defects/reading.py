@@ -127,8 +127,9 @@ class Reader:
         terms, subjects, facts = seen.contract, seen.subjects, seen.project
         names = [PLANTED] if project.case.check else list(terms.images)
         if "programs" in looks:
-            ran = {s.name: run_programs(engine, s.reference, s.terms) for s in subjects}
-            subjects = tuple(replace(s, programs=ran[s.name]) for s in subjects)
+            asked = [s for s in subjects if s.name in names]
+            ran = {s.name: run_programs(engine, s.reference, s.terms) for s in asked}
+            subjects = tuple(replace(s, programs=ran.get(s.name)) for s in subjects)
         if "containers" in looks:
             subjects = _running(project, terms, subjects, names)
         if looks & {"trial", "line"}:
