@@ -6,6 +6,7 @@ and CA certificates. Python may lie in /usr or in /usr/local.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -120,9 +121,19 @@ def _named(contract: Contract) -> str | None:
 
 
 def _found(reference: str, image: Mapping[str, Any], origin: Origin) -> BaseImage:
-    """A base that is in the engine, by its registry digest where it has one."""
-    digests = image.get("RepoDigests") or []
-    return BaseImage(reference, digests[0].split("@")[1] if digests else image["Id"], origin)
+    """A base that is in the engine, by the digest that its own repository has it under. One that
+    came from no registry is told by its id, wherever else the same image may have been pushed."""
+    pairs = (pair.split("@") for pair in image.get("RepoDigests") or [])
+    own = _repository(reference)
+    digests = [digest for repository, digest in pairs if _repository(repository) == own]
+    return BaseImage(reference, digests[0] if digests else image["Id"], origin)
+
+
+def _repository(reference: str) -> str:
+    """The name without tag and digest, as the engine lists it: Docker Hub goes without saying."""
+    name = reference.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return re.sub(r"^docker\.io/(library/)?", "", f"{folder}{slash}{last.partition(':')[0]}")
 
 
 def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) -> BaseImage:
