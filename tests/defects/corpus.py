@@ -181,6 +181,7 @@ def _compose(project: Project) -> dict[str, Any]:
     web["image"] = project.reference
     if project.case.has_image:
         web["build"]["target"] = "planted"
+        web["build"]["additional_contexts"] |= _below("${PYTHON_BASE}")
     return {key: value for key, value in model.items() if not key.startswith("x-")}
 
 
@@ -214,15 +215,17 @@ def in_engine(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Pr
 
 
 def build(projects: Sequence[Project]) -> None:
-    """Build every image of the corpus. Eight a graph: BuildKit takes much longer over a hundred
-    at once, each of which sends files of its own."""
-    targets = [target for project in projects for target in _targets(project)]
-    for first in range(0, len(targets), 8):
-        _bake({str(number): target for number, target in enumerate(targets[first : first + 8])})
+    """Build every image of the corpus: the good ones, then what stands on them. Eight a graph:
+    BuildKit takes much longer over a hundred at once, each of which sends files of its own."""
+    good, others = projects[0], [project for project in projects if project.case.has_image]
+    _bake([_target(good, name, name) for name in ("web", "job")])
+    for first in range(0, len(others), 8):
+        _bake([_target(project, "web", "planted") for project in others[first : first + 8]])
 
 
-def _bake(targets: Mapping[str, Any]) -> None:
-    graph = {"target": targets, "group": {"default": {"targets": [*targets]}}}
+def _bake(targets: Sequence[Mapping[str, Any]]) -> None:
+    named = {str(number): target for number, target in enumerate(targets)}
+    graph = {"target": named, "group": {"default": {"targets": [*named]}}}
     result = subprocess.run(
         ["docker", "buildx", "bake", "--file", "-", "--load", "--progress", "plain"],
         cwd=WORK,
@@ -234,14 +237,20 @@ def _bake(targets: Mapping[str, Any]) -> None:
     assert result.returncode == 0, result.stderr[-3000:]
 
 
-def _targets(project: Project) -> Iterator[dict[str, Any]]:
-    stages = {"web": "planted"} if project.case.has_image else {}
-    for name, stage in ({"web": "web", "job": "job"} if not project.case.check else stages).items():
-        yield {
-            "context": str(project.root),
-            "contexts": {"line": str(ROOT / "ops/dockerfiles/base")},
-            "target": stage,
-            "args": {key: os.environ[key] for key in ("PYTHON_BASE", "BASE_DIGEST")},
-            "tags": [reference(name, project.case)],
-            "secret": ["id=pip,src=/dev/null"],
-        }
+def _target(project: Project, name: str, stage: str) -> dict[str, Any]:
+    below = _below(os.environ["PYTHON_BASE"]) if project.case.has_image else {}
+    return {
+        "context": str(project.root),
+        "contexts": {"line": str(ROOT / "ops/dockerfiles/base"), **below},
+        "target": stage,
+        "args": {key: os.environ[key] for key in ("PYTHON_BASE", "BASE_DIGEST")},
+        "tags": [reference(name, project.case)],
+        "secret": ["id=pip,src=/dev/null"],
+    }
+
+
+def _below(base: str) -> dict[str, str]:
+    """What a planted image is laid over, in place of the stages that made it: so two builds without
+    cache are builds of what is planted alone."""
+    good = reference("web", Case(GOOD))
+    return {"web": f"docker-image://{good}", "builder": f"docker-image://{base}"}

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.config import ApiSettings, WorkerSettings
-from tests.unit.forking import Forked, Forking, forking
+from tests.forking import Forked, Forking, forking
 
 ROOT = Path(__file__).parents[3]
 PROBE = ROOT / "app" / "probe.py"

@@ -15,7 +15,7 @@ from ops.checks import find
 from ops.command import GROUPS, command
 from ops.report import summary
 from ops.tasks import namespace
-from tests.unit.forking import Forking, forking
+from tests.forking import Forking, forking
 from tests.unit.ops.samples import ROOT
 
 PROGRAM = str(ROOT / "tasks.py")

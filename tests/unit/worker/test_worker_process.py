@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.config import ApiSettings, WorkerSettings
-from tests.unit.forking import Forking, forking
+from tests.forking import Forking, forking
 from worker.probe import problem
 
 ROOT = Path(__file__).parents[3]

@@ -15,12 +15,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TextIO
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 MESSAGE = 1 << 18
 
 
@@ -62,26 +63,40 @@ class Forking:
         self, *arguments: str, env: Mapping[str, str], cwd: str | Path = ROOT
     ) -> Iterator[Forked]:
         """`python` with these arguments: -m module, -c text or a file; killed at the end."""
-        order = {"arguments": arguments, "environment": dict(env), "folder": str(cwd)}
         (out, out_end), (errors, errors_end) = os.pipe(), os.pipe()
         with os.fdopen(out) as stdout, os.fdopen(errors) as stderr:
-            socket.send_fds(self._channel, [json.dumps(order).encode()], [out_end, errors_end])
+            self._order(arguments, env, cwd, out_end, errors_end)
             os.close(out_end)
             os.close(errors_end)
-            process = Forked(self._channel, stdout, stderr)
-            try:
+            with self._process(stdout, stderr) as process:
                 yield process
-            finally:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
 
     def run(
         self, *arguments: str, env: Mapping[str, str], cwd: str | Path = ROOT
     ) -> subprocess.CompletedProcess[str]:
-        """The same to its end."""
-        with self.start(*arguments, env=env, cwd=cwd) as process:
-            out, errors = process.communicate()
-        return subprocess.CompletedProcess(arguments, process.wait(), out, errors)
+        """The same to its end, however much it writes."""
+        with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+            self._order(arguments, env, cwd, stdout.fileno(), stderr.fileno())
+            with self._process(stdout, stderr) as process:
+                status = process.wait()
+            for file in (stdout, stderr):
+                file.seek(0)
+            return subprocess.CompletedProcess(arguments, status, stdout.read(), stderr.read())
+
+    def _order(
+        self, arguments: Sequence[str], env: Mapping[str, str], cwd: str | Path, *ends: int
+    ) -> None:
+        order = {"arguments": arguments, "environment": dict(env), "folder": str(cwd)}
+        socket.send_fds(self._channel, [json.dumps(order).encode()], ends)
+
+    @contextmanager
+    def _process(self, out: TextIO, errors: TextIO) -> Iterator[Forked]:
+        process = Forked(self._channel, out, errors)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
 
 @contextmanager
@@ -98,8 +113,10 @@ def forking(*modules: str) -> Iterator[Forking]:
             stdout=subprocess.DEVNULL,
         ):
             there.close()
-            yield Forking(here)
-            here.close()  # and so it ends
+            try:
+                yield Forking(here)
+            finally:
+                here.close()  # and so it ends
 
 
 def serve(channel: socket.socket) -> list[str]:
