@@ -158,6 +158,8 @@ def _start_engine(engine: Engine) -> None:
         with ENGINE_LOG.open("ab") as log:
             process = subprocess.Popen(
                 ["dockerd"],
+                # Of this process alone are variables for the docker client (ops/program.py).
+                env={name: value for name, value in os.environ.items() if name != "GOGC"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -13,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import base, contract, stack
+from ops import contract, stack
 from ops.checks import REGISTRY, Check
 from ops.contract import Contract
 from ops.engine import Engine
+from ops.facts.image import ImageFacts
 from ops.facts.programs import run_programs
 from ops.facts.record import read_record, write_baselines
 from ops.facts.running import read_stack
@@ -66,6 +68,7 @@ class Reader:
     """Reads cases, several at once; what two of them share is read once."""
 
     cache: Path
+    images: dict[str, ImageFacts | None] = field(default_factory=dict)
     projects: dict[Any, Future[ProjectFacts]] = field(default_factory=dict)
     building: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,8 +78,8 @@ class Reader:
         terms = contract.load(good.root)
         tags = good.tags(terms)
         planted = [project.reference for project in others]
-        found = read_images(Engine(()), [*tags.values(), *planted], self.cache)
-        sizes = write_baselines(terms, {name: found[tag] for name, tag in tags.items()})
+        self.images = read_images(Engine(()), [*tags.values(), *planted], self.cache)
+        sizes = write_baselines(terms, {name: self.images[tag] for name, tag in tags.items()})
         for project in others:
             shutil.copy(sizes, project.root)
 
@@ -85,14 +88,13 @@ class Reader:
         terms = contract.load(project.root)
         engine = Engine((terms.compose_file,), project.stack, client=project.client)
         tags = project.tags(terms)
-        found = read_images(engine, list(tags.values()), self.cache)
         today = datetime.now(tz=UTC).date()
         subjects = [
             Subject(
                 name,
                 tags[name],
                 image,
-                replace(found[tags[name]], record=read_record(terms, name, today)),
+                replace(self._image(tags[name]), record=read_record(terms, name, today)),
             )
             for name, image in terms.images.items()
         ]
@@ -100,6 +102,11 @@ class Reader:
         facts = replace(self._project(project, terms, engine), images=images)
         seen = Seen(project.case, terms, tuple(subjects), facts)
         return self._costly(project, engine, seen)
+
+    def _image(self, tag: str) -> ImageFacts:
+        found = self.images[tag]
+        assert found, f"there is no image {tag}"
+        return found
 
     def _project(self, project: Project, terms: Contract, engine: Engine) -> ProjectFacts:
         """What its files say: read once of all projects whose files say the same, but for the name
@@ -149,11 +156,9 @@ def _running(
 ) -> tuple[Subject, ...]:
     # Verify knows the stack's file alone: what else was laid over it is what it has to find.
     engine = Engine((terms.compose_file,), project.stack)
-    probe = base.local(terms, engine)
-    assert probe
     with started(project, [terms.images[name].service for name in names]):
         images = {name: terms.images[name] for name in names}
-        found = read_stack(engine, images, probe.reference)
+        found = read_stack(engine, images, os.environ["PYTHON_BASE"])
     return tuple(replace(s, containers=found.get(s.name)) for s in subjects)
 
 
@@ -173,8 +178,12 @@ def started(project: Project, services: list[str] | None = None) -> Iterator[Eng
 
 def _settle(engine: Engine) -> None:
     """Wait, to a bound, until no health check is undecided: what it is then, the checks tell."""
+    undecided = [
+        "--filter=health=starting",
+        f"--filter=label=com.docker.compose.project={engine.project}",
+    ]
     deadline = time.monotonic() + SETTLED_SECONDS
-    while any(state.health == "starting" for state in stack.states(engine)):
+    while engine.ask("waiting for the stack", "container", "ls", "--quiet", *undecided):
         if time.monotonic() > deadline:
             return
         time.sleep(0.5)
