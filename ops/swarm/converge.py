@@ -21,7 +21,7 @@ from ops.translate import tail_of
 if TYPE_CHECKING:
     from ops.engine import Engine
 
-POLL_SECONDS = 1.0  # each look takes five processes of the client
+POLL_SECONDS = 1.0  # each look takes four processes of the client
 PENDING_SECONDS = 30.0  # that a task may find no node: a port may be about to be free
 CROWDED_SECONDS = 10.0  # that two tasks may have one slot: an update may be about to remove one
 ATTEMPTS = 3  # of a service that had no version before, and so is started again without end
@@ -55,6 +55,7 @@ class Watch:
     before: Mapping[str, Service]
     updating: frozenset[str] = frozenset()
     back: bool = False
+    nodes: dict[str, str] = field(default_factory=dict, init=False)  # id: name
     told: dict[str, str] = field(default_factory=dict, init=False)
     culprits: dict[str, str] = field(default_factory=dict, init=False)  # service: id of a task
     crowded: dict[str, float] = field(default_factory=dict, init=False)  # service: since when
@@ -68,7 +69,7 @@ class Watch:
         old = {task.id for service in self.before.values() for task in service.tasks}
         while True:
             try:
-                services = read(self.engine, self.stack)
+                services = read(self.engine, self.stack, self.nodes)
             except EngineUnavailable:  # managers elect a leader: the deployment goes on meanwhile
                 if time.monotonic() > deadline:
                     raise

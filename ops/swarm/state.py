@@ -143,8 +143,11 @@ def require_manager(engine: Engine) -> None:
     )
 
 
-def read(engine: Engine, stack: str) -> dict[str, Service]:
-    """The services of a stack by their names in its file; none where there is no such stack."""
+def read(engine: Engine, stack: str, names: dict[str, str] | None = None) -> dict[str, Service]:
+    """The services of a stack by their names in its file; none where there is no such stack.
+
+    `names`: of nodes that are known, by their ids; they are asked for when there is another.
+    """
     doing = f"asking for the stack {stack}"
     of_it = ("--filter", f"label={NAMESPACE}={stack}")
     ids = engine.ask(doing, "service", "ls", "--quiet", *of_it).split()
@@ -154,7 +157,9 @@ def read(engine: Engine, stack: str) -> dict[str, Service]:
     # `service ps` names tasks alone; the wide `node ls` is one question for all of their nodes.
     listed = engine.ask(doing, "service", "ps", "--quiet", "--no-trunc", *ids).split()
     tasks = engine.tasks(listed) if listed else []
-    nodes = {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
+    nodes = {} if names is None else names
+    if any(task.get("NodeID") not in nodes for task in tasks if task.get("NodeID")):
+        nodes |= {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
     found = {}
     for service in sorted(services, key=lambda service: str(service["Spec"]["Name"])):
         full_name = service["Spec"]["Name"]

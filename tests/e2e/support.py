@@ -26,14 +26,17 @@ POLL_SECONDS = 0.25  # most questions are a process of the docker client, and ot
 
 
 def wait_until(
-    holds: Callable[[], bool], seconds: float, otherwise: str | Callable[[], str]
+    holds: Callable[[], bool],
+    seconds: float,
+    otherwise: str | Callable[[], str],
+    every: float = POLL_SECONDS,
 ) -> None:
     """Wait for a condition; the bound is generous, since only its absence takes that long."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             pytest.fail(otherwise if isinstance(otherwise, str) else otherwise())
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ The real registry serves no such thing, so this one is a test's own, on the engi
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import tarfile
 import threading
@@ -65,23 +66,27 @@ def _opinion(handler: llm_server.Handler) -> None:
     OPINIONS[names[0] if names else "calm"](handler)
 
 
-def _away_or_lying(handler: llm_server.Handler) -> None:
-    """No answer, and then something else each time: no JSON, a risk below zero, another shape, an
-    answer that is cut off."""
-    turns = (
-        llm_server.closes,
+_asked = itertools.count()
+
+
+def _away_then_lying(handler: llm_server.Handler) -> None:
+    """For half of the jobs none, who ask twice; then something else each time: no JSON, a risk
+    below zero, another shape, an answer that is cut off."""
+    lies = (
         llm_server.said("I am sorry"),
         llm_server.thinks(risk=-1),
         llm_server.said('{"risk": "none"}'),
         llm_server.raw(b'{"choices": [{"mess'),
         llm_server.thinks(summary=""),
     )
-    turns[len(handler.provider.asked) % len(turns)](handler)
+    turn = next(_asked)
+    answer = llm_server.closes if turn < JOBS else lies[turn % len(lies)]
+    answer(handler)
 
 
 OPINIONS: dict[str, llm_server.Answer] = {
     "calm": llm_server.thinks(risk=0.0),
-    "unreliable": _away_or_lying,
+    "unreliable": _away_then_lying,
     "slow": llm_server.drips_body,
     "grave": llm_server.thinks(risk=1.0),
 }
@@ -136,7 +141,7 @@ def _slowly(body: bytes) -> Answer:
 
 
 def test_what_passes_is_tried_again_and_no_job_is_lost(gate, registry):
-    """The registry answers 500 and cuts off; to those that got through, the LLM is away or lies."""
+    """The registry answers 500, or cuts off; then the LLM is away, and then it lies."""
     path = _publish(registry, "about-unreliable")
     bad = (npm_registry.reply(500), _cut)
     registry.answers[path] = _at_first(bad, JOBS // 4, registry.answers[path])

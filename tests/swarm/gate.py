@@ -77,8 +77,7 @@ class Gate:
 
     def nodes_of(self, service: str) -> list[str]:
         """Where its tasks run."""
-        tasks = self.status()[service]["tasks"]
-        return [t["node"] for t in tasks if (t["state"], t["desired"]) == ("running", "running")]
+        return nodes_of(self.status()[service])
 
     def ask(self, method: str, path: str, *, token: str = TOKEN, **options: Any) -> httpx.Response:
         """Ask the first node that takes the connection."""
@@ -121,6 +120,12 @@ class Gate:
                 client.stop()
             for future in running:
                 future.result(timeout=60)
+
+
+def nodes_of(service: Mapping[str, Any]) -> list[str]:
+    """Where the tasks of a service run, as `status` tells it."""
+    tasks = service["tasks"]
+    return [t["node"] for t in tasks if (t["state"], t["desired"]) == ("running", "running")]
 
 
 def _release(images: Mapping[str, Pushed]) -> release.Release:

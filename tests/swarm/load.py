@@ -12,7 +12,7 @@ import httpx
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 PATHS = ("/health", "/v1/reviews?limit=1")
-PAUSE_SECONDS = 0.02  # of a client between two requests
+PAUSE_SECONDS = 0.05  # of a client between two requests
 
 
 @dataclass

@@ -13,11 +13,12 @@ import pytest
 
 from ops.engine import Engine, environment
 from tests.e2e.support import wait_until
-from tests.swarm.gate import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS
+from tests.swarm.gate import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
 
 MOVED_SECONDS = 60  # a node that is gone: until its tasks run elsewhere
 ENDED_SECONDS = 120
 BACK_SECONDS = 120  # a node whose link is whole again; swarmkit's agents wait longer each time
+STATUS_SECONDS = 1.0  # between two looks by `inv status`
 JOBS = 12
 BEFORE = {"index.js": b"module.exports = 1;\n"}
 AFTER = {"index.js": b"module.exports = 2;\n"}
@@ -135,13 +136,13 @@ def test_a_node_that_is_cut_off_loses_no_job_and_its_tasks_move(gate, swarm, npm
         opened.set()
 
         def moved() -> bool:
-            found = gate.status()
             return all(
-                service["settled"] and node.name not in gate.nodes_of(name)
-                for name, service in found.items()
+                service["settled"] and node.name not in nodes_of(service)
+                for service in gate.status().values()
             )
 
-        wait_until(moved, MOVED_SECONDS, f"the tasks of {node.name} do not run elsewhere")
+        elsewhere = f"the tasks of {node.name} do not run elsewhere"
+        wait_until(moved, MOVED_SECONDS, elsewhere, STATUS_SECONDS)
         took = time.monotonic() - pulled
         seen = {}
 
@@ -163,11 +164,12 @@ def test_a_node_that_is_cut_off_loses_no_job_and_its_tasks_move(gate, swarm, npm
 
     def ended_there() -> bool:
         names = node.docker("ps", "--format", "{{.Names}}", "--filter", "name=gate_")
-        return len(names.splitlines()) == sum(
-            node.name in gate.nodes_of(name) for name in ("api", "cache", "worker")
-        )
+        wanted = [name for service in gate.status().values() for name in nodes_of(service)]
+        return len(names.splitlines()) == wanted.count(node.name)
 
-    wait_until(ended_there, BACK_SECONDS, f"{node.name} goes on with tasks of elsewhere")
+    wait_until(
+        ended_there, BACK_SECONDS, f"{node.name} goes on with tasks of elsewhere", STATUS_SECONDS
+    )
     log.info("%s has no old task after %.1f s", node.name, time.monotonic() - plugged)
 
 
