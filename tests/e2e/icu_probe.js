@@ -42,7 +42,7 @@ process.stdout.write(JSON.stringify({
   upper: digest(signs.map((s) => s.toUpperCase())),
   lower: digest(signs.map((s) => s.toLowerCase())),
   turkish: digest(signs.map((s) => s.toLocaleLowerCase("tr"))),
-  classes: classes.map((c) => digest([signs.filter((s) => new RegExp(`^\\p{${c}}$`, "u").test(s)).join("")])),
+  classes: classes.map((c) => new RegExp(`^\\p{${c}}$`, "u")).map((one) => digest([signs.filter((s) => one.test(s)).join("")])),
   folded: digest(signs.map((s) => String(/[\u017f\u212a\w]/iu.test(s)))),
   sorted: [sorted("en"), sorted("en", { numeric: true }), sorted("en", { sensitivity: "base" }), words.split(" ").sort((a, b) => a.localeCompare(b))],
   order: digest(signs.filter((_, n) => n % 7 === 0).sort(new Intl.Collator("en").compare)),

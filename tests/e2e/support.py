@@ -159,7 +159,7 @@ WORKDIR /srv
 COPY index.html /srv/
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=1s --timeout=5s --retries=3 --start-period=1s \\
+HEALTHCHECK --interval=2s --timeout=5s --retries=2 --start-period=1s --start-interval=0.5s \\
     CMD ["python3.11", "-c", "import socket, sys; \\
     sys.exit(socket.socket().connect_ex(('127.0.0.1', 8000)) and 'Connection refused')"]
 CMD ["python3.11", "-m", "http.server", "8000"]
