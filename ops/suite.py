@@ -22,7 +22,7 @@ NEEDED = ("ip", "nsenter", "unshare", "setpriv", "dockerd", "docker-registry")
 # In the order in which they are collected: which begin first is the tests' own affair.
 SHARED = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 PROCESSES = "PYTEST_XDIST_AUTO_NUM_WORKERS"  # what `auto` is
-WAITING = 1.5  # for each processor: unit tests compute, all others wait for the engine at times
+WAITING = 1.5  # for each processor: most tests wait at times, for the engine or for a program
 MOST = 8  # each process imports and collects everything
 
 
@@ -47,7 +47,7 @@ def run(root: Path, wanted: Collection[str], arguments: str) -> None:
     status = subprocess.run(
         command([*folders, *(["tests"] if whole else []), *ignored], arguments),
         cwd=root,
-        env=environment(os.environ, os.cpu_count() or 1, waiting=set(wanted) != {"unit"}),
+        env=environment(os.environ, os.cpu_count() or 1),
         check=False,
     ).returncode
     if status != 0:
@@ -81,9 +81,9 @@ def command(parts: Sequence[str], arguments: str) -> list[str]:
     return [*pytest, *SHARED, *parts, *shlex.split(arguments)]
 
 
-def environment(given: Mapping[str, str], processors: int, *, waiting: bool) -> dict[str, str]:
+def environment(given: Mapping[str, str], processors: int) -> dict[str, str]:
     """This process's own, with the number of processes unless it is said already, and with
     bytecode kept: the tests start hundreds of Pythons, each of which would compile it all."""
-    processes = min(round(processors * (WAITING if waiting else 1)), MOST)
+    processes = min(round(processors * WAITING), MOST)
     kept = {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {PROCESSES: str(processes), **kept}

@@ -97,18 +97,15 @@ def test_what_the_machine_lacks_is_named(monkeypatch):
     assert "are refused: Operation not permitted" in suite.missing_for_nodes()
 
 
-@pytest.mark.parametrize(
-    ("processors", "waiting", "processes"),
-    [(1, False, 1), (2, False, 2), (1, True, 2), (2, True, 3), (64, False, 8), (64, True, 8)],
-)
-def test_there_are_more_processes_where_tests_wait(processors, waiting, processes):
-    made = suite.environment({}, processors, waiting=waiting)
+@pytest.mark.parametrize(("processors", "processes"), [(1, 2), (2, 3), (64, 8)])
+def test_there_are_more_processes_than_processors_since_tests_wait(processors, processes):
+    made = suite.environment({}, processors)
     assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(processes)}
 
 
 def test_a_number_that_is_said_stays_and_bytecode_is_kept():
     given = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/x"}
-    made = suite.environment(given, 2, waiting=True)
+    made = suite.environment(given, 2)
     assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "HOME": "/x"}
 
 
