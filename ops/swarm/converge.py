@@ -21,7 +21,8 @@ from ops.translate import tail_of
 if TYPE_CHECKING:
     from ops.engine import Engine
 
-POLL_SECONDS = 1.0  # each look takes four processes of the client
+POLL_SECONDS = 1.0  # at first; who waits long asks less often, since each look is four processes
+POLL_MOST = 2.0
 PENDING_SECONDS = 30.0  # that a task may find no node: a port may be about to be free
 CROWDED_SECONDS = 10.0  # that two tasks may have one slot: an update may be about to remove one
 ATTEMPTS = 3  # of a service that had no version before, and so is started again without end
@@ -64,7 +65,8 @@ class Watch:
 
     def wait(self, seconds: float) -> tuple[dict[str, Service], Failure | None]:
         """The services when all are settled, or when one fails for good, with its failure."""
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
+        deadline = started + seconds
         taken_back: Failure | None = None
         old = {task.id for service in self.before.values() for task in service.tasks}
         while True:
@@ -84,9 +86,10 @@ class Watch:
             if not found and services and all(map(self._done, services.values())):
                 return services, taken_back
             self._mend(services)
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - started
+            if waited > seconds:
                 return services, found[0] if found else _late(services, seconds)
-            time.sleep(POLL_SECONDS)
+            time.sleep(min(POLL_SECONDS * (1 + waited / 10), POLL_MOST))
 
     def _tell(self, services: Mapping[str, Service], old: set[str]) -> None:
         for service in services.values():
