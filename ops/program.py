@@ -15,9 +15,18 @@ from ops import console
 from ops.command import GROUPS
 from ops.tasks import namespace
 
+# Of the docker client and its plugins, which live for a tenth of a second: a fifth of that is Go's
+# collector, which begins at 4 MB (https://go.dev/doc/gc-guide#GOGC).
+CLIENTS_COLLECTOR = ("GOGC", "400")
+
 
 class Line(Program):
     """The command line of `./inv`."""
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
+        """As Invoke does; the docker clients that are called collect later, unless told when."""
+        os.environ.setdefault(*CLIENTS_COLLECTOR)
+        super().run(argv, exit)
 
     def parse_core(self, argv: list[str] | None) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""
@@ -59,9 +68,5 @@ def _parsing(parse: Any, *arguments: Any) -> None:
         hint = "→ `./inv` lists the commands, `./inv --help COMMAND` its options"
         raise Exit(f"✗ reading the command line: {error}\n{hint}", 2) from error
 
-
-# For the docker client and its plugins, which live for a tenth of a second: a fifth of it is Go's
-# collector, which begins at 4 MB (https://go.dev/doc/gc-guide#GOGC).
-os.environ.setdefault("GOGC", "400")
 
 program = Line(name="inv", binary="inv", namespace=namespace)

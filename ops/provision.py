@@ -158,7 +158,7 @@ def _start_engine(engine: Engine) -> None:
         with ENGINE_LOG.open("ab") as log:
             process = subprocess.Popen(
                 ["dockerd"],
-                # Of this process alone are variables for the docker client (ops/program.py).
+                # GOGC is for clients, which end at once (ops/program.py): an engine lives long.
                 env={name: value for name, value in os.environ.items() if name != "GOGC"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -66,14 +66,13 @@ class Watch:
     def wait(self, seconds: float) -> tuple[dict[str, Service], Failure | None]:
         """The services when all are settled, or when one fails for good, with its failure."""
         started = time.monotonic()
-        deadline = started + seconds
         taken_back: Failure | None = None
         old = {task.id for service in self.before.values() for task in service.tasks}
         while True:
             try:
                 services = read(self.engine, self.stack, self.nodes)
             except EngineUnavailable:  # managers elect a leader: the deployment goes on meanwhile
-                if time.monotonic() > deadline:
+                if time.monotonic() - started > seconds:
                     raise
                 time.sleep(POLL_SECONDS)
                 continue

@@ -2,7 +2,8 @@
 
 A folder holds what makes the good project (good/) fall short, and nothing else:
 
-    Dockerfile             a stage on top of the good image: `FROM web AS planted`
+    Dockerfile             a stage on top of the good image: `FROM web AS planted`; what is built is
+                           this alone, since named contexts stand for the stages below it
     compose.yaml           laid over the stack's file, by Compose's own rules; such a project has
                            no file for a swarm, which would have to follow
     compose.override.yaml  laid over the running stack alone, as somebody's own override is
@@ -229,7 +230,11 @@ def _bake(targets: Sequence[Mapping[str, Any]]) -> None:
     result = subprocess.run(
         ["docker", "buildx", "bake", "--file", "-", "--load", "--progress", "plain"],
         cwd=WORK,
-        env={**os.environ, "BUILDX_BAKE_ENTITLEMENTS_FS": "0", "BUILDX_GIT_INFO": "false"},
+        env={
+            **os.environ,
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+            "BUILDX_GIT_INFO": "false",
+        },  # no attestation
         input=json.dumps(graph),
         capture_output=True,
         text=True,

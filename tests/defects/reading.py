@@ -114,7 +114,6 @@ class Reader:
         compose = terms.compose_file.read_text().replace(project.stack, "")
         if project.case.has_image:
             compose = compose.replace(project.reference, reference(PLANTED, Case(GOOD)))
-            compose = compose.replace('"target": "planted"', f'"target": "{PLANTED}"')
         example = terms.root / terms.env_example
         texts = [file.read_text() for file in (terms.stack_file, example) if file and file.exists()]
         settings = [image.environment for image in terms.images.values()]

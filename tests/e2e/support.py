@@ -79,9 +79,9 @@ def _line() -> Forking:
     line = ROOT / "ops"
     files = {f for f in line.rglob("*.py") if not f.is_relative_to(line / "dockerfiles")}
     names = sorted(".".join(f.relative_to(ROOT).with_suffix("").parts) for f in files)
-    starting = forking(*(name.removesuffix(".__init__") for name in names))
-    atexit.register(starting.__exit__, None, None, None)
-    return starting.__enter__()
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(forking(*(name.removesuffix(".__init__") for name in names)))
 
 
 def inv(*arguments: str, **variables: str) -> Outcome:

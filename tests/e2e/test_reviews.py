@@ -133,21 +133,16 @@ def _all_done(gate: Gate, ids: list[str]) -> None:
     assert not failures
 
 
-def _while_jobs_run(gate: Gate, ids: list[str]) -> None:
-    """Until one of them runs, while others wait."""
-
-    def running() -> bool:
-        states = [gate.review(id_)["status"] for id_ in ids]
-        return "running" in states and "queued" in states
-
-    wait_until(running, DONE_SECONDS, "no job runs, or none waits")
-
-
-def _kill(gate: Gate, victim: str) -> None:
-    """Kill a container of that service, and start it again."""
-    container = gate.containers(victim)[0]
-    docker("kill", container)
-    docker("start", container)
+def _kill(gate: Gate, ids: list[str], *victims: str) -> None:
+    """Kill a container of each of these services while the jobs run, and start them again."""
+    containers = [gate.containers(victim)[0] for victim in victims]
+    wait_until(
+        lambda: "running" in {gate.review(id_)["status"] for id_ in ids},
+        DONE_SECONDS,
+        "no job runs",
+    )
+    docker("kill", *containers)
+    docker("start", *containers)
     gate.moved()
     wait_until(gate.ready, 60, "the API does not become ready again")
 
@@ -165,9 +160,7 @@ def test_no_job_is_lost_when_the_registry_is_away_and_a_worker_and_the_cache_are
 
         wait_until(failed, DONE_SECONDS, "none failed")
         assert {failure["code"] for failure in failures} == {"registry_unavailable"}
-    for victim in ("worker", "cache"):
-        _while_jobs_run(gate, ids)
-        _kill(gate, victim)
+    _kill(gate, ids, "worker", "cache")
     _all_done(gate, ids)
     assert max(gate.review(id_)["attempts"] for id_ in ids) > 1
 
@@ -187,8 +180,7 @@ def test_while_the_api_is_killed_four_workers_share_the_jobs_and_do_each_once(ga
     workers = gate.containers("worker")
     before = [_done_by(worker) for worker in workers]
     ids = _submit_many(gate)
-    _while_jobs_run(gate, ids)
-    _kill(gate, "api")
+    _kill(gate, ids, "api")
     _all_done(gate, ids)
     done = [_done_by(worker) - then for worker, then in zip(workers, before, strict=True)]
     assert sum(done) == JOBS

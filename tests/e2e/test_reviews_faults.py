@@ -6,7 +6,6 @@ The real registry serves no such thing, so this one is a test's own, on the engi
 from __future__ import annotations
 
 import gzip
-import itertools
 import json
 import tarfile
 import threading
@@ -66,12 +65,9 @@ def _opinion(handler: llm_server.Handler) -> None:
     OPINIONS[names[0] if names else "calm"](handler)
 
 
-_asked = itertools.count()
-
-
 def _away_then_lying(handler: llm_server.Handler) -> None:
-    """For half of the jobs none, who ask twice; then something else each time: no JSON, a risk
-    below zero, another shape, an answer that is cut off."""
+    """No answer to half of the jobs, which ask twice; then something else each time: no JSON, a
+    risk below zero, another shape, an answer that is cut off."""
     lies = (
         llm_server.said("I am sorry"),
         llm_server.thinks(risk=-1),
@@ -79,8 +75,8 @@ def _away_then_lying(handler: llm_server.Handler) -> None:
         llm_server.raw(b'{"choices": [{"mess'),
         llm_server.thinks(summary=""),
     )
-    turn = next(_asked)
-    answer = llm_server.closes if turn < JOBS else lies[turn % len(lies)]
+    turn = sum("about-unreliable" in json.dumps(asked) for asked in handler.provider.asked)
+    answer = llm_server.closes if turn <= JOBS else lies[turn % len(lies)]
     answer(handler)
 
 

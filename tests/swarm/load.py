@@ -1,4 +1,4 @@
-"""A client that never pauses: it asks the nodes one after the other, and counts what fails."""
+"""A client that asks all the while, one node after the other, and counts what fails."""
 
 from __future__ import annotations
 

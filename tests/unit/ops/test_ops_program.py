@@ -86,6 +86,16 @@ def test_without_a_command_all_are_listed_in_their_groups():
         assert all(len(line.split()) > 2 for line in lines[at + 1 : at + 1 + len(names)])
 
 
+@pytest.mark.parametrize(("given", "passed"), [({}, "400"), ({"GOGC": "50"}, "50")])
+def test_docker_clients_collect_later_unless_told_when(imported, tmp_path, given, passed):
+    client = tmp_path / "docker"
+    client.write_text(f'#!/bin/sh\necho "$GOGC" > {tmp_path}/told\n')
+    client.chmod(0o755)
+    without = {name: value for name, value in _environment().items() if name != "GOGC"}
+    imported.run(PROGRAM, "doctor", env=without | {"PATH": str(tmp_path)} | given)
+    assert (tmp_path / "told").read_text().strip() == passed
+
+
 def test_every_command_stands_in_one_group():
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(namespace.task_names)

@@ -83,6 +83,21 @@ def test_it_is_over_only_when_swarm_says_so(capsys):
     assert "shop.1           running on one" in said
 
 
+def test_nodes_are_asked_for_once():
+    begun = POSTED.then(update="updating", tasks=(task("t1"), task("t2", NEW, NodeID="n2")))
+    engine = told(POSTED, begun, begun, DONE)
+    Watch(engine, "till", {}, frozenset({"shop"})).wait(5)
+    asked = [said[:2] for said in engine.said]
+    assert (asked.count(("service", "ls")), asked.count(("node", "ls"))) == (4, 1)
+
+
+@pytest.mark.parametrize(("known", "asked"), [("n1", 0), ("n2", 1)])
+def test_nodes_are_asked_for_again_where_there_is_another(known, asked):
+    engine = told(RUNS)
+    read(engine, "till", {known: "known"})
+    assert [said[:2] for said in engine.said].count(("node", "ls")) == asked
+
+
 def test_an_election_of_managers_is_waited_for():
     assert _watch(POSTED, LEADERLESS, LEADERLESS, DONE)[1] is None
     with pytest.raises(EngineUnavailable):
