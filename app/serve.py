@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import socket
 import sys
-import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -13,41 +11,14 @@ from fastapi import FastAPI
 
 from app import log
 from app.config import EXIT_CONFIG, ApiSettings, ConfigError, load
+from app.drain import Server
 from app.main import create_app
 from app.store import Store, connect
 
 HOST = "0.0.0.0"
 PORT = 8000
-DRAIN_SECONDS = 5
-"""How long requests in hand may take at the end; with the next, below Docker's 10 s."""
-ARRIVAL_SECONDS = 2.0
-"""How long a connection that was made before the signal may take to send its request."""
-
-
-class Server(uvicorn.Server):
-    """A server whose end fails no request.
-
-    uvicorn closes every connection that has no request when it is told to stop: also one that was
-    made a moment ago, whose request is on its way and then has no answer. Seen in a rolling update
-    under load (tests/swarm).
-    """
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen no more, wait for requests that are on their way, and end as uvicorn does."""
-        await asyncio.sleep(0)  # whom the kernel let in by now is taken
-        for server in self.servers:
-            server.close()
-        deadline = time.monotonic() + ARRIVAL_SECONDS
-        connections = self.server_state.connections
-        # It is looked for, since uvicorn tells nobody of a first request.
-        while time.monotonic() < deadline and any(map(_is_new, connections)):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        await super().shutdown(sockets)
-
-
-def _is_new(connection: object) -> bool:
-    """Whether nothing was asked yet: uvicorn's h11 protocol then has no cycle."""
-    return getattr(connection, "cycle", None) is None
+ANSWER_SECONDS = 5
+"""How long requests in hand may take at the end; with what drain.py waits, below Docker's 10 s."""
 
 
 def serve() -> int:
@@ -94,7 +65,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         loop="asyncio",
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=ANSWER_SECONDS,
     )
 
 
