@@ -27,9 +27,7 @@ async def _hello(_scope: object, _receive: object, send: Send) -> None:
 @asynccontextmanager
 async def _listening() -> AsyncIterator[tuple[Server, int]]:
     """A server in this loop, and its port."""
-    config = uvicorn.Config(
-        _hello, port=0, http="h11", ws="none", lifespan="off", log_config=None, access_log=False
-    )
+    config = uvicorn.Config(_hello, port=0, http="h11", ws="none", lifespan="off", log_config=None)
     config.load()
     server = Server(config)
     server.lifespan = config.lifespan_class(config)
