@@ -2,7 +2,7 @@
 "use strict";
 const { existsSync, writeFileSync } = require("node:fs");
 const { setFlagsFromString } = require("node:v8");
-const compiled = require("./dist/start.cjs");
+const { begin, compiled } = require("./dist/start.cjs");
 
 const cache = `${__dirname}/dist/diff.cache`;
 
@@ -12,8 +12,8 @@ if (!existsSync(cache)) {
   setFlagsFromString("--no-lazy");
   const script = compiled();
   setFlagsFromString("--lazy"); // as a review has it; V8 compares the flags
-  writeFileSync(cache, script.createCachedData());
-} else if (compiled().cachedDataRejected) {
+  writeFileSync(cache, Buffer.concat([begin, script.createCachedData()]));
+} else if (compiled().cachedDataRejected !== false) {
   process.stderr.write("V8 refuses dist/diff.cache\n");
   process.exit(1);
 }

@@ -18,8 +18,8 @@ from worker.diff import precompile
 SOURCES = Path(differ.__file__).parent / "diff"
 OLD: Files = {"index.js": b"a\nb\nc\n", "gone.js": b"x\n"}
 NEW: Files = {"index.js": b"a\nB\nc\n", "new.js": b"y\nz\n"}
-# Says on stderr whether V8 refuses the cache: undefined where there is none.
-PROBE = "process.stderr.write(String(require('./dist/start.cjs')().cachedDataRejected));"
+# Says on stderr whether V8 refuses the cache: undefined where it is given none.
+PROBE = "process.stderr.write(String(require('./dist/start.cjs').compiled().cachedDataRejected));"
 
 
 def _made(folder: Path) -> Path:
@@ -95,21 +95,24 @@ def test_node_with_other_flags_compiles_the_program_itself(own, flag, monkeypatc
     assert json.loads(ended.output)["error"]["code"] == "bad_request"
 
 
-@pytest.mark.parametrize("damage", ["cut", "of another version", "empty", "absent"])
+@pytest.mark.parametrize("damage", ["cut", "of another V8", "of another Node", "empty", "absent"])
 def test_a_cache_that_does_not_fit_is_done_without(own, damage, monkeypatch):
+    """V8 is not even asked where Node is another: it takes such a cache, and dies of it."""
     cache = own / "dist" / "diff.cache"
-    content = cache.read_bytes()
-    cache.write_bytes(
-        {
-            "cut": content[:-100],
-            "of another version": content[:4] + b"\0\0\0\0" + content[8:],  # V8 writes it there
-            "empty": b"",
-            "absent": b"",
-        }[damage]
-    )
+    version, _, content = cache.read_bytes().partition(b"\n")
     if damage == "absent":
         cache.unlink()
-    assert _refused(own) == ("undefined" if damage == "absent" else "true")
+    else:
+        cache.write_bytes(
+            {
+                "cut": version + b"\n" + content[:-100],
+                "of another V8": version + b"\n" + content[:4] + bytes(4) + content[8:],
+                "of another Node": b"v0.1.2\n" + content,
+                "empty": b"",
+            }[damage]
+        )
+    known = damage in {"cut", "of another V8"}
+    assert _refused(own) == ("true" if known else "undefined")
     assert len(_review(own / "dist" / "start.cjs", monkeypatch).files) == 3
 
 
