@@ -45,6 +45,8 @@ def command(
             except Exit:
                 raise
             except Exception as error:
+                if isinstance(error, BrokenPipeError) and console.is_unread():
+                    raise  # ops.program ends it
                 console.render_error(unexpected(error), debug=_debug())
                 raise Exit(code=1) from error
 

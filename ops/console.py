@@ -7,6 +7,8 @@ Messages go to standard error, results to standard output, so that `./inv verify
 from __future__ import annotations
 
 import functools
+import os
+import select
 import traceback
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,12 @@ def results() -> Console:
 
 
 def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
+    from rich import console
+
+    class Console(console.Console):
+        def on_broken_pipe(self) -> None:
+            """As of any other file; rich's own ends the program, with status 1."""
+            raise BrokenPipeError
 
     made = Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not made.is_terminal:
@@ -38,6 +45,7 @@ def _console(*, stderr: bool) -> Console:
     return made
 
 
+OUTPUTS = (1, 2)  # standard output and standard error
 PLAIN_WIDTH = 160  # columns: a log file has no width, and a table must not be cut there
 
 
@@ -71,6 +79,21 @@ def write(text: str) -> None:
     file = results().file
     file.write(text.rstrip("\n") + "\n")
     file.flush()  # whoever reads a pipe, as of `logs --follow`, is waiting for this line
+
+
+def is_unread() -> bool:
+    """Whether nobody can read any more what is printed: it goes into a pipe to what has ended."""
+    poll = select.poll()
+    for descriptor in OUTPUTS:
+        poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def discard() -> None:
+    """Let all that is still printed go nowhere, what is kept back until the end included."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in OUTPUTS:
+        os.dup2(nowhere, descriptor)
 
 
 def render_error(error: OpsError, *, debug: bool = False) -> None:

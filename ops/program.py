@@ -18,15 +18,24 @@ from ops.tasks import namespace
 # Of the docker client and its plugins, which live for a tenth of a second: a fifth of that is Go's
 # collector, which begins at 4 MB (https://go.dev/doc/gc-guide#GOGC).
 CLIENTS_COLLECTOR = ("GOGC", "400")
+UNREAD = 141  # 128 + SIGPIPE, as shells report it
 
 
 class Line(Program):
     """The command line of `./inv`."""
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
-        """As Invoke does; the docker clients that are called collect later, unless told when."""
+        """As Invoke does; the docker clients that are called collect later, unless told when.
+        It ends in silence where nobody reads on, as with `| head`."""
         os.environ.setdefault(*CLIENTS_COLLECTOR)
-        super().run(argv, exit)
+        try:
+            try:
+                super().run(argv, exit)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            console.discard()
+            sys.exit(UNREAD)
 
     def parse_core(self, argv: list[str] | None) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""

@@ -96,6 +96,22 @@ def test_docker_clients_collect_later_unless_told_when(imported, tmp_path, given
     assert (tmp_path / "told").read_text().strip() == passed
 
 
+@pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"], ["doctor"]])
+def test_who_reads_no_further_is_told_nothing(arguments):
+    """As with `| head`: no traceback, no fault. Invoke prints the first, rich the last."""
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written) as unread:
+        done = subprocess.run(
+            [sys.executable, PROGRAM, *arguments],
+            stdout=unread,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_every_command_stands_in_one_group():
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(namespace.task_names)
@@ -134,6 +150,15 @@ def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert "✗ running this command: a defect: ZeroDivisionError" in said
     assert "Traceback" not in said
+
+
+def test_a_pipe_that_breaks_elsewhere_is_told(broken, capsys, monkeypatch):
+    """A registry's, say: what is printed here can be read."""
+    monkeypatch.setattr("ops.console.messages", _console)
+    with pytest.raises(Exit) as caught:
+        broken(BrokenPipeError(32, "Broken pipe"))(None)
+    assert caught.value.code == 1
+    assert "Broken pipe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (Exit(code=7), 7)])
