@@ -47,12 +47,13 @@ def command(
             except Exception as error:
                 if isinstance(error, BrokenPipeError) and console.is_unread():
                     raise  # ops.program ends it
-                console.render_error(unexpected(error), debug=_debug())
-                raise Exit(code=1) from error
+                made = unexpected(error)
+                console.render_error(made, debug=_debug())
+                raise Exit(code=made.status) from error
 
-        made: Task[Callable[..., None]] = Task(guarded, **options)
-        GROUPS[group].append(made.name.replace("_", "-"))
-        return made
+        task: Task[Callable[..., None]] = Task(guarded, **options)
+        GROUPS[group].append(task.name.replace("_", "-"))
+        return task
 
     return decorate
 

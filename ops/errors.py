@@ -24,6 +24,7 @@ that matters (`tail`), and what to do next (`hint`). It is rendered by ops.conso
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 __all__ = [
@@ -135,12 +136,22 @@ class ProvisionFailed(MachineError):
     """A step of provision did not do what it should."""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what one may have of it
+
+
 def unexpected(error: Exception) -> OpsError:
-    """The error for what nobody foresaw: a defect of this program, named without a traceback."""
+    """The error for what nobody foresaw: no space, wherever something is written, or else a defect
+    of this program, named without a traceback."""
+    doing = "running this command"
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = [error.filename] if isinstance(error.filename, str) else []
+        made: OpsError = NoSpace(doing, "no space is left on this machine", tail=place)
+        made.__cause__ = error
+        return made
     # The first line only: an exception of the engine's client holds its whole command line.
     words = str(error).splitlines()[:1]
     made = OpsError(
-        "running this command",
+        doing,
         f"a defect: {type(error).__name__}",
         tail=[line for line in words if "command executed" not in line],
         hint="`--debug` shows where it happened",

@@ -13,6 +13,7 @@ from invoke.program import Program
 
 from ops import console
 from ops.command import GROUPS
+from ops.errors import unexpected
 from ops.tasks import namespace
 
 # Of the docker client and its plugins, which live for a tenth of a second: a fifth of that is Go's
@@ -36,6 +37,11 @@ class Line(Program):
         except BrokenPipeError:
             console.discard()
             sys.exit(UNREAD)
+        except OSError as error:  # what Invoke itself prints; a command's own is shown by then
+            made = unexpected(error)
+            console.render_error(made)
+            console.discard()
+            sys.exit(made.status)
 
     def parse_core(self, argv: list[str] | None) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""

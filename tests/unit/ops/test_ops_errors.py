@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import pytest
@@ -83,3 +84,13 @@ def test_an_unforeseen_error_does_not_show_a_command_line():
     error = unexpected(RuntimeError(f"The command executed was `x --build-arg T={secret}`.\nmore"))
     assert secret not in f"{error} {error.tail} {error.hint}"
     assert error.tail == ()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_defect(number):
+    """Wherever something is written; the file is named where it is known."""
+    error = unexpected(OSError(number, "full", "/there/kept.json"))
+    assert (error.cause, error.status) == ("no space is left on this machine", 3)
+    assert error.tail == ("/there/kept.json",)
+    assert unexpected(OSError(number, "full")).tail == ()
+    assert unexpected(OSError(errno.EIO, "broken")).status == 1

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
@@ -110,6 +111,20 @@ def test_who_reads_no_further_is_told_nothing(arguments):
             env=_environment(),
         )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"]])
+def test_a_full_disk_is_told_without_a_traceback(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, PROGRAM, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+    said = "✗ running this command: no space is left on this machine\n"
+    assert (done.returncode, done.stderr) == (3, said)
 
 
 def test_every_command_stands_in_one_group():
