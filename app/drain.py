@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
         """Listen no more, wait for requests that are on their way, and end as uvicorn does."""
         for server in self.servers:
             for listening in server.sockets:
-                _let_no_handshake_begin(listening)
+                let_no_handshake_begin(listening)
         await asyncio.sleep(HANDSHAKE_SECONDS)
         for server in self.servers:
             server.close()
@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _let_no_handshake_begin(listening: socket.socket) -> None:
+def let_no_handshake_begin(listening: socket.socket) -> None:
     """Refuse every connection that is asked for from now on, as if nobody listened.
 
     The socket is bound to a network interface that is not there: the kernel finds no listener for a

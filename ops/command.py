@@ -36,9 +36,6 @@ def command(
 
             try:
                 function(*arguments, **keywords)
-            except OpsError as error:
-                console.render_error(error, debug=_debug())
-                raise Exit(code=error.status) from error
             except KeyboardInterrupt:
                 console.say("interrupted")
                 raise Exit(code=INTERRUPTED) from None
@@ -47,15 +44,22 @@ def command(
             except Exception as error:
                 if isinstance(error, BrokenPipeError) and console.is_unread():
                     raise  # ops.program ends it
-                made = unexpected(error)
-                console.render_error(made, debug=_debug())
-                raise Exit(code=made.status) from error
+                raise Exit(code=told(error)) from error
 
-        task: Task[Callable[..., None]] = Task(guarded, **options)
-        GROUPS[group].append(task.name.replace("_", "-"))
-        return task
+        made: Task[Callable[..., None]] = Task(guarded, **options)
+        GROUPS[group].append(made.name.replace("_", "-"))
+        return made
 
     return decorate
+
+
+def told(error: Exception) -> int:
+    """Show a failure, foreseen or not; its exit status."""
+    from ops import console
+
+    made = error if isinstance(error, OpsError) else unexpected(error)
+    console.render_error(made, debug=_debug())
+    return made.status
 
 
 def _debug() -> bool:

@@ -32,14 +32,14 @@ def results() -> Console:
 
 
 def _console(*, stderr: bool) -> Console:
-    from rich import console
+    from rich.console import Console
 
-    class Console(console.Console):
+    class Piped(Console):
         def on_broken_pipe(self) -> None:
             """As of any other file; rich's own ends the program, with status 1."""
             raise BrokenPipeError
 
-    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    made = Piped(stderr=stderr, highlight=False, soft_wrap=True)
     if not made.is_terminal:
         made.width = PLAIN_WIDTH
     return made

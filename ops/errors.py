@@ -143,18 +143,18 @@ def unexpected(error: Exception) -> OpsError:
     """The error for what nobody foresaw: no space, wherever something is written, or else a defect
     of this program, named without a traceback."""
     doing = "running this command"
+    made: OpsError
     if isinstance(error, OSError) and error.errno in FULL:
         place = [error.filename] if isinstance(error.filename, str) else []
-        made: OpsError = NoSpace(doing, "no space is left on this machine", tail=place)
-        made.__cause__ = error
-        return made
-    # The first line only: an exception of the engine's client holds its whole command line.
-    words = str(error).splitlines()[:1]
-    made = OpsError(
-        doing,
-        f"a defect: {type(error).__name__}",
-        tail=[line for line in words if "command executed" not in line],
-        hint="`--debug` shows where it happened",
-    )
+        made = NoSpace(doing, "no space is left on this machine", tail=place)
+    else:
+        # The first line only: an exception of the engine's client holds its whole command line.
+        words = str(error).splitlines()[:1]
+        made = OpsError(
+            doing,
+            f"a defect: {type(error).__name__}",
+            tail=[line for line in words if "command executed" not in line],
+            hint="`--debug` shows where it happened",
+        )
     made.__cause__ = error
     return made

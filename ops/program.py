@@ -12,8 +12,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from ops import console
-from ops.command import GROUPS
-from ops.errors import unexpected
+from ops.command import GROUPS, told
 from ops.tasks import namespace
 
 # Of the docker client and its plugins, which live for a tenth of a second: a fifth of that is Go's
@@ -38,10 +37,9 @@ class Line(Program):
             console.discard()
             sys.exit(UNREAD)
         except OSError as error:  # what Invoke itself prints; a command's own is shown by then
-            made = unexpected(error)
-            console.render_error(made)
+            status = told(error)
             console.discard()
-            sys.exit(made.status)
+            sys.exit(status)
 
     def parse_core(self, argv: list[str] | None) -> None:
         """As Invoke does, with status 2 for what it cannot parse."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from invoke.exceptions import Exit
@@ -97,32 +98,31 @@ def test_docker_clients_collect_later_unless_told_when(imported, tmp_path, given
     assert (tmp_path / "told").read_text().strip() == passed
 
 
+def _printing_to(file: TextIO, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Started as ./inv starts it: what is still printed at a Python's end counts as well."""
+    return subprocess.run(
+        [sys.executable, PROGRAM, *arguments],
+        stdout=file,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    )
+
+
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"], ["doctor"]])
 def test_who_reads_no_further_is_told_nothing(arguments):
     """As with `| head`: no traceback, no fault. Invoke prints the first, rich the last."""
     read, written = os.pipe()
     os.close(read)
     with os.fdopen(written) as unread:
-        done = subprocess.run(
-            [sys.executable, PROGRAM, *arguments],
-            stdout=unread,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=_environment(),
-        )
+        done = _printing_to(unread, *arguments)
     assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"]])
 def test_a_full_disk_is_told_without_a_traceback(arguments):
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, PROGRAM, *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=_environment(),
-        )
+        done = _printing_to(full, *arguments)
     said = "✗ running this command: no space is left on this machine\n"
     assert (done.returncode, done.stderr) == (3, said)
 

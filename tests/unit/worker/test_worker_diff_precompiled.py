@@ -116,9 +116,12 @@ def test_a_cache_that_does_not_fit_is_done_without(own, damage, monkeypatch):
     assert len(_review(own / "dist" / "start.cjs", monkeypatch).files) == 3
 
 
-def test_the_build_fails_when_v8_refuses_what_it_wrote(own):
-    """So that no image ships a cache that is of no use."""
-    (own / "dist" / "diff.cache").write_bytes(b"damaged")
+@pytest.mark.parametrize("begins", [True, False])
+def test_the_build_fails_when_v8_refuses_what_it_wrote(own, begins):
+    """So that no image ships a cache that is of no use, or that is not even given to V8."""
+    cache = own / "dist" / "diff.cache"
+    version, _, _ = cache.read_bytes().partition(b"\n")
+    cache.write_bytes((version + b"\n" if begins else b"") + b"damaged")
     ended = node.run(own / "precompile.cjs", b"", timeout=30, max_output=0)
     assert (ended.status, ended.errors) == (1, "V8 refuses dist/diff.cache")
 
