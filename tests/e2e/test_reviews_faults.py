@@ -204,6 +204,18 @@ def _million() -> bytes:
     return gzip.compress(files, 1) * 40
 
 
+def _folders() -> bytes:
+    """A million folders, all of the same name."""
+    folder = tarfile.TarInfo("package/lib/")
+    folder.type = tarfile.DIRTYPE
+    return gzip.compress(folder.tobuf() * 1000) * 1000
+
+
+def _wide(text: str) -> Callable[[], bytes]:
+    """A line of characters that take more than a byte each."""
+    return lambda: npm_registry.packed({"a.js": text.encode() * 2_500_000})
+
+
 def _entry(name: str, content: bytes = b"", **facts: Any) -> bytes:
     """A package with one file more, whose name stands in the tarball as it is."""
     return archived(
@@ -215,6 +227,7 @@ def _entry(name: str, content: bytes = b"", **facts: Any) -> bytes:
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "gigabytes": (_bomb, "too_large"),
     "a-million-files": (_million, "too_large"),
+    "a-million-folders": (_folders, "too_large"),
     "dots": (lambda: _entry("package/../../etc/cron.d/x"), "unsafe_path"),
     "absolute": (lambda: _entry("/etc/cron.d/x"), "unsafe_path"),
     "symlink": (lambda: _entry("package/a", type=tarfile.SYMTYPE, linkname="/"), "unsafe_entry"),
@@ -231,17 +244,19 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "bad_manifest",
     ),
     "one-line": (lambda: npm_registry.packed({"a.js": b"x" * 50_000_000}), "done"),
+    "wide-characters": (_wide("€é"), "done"),
     "content-not-utf-8": (
         lambda: npm_registry.packed({"a.js": b"\xff\xfe(\x00\n" * 1000}),
         "done",
     ),
     "name-like-a-flag": (lambda: npm_registry.packed({"--registry=x": b"-rf\n"}), "done"),
 }
+BEFORE: dict[str, Callable[[], bytes]] = {"wide-characters": _wide("é€")}
 
 
 def test_hostile_packages_are_refused_and_harm_no_worker(gate, registry):
     for package, (make, _) in HOSTILE.items():
-        registry.publish("1.0.0", PLAIN, package=package)
+        registry.publish("1.0.0", BEFORE[package]() if package in BEFORE else PLAIN, package=package)
         registry.publish("1.1.0", make(), package=package)
     _publish(registry, "good")
     ids = {package: _submit(gate, package)[0] for package in HOSTILE}

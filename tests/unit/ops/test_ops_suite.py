@@ -126,7 +126,7 @@ def test_a_failure_is_shown_as_pytest_shows_it(tmp_path):
     (tmp_path / "tests/test_it.py").write_text(FAILS)
     program = (
         "import sys; from pathlib import Path; from ops import suite;"
-        "suite.run(Path(sys.argv[1]), (), arguments='-p xdist')"
+        "suite.run(Path(sys.argv[1]), (), arguments='-p xdist -n0')"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.unit.worker.conftest import ROOT
-from tests.unit.worker.npm_registry import MANIFEST, Files, Registry, member, serving
+from tests.unit.worker.npm_registry import Files, Registry, serving
 from worker.change import Change
 from worker.differ import Limits, diff_versions
 
@@ -38,6 +34,7 @@ def test_a_line_beyond_its_bound_is_cut(registry):
     (file,) = _change(registry, {}, {"a.js": ("é" * 60 + "\nb\n").encode()}, line_bytes=99).files
     assert file.lines == ((1, "é" * 49), (2, "b"))
     assert (file.whole, file.longest) == (False, 60)
+    assert file.note == "its lines are cut, or not all are here"
 
 
 def test_a_large_file_does_not_crowd_the_small_ones_out(registry):
@@ -75,6 +72,13 @@ def test_a_file_of_too_many_lines_is_not_compared(registry):
     assert change.diff.endswith("(more than 50000 lines)")
 
 
+def test_a_file_of_too_many_bytes_is_not_compared(registry):
+    """What holds many such in a container's memory is for tests/e2e/test_reviews_faults.py."""
+    (file,) = _change(registry, {}, {"a.js": b"x" * (2**24 + 1)}).files
+    assert (file.lines, file.note) == ((), "too large to be compared by lines")
+    assert (file.whole, file.longest) == (False, 2**24 + 1)
+
+
 HOPELESS = """
 import { comparePatch, newEffort } from "./src/patch.mjs";
 const text = (word, count) => Array.from({ length: count }, (_, i) => `${word} ${i}\\n`).join("");
@@ -106,63 +110,3 @@ def test_texts_with_too_many_changes_are_compared_without_order(diff_sources: Pa
     assert told["steps"] == 0
     assert (told["second"]["added"], told["second"]["hunks"]) == ([[1, "b"]], None)
     assert told["usual"]["hunks"]
-
-
-def _bomb() -> bytes:
-    """Zeros, 4 GiB of them: a gzip file may be many, one after the other."""
-    zeros = tarfile.TarInfo("package/zeros")
-    zeros.size = 2**32
-    manifest, content = member("package.json", MANIFEST)
-    head = manifest.tobuf() + content.ljust(512, b"\0") + zeros.tobuf()
-    return gzip.compress(head) + gzip.compress(bytes(2**24)) * 256
-
-
-def _folders() -> bytes:
-    """A million entries."""
-    folder = tarfile.TarInfo("package/lib/")
-    folder.type = tarfile.DIRTYPE
-    return gzip.compress(folder.tobuf() * 1000) * 1000
-
-
-MEASURE = """
-import json, resource, sys
-from worker.differ import DiffError, diff_versions
-for package in sys.argv[2:]:
-    try:
-        change = diff_versions(package, "1.0.0", "1.1.0", registry=sys.argv[1], token=None)
-        print(json.dumps([file.note for file in change.files]))
-    except DiffError as error:
-        print(json.dumps(error.code))
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-HOSTILE = {
-    "bomb": ({}, _bomb, "too_large"),
-    "folders": ({}, _folders, "too_large"),
-    "line": (
-        {},
-        lambda: {"a.js": b"x" * 50_000_000},
-        ["too large to be compared by lines"],
-    ),
-    "wide": (
-        {"a.js": "é€".encode() * 2_500_000},
-        lambda: {"a.js": "€é".encode() * 2_500_000},
-        ["its lines are cut, or not all are here"],
-    ),
-}
-
-
-def test_what_is_hostile_takes_less_than_300_mb(registry):
-    """A tarball of gigabytes, a million entries, a line of 50 MB, one of wide characters."""
-    for package, (old, new, _) in HOSTILE.items():
-        registry.publish("1.0.0", old, package=package)
-        registry.publish("1.1.0", new(), package=package)
-    ended = subprocess.run(
-        [sys.executable, "-c", MEASURE, registry.address, *HOSTILE],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert ended.stderr == ""
-    *answers, peak = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert answers == [answer for _, _, answer in HOSTILE.values()]
-    assert peak < 300_000

@@ -18,8 +18,13 @@ from worker.diff import precompile
 SOURCES = Path(differ.__file__).parent / "diff"
 OLD: Files = {"index.js": b"a\nb\nc\n", "gone.js": b"x\n"}
 NEW: Files = {"index.js": b"a\nB\nc\n", "new.js": b"y\nz\n"}
-# Says on stderr whether V8 refuses the cache: undefined where it is given none.
-PROBE = "process.stderr.write(String(require('./dist/start.cjs').compiled().cachedDataRejected));"
+# Runs the program as start.cjs does, and says on stderr whether V8 refused the cache: undefined where
+# it was given none.
+PROBE = """
+const script = require("./dist/start.cjs").compiled();
+process.stderr.write(String(script.cachedDataRejected));
+script.runInThisContext()(require);
+"""
 
 
 def _made(folder: Path) -> Path:
@@ -47,8 +52,9 @@ def own(made, tmp_path) -> Path:
 
 
 def _refused(folder: Path, *more: str) -> str:
-    ended = node.run(folder / "probe.cjs", b"", timeout=30, max_output=0, more=more)
-    assert ended.status == 0
+    """Whether V8 refuses the cache there; in any case the program has answered."""
+    ended = node.run(folder / "probe.cjs", b"{}", timeout=30, max_output=1000, more=more)
+    assert json.loads(ended.output)["error"]["code"] == "bad_request"
     return ended.errors
 
 
@@ -74,29 +80,22 @@ def test_the_functions_that_a_review_calls_are_all_in_it(made):
     assert whole.stat().st_size > program.stat().st_size
 
 
-def test_two_builds_make_the_same_bytes_whatever_lay_there(own):
+def test_two_builds_make_the_same_bytes_whatever_lay_there(made):
     """In the same place, as the image has it; else its layers were others each time."""
-    cache = own / "dist" / "diff.cache"
-    written = []
-    for _ in range(2):
-        cache.write_bytes(b"of another build")
-        precompile.main(own)  # ends this process where V8 refuses it
-        written.append(cache.read_bytes())
-    assert written[0] == written[1]
-    assert _refused(own) == "false"
+    cache = made / "dist" / "diff.cache"
+    written = cache.read_bytes()
+    cache.write_bytes(b"of another build")
+    precompile.main(made)  # ends this process where V8 refuses it
+    assert cache.read_bytes() == written
 
 
 @pytest.mark.parametrize("flag", ["--no-opt", "--stack-size=900"])
-def test_node_with_other_flags_compiles_the_program_itself(own, flag, monkeypatch):
-    assert _refused(own, flag) == "true"
-    request = json.dumps({}).encode()
-    script = own / "dist" / "start.cjs"
-    ended = node.run(script, request, timeout=30, max_output=1000, more=(flag,))
-    assert json.loads(ended.output)["error"]["code"] == "bad_request"
+def test_node_with_other_flags_compiles_the_program_itself(made, flag):
+    assert _refused(made, flag) == "true"
 
 
 @pytest.mark.parametrize("damage", ["cut", "of another V8", "of another Node", "empty", "absent"])
-def test_a_cache_that_does_not_fit_is_done_without(own, damage, monkeypatch):
+def test_a_cache_that_does_not_fit_is_done_without(own, damage):
     """V8 is not even asked where Node is another: it takes such a cache, and dies of it."""
     cache = own / "dist" / "diff.cache"
     version, _, content = cache.read_bytes().partition(b"\n")
@@ -113,7 +112,6 @@ def test_a_cache_that_does_not_fit_is_done_without(own, damage, monkeypatch):
         )
     known = damage in {"cut", "of another V8"}
     assert _refused(own) == ("true" if known else "undefined")
-    assert len(_review(own / "dist" / "start.cjs", monkeypatch).files) == 3
 
 
 @pytest.mark.parametrize("begins", [True, False])
