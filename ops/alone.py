@@ -12,6 +12,7 @@ from ops import base, console, stack
 from ops import build as builds
 from ops.engine import environment
 from ops.errors import OpsError, StackFailed, UsageError
+from ops.interruption import pause
 from ops.references import references
 from ops.translate import plain, tail_of, translating
 
@@ -83,7 +84,7 @@ def _wait(engine: Engine, container: str, limit: float) -> str:
                 tail=tail_of(str(engine.docker.logs(container, tail=10))),
                 hint="a bad value in the environment or .env stops it with one line",
             )
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
 
 
 def debug(contract: Contract, engine: Engine, service: str, command: str) -> None:

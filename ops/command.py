@@ -11,6 +11,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from ops.errors import OpsError, unexpected
+from ops.interruption import Interruption
 
 if TYPE_CHECKING:
     from ops.contract import Contract
@@ -36,9 +37,10 @@ def command(
 
             try:
                 function(*arguments, **keywords)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as signal:
                 console.say("interrupted")
-                raise Exit(code=INTERRUPTED) from None
+                status = signal.status if isinstance(signal, Interruption) else INTERRUPTED
+                raise Exit(code=status) from None
             except Exit:
                 raise
             except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from ops import console
+from ops import console, interruption
 from ops.command import GROUPS, told
 from ops.tasks import namespace
 
@@ -27,6 +27,7 @@ class Line(Program):
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
         """As Invoke does; the docker clients that are called collect later, unless told when.
         It ends in silence where nobody reads on, as with `| head`."""
+        interruption.heed()
         os.environ.setdefault(*CLIENTS_COLLECTOR)
         try:
             try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ops.console import done, say, step, warn
 from ops.engine import Engine, environment
 from ops.errors import OpsError, StackFailed, UsageError
+from ops.interruption import pause
 from ops.translate import plain, tail_of, translating
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[Servi
             if not quiet:
                 done(f"up: {len(found)} containers healthy")
             return found
-        time.sleep(min(POLL_SECONDS * (1 + waited / 2), POLL_MOST))
+        pause(min(POLL_SECONDS * (1 + waited / 2), POLL_MOST))
 
 
 def _failed(engine: Engine, state: ServiceState, failure: str) -> StackFailed:

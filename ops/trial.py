@@ -23,6 +23,7 @@ from ops.canary import Search
 from ops.engine import CONFINED, Engine
 from ops.errors import OpsError, StackFailed
 from ops.facts.trial import LineFacts, Teardown, TrialFacts
+from ops.interruption import pause
 from ops.translate import translating
 
 if TYPE_CHECKING:
@@ -132,8 +133,10 @@ def _try_container(copy: Twin, terms: Image, container: dict[str, Any], probe: s
 
     orphans = int(_beside(engine, id_, probe, ORPHAN, str(ORPHANS), str(REAPED_SECONDS)))
     to_all(signal.SIGSTOP)
-    noticed = _seconds_until(lambda: _health(engine, id_) == "unhealthy", waited)
-    to_all(signal.SIGCONT)
+    try:
+        noticed = _seconds_until(lambda: _health(engine, id_) == "unhealthy", waited)
+    finally:
+        to_all(signal.SIGCONT)  # interrupted as well: what is frozen takes all of its stop timeout
     recovered = _seconds_until(lambda: _health(engine, id_) == "healthy", waited)
     given = copy.canaries.get(terms.service, {})
     stopped, status = _stop(engine, id_, terms.stop_timeout)
@@ -190,7 +193,7 @@ def _seconds_until(holds: Callable[[], bool], limit: float) -> float | None:
     while not holds():
         if time.monotonic() - started > limit:
             return None
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
     return time.monotonic() - started
 
 
@@ -265,14 +268,18 @@ def _interrupt(contract: Contract, copy: Twin) -> str:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
-        started = _seconds_until(lambda: bool(copy.engine.containers(stopped=False)), START_SECONDS)
-        os.killpg(process.pid, signal.SIGINT)
+        try:
+            began = _seconds_until(
+                lambda: bool(copy.engine.containers(stopped=False)), START_SECONDS
+            )
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
         try:
             process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return "the start did not end when it was interrupted"
-    return "" if started is not None else "the start made no container"
+    return "" if began is not None else "the start made no container"
 
 
 def _library() -> str:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import gc
 import signal
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from ops import interruption
+
 if TYPE_CHECKING:
-    import pytest
+    from xdist.workermanage import WorkerController
 
 HERE = Path(__file__).parent
 # The longest first; of files that none of these names, the order is pytest's own.
@@ -20,6 +25,8 @@ LONGEST = (
     *("swarm", "defects", "e2e/test_reviews.py", "e2e/test_reviews_faults.py", "e2e"),
     *("unit/worker", "unit"),
 )
+CLEARED_WITHIN = 60.0
+_workers: list[WorkerController] = []  # pytest-xdist's, in the process that hands out tests
 
 
 # Collecting makes a million objects, and none of them is garbage: nobody looks through them while
@@ -35,6 +42,21 @@ def pytest_collection_finish() -> None:
 def pytest_configure() -> None:
     # In a shell's background SIGINT is ignored, and so it would be by all that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    interruption.heed()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: WorkerController) -> None:
+    _workers.append(node)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Fixtures are about to clear away, in each worker: one that is told once more would leave it
+    half done, and pytest-xdist would end it after ten seconds."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for worker in _workers:
+        with suppress(OSError, EOFError, worker.channel.RemoteError):
+            worker.channel.waitclose(CLEARED_WITHIN)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -94,6 +94,10 @@ class Forking:
         process = Forked(self._channel, out, errors)
         try:
             yield process
+        except KeyboardInterrupt:  # it clears away what it began
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            raise
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -121,7 +125,8 @@ def forking(*modules: str) -> Iterator[Forking]:
 
 def serve(channel: socket.socket) -> list[str]:
     """Fork as often as asked; returns in a process that was forked, with the arguments of Python's
-    that it is to run by."""
+    that it is to run by. Ctrl-C is for those: this one ends when nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         order, ends, _, _ = socket.recv_fds(channel, MESSAGE, 2)
         if not order:
@@ -135,6 +140,7 @@ def serve(channel: socket.socket) -> list[str]:
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         channel.send(str(status).encode())
     channel.close()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, end in enumerate(ends, start=1):
         os.dup2(end, number)
         os.close(end)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ops import console
 from ops.errors import EngineUnavailable, OpsError
+from ops.interruption import pause
 from ops.redaction import redact
 from ops.swarm.state import BROKEN, Service, Task, asked, read
 from ops.translate import tail_of
@@ -74,7 +75,7 @@ class Watch:
             except EngineUnavailable:  # managers elect a leader: the deployment goes on meanwhile
                 if time.monotonic() - started > seconds:
                     raise
-                time.sleep(POLL_SECONDS)
+                pause(POLL_SECONDS)
                 continue
             self._tell(services, old)
             found = list(filter(None, (self._failure(s, old) for s in services.values())))
@@ -88,7 +89,7 @@ class Watch:
             waited = time.monotonic() - started
             if waited > seconds:
                 return services, found[0] if found else _late(services, seconds)
-            time.sleep(min(POLL_SECONDS * (1 + waited / 10), POLL_MOST))
+            pause(min(POLL_SECONDS * (1 + waited / 10), POLL_MOST))
 
     def _tell(self, services: Mapping[str, Service], old: set[str]) -> None:
         for service in services.values():

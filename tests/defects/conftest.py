@@ -54,4 +54,4 @@ def see(projects: dict[str, Project], tmp_path_factory) -> Iterator[Callable[[Ca
             reading[project.case.name] = row.submit(reader.read, project)
         yield lambda case: reading[case.name].result()
         for row in (pool, builds):
-            row.shutdown(cancel_futures=True)
+            row.shutdown(wait=False, cancel_futures=True)

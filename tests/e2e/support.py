@@ -221,8 +221,7 @@ def started(
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        end(process, 60)
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:

@@ -8,13 +8,15 @@ import os
 import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import Outcome, Project, read_until, started, wait_until
+from tests.e2e.support import ROOT, Outcome, Project, docker, read_until, started, wait_until
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 
@@ -223,3 +225,72 @@ def test_an_interrupted_start_leaves_nothing(project: Project):
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert not project.leftovers()
+
+
+def test_a_trial_that_a_ci_service_ends_leaves_nothing(project: Project):
+    """Copies of the stack are waited for in several threads, which no signal reaches."""
+    assert project.inv("build").status == 0
+    image = f"ancestor={project.name}/web:local"
+    with started(project, "verify", "--deep", "--only", "line.teardown") as process:
+        wait_until(lambda: bool(docker("ps", "-q", "-f", image)), 60, "the trial never began")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not docker("ps", "-aq", "-f", image)
+
+
+# --- the tests themselves
+
+# Of a test that waits to be interrupted, in a process of pytest-xdist, and then clears away.
+HOLDS = """
+import os, signal, pytest
+from tests.conftest import pytest_configure, pytest_keyboard_interrupt, pytest_testnodeready
+
+@pytest.fixture
+def held():
+    told = os.open(os.environ["TOLD"], os.O_WRONLY)
+    os.write(told, b"begun")
+    yield
+    signal.raise_signal(signal.SIGINT)  # as pytest-xdist does where this takes long
+    os.write(told, b"cleared")
+"""
+WAITS = "import signal\ndef test_it(held): signal.pause()\n"
+
+
+@pytest.fixture
+def told(tmp_path):
+    """A function that waits for what the fixture says; nothing, when that has ended."""
+    os.mkfifo(tmp_path / "told")
+    pipe = os.open(tmp_path / "told", os.O_RDONLY | os.O_NONBLOCK)
+
+    def read() -> bytes:
+        assert select.select([pipe], [], [], 60)[0], "nothing is told"
+        return os.read(pipe, 100)
+
+    yield read
+    os.close(pipe)
+
+
+def test_who_interrupts_the_tests_waits_until_they_have_cleared_away(tmp_path, told):
+    """A CI service, say, whose signal goes to this process alone."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pytest.ini").touch()
+    (tmp_path / "conftest.py").write_text(HOLDS)
+    (tmp_path / "tests/test_it.py").write_text(WAITS)
+    program = (
+        "import sys; from pathlib import Path; from ops import interruption, suite;"
+        "interruption.heed(); suite.run(Path(sys.argv[1]), (), arguments='-p xdist -n1')"
+    )
+    variables = {"TOLD": str(tmp_path / "told"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env=os.environ | variables | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert told() == b"begun"
+        running.terminate()
+        assert told() == b"cleared"
+        _, said = running.communicate()
+    assert said.endswith("ops.interruption.Interruption\n")

@@ -256,7 +256,9 @@ BEFORE: dict[str, Callable[[], bytes]] = {"wide-characters": _wide("é€")}
 
 def test_hostile_packages_are_refused_and_harm_no_worker(gate, registry):
     for package, (make, _) in HOSTILE.items():
-        registry.publish("1.0.0", BEFORE[package]() if package in BEFORE else PLAIN, package=package)
+        registry.publish(
+            "1.0.0", BEFORE[package]() if package in BEFORE else PLAIN, package=package
+        )
         registry.publish("1.1.0", make(), package=package)
     _publish(registry, "good")
     ids = {package: _submit(gate, package)[0] for package in HOSTILE}

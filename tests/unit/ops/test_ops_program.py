@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from invoke.exceptions import Exit
 from ops import command as commands
 from ops.checks import find
 from ops.command import GROUPS, command
+from ops.interruption import Interruption
 from ops.report import summary
 from ops.tasks import namespace
 from tests.forking import Forking, forking
@@ -176,7 +178,10 @@ def test_a_pipe_that_breaks_elsewhere_is_told(broken, capsys, monkeypatch):
     assert "Broken pipe" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (Exit(code=7), 7)])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (Interruption(signal.SIGTERM), 143), (Exit(code=7), 7)],
+)
 def test_an_interruption_and_an_exit_keep_their_status(broken, error, status):
     with pytest.raises(Exit) as caught:
         broken(error)(None)

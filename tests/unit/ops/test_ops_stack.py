@@ -106,7 +106,8 @@ def test_a_failure_ends_the_waiting_with_the_log_and_the_last_words():
 def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
     """With a clock that goes on by itself."""
     clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr(stack, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=int))
+    monkeypatch.setattr(stack, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(stack, "pause", lambda _: None)
     slow = {"Status": "running", "Health": {"Status": "starting"}}
     project = contract(images={"x": terms(health={"notices_within": 9, "ready_within": 20})})
     with pytest.raises(StackFailed, match="not healthy within 20 s"):

@@ -18,8 +18,8 @@ from worker.diff import precompile
 SOURCES = Path(differ.__file__).parent / "diff"
 OLD: Files = {"index.js": b"a\nb\nc\n", "gone.js": b"x\n"}
 NEW: Files = {"index.js": b"a\nB\nc\n", "new.js": b"y\nz\n"}
-# Runs the program as start.cjs does, and says on stderr whether V8 refused the cache: undefined where
-# it was given none.
+# Runs the program as start.cjs does, and says on stderr whether V8 refused the cache: undefined
+# where it was given none.
 PROBE = """
 const script = require("./dist/start.cjs").compiled();
 process.stderr.write(String(script.cachedDataRejected));

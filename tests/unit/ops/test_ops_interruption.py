@@ -1,0 +1,86 @@
+"""ops.interruption: which signals end a command, once, and who notices."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ops import interruption
+from ops.interruption import ENDING, Interruption
+
+
+@pytest.fixture(autouse=True)
+def _as_a_command_begins(monkeypatch) -> Iterator[None]:
+    """No signal so far, and what each does is Python's own."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    monkeypatch.setattr(interruption, "_asked", [])
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_interrupts_as_ctrl_c_does_with_the_status_that_shells_report(number):
+    interruption.heed()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        signal.raise_signal(number)
+    assert isinstance(caught.value, Interruption)
+    assert caught.value.status == 128 + number
+
+
+def test_what_was_ignored_stays_so():
+    """As with nohup, or in a shell's background."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interruption.heed()
+    signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_what_is_cleared_away_is_interrupted_by_a_person_alone():
+    interruption.heed()
+    with pytest.raises(Interruption):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGHUP)
+    with pytest.raises(Interruption) as again:
+        signal.raise_signal(signal.SIGINT)
+    assert again.value.status == 130
+
+
+def test_programs_that_clear_away_can_be_ended():
+    """What is ignored is so in each program that is started."""
+    interruption.heed()
+    with pytest.raises(Interruption):
+        signal.raise_signal(signal.SIGTERM)
+    code = "import signal; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    started = [sys.executable, "-I", "-S", "-c", code]
+    assert subprocess.run(started, capture_output=True, text=True).stdout == "True\n"
+
+
+def test_whoever_waits_in_another_thread_is_interrupted_as_well():
+    """Where the signal itself never arrives; each time, so that nothing more is begun there."""
+    interruption.heed()
+    interruption.pause(0)
+    seen: list[int] = []
+
+    def wait() -> None:
+        for _ in range(2):
+            try:
+                while True:
+                    interruption.pause(0.01)
+            except Interruption as asked:
+                seen.append(asked.status)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    with pytest.raises(Interruption):
+        signal.raise_signal(signal.SIGTERM)
+    waiting.join(timeout=30)
+    assert seen == [143, 143]
