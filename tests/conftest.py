@@ -1,6 +1,7 @@
 """The order of the tests: a file at a time goes to a worker of pytest-xdist, the longest first.
 
-So that no worker is left alone with a long one at the end, and the short ones fill the gaps.
+So that no worker is left alone with a long one at the end, and the short ones fill the gaps. And
+their end: whoever interrupts them, what they started is cleared away.
 """
 
 from __future__ import annotations

@@ -74,17 +74,10 @@ class ContainerFacts:
         return self.unknowns.get(part) or self.unknown or f"the probe does not say its {part}"
 
 
-def read_containers(
-    engine: Engine, terms: Image, probe_image: str | None
-) -> tuple[ContainerFacts, ...]:
-    """The containers of one image's service, with all that can be seen of them."""
-    return read_stack(engine, {terms.service: terms}, probe_image)[terms.service]
-
-
 def read_stack(
     engine: Engine, images: Mapping[str, Image], probe_image: str | None
 ) -> dict[str, tuple[ContainerFacts, ...]]:
-    """By name of the image, the containers of its service."""
+    """By name of the image, the containers of its service, with all that can be seen of them."""
     found = engine.containers(sorted({terms.service for terms in images.values()}))
     made_of = _images(engine, [container["Image"] for container in found])
     passed = _passed(engine)

@@ -146,7 +146,8 @@ def require_manager(engine: Engine) -> None:
 def read(engine: Engine, stack: str, names: dict[str, str] | None = None) -> dict[str, Service]:
     """The services of a stack by their names in its file; none where there is no such stack.
 
-    `names`: of nodes that are known, by their ids; they are asked for when there is another.
+    `names`: of nodes that are known, by their ids; where a task has another, all are asked for and
+    added to it, for the next time.
     """
     doing = f"asking for the stack {stack}"
     of_it = ("--filter", f"label={NAMESPACE}={stack}")

@@ -13,7 +13,7 @@ import pytest
 from ops import base, stack, verify
 from ops.contract import Contract
 from ops.engine import Engine
-from ops.facts.running import read_containers
+from ops.facts.running import read_stack
 from tests.e2e.support import ROOT, SERVICES, clean_environment, docker, wait_until
 
 
@@ -73,7 +73,8 @@ def test_the_port_is_published_on_the_loopback_only(running):
 def test_every_process_is_the_contracts_user_without_any_privilege(service, running, terms):
     probe = base.local(terms, running)
     assert probe is not None
-    (container,) = read_containers(running, terms.images[service], probe.reference)
+    image = terms.images[service]
+    (container,) = read_stack(running, {service: image}, probe.reference)[service]
     assert container.processes
     for process in container.processes:
         assert set(process.uids) == {10001}

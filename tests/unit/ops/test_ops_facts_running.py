@@ -12,7 +12,7 @@ import pytest
 from ops.engine import service_of
 from ops.errors import ConfigurationError, MachineError, StackFailed
 from ops.facts import running
-from ops.facts.running import ContainerFacts, asked, read_containers, read_stack
+from ops.facts.running import ContainerFacts, asked, read_stack
 from ops.facts.seen import Limits, Seen
 from tests.unit.ops.samples import SECRET, process, terms, writes
 
@@ -101,7 +101,7 @@ def probes(monkeypatch) -> SimpleNamespace:
 
 
 def _read(engine: Any, probe: str | None = "base", **changes: Any) -> ContainerFacts:
-    (facts,) = read_containers(engine, terms(**changes), probe)
+    (facts,) = read_stack(engine, {"shop": terms(**changes)}, probe)["shop"]
     return facts
 
 
