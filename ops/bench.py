@@ -6,12 +6,13 @@ that `--peers` compares with come into an environment of their own, only when th
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from ops import console
+from ops import console, interruption
 from ops.errors import MachineError, TestsFailed, UsageError
 
 LOCK = "locks/peers.txt"
@@ -35,7 +36,7 @@ def measure(root: Path, part: str | None) -> None:
 
 
 def _run(command: list[str], root: Path, module: str) -> None:
-    status = subprocess.run(command, cwd=root, check=False).returncode
+    status = interruption.run(command, root, os.environ)
     if status != 0:
         raise TestsFailed("comparing", f"{module} ended with status {status}", hint="see above")
     console.done("bench")

@@ -3,8 +3,12 @@ cleared away first."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 
 # SIGHUP is a terminal that was closed; nohup has it ignored, and so it stays.
@@ -53,3 +57,22 @@ def pause(seconds: float) -> None:
         time.sleep(seconds)
     if _asked:
         raise Interruption(_asked[0])
+
+
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+    """Run a program that clears away by itself what it began; its exit status.
+
+    Interrupted, this waits until it has done so; asked twice, it does not. The program has a
+    session of its own, so that a terminal's Ctrl-C does not reach it, and what it started, once
+    more than they are told here: the second one would interrupt the clearing.
+    """
+    with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True) as program:
+        try:
+            return program.wait()
+        except KeyboardInterrupt:
+            os.killpg(program.pid, signal.SIGINT)
+            program.wait()
+            raise
+        finally:
+            if program.poll() is None:
+                os.killpg(program.pid, signal.SIGKILL)

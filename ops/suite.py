@@ -6,13 +6,12 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from ops import console
+from ops import console, interruption
 from ops.errors import MachineError, TestsFailed
 
 PARTS = ("unit", "e2e", "swarm")
@@ -45,30 +44,14 @@ def run(root: Path, wanted: Collection[str], arguments: str) -> None:
             raise MachineError("testing tests/swarm", lack)
         ignored = ["--ignore=tests/swarm"]
         console.warn(f"not run: tests/swarm, since {lack}")
-    status = _ended(command([*folders, *(["tests"] if whole else []), *ignored], arguments), root)
+    status = interruption.run(
+        command([*folders, *(["tests"] if whole else []), *ignored], arguments),
+        root,
+        environment(os.environ, os.cpu_count() or 1),
+    )
     if status != 0:
         raise TestsFailed("testing", f"pytest ended with status {status}", hint="see above")
     console.done("test" if not ignored else "test, without tests/swarm")
-
-
-def _ended(command: list[str], root: Path) -> int:
-    """Pytest's exit status. Interrupted, this waits until the tests have cleared away what they
-    started; asked twice, it does not.
-
-    Pytest has a session of its own, so that a terminal's Ctrl-C does not reach it, and its workers,
-    once more than they are told here: the second one would interrupt the clearing.
-    """
-    variables = environment(os.environ, os.cpu_count() or 1)
-    with subprocess.Popen(command, cwd=root, env=variables, start_new_session=True) as pytest:
-        try:
-            return pytest.wait()
-        except KeyboardInterrupt:
-            os.killpg(pytest.pid, signal.SIGINT)
-            pytest.wait()
-            raise
-        finally:
-            if pytest.poll() is None:
-                os.killpg(pytest.pid, signal.SIGKILL)
 
 
 def _names_tests(root: Path, arguments: str) -> bool:

@@ -65,4 +65,7 @@ def _write(docs: Path, found: object, rows: list[Row], *, whole: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 
 import pytest
 
-from ops import bench
+from ops import bench, interruption
 from ops.errors import TestsFailed, UsageError
 from tests.bench import page
 from tests.bench.row import Row, in_turns
@@ -16,11 +15,11 @@ from tests.bench.row import Row, in_turns
 def ran(monkeypatch):
     commands = []
 
-    def run(command, **_):
+    def run(command, *_):
         commands.append(command[1:])
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(interruption, "run", run)
     return commands
 
 
@@ -41,8 +40,7 @@ def test_a_part_that_is_none_is_a_wrong_command_line(ran, tmp_path):
 
 
 def test_a_benchmark_that_breaks_is_a_failure(monkeypatch, tmp_path):
-    ended = subprocess.CompletedProcess([], 1)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(interruption, "run", lambda *_: 1)
     with pytest.raises(TestsFailed, match="status 1"):
         bench.measure(tmp_path, None)
 

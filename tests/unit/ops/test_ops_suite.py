@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ops import suite
+from ops import interruption, suite
 from ops.errors import MachineError, TestsFailed
 from tests.conftest import HERE, LONGEST
 
@@ -20,11 +20,11 @@ def runs(monkeypatch, tmp_path):
     (tmp_path / "tests/swarm").mkdir(parents=True)
     found: list[list[str]] = []
 
-    def ended(command, _):
+    def run(command, *_):
         found.append(command[command.index("--no-loadscope-reorder") + 1 :])
         return 0
 
-    monkeypatch.setattr(suite, "_ended", ended)
+    monkeypatch.setattr(interruption, "run", run)
     monkeypatch.setattr(suite, "missing_for_nodes", lambda: "namespaces need root")
 
     def commands(wanted, arguments=""):
@@ -79,7 +79,7 @@ def test_a_word_that_is_no_test_leaves_the_whole_suite(runs, monkeypatch, word):
 
 
 def test_tests_that_fail_are_a_failure(runs, monkeypatch):
-    monkeypatch.setattr(suite, "_ended", lambda *_: 1)
+    monkeypatch.setattr(interruption, "run", lambda *_: 1)
     with pytest.raises(TestsFailed):
         runs(["unit"])
 
