@@ -84,8 +84,8 @@ def _install(root: Path) -> Path:
 def _goss(place: Path) -> tuple[Path, str] | None:
     """The program out of Debian's package, not installed; None where it cannot be had."""
     program = place / "goss/usr/bin/goss"
-    version = place / "goss/version"
-    if not program.exists():
+    version = place / "goss/version"  # written last: all of it is there
+    if not version.exists():
         known = _lines("apt-cache", "madison", "goss", cwd=place)
         if not known:
             console.warn("goss is not to be had by apt: it is left out")
