@@ -10,6 +10,7 @@ import functools
 import os
 import select
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ops.errors import OpsError
@@ -83,17 +84,27 @@ def write(text: str) -> None:
 
 def is_unread() -> bool:
     """Whether nobody can read any more what is printed: it goes into a pipe to what has ended."""
+    return bool(_outputs(select.POLLERR))
+
+
+def _outputs(event: int) -> list[int]:
+    """Those of which poll(2) tells this."""
     poll = select.poll()
     for descriptor in OUTPUTS:
         poll.register(descriptor, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    return [descriptor for descriptor, found in poll.poll(0) if found & event]
 
 
-def discard() -> None:
+def discard(outputs: Sequence[int] = OUTPUTS) -> None:
     """Let all that is still printed go nowhere, what is kept back until the end included."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in OUTPUTS:
+    for descriptor in outputs:
         os.dup2(nowhere, descriptor)
+
+
+def leave_terminal() -> None:
+    """Print no more to a terminal that was closed: each line would be an error."""
+    discard(_outputs(select.POLLHUP))
 
 
 def render_error(error: OpsError, *, debug: bool = False) -> None:

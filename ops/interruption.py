@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from ops import console
+
 # SIGHUP is a terminal that was closed; nohup has it ignored, and so it stays.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 _asked: list[int] = []  # the signals so far
 
@@ -40,6 +41,8 @@ def heed() -> None:
 
     def end(number: int, _: FrameType | None) -> None:
         _asked.append(number)
+        if number == signal.SIGHUP:
+            console.leave_terminal()  # else the first word about clearing away would end it
         for other in heeded:
             if other != signal.SIGINT:
                 # not SIG_IGN, which the programs that clear away would inherit

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ops import interruption
 from ops.interruption import ENDING, Interruption
+from tests.unit.ops.samples import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +88,28 @@ def test_whoever_waits_in_another_thread_is_interrupted_as_well():
         signal.raise_signal(signal.SIGTERM)
     waiting.join(timeout=30)
     assert seen == [143, 143]
+
+
+CLEARS = """
+import pathlib, signal, sys
+sys.path.insert(0, sys.argv[1])
+from ops import console, interruption
+interruption.heed()
+console.say("begun")
+try:
+    signal.pause()
+except KeyboardInterrupt:
+    console.say("clearing")
+    pathlib.Path(sys.argv[2]).touch()
+"""
+
+
+def test_a_terminal_that_was_closed_does_not_end_the_clearing(tmp_path: Path):
+    """Each line that is printed there is an error."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, "-c", CLEARS, ROOT, tmp_path / "cleared"])
+    assert b"begun" in os.read(terminal, 1000)
+    os.close(terminal)
+    os.waitpid(process, 0)
+    assert (tmp_path / "cleared").exists()
