@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import ROOT, Outcome, Project, docker, read_until, started, wait_until
+from tests.e2e.support import ROOT, Outcome, Project, docker, end, read_until, started, wait_until
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 
@@ -81,10 +81,10 @@ class CuttableRoad:
 
     def cut(self) -> None:
         self._path.unlink(missing_ok=True)
-        for end in [self._server, *self._ends]:
+        for held in [self._server, *self._ends]:
             with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+                held.shutdown(socket.SHUT_RDWR)
+            held.close()
 
 
 @pytest.fixture
@@ -289,8 +289,11 @@ def test_who_interrupts_the_tests_waits_until_they_have_cleared_away(tmp_path, t
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        assert told() == b"begun"
-        running.terminate()
-        assert told() == b"cleared"
-        _, said = running.communicate()
+        try:
+            assert told() == b"begun"
+            running.terminate()
+            assert told() == b"cleared"
+            _, said = running.communicate()
+        finally:
+            end(running, 60)
     assert said.endswith("ops.interruption.Interruption\n")
