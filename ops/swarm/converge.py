@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0  # at first; who waits long asks less often, since each look is four processes
 POLL_MOST = 2.0
-PENDING_SECONDS = 30.0  # that a task may find no node: a port may be about to be free
+PENDING_SECONDS = 60.0  # that a task may find no node: a port is free when the old task has ended
 CROWDED_SECONDS = 10.0  # that two tasks may have one slot: an update may be about to remove one
 ATTEMPTS = 3  # of a service that had no version before, and so is started again without end
 LOG_LINES = 10
