@@ -19,7 +19,15 @@ import pytest
 from tests.e2e.gate import Gate, started
 from tests.e2e.support import docker
 from tests.unit.worker import llm_server, npm_registry
-from tests.unit.worker.npm_registry import MANIFEST, Answer, Handler, Registry, archived, member
+from tests.unit.worker.npm_registry import (
+    MANIFEST,
+    Answer,
+    Files,
+    Handler,
+    Registry,
+    archived,
+    member,
+)
 
 JOBS = 50
 KEY = "sk-never-to-be-seen"
@@ -251,14 +259,13 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "name-like-a-flag": (lambda: npm_registry.packed({"--registry=x": b"-rf\n"}), "done"),
 }
-BEFORE: dict[str, Callable[[], bytes]] = {"wide-characters": _wide("é€")}
+BEFORE: dict[str, Callable[[], bytes | Files]] = {"wide-characters": _wide("é€")}
 
 
 def test_hostile_packages_are_refused_and_harm_no_worker(gate, registry):
     for package, (make, _) in HOSTILE.items():
-        registry.publish(
-            "1.0.0", BEFORE[package]() if package in BEFORE else PLAIN, package=package
-        )
+        before = BEFORE.get(package, lambda: PLAIN)
+        registry.publish("1.0.0", before(), package=package)
         registry.publish("1.1.0", make(), package=package)
     _publish(registry, "good")
     ids = {package: _submit(gate, package)[0] for package in HOSTILE}

@@ -113,3 +113,37 @@ def test_a_terminal_that_was_closed_does_not_end_the_clearing(tmp_path: Path):
     os.close(terminal)
     os.waitpid(process, 0)
     assert (tmp_path / "cleared").exists()
+
+
+# --- a program that clears away by itself
+
+# Both interrupt whoever runs them; told in turn, the first clears away, the second asks again.
+ENDS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, lambda *_: (open(sys.argv[1], "w").close(), sys.exit()))
+os.kill(os.getppid(), signal.SIGINT)
+while True: signal.pause()
+"""
+STAYS = """
+import os, signal
+signal.signal(signal.SIGINT, lambda *_: os.kill(os.getppid(), signal.SIGINT))
+os.kill(os.getppid(), signal.SIGINT)
+while True: signal.pause()
+"""
+
+
+def _run(program: str, *arguments: str) -> None:
+    interruption.heed()
+    command = [sys.executable, "-I", "-S", "-c", program, *arguments]
+    with pytest.raises(Interruption):
+        interruption.run(command, ROOT, os.environ)
+
+
+def test_an_interrupted_program_is_told_and_waited_for(tmp_path: Path):
+    _run(ENDS, str(tmp_path / "cleared"))
+    assert (tmp_path / "cleared").exists()
+
+
+@pytest.mark.timeout(60)
+def test_whoever_asks_twice_does_not_wait():
+    _run(STAYS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from ops.errors import EngineUnavailable
@@ -143,7 +145,10 @@ def test_a_rollback_that_was_asked_for_is_none():
 def test_a_task_that_finds_no_node_is_a_failure_after_a_while():
     error = "no suitable node (scheduling constraints not satisfied on 3 nodes)"
     waiting = {"state": "pending", "NodeID": "", "error": error}
-    soon = POSTED.then(update="updating", tasks=(task("t1"), task("t2", NEW, **waiting)))
+    lately = (datetime.now(tz=UTC) - timedelta(seconds=45)).isoformat().replace("+00:00", "123Z")
+    soon = POSTED.then(
+        update="updating", tasks=(task("t1"), task("t2", NEW, **waiting, CreatedAt=lately))
+    )
     late = soon.then(tasks=(task("t1"), task("t2", NEW, **waiting, CreatedAt=LONG_AGO)))
     failure = _watch(soon, soon, late)[1]
     assert failure.cause == f"shop.1 finds no node: {error}"
