@@ -145,13 +145,17 @@ def test_a_rollback_that_was_asked_for_is_none():
 def test_a_task_that_finds_no_node_is_a_failure_after_a_while():
     error = "no suitable node (scheduling constraints not satisfied on 3 nodes)"
     waiting = {"state": "pending", "NodeID": "", "error": error}
-    lately = (datetime.now(tz=UTC) - timedelta(seconds=45)).isoformat().replace("+00:00", "123Z")
-    soon = POSTED.then(
-        update="updating", tasks=(task("t1"), task("t2", NEW, **waiting, CreatedAt=lately))
-    )
+    soon = POSTED.then(update="updating", tasks=(task("t1"), task("t2", NEW, **waiting)))
     late = soon.then(tasks=(task("t1"), task("t2", NEW, **waiting, CreatedAt=LONG_AGO)))
     failure = _watch(soon, soon, late)[1]
     assert failure.cause == f"shop.1 finds no node: {error}"
+
+
+def test_a_task_that_waits_for_a_port_is_none_for_most_of_a_minute():
+    """The old task has it until it has ended."""
+    lately = (datetime.now(tz=UTC) - timedelta(seconds=45)).isoformat().replace("+00:00", "123Z")
+    waiting = task("t2", NEW, state="pending", NodeID="", CreatedAt=lately)
+    assert _watch(POSTED.then(update="updating", tasks=(task("t1"), waiting)), DONE)[1] is None
 
 
 def test_a_first_version_that_ends_again_and_again_is_a_failure():
