@@ -12,7 +12,7 @@ from typing import Any
 from worker import node
 from worker.change import Change, FileChange, Version
 
-PROGRAM = Path(__file__).parent / "diff" / "dist" / "start.cjs"
+PROGRAM = Path(__file__).parent / "diff" / "dist" / "diff.cjs"
 TIMEOUT_SECONDS = 120.0
 _MIB = 1024 * 1024
 

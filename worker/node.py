@@ -59,9 +59,7 @@ def version() -> str:
     return text
 
 
-def run(
-    script: Path, request: bytes, *, timeout: float, max_output: int, more: tuple[str, ...] = ()
-) -> Ended:
+def run(script: Path, request: bytes, *, timeout: float, max_output: int) -> Ended:
     """Run `script` with `request` on its stdin.
 
     Args:
@@ -69,12 +67,11 @@ def run(
         request: what it reads.
         timeout: seconds until it is killed.
         max_output: bytes of stdout until it is killed.
-        more: options of Node, besides those that bound its memory.
 
     Raises:
         NodeError: Node is not there, or it was killed for a bound.
     """
-    command = [_node(), *_HEAP, *more, str(script)]
+    command = [_node(), *_HEAP, str(script)]
     return _communicate(command, request, timeout=timeout, max_output=max_output)
 
 

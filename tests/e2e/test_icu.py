@@ -119,7 +119,7 @@ def test_the_diff_program_says_the_same(built, debian, packages, wanted):
     about = {"package": "sample", "from": "1.0.0", "to": wanted, "registry": packages.address}
     request = json.dumps({**about, "limits": limits})
     options = ["--network=host", "--tmpfs=/tmp"]
-    program = str(Path("/app/worker/diff/dist/start.cjs"))
+    program = str(Path("/app/worker/diff/dist/diff.cjs"))
     whole, ours = (
         json.loads(_node(built.references["worker"], [*options, *more], program, text=request))
         for more in (debian, [])

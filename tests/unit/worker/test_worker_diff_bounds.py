@@ -12,8 +12,6 @@ from tests.unit.worker.npm_registry import Files, Registry, serving
 from worker.change import Change
 from worker.differ import Limits, diff_versions
 
-pytestmark = pytest.mark.usefixtures("one_node")
-
 
 @pytest.fixture
 def registry():

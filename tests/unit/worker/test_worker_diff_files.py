@@ -14,8 +14,6 @@ from tests.unit.worker.npm_registry import Files, Registry, archived, member, se
 from worker.change import Change, FileChange
 from worker.differ import diff_versions
 
-pytestmark = pytest.mark.usefixtures("one_node")
-
 
 @pytest.fixture
 def registry():

@@ -16,8 +16,6 @@ from worker.differ import DiffError, Limits, diff_versions
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"
 BASE = "/api/npm/x"
 
-pytestmark = pytest.mark.usefixtures("one_node")
-
 
 @pytest.fixture
 def registry():

@@ -188,6 +188,12 @@ def test_the_bundle_is_one_file_that_can_start_no_process():
         assert f"\n{package}" in licences
 
 
+def test_unused_npm_packages_are_not_bundled(diff_sources):
+    packages = diff_sources / "dist" / "node_modules"
+    assert (packages / "pacote").is_dir()
+    assert not [name for name in ("cacache", "glob", "tar") if (packages / name).exists()]
+
+
 def test_each_package_of_the_bundle_leaves_its_record_as_the_lock_file_names_it(diff_sources):
     """So that scanners, and `content.locked`, see what is inside."""
     dist = diff_sources / "dist"
@@ -205,9 +211,9 @@ def test_each_package_of_the_bundle_leaves_its_record_as_the_lock_file_names_it(
 
 def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
     """No packages, no folder for temporary files, no home."""
-    for name in ("start.cjs", "diff.cjs"):
+    for name in ("diff.cjs",):
         shutil.copy(differ.PROGRAM.with_name(name), tmp_path)
-    monkeypatch.setattr(differ, "PROGRAM", tmp_path / "start.cjs")
+    monkeypatch.setattr(differ, "PROGRAM", tmp_path / "diff.cjs")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # the way to the loopback leads by none
@@ -216,4 +222,4 @@ def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
         registry.publish("1.1.0", {"a.js": b"2\n"})
         change = diff_versions("sample", "1.0.0", "1.1.0", registry=registry.address, token=None)
     assert [file.path for file in change.files] == ["a.js"]
-    assert {file.name for file in tmp_path.iterdir()} == {"start.cjs", "diff.cjs"}
+    assert {file.name for file in tmp_path.iterdir()} == {"diff.cjs"}
