@@ -1,11 +1,12 @@
-"""Settings of both processes, read from the environment and from secret files.
+"""Settings of the API and the worker, read from the environment and from secret files.
 
-Each process has its own class, so that it reads only what it needs: `ApiSettings` and
-`WorkerSettings`. The variable of a field is the field's name in upper case. An empty variable
-counts as unset, because compose passes ``VAR=${VAR:-}`` for what nobody set. A value may also
-stand in a file ``/run/secrets/<name>`` (lower or upper case); a variable that is set wins.
+Each process reads only its own class, `ApiSettings` or `WorkerSettings`. A field's variable is its
+name in upper case. An empty variable counts as unset, because Compose passes ``VAR=${VAR:-}`` for
+unset variables. A value can also come from the file ``/run/secrets/<name>`` (lower or upper case);
+the variable takes precedence.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -20,22 +21,66 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
-from app.secret_files import SecretFiles, SecretFileUnreadable
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 SECRETS_DIR = Path("/run/secrets")
 EXIT_CONFIG = 2
-"""Exit status of a process whose configuration is wrong."""
+"""Exit status of a process with an invalid configuration."""
 
 
 class ConfigError(Exception):
-    """The configuration is wrong; the text is one line a person can act on, with no value in it."""
+    """Invalid configuration. The text is one line that names the variables and shows no value."""
+
+
+class SecretFiles(SecretsSettingsSource):
+    """Secret files, read by pydantic-settings with three differences.
+
+    - An absent folder causes no warning: few containers have one.
+    - An empty file counts as unset, as an empty variable does.
+    - A file that cannot be read is an error. pydantic-settings warns and leaves the field unset,
+      or raises an error that does not name the file.
+
+    `NestedSecretsSettingsSource` can turn off the warning, but differs in the same other points,
+    and reads every file of the folder, including other services' files.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values by field name.
+
+        Raises:
+            SettingsError: a file cannot be read; its cause names the variable and the file.
+        """
+        return super().__call__() if Path(str(self.secrets_dir)).exists() else {}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the value (None if unset), the field's name, and whether the value is JSON."""
+        try:
+            with warnings.catch_warnings(action="error", category=UserWarning):
+                value, key, is_json = super().get_field_value(field, field_name)
+        except UserWarning as warning:
+            reason = str(warning)
+        except OSError as error:
+            reason = f"{error.filename}: {error.strerror}"
+        except UnicodeDecodeError:
+            path = self.find_case_path(
+                Path(str(self.secrets_dir)), field_name, case_sensitive=False
+            )
+            reason = f"{path}: not UTF-8 text"
+        else:
+            return value or None, key, is_json
+        raise ConfigError(f"{field_name.upper()} must be in a readable file: {reason}")
 
 
 @dataclass(frozen=True)
 class Accepts:
-    """What a variable accepts, in the words that an error shows."""
+    """Accepted values of a variable, as error messages show them."""
 
     text: str
 
@@ -64,7 +109,7 @@ PollInterval = Annotated[
     Field(gt=0, le=3600, allow_inf_nan=False),
     Accepts("a number of seconds above 0 and at most 3600"),
 ]
-# A Secret although it is an address: such addresses often carry user:password.
+# Secret, because such a URL often contains user:password.
 SecretUrl = Annotated[Secret[AnyHttpUrl], Accepts("an http:// or https:// URL")]
 StoreUrl = Annotated[Secret[RedisDsn], Accepts("a redis:// or rediss:// URL")]
 Rate = Annotated[
@@ -78,12 +123,12 @@ Lifetime = Annotated[
     Accepts("a number of seconds from 60 to a year's 31536000"),
 ]
 STORE_URL = "redis://cache:6379/0"
-"""The stack's own cache; no variable's default, since an address that is given may be secret."""
+"""Default of `Settings.store`: the stack's own cache."""
 SecretText = Annotated[SecretStr, Accepts("text")]
 
 
 class Settings(BaseSettings):
-    """What both processes read."""
+    """Settings of both processes."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -93,14 +138,14 @@ class Settings(BaseSettings):
         secrets_dir=SECRETS_DIR,
     )
 
-    log_level: LogLevel = Field(default="info", description="How much is logged")
+    log_level: LogLevel = Field(default="info", description="Lowest level that is logged")
     store_url: StoreUrl | None = Field(
-        default=None, description="Redis or Valkey; the stack's own when unset"
+        default=None, description="URL of Redis or Valkey; unset: the stack's own cache"
     )
 
     @property
     def store(self) -> str:
-        """The address of the store, with its password."""
+        """URL of the store, including its password."""
         return str(self.store_url.get_secret_value()) if self.store_url else STORE_URL
 
     @classmethod
@@ -112,9 +157,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources, strongest first: arguments, environment, secret files."""
-        # pydantic-settings' own source warns when the folder is absent, which is the usual case.
-        directory = Path(getattr(file_secret_settings, "secrets_dir", None) or SECRETS_DIR)
+        """Return the sources in order of precedence: arguments, environment, secret files."""
+        directory = getattr(file_secret_settings, "secrets_dir", None)
         return init_settings, env_settings, SecretFiles(settings_cls, directory)
 
     @classmethod
@@ -123,7 +167,7 @@ class Settings(BaseSettings):
         return tuple(name.upper() for name in cls.model_fields)
 
     def secrets(self) -> tuple[str, ...]:
-        """Return every secret text that is set, for the log to strike out."""
+        """Return every secret value that is set, for redaction in the log."""
         found: list[str] = []
         for name in type(self).model_fields:
             value = getattr(self, name)
@@ -135,88 +179,91 @@ class Settings(BaseSettings):
 
 
 class ApiSettings(Settings):
-    """What the API reads."""
+    """Settings of the API."""
 
-    api_token: SecretText | None = Field(default=None, description="Bearer token of /v1")
+    api_token: SecretText | None = Field(default=None, description="Bearer token for /v1")
     api_rate_limit: Rate = Field(
-        default=20, description="Reviews asked for a second, in the long run; twice as many at once"
+        default=20,
+        description="Sustained rate of review requests per second; bursts may be twice as large",
     )
-    review_ttl: Lifetime = Field(
-        default=7 * 86400, description="Seconds until a review is forgotten"
-    )
+    review_ttl: Lifetime = Field(default=7 * 86400, description="Seconds until a review is deleted")
 
 
 class WorkerSettings(Settings):
-    """What the worker reads."""
+    """Settings of the worker."""
 
-    policy_threshold: Threshold = Field(default=0.75, description="Risk from which a review blocks")
-    llm_provider: LlmProvider = Field(default="none", description="Who writes the summary")
-    llm_api_key: SecretText | None = Field(default=None, description="Key of the LLM provider")
-    llm_base_url: SecretUrl | None = Field(
-        default=None, description="Where the LLM is asked; the provider's own when unset"
+    policy_threshold: Threshold = Field(
+        default=0.75, description="Lowest risk that blocks an upgrade"
     )
-    llm_model: str = Field(default="", max_length=200, description="Which model is asked")
+    llm_provider: LlmProvider = Field(
+        default="none", description="LLM provider that writes the summary"
+    )
+    llm_api_key: SecretText | None = Field(default=None, description="API key for the LLM provider")
+    llm_base_url: SecretUrl | None = Field(
+        default=None, description="Base URL of the LLM API; unset: the provider's own"
+    )
+    llm_model: str = Field(default="", max_length=200, description="Name of the LLM")
     artifactory_url: SecretUrl | None = Field(
-        default=None, description="npm registry; npm's default when unset"
+        default=None, description="URL of the npm registry; unset: npm's default"
     )
     artifactory_token: SecretText | None = Field(
-        default=None, description="Bearer token of that registry"
+        default=None, description="Bearer token for ARTIFACTORY_URL"
     )
     worker_poll_interval: PollInterval = Field(
-        default=5, description="Seconds between two looks at the queue of an idle worker"
+        default=5, description="Seconds between two polls of the queue by an idle worker"
     )
 
     def require_llm(self) -> None:
-        """Raise ConfigError where a provider is asked for, and what it needs is not there."""
+        """Raise ConfigError if an LLM provider is set without the settings that it needs."""
         if self.llm_provider == "none":
             return
         missing = [] if self.llm_model else ["LLM_MODEL"]
-        # A server of one's own may ask for no key.
+        # A self-hosted server may need no key.
         if self.llm_api_key is None and not (self.llm_provider == "openai" and self.llm_base_url):
             missing.append("LLM_API_KEY")
         if missing:
             names = " and ".join(missing)
-            raise ConfigError(f"{names} must be set, since LLM_PROVIDER is {self.llm_provider}")
+            raise ConfigError(f"{names} must be set because LLM_PROVIDER is {self.llm_provider}")
 
 
 S = TypeVar("S", bound=Settings)
 
 
 def load(settings: type[S], secrets_dir: Path = SECRETS_DIR) -> S:
-    """Read the settings of one process.
+    """Return the settings of one process.
 
     Args:
         settings: the class to read, `ApiSettings` or `WorkerSettings`.
         secrets_dir: the folder of secret files; it may be absent.
 
     Raises:
-        ConfigError: a value is not acceptable, or a secret file cannot be read.
+        ConfigError: a value is invalid, or a secret file cannot be read.
     """
     try:
-        # in a dict, since mypy takes the signature from the fields alone
+        # In a dict, because mypy derives the signature from the fields only.
         options: dict[str, Any] = {"_secrets_dir": secrets_dir}
         return settings(**options)
-    except SecretFileUnreadable as error:
-        raise ConfigError(str(error)) from None
+    except SettingsError as error:
+        raise ConfigError(str(error.__cause__ or error)) from None
     except ValidationError as error:
         _refuse(settings, error)
 
 
 def _refuse(settings: type[Settings], error: ValidationError) -> NoReturn:
-    """Raise the ConfigError that names each bad variable once; never a value."""
+    """Raise a ConfigError that names each invalid variable once and shows no value."""
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         name, reason = str(problem["loc"][0]), problem["msg"]
         line = f"{name.upper()} must be {_accepted(settings, name)}"
-        if problem["type"] != "literal_error":  # which would list what is accepted once more
+        if problem["type"] != "literal_error":  # its message repeats the accepted values
             line += f" ({reason[:1].lower()}{reason[1:]})"
         lines.setdefault(name, line)
-    # `from None`: the original error need not be shown, and must not be
+    # `from None`, because the original error shows values.
     raise ConfigError("; ".join(lines.values())) from None
 
 
 def _accepted(settings: type[Settings], name: str) -> str:
-    """Return what the field accepts; the marker of an optional field sits inside its union."""
+    """Return the text of the field's `Accepts`; an optional field has it inside its union."""
     field = settings.model_fields[name]
     inner = [m for arg in getattr(field.annotation, "__args__", ()) for m in _metadata(arg)]
     return next((m.text for m in [*field.metadata, *inner] if isinstance(m, Accepts)), "valid")

@@ -1,5 +1,6 @@
 """Settings: defaults, sources and their order, and errors that name the variable, not the value."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,13 +122,55 @@ def test_an_absent_secrets_folder_is_no_matter(tmp_path: Path) -> None:
     assert load(ApiSettings, tmp_path / "none").api_token is None
 
 
-@pytest.mark.parametrize("kind", ["binary", "folder"])
-def test_an_unreadable_secret_file_is_named(kind: str, tmp_path: Path) -> None:
-    """A secret that is there but cannot be read must not silently count as unset."""
-    path = tmp_path / "api_token"
-    path.write_bytes(b"\xff\xfe") if kind == "binary" else path.mkdir()
-    with pytest.raises(ConfigError, match=r"^API_TOKEN must be in a readable file: "):
+@pytest.mark.parametrize("name", ["api_token", "API_TOKEN"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b"\xff\xfe"),
+        lambda path: path.mkdir(),
+        lambda path: path.symlink_to("/etc/hostname"),
+    ],
+)
+def test_unreadable_secret_file_is_an_error_that_names_variable_and_file(
+    make: Callable[[Path], object], name: str, tmp_path: Path
+) -> None:
+    """An unreadable secret must not silently count as unset."""
+    path = tmp_path / name
+    make(path)
+    with pytest.raises(ConfigError, match=rf"^API_TOKEN must be in a readable file: .*{path}"):
         load(ApiSettings, tmp_path)
+
+
+def test_other_services_secret_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "llm_api_key").write_bytes(b"\xff")
+    assert load(ApiSettings, tmp_path).api_token is None
+
+
+def test_secrets_path_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "secrets"
+    path.touch()
+    with pytest.raises(ConfigError, match="must reference a directory"):
+        load(ApiSettings, path)
+
+
+def test_every_variable_is_read_from_a_secret_file(tmp_path: Path) -> None:
+    values = {
+        "log_level": "debug",
+        "store_url": "redis://:hush@cache.test/0",
+        "policy_threshold": "0.5",
+        "llm_provider": "openai",
+        "llm_api_key": SECRET,
+        "llm_base_url": "http://llm.test/v1",
+        "llm_model": "m",
+        "artifactory_url": "https://npm.test/",
+        "artifactory_token": SECRET,
+        "worker_poll_interval": "1",
+    }
+    assert {name.upper() for name in values} == set(WorkerSettings.variables())
+    for name, value in values.items():
+        (tmp_path / name).write_text(value)
+    settings = load(WorkerSettings, tmp_path)
+    assert not {name for name in values if name not in settings.model_fields_set}
 
 
 def test_no_secret_shows_in_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -> None:
