@@ -1,6 +1,6 @@
 """What an upgrade of a package changes: the two versions, and each file that differs.
 
-Made by ``worker/differ.py`` out of what the Node program answers, read by ``worker/risk/`` and
+Made by ``worker/npm_diff.py`` out of what the Node program answers, read by ``worker/risk/`` and
 ``worker/llm/``. All of it is what strangers wrote.
 """
 

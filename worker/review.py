@@ -11,9 +11,9 @@ from typing import Literal
 from app.reviews import Failure, Finding, Result, Statistics
 from app.store import StoreError
 from worker.change import Change
-from worker.differ import DiffError
-from worker.keeper import Keeper
+from worker.lease import Keeper
 from worker.llm import Opinion
+from worker.npm_diff import DiffError
 from worker.queue import Job, Queue
 from worker.risk import Assessment, assess
 from worker.stop import StopSignal

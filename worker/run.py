@@ -9,7 +9,7 @@ from app import log
 from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
 from app.store import TIMEOUT_SECONDS as STORE_SECONDS
 from app.store import connect
-from worker import differ, node
+from worker import node, npm_diff
 from worker.heartbeat import BOUND_SECONDS, Heartbeat
 from worker.llm import Llm, summarize
 from worker.loop import Loop
@@ -19,7 +19,9 @@ from worker.stop import StopSignal
 
 logger = logging.getLogger("worker")
 LLM_SECONDS = 30.0
-JOB_LIMIT = differ.TIMEOUT_SECONDS + LLM_SECONDS + WRITES * (2 * STORE_SECONDS + WRITE_SECONDS) + 5
+JOB_LIMIT = (
+    npm_diff.TIMEOUT_SECONDS + LLM_SECONDS + WRITES * (2 * STORE_SECONDS + WRITE_SECONDS) + 5
+)
 """Seconds that a job takes at most: each part has a bound of its own."""
 
 
@@ -82,7 +84,7 @@ def _reviewer(settings: WorkerSettings, queue: Queue, stop: StopSignal) -> Revie
         queue=queue,
         stop=stop,
         compare=partial(
-            differ.diff_versions,
+            npm_diff.diff_versions,
             registry=str(registry.get_secret_value()) if registry else None,
             token=token.get_secret_value() if token else None,
         ),
@@ -99,14 +101,14 @@ def check() -> int:
     when Node or its program does not run.
     """
     from worker import probe, selftest  # noqa: F401 - that they load is what is checked
-    from worker.llm import exchange  # noqa: F401 - the same
+    from worker.llm import http_client as exchange  # noqa: F401 - the same
 
     try:
         node.version()
-        differ.ask({"package": None}, timeout=10)
+        npm_diff.ask({"package": None}, timeout=10)
     except node.NodeError as error:
         return _fail(str(error))
-    except differ.DiffError as error:
+    except npm_diff.DiffError as error:
         if error.code != "bad_request":  # the answer of a program that runs
             return _fail(str(error))
     print("ok")

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from worker.change import Change
-from worker.differ import DiffError, diff_versions
+from worker.npm_diff import DiffError, diff_versions
 
 PACKAGE = "self-test"
 OLD = {"package.json": b'{"version": "1.0.0"}\n', "index.js": b"a\nb\nc\n", "gone.js": b"x\n"}

@@ -75,12 +75,12 @@ def summarize(llm: Llm, change: Change, assessment: Assessment) -> Opinion:
 
 def _ask(llm: Llm, change: Change, assessment: Assessment) -> _Answer:
     # httpx takes 4 MB and 50 ms: who asks no model has it not
-    from worker.llm import exchange
+    from worker.llm import http_client
 
     boundary = secrets.token_hex(16)
     data = prompt.user(change, assessment, boundary)
     request = providers.request(llm, prompt.system(boundary), data)
-    body = exchange.post(request, timeout=llm.timeout, pause=llm.pause)
+    body = http_client.post(request, timeout=llm.timeout, pause=llm.pause)
     said = providers.answer(llm, body).strip()
     if said.startswith("```"):  # many models fence JSON, whatever they are asked
         said = said.removeprefix("```json").removeprefix("```").removesuffix("```")

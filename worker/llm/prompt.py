@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from worker.change import Change, FileChange
 from worker.risk import Assessment, Finding, printable
-from worker.risk.source import Role, role, started
+from worker.risk.file_role import Role, role, started
 from worker.risk.text import PATH_CHARS
 
 MAX_DATA_BYTES = 96 * 1024

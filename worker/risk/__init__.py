@@ -6,15 +6,15 @@ modules by subject; each is registered when its module is imported, which happen
 
 from worker.risk import (
     code,
+    combined,
     dependencies,
     files,
     manifest,
-    release,
-    shape,
+    obfuscation,
+    registry_metadata,
     strings,
-    together,
 )
-from worker.risk.combine import Assessment, assess, combine
+from worker.risk.assessment import Assessment, assess, combine
 from worker.risk.signal import MAX_FINDINGS, SIGNALS, Finding, Signal
 from worker.risk.text import printable
 
@@ -27,12 +27,12 @@ __all__ = [
     "assess",
     "code",
     "combine",
+    "combined",
     "dependencies",
     "files",
     "manifest",
+    "obfuscation",
     "printable",
-    "release",
-    "shape",
+    "registry_metadata",
     "strings",
-    "together",
 ]

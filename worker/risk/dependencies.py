@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from worker.change import Change
+from worker.risk.file_role import table
 from worker.risk.manifest import MANIFEST
 from worker.risk.signal import Seen, signal
-from worker.risk.source import table
 
 # What an installation brings along; npm installs peers too, from version 7 on.
 _GROUPS = ("dependencies", "optionalDependencies", "peerDependencies")

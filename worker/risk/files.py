@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change, FileChange
+from worker.risk.file_role import ASIDE, Role, is_test, role, started
 from worker.risk.signal import Seen, signal
-from worker.risk.source import ASIDE, Role, is_test, role, started
 from worker.risk.text import PATH_CHARS, printable
 
 _PROGRAMS = frozenset({"elf", "mach-o", "pe"})

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change
-from worker.risk.signal import Seen, signal
-from worker.risk.source import (
+from worker.risk.file_role import (
     INSTALL_SCRIPTS,
     install_scripts,
     is_test,
@@ -15,6 +14,7 @@ from worker.risk.source import (
     table,
     texts,
 )
+from worker.risk.signal import Seen, signal
 
 MANIFEST = "package.json"
 _OTHER_SCRIPTS = ("prepare", "preprepare", "postprepare", "prepublish", "prepack", "dependencies")

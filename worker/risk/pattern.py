@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.change import Change, FileChange
+from worker.risk.file_role import ASIDE, is_remark, news, sources
 from worker.risk.signal import Seen, signal
-from worker.risk.source import ASIDE, is_remark, news, sources
 from worker.risk.text import excerpt
 
 

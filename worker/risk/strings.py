@@ -9,9 +9,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from worker.change import Change, FileChange
+from worker.risk.file_role import ASIDE, New, is_remark, news, sources
 from worker.risk.pattern import Pattern, any_of, patterns, words
 from worker.risk.signal import Seen, signal
-from worker.risk.source import ASIDE, New, is_remark, news, sources
 from worker.risk.text import excerpt
 
 _HOST = re.compile(r"://(?:[\w.~%-]{1,60}:[^\s/@\"'`]{0,60}@)?([\w.-]{1,253})")

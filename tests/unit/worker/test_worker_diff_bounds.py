@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.worker.npm_registry import Files, Registry, serving
 from worker.change import Change
-from worker.differ import Limits, diff_versions
+from worker.npm_diff import Limits, diff_versions
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.unit.worker.npm_registry import Answer, Handler, Registry, reply, serving
-from worker.differ import Limits, _camel
+from worker.npm_diff import Limits, _camel
 
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"
 ASK_ALL = """

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.worker.conftest import NPM
 from tests.unit.worker.npm_registry import Files, Registry, archived, member, serving
 from worker.change import Change, FileChange
-from worker.differ import diff_versions
+from worker.npm_diff import diff_versions
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.worker.npm_registry import Handler, Registry, packed, reply, serving
 from worker.change import Change
-from worker.differ import DiffError, Limits, diff_versions
+from worker.npm_diff import DiffError, Limits, diff_versions
 
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"
 BASE = "/api/npm/x"

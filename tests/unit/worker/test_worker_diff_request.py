@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from worker.differ import Limits, _camel
+from worker.npm_diff import Limits, _camel
 
 READ_ALL = """
 import { readFileSync } from "node:fs";

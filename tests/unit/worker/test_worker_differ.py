@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.npm_registry import serving
-from worker import differ, node
-from worker.differ import DiffError, diff_versions
+from worker import node, npm_diff
+from worker.npm_diff import DiffError, diff_versions
 
 TOKEN = "hush-5f3a"
 
@@ -26,7 +26,7 @@ def program(tmp_path, monkeypatch):
     def use(text: str) -> Path:
         script = tmp_path / "program.mjs"
         script.write_text(text)
-        monkeypatch.setattr(differ, "PROGRAM", script)
+        monkeypatch.setattr(npm_diff, "PROGRAM", script)
         return script
 
     return use
@@ -74,7 +74,7 @@ def test_the_refusals_of_the_program_are_told(program):
 
 
 def test_a_program_that_is_not_built_says_how_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(differ, "PROGRAM", tmp_path / "absent.cjs")
+    monkeypatch.setattr(npm_diff, "PROGRAM", tmp_path / "absent.cjs")
     assert "npm run build" in str(_failure())
 
 
@@ -162,13 +162,13 @@ def test_a_bound_takes_the_whole_group(program, held):
 
 @pytest.mark.parametrize("text", [None, "", "yesterday", "0001-01-01T00:00:00+14:00"])
 def test_what_is_no_time_is_none(text):
-    assert differ._moment(text) is None
+    assert npm_diff._moment(text) is None
 
 
 def test_a_time_is_in_utc():
     expected = datetime(2026, 11, 20, 10, tzinfo=UTC)
     for text in ("2026-11-20T10:00:00.000Z", "2026-11-20T10:00:00", "2026-11-20T12:00:00+02:00"):
-        assert differ._moment(text) == expected
+        assert npm_diff._moment(text) == expected
 
 
 def test_no_node_is_an_error_that_says_so(monkeypatch):
@@ -180,10 +180,10 @@ def test_no_node_is_an_error_that_says_so(monkeypatch):
 def test_the_bundle_is_one_file_that_can_start_no_process():
     """Of what npm brings along for git and for scripts there is nothing in it; its packages'
     licences stand beside it."""
-    bundle = differ.PROGRAM.with_name("diff.cjs").read_text()
+    bundle = npm_diff.PROGRAM.with_name("diff.cjs").read_text()
     assert "child_process" not in bundle
     assert "sourceMappingURL" not in bundle
-    licences = (differ.PROGRAM.parent / "LICENSES.txt").read_text()
+    licences = (npm_diff.PROGRAM.parent / "LICENSES.txt").read_text()
     for package in ("pacote 20.", "libnpmdiff 7.", "diff 5."):
         assert f"\n{package}" in licences
 
@@ -212,8 +212,8 @@ def test_each_package_of_the_bundle_leaves_its_record_as_the_lock_file_names_it(
 def test_the_bundle_needs_nothing_beside_it(tmp_path, monkeypatch):
     """No packages, no folder for temporary files, no home."""
     for name in ("diff.cjs",):
-        shutil.copy(differ.PROGRAM.with_name(name), tmp_path)
-    monkeypatch.setattr(differ, "PROGRAM", tmp_path / "diff.cjs")
+        shutil.copy(npm_diff.PROGRAM.with_name(name), tmp_path)
+    monkeypatch.setattr(npm_diff, "PROGRAM", tmp_path / "diff.cjs")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # the way to the loopback leads by none

@@ -1,4 +1,4 @@
-"""worker.keeper: a job is held while it is done, and ended when it must not go on."""
+"""worker.lease: a job is held while it is done, and ended when it must not go on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from app.store import StoreError
-from worker import keeper as keepers
-from worker.keeper import Keeper
+from worker import lease
+from worker.lease import Keeper
 from worker.queue import Job
 from worker.stop import StopSignal
 
@@ -19,7 +19,7 @@ WAIT_SECONDS = 20  # until a test gives up
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it does, it does when it looks."""
-    monkeypatch.setattr(keepers, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.01)
 
 
 class Queue:

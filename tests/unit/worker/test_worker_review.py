@@ -11,8 +11,8 @@ from app.reviews import Review, Status
 from app.store import Store, StoreError
 from worker import review
 from worker.change import Change, FileChange, Version
-from worker.differ import DiffError
 from worker.llm import Missing, Opinion
+from worker.npm_diff import DiffError
 from worker.queue import Queue
 from worker.review import Reviewer
 from worker.risk import Assessment

@@ -1,4 +1,4 @@
-"""worker.risk.combine: one number, by the rules that docs/risk.md states."""
+"""worker.risk.assessment: one number, by the rules that docs/risk.md states."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.unit.worker.upgrades import NOW, changed, upgrade
 from worker.risk import SIGNALS, Finding, assess, combine
-from worker.risk.combine import GRAVE, TRIVIAL_CAP
+from worker.risk.assessment import GRAVE, TRIVIAL_CAP
 
 
 def _finding(signal: str, weight: float) -> Finding:

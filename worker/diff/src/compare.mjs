@@ -1,7 +1,7 @@
 // Compares two versions file by file: what changed in each, and the diff as `npm diff` prints it.
-import { Lines, Text } from "./bounded.mjs";
+import { Lines, Text } from "./budgets.mjs";
 import { look } from "./contents.mjs";
-import { hasLines } from "./kind.mjs";
+import { hasLines } from "./file-kind.mjs";
 import { comparePatch, newEffort, notCompared } from "./patch.mjs";
 import { printer } from "./print.mjs";
 

@@ -1,9 +1,9 @@
 // What is in a tarball: first of every file what tells it from another, then more of some.
 import { createHash } from "node:crypto";
-import { HEAD, hasLines, kindOf } from "./kind.mjs";
-import { Refusal } from "./refusal.mjs";
+import { HEAD, hasLines, kindOf } from "./file-kind.mjs";
+import { Refusal } from "./error.mjs";
 import { files } from "./tar.mjs";
-import { wellFormed } from "./wellformed.mjs";
+import { wellFormed } from "./well-formed.mjs";
 
 const MANIFEST_BYTES = 1024 * 1024;
 

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { compare } from "./compare.mjs";
 import { survey } from "./contents.mjs";
-import { about, Refusal } from "./refusal.mjs";
+import { about, Refusal } from "./error.mjs";
 import { fetchBoth } from "./registry.mjs";
 import { readRequest } from "./request.mjs";
 

@@ -3,8 +3,8 @@ import { getAgent } from "@npmcli/agent";
 import registryFetch from "npm-registry-fetch";
 import defaults from "npm-registry-fetch/lib/default-opts.js";
 import pacote from "pacote";
-import { about, Refusal } from "./refusal.mjs";
-import { wellFormed } from "./wellformed.mjs";
+import { about, Refusal } from "./error.mjs";
+import { wellFormed } from "./well-formed.mjs";
 
 // The largest document of a well-known package is some 21 MB; parsed it takes three times as much.
 const DOCUMENT_BYTES = 32 * 1024 * 1024;

@@ -1,7 +1,7 @@
 // Reads the request, and refuses whatever is not a package of a registry.
 import npa from "npm-package-arg";
 import validateName from "validate-npm-package-name";
-import { Refusal } from "./refusal.mjs";
+import { Refusal } from "./error.mjs";
 
 const LIMITS = [
   "tarballBytes", // of each tarball, as it is downloaded

@@ -1,9 +1,9 @@
 // Reads an npm tarball (gzip, tar) as a stream of its files. Nothing is written to disk and no link
 // is followed. It is strict: what npm's reader and others could read in two ways is refused, so
 // that no file can be hidden from the review.
-import { BLOCK, broken, decodeHeader, decodeName, decodePax, isBlank } from "./header.mjs";
-import { Refusal } from "./refusal.mjs";
-import { Unpacked } from "./unpacked.mjs";
+import { BLOCK, broken, decodeHeader, decodeName, decodePax, isBlank } from "./tar-header.mjs";
+import { Refusal } from "./error.mjs";
+import { Unpacked } from "./gunzip.mjs";
 
 const META_BYTES = 1024 * 1024; // of a pax header or long name; npm's reader skips larger ones
 const NAMES_BYTES = 4 * 1024 * 1024; // of all names together

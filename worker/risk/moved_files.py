@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from worker.change import Change, FileChange
-from worker.risk.source import Role, role, started
+from worker.risk.file_role import Role, role, started
 
 _HASH = re.compile(r"[-._][\w-]{6,40}(?=\.\w{1,10}$)")
 

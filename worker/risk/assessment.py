@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.change import Change
-from worker.risk.moved import with_moves
+from worker.risk.moved_files import with_moves
 from worker.risk.signal import SIGNALS, Finding
 
 GRAVE = 0.2

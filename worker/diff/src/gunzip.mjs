@@ -1,7 +1,7 @@
 // The bytes of a gzip file, unpacked as they are asked for, up to a bound.
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { Refusal } from "./refusal.mjs";
+import { Refusal } from "./error.mjs";
 
 const NOTHING = Buffer.alloc(0);
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change, FileChange
+from worker.risk.file_role import ASIDE, Role, is_remark, news, role, sources, started
 from worker.risk.pattern import Pattern, any_of, patterns, words
 from worker.risk.signal import Seen, signal
-from worker.risk.source import ASIDE, Role, is_remark, news, role, sources, started
 from worker.risk.text import excerpt
 
 PACKED_CHARS = 2000

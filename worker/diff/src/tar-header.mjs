@@ -1,5 +1,5 @@
 // Decodes a tar header and what may stand before one: pax records and GNU's long names.
-import { Refusal } from "./refusal.mjs";
+import { Refusal } from "./error.mjs";
 
 export const BLOCK = 512;
 const NAME_BYTES = 1024;

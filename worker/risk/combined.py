@@ -5,12 +5,12 @@ from datetime import datetime
 
 from worker.change import Change, FileChange
 from worker.risk.dependencies import added
+from worker.risk.file_role import sources
 from worker.risk.manifest import lifecycle
+from worker.risk.obfuscation import loads
 from worker.risk.pattern import search
-from worker.risk.release import provenance, publisher
-from worker.risk.shape import loads
+from worker.risk.registry_metadata import provenance, publisher
 from worker.risk.signal import Seen, signal
-from worker.risk.source import sources
 from worker.risk.strings import addresses, hosts, known_hosts
 
 _TELLS = 0.3
