@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.npm_registry import archived, member
+from tests.support.npm_registry import archived, member
 
 READ_ALL = """
 import { readFileSync } from "node:fs";

@@ -8,7 +8,7 @@ import threading
 import pytest
 from pydantic import AnyHttpUrl, Secret
 
-from tests.unit.worker.llm_server import (
+from tests.support.llm_server import (
     KEY,
     Answer,
     closes,
@@ -21,7 +21,7 @@ from tests.unit.worker.llm_server import (
     silent,
     thinks,
 )
-from tests.unit.worker.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed, upgrade
 from worker.llm import Llm, Missing, Opinion, summarize
 from worker.risk import assess
 

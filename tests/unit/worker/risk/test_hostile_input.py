@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.worker.upgrades import NOW, added, changed, upgrade
+from tests.support.upgrades import NOW, added, changed, upgrade
 from worker.change import Change
 from worker.risk import SIGNALS, assess
 

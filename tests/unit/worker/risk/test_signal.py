@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.unit.worker.upgrades import LONG_AGO, NOW, PACKAGE, added, binary, changed, upgrade
+from tests.support.upgrades import LONG_AGO, NOW, PACKAGE, added, binary, changed, upgrade
 from worker.change import Change
 from worker.risk import SIGNALS
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import AnyHttpUrl, Secret, SecretStr
 
-from tests.unit.worker.llm_server import KEY, Answer, serving, thinks
-from tests.unit.worker.upgrades import NOW, changed, upgrade
+from tests.support.llm_server import KEY, Answer, serving, thinks
+from tests.support.upgrades import NOW, changed, upgrade
 from worker.llm import Missing, summarize
 from worker.risk import assess
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.worker.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed, upgrade
 from worker.risk import SIGNALS
 from worker.risk.pattern import PATTERNS, any_of, words
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.worker.npm_registry import Files, Registry, serving
+from tests.support.npm_registry import Files, Registry, serving
 from worker.change import Change
 from worker.npm_diff import Limits, diff_versions
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.npm_registry import Handler, Registry, packed, reply, serving
+from tests.support.npm_registry import Handler, Registry, packed, reply, serving
 from worker.change import Change
 from worker.npm_diff import DiffError, Limits, diff_versions
 

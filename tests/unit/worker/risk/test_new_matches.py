@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.worker.upgrades import NOW, added, binary, changed, removed, upgrade
+from tests.support.upgrades import NOW, added, binary, changed, removed, upgrade
 from worker.change import FileChange
 from worker.risk import MAX_FINDINGS, SIGNALS, assess, printable
 from worker.risk.reference import table
 from worker.risk.signal import signal
 
-PAGE = Path(__file__).parents[3] / "docs" / "risk.md"
+PAGE = Path(__file__).parents[4] / "docs" / "risk.md"
 EVAL = SIGNALS["code.eval"]
 
 

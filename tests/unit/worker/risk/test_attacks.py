@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.worker.upgrades import NOW, added, binary, changed, upgrade
+from tests.support.upgrades import NOW, added, binary, changed, upgrade
 from worker.change import Change
 from worker.risk import assess
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.worker.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed, upgrade
 from worker.risk import SIGNALS, Finding, assess, combine
 from worker.risk.assessment import GRAVE, TRIVIAL_CAP
 

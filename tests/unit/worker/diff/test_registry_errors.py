@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.npm_registry import Answer, Handler, Registry, reply, serving
+from tests.support.npm_registry import Answer, Handler, Registry, reply, serving
 from worker.npm_diff import Limits, _camel
 
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"

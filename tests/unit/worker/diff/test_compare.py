@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from tests.unit.worker.conftest import NPM
-from tests.unit.worker.npm_registry import Files, Registry, archived, member, serving
+from tests.support.diff_bundle import NPM
+from tests.support.npm_registry import Files, Registry, archived, member, serving
 from worker.change import Change, FileChange
 from worker.npm_diff import diff_versions
 

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.unit.worker.llm_server import KEY, serving, thinks
-from tests.unit.worker.upgrades import NOW, added, changed, upgrade
+from tests.support.llm_server import KEY, serving, thinks
+from tests.support.upgrades import NOW, added, changed, upgrade
 from worker.change import Change
 from worker.llm import summarize
 from worker.llm.prompt import LINE_CHARS, MAX_DATA_BYTES, MAX_FILE_BYTES, user

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.worker.upgrades import NOW, added, binary, changed, removed, upgrade
+from tests.support.upgrades import NOW, added, binary, changed, removed, upgrade
 from worker.change import Change
 from worker.risk import assess
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.worker.npm_registry import serving
+from tests.support.npm_registry import serving
 from worker import node, npm_diff
 from worker.npm_diff import DiffError, diff_versions
 
