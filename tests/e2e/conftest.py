@@ -1,7 +1,7 @@
-"""The real engine, the real stack: brought up by the line's own code, and always taken down.
+"""Fixtures of the end-to-end tests: a real engine, real images and a real stack.
 
-Everything here has names of its own and free ports, so that it runs beside a running stack.
-Without an engine these tests fail and say why; they are never skipped.
+All names and ports are unique, so the tests can run beside a running stack. Without an engine the
+tests fail and say why; they are never skipped.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import base, build, contract, stack
-from ops.contract import Contract
+from ops import base, build, stack
+from ops.contract import Contract, load
 from ops.engine import Engine
 from ops.errors import OpsError
 from tests.e2e.support import (
@@ -25,14 +25,14 @@ from tests.e2e.support import (
     SMALL_DOCKERFILE,
     Project,
     docker,
+    minimal_base,
     one_at_a_time,
-    sixth_of,
 )
 
 
 @pytest.fixture(scope="session")
-def terms() -> Contract:
-    return contract.load(ROOT)
+def contract() -> Contract:
+    return load(ROOT)
 
 
 @pytest.fixture(scope="session")
@@ -41,50 +41,50 @@ def project_name() -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(terms: Contract, project_name: str) -> Engine:
-    """The engine, with the stack under a name and a port of its own."""
-    found = Engine((terms.compose_file, ROOT / "compose/tests.yaml"), project_name)
+def engine(contract: Contract, project_name: str) -> Engine:
+    """Return a client for the engine, with the stack under a unique name and a free port."""
+    client = Engine((contract.compose_file, ROOT / "compose/tests.yaml"), project_name)
     try:
-        found.require()
+        client.require()
     except OpsError as error:
         reason = f"the end-to-end tests need a Docker engine: {error} ({error.hint})"
     else:
-        return found
+        return client
     pytest.fail(reason, pytrace=False)
 
 
 @pytest.fixture(scope="session")
-def base_image(terms: Contract, engine: Engine) -> str:
-    """The base that is here, pulled or made."""
+def base_image(contract: Contract, engine: Engine) -> str:
+    """Return the base image on this host; pull or make it if it is missing."""
     with one_at_a_time("base"):
-        return base.resolve(terms, engine).reference
+        return base.resolve(contract, engine).reference
 
 
 @pytest.fixture(scope="session")
 def small_base(base_image: str) -> Iterator[str]:
-    with sixth_of(base_image) as tag:
+    with minimal_base(base_image) as tag:
         yield tag
 
 
 @pytest.fixture(scope="session")
-def built(terms: Contract, engine: Engine) -> build.Built:
-    """The images, as they are in the working tree now."""
+def built(contract: Contract, engine: Engine) -> build.Built:
+    """Build the images from the working tree."""
     with one_at_a_time("build"):
-        return build.build(terms, engine, None)
+        return build.build(contract, engine, None)
 
 
 @pytest.fixture(scope="session")
-def running(terms: Contract, engine: Engine, built: build.Built) -> Iterator[Engine]:
-    """The stack, healthy; taken down whatever happens."""
+def running(contract: Contract, engine: Engine, built: build.Built) -> Iterator[Engine]:
+    """Start the stack, wait until it is healthy, and remove it at the end."""
     try:
-        stack.up(terms, engine)
+        stack.up(contract, engine)
         yield engine
     finally:
         stack.down(engine, volumes=True, quiet=True)
 
 
-# pytest-docker reads ports and waits; starting and cleaning up is the line's own business, since
-# the plugin leaves containers behind when its start fails.
+# pytest-docker only reads ports and waits. It does not start or remove the stack, because it leaves
+# containers behind if the start fails.
 @pytest.fixture(scope="session")
 def docker_compose_file(engine: Engine) -> list[str]:
     return [str(path) for path in engine.compose_files]
@@ -107,7 +107,7 @@ def docker_cleanup() -> list[str]:
 
 @pytest.fixture
 def project(tmp_path: Path, engine: Engine, small_base: str) -> Iterator[Project]:
-    """A project whose every file a test may spoil; nothing of it stays in the engine."""
+    """Write a small project that a test may change, and remove its objects from the engine."""
     name = f"ops-e2e-{uuid.uuid4().hex[:8]}"
     (tmp_path / "pyproject.toml").write_text(
         '[tool.ops]\ndockerfiles = ["Dockerfile"]\n' + SMALL_CONTRACT
@@ -119,36 +119,28 @@ def project(tmp_path: Path, engine: Engine, small_base: str) -> Iterator[Project
     try:
         yield Project(tmp_path, name, small_base)
     finally:
-        for kind in ("container", "network"):
-            listing = ["ps", "-aq"] if kind == "container" else ["network", "ls", "-q"]
-            label = f"label=com.docker.compose.project={name}"
-            for found in docker(*listing, "--filter", label).split():
-                docker(kind, "rm", *(["-f"] if kind == "container" else []), found)
+        label = f"label=com.docker.compose.project={name}"
+        for container in docker("ps", "-aq", "--filter", label).split():
+            docker("container", "rm", "-f", container)
+        for network in docker("network", "ls", "-q", "--filter", label).split():
+            docker("network", "rm", network)
         if docker("image", "ls", "-q", f"{name}/web"):
             docker("image", "rm", "-f", f"{name}/web:local")
 
 
 @pytest.fixture
 def scratch_image(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Build an image of one Dockerfile's text; removed afterwards."""
+    """Return a function that builds an image from a Dockerfile's text; remove the images."""
     tags: list[str] = []
 
-    def make(text: str) -> str:
+    def build_from(text: str) -> str:
         tag = f"ops-e2e-{uuid.uuid4().hex[:8]}:planted"
-        (tmp_path / "Dockerfile.planted").write_text(text)
+        file = tmp_path / "Dockerfile.planted"
+        file.write_text(text)
         tags.append(tag)
-        docker(
-            "buildx",
-            "build",
-            "-q",
-            "-t",
-            tag,
-            "-f",
-            f"{tmp_path}/Dockerfile.planted",
-            str(tmp_path),
-        )
+        docker("buildx", "build", "-q", "-t", tag, "-f", str(file), str(tmp_path))
         return tag
 
-    yield make
+    yield build_from
     for tag in tags:
         subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.support import end, wait_until
+from tests.e2e.support import stop_process, wait_until
 
 START_SECONDS = 90
 
@@ -79,7 +79,7 @@ def serving(folder: Path) -> Iterator[Daemon]:
         wait_until(answers, START_SECONDS, "the second engine does not answer")
         yield daemon
     finally:
-        end(process, 30)
+        stop_process(process, 30)
         subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
         # dockerd mounts its root onto itself, and may leave that when it is killed.
         while subprocess.run(["umount", f"{folder}/data"], capture_output=True).returncode == 0:

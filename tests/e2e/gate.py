@@ -88,12 +88,12 @@ class Gate:
 
 
 @contextlib.contextmanager
-def started(terms: Contract, engine: Engine, project: str, **variables: str) -> Iterator[Gate]:
+def started(contract: Contract, engine: Engine, project: str, **variables: str) -> Iterator[Gate]:
     """A stack with four workers that look often, taken down whatever happens."""
     usual = {"API_TOKEN": TOKEN, "API_RATE_LIMIT": "1000", "WORKER_POLL_INTERVAL": "0.2"}
     own = replace(engine, project=project, variables={**usual, **variables})
     try:
-        stack.up(terms, own, quiet=True)
+        stack.up(contract, own, quiet=True)
         with environment(own.variables):
             own.docker.compose.up(
                 detach=True, no_build=True, quiet=True, scales={"worker": WORKERS}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.support import end, wait_until
+from tests.e2e.support import stop_process, wait_until
 
 # A user and a password, and what `htpasswd -B` makes of them.
 USER, PASSWORD = "somebody", "word-of-a-test"
@@ -100,4 +100,4 @@ def serving(folder: Path, *, closed: bool = False) -> Iterator[OciRegistry]:
         assert found
         yield OciRegistry(found[1], folder)
     finally:
-        end(process, 10)
+        stop_process(process, 10)

@@ -1,8 +1,7 @@
-"""What the end-to-end tests share: running commands, waiting, and a small project to spoil."""
+"""Helpers of the end-to-end tests: commands, waiting, and a small project to break."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import os
@@ -12,46 +11,44 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.forking import Forking, forking
-
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("api", "worker")
-POLL_SECONDS = 0.25  # most questions are a process of the docker client, and others wait as well
+POLL_SECONDS = 0.25  # most conditions start a docker client, beside other tests
+STOP_SECONDS = 60
 
 
 def wait_until(
-    holds: Callable[[], bool],
+    condition: Callable[[], bool],
     seconds: float,
-    otherwise: str | Callable[[], str],
-    every: float = POLL_SECONDS,
+    failure: str | Callable[[], str],
+    interval: float = POLL_SECONDS,
 ) -> None:
-    """Wait for a condition; the bound is generous, since only its absence takes that long."""
+    """Wait for a condition, or fail the test after `seconds`. Choose a generous bound."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(otherwise if isinstance(otherwise, str) else otherwise())
-        time.sleep(every)
+            pytest.fail(failure if isinstance(failure, str) else failure())
+        time.sleep(interval)
 
 
 @contextlib.contextmanager
-def one_at_a_time(what: str) -> Iterator[None]:
-    """Hold back the other processes that run tests, which need the same made: they find it then."""
-    path = ROOT / f".ops/tests-{what}.lock"
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Hold a lock that all test processes share, while one of them makes what all need."""
+    path = ROOT / f".ops/tests-{name}.lock"
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, whatever becomes of this process
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file closes, even after a crash
         yield
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command of the line came to."""
+    """Result of a command: exit status, stdout and stderr."""
 
     status: int
     output: str
@@ -59,9 +56,9 @@ class Outcome:
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what would steer the line, and with `variables`."""
-    # PYTHONUNBUFFERED would hide that a line was not flushed.
-    steering = {
+    """Return this process's environment without the commands' settings, plus `variables`."""
+    # PYTHONUNBUFFERED would hide a missing flush.
+    settings = {
         "PYTHONUNBUFFERED",
         "PYTHON_BASE",
         "COMPOSE_PROJECT_NAME",
@@ -69,45 +66,65 @@ def clean_environment(**variables: str) -> dict[str, str]:
         "API_PORT",
         "OPS_ROOT",
     }
-    kept = {name: value for name, value in os.environ.items() if name not in steering}
-    return {**kept, **variables}
-
-
-@cache
-def _line() -> Forking:
-    """A process that has imported all that commands import: it ends with this one."""
-    line = ROOT / "ops"
-    files = {f for f in line.rglob("*.py") if not f.is_relative_to(line / "dockerfiles")}
-    names = sorted(".".join(f.relative_to(ROOT).with_suffix("").parts) for f in files)
-    stack = contextlib.ExitStack()
-    atexit.register(stack.close)
-    return stack.enter_context(forking(*(name.removesuffix(".__init__") for name in names)))
+    others = {name: value for name, value in os.environ.items() if name not in settings}
+    return {**others, **variables}
 
 
 def inv(*arguments: str, **variables: str) -> Outcome:
-    """Run a command as ./inv does, in a process of its own; its imports were made before."""
-    folder = variables.get("OPS_ROOT", ROOT)
-    environment = clean_environment(**variables)
-    done = _line().run(str(ROOT / "tasks.py"), *arguments, env=environment, cwd=folder)
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    """Run `invoke` with these arguments and environment variables."""
+    with _started(arguments, variables, subprocess.PIPE) as process:
+        output, messages = process.communicate()
+    return Outcome(process.returncode, output, messages)
+
+
+@contextlib.contextmanager
+def _started(
+    arguments: tuple[str, ...], variables: dict[str, str], stream: int
+) -> Iterator[subprocess.Popen[str]]:
+    # Not subprocess.run: on Ctrl-C it kills the command before the command has cleaned up.
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "tasks.py"), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stream,
+        stderr=stream,
+        text=True,
+        cwd=variables.get("OPS_ROOT", ROOT),
+        env=clean_environment(**variables),
+    ) as process:
+        try:
+            yield process
+        finally:
+            stop_process(process, STOP_SECONDS)
+
+
+def stop_process(process: subprocess.Popen[Any], seconds: float) -> None:
+    """Terminate a process, and kill it if it has not ended after `seconds`."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def docker(*arguments: str) -> str:
-    """What a docker command prints; a failure is the test's failure."""
+    """Return the output of a docker command. The test fails if the command fails."""
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
 @contextlib.contextmanager
-def sixth_of(base: str) -> Iterator[str]:
-    """What small projects stand on: out of the real base, and a sixth of it (e2e/base/). The tag is
-    the caller's own, and gone afterwards."""
+def minimal_base(base: str) -> Iterator[str]:
+    """Build a base of a sixth of the size (e2e/base/) under a new tag, and remove it afterwards.
+
+    Small projects use it, because their tests build, save and push images often.
+    """
     tag = f"ops-e2e-{secrets.token_hex(4)}:base"
     line, folder = ROOT / "ops/dockerfiles/base", ROOT / "tests/e2e/base"
-    given = ("--build-arg", f"PYTHON_BASE={base}", "--build-context", f"line={line}")
+    options = ("--build-arg", f"PYTHON_BASE={base}", "--build-context", f"line={line}")
     try:
-        docker("buildx", "build", "--load", "-q", "-t", tag, *given, str(folder))
+        docker("buildx", "build", "--load", "-q", "-t", tag, *options, str(folder))
         yield tag
     finally:
         subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)
@@ -168,76 +185,56 @@ CMD ["python3.11", "-m", "http.server", "8000"]
 
 @dataclass(frozen=True)
 class Project:
-    """A small project of its own, judged by the same line."""
+    """Small project in a folder of its own, for the commands of this repository."""
 
     root: Path
     name: str
     base_image: str
 
     def inv(self, *arguments: str, **variables: str) -> Outcome:
-        variables = {"PYTHON_BASE": self.base_image, **variables}
-        return inv(*arguments, OPS_ROOT=str(self.root), **variables)
+        """Run a command in this project."""
+        return inv(*arguments, **self.variables(variables))
+
+    def variables(self, others: dict[str, str]) -> dict[str, str]:
+        """Return the environment variables of a command in this project."""
+        return {"PYTHON_BASE": self.base_image, "OPS_ROOT": str(self.root), **others}
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Plant a fault."""
+        """Replace a text in one of the project's files."""
         path = self.root / file
         text = path.read_text()
         assert old in text, f"{old!r} is not in {file}"
         path.write_text(text.replace(old, new))
 
     def leftovers(self) -> str:
-        """Containers and networks of this project that are still in the engine."""
+        """Return the ids of the project's containers and networks in the engine."""
         label = f"label=com.docker.compose.project={self.name}"
         return docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "-f", label)
-
-
-def end(process: subprocess.Popen[Any], seconds: float) -> None:
-    """End a program that a test started: asked first, and killed where it takes longer."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextlib.contextmanager
 def started(
     project: Project, *arguments: str, quiet: bool = False, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A command that the test interferes with while it runs; quiet: nobody reads what it says. All
-    of it is new, as a person starts it."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tasks.py"), *arguments],
-        stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
-        stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
-        text=True,
-        cwd=project.root,
-        env=clean_environment(
-            PYTHON_BASE=project.base_image, OPS_ROOT=str(project.root), **variables
-        ),
-        stdin=subprocess.DEVNULL,
-    )
-    try:
+    """Run a command in the background. Set `quiet` if the test does not read its output."""
+    stream = subprocess.DEVNULL if quiet else subprocess.PIPE
+    with _started(arguments, project.variables(variables), stream) as process:
         yield process
-    finally:
-        end(process, 60)
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:
-    """Messages up to the one with that word."""
-    seen = ""
+    """Read the process's messages up to the first line that contains `word`."""
+    messages = ""
     assert process.stderr is not None
     for line in process.stderr:
-        seen += line
+        messages += line
         if word in line:
-            return seen
-    pytest.fail(f"{word!r} was never said:\n{seen}")
+            return messages
+    pytest.fail(f"{word!r} was never printed:\n{messages}")
 
 
 def docker_images() -> set[str]:
-    """Every tag in the engine but those of tests, which may run beside this one: their registries
-    are on the loopback."""
+    """Return every tag in the engine except those of tests that may run at the same time."""
     tags = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    others = ("ops-", "upgrade-gate-e2e-", "<none>", "127.0.0.1:")
-    return {tag for tag in tags if not tag.startswith(others)}
+    of_tests = ("ops-", "upgrade-gate-e2e-", "<none>", "127.0.0.1:")  # registries: on 127.0.0.1
+    return {tag for tag in tags if not tag.startswith(of_tests)}

@@ -16,7 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import ROOT, Outcome, Project, docker, end, read_until, started, wait_until
+from tests.e2e.support import (
+    ROOT,
+    Outcome,
+    Project,
+    docker,
+    read_until,
+    started,
+    stop_process,
+    wait_until,
+)
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 
@@ -295,5 +304,5 @@ def test_who_interrupts_the_tests_waits_until_they_have_cleared_away(tmp_path, t
             assert told() == b"cleared"
             _, said = running.communicate()
         finally:
-            end(running, 60)
+            stop_process(running, 60)
     assert said.endswith("ops.interruption.Interruption\n")

@@ -105,10 +105,10 @@ def built(harbour: Harbour) -> Harbour:
     return harbour
 
 
-def test_the_harbour_has_nothing_of_this_project(harbour: Harbour, terms: Contract):
+def test_the_harbour_has_nothing_of_this_project(harbour: Harbour, contract: Contract):
     text = "".join(p.read_text() for p in FOREIGN.rglob("*") if p.is_file() and p.suffix != ".pyc")
     assert "upgrade" not in text
-    assert not IMAGES & terms.images.keys()
+    assert not IMAGES & contract.images.keys()
     assert {path.name for path in harbour.root.iterdir()} == {
         *(path.name for path in FOREIGN.iterdir()),
         *("inv", "tasks.py", "ops", "locks", ".gitignore", ".venv"),
@@ -181,17 +181,17 @@ def test_its_images_hold_by_its_own_contract(built: Harbour):
 
 
 def test_an_image_that_breaks_the_contract_is_told_or_waived(built: Harbour):
-    contract = built.root / "pyproject.toml"
-    before = contract.read_text()
+    pyproject = built.root / "pyproject.toml"
+    before = pyproject.read_text()
     ask = ("verify", "--static", "--only", "content.forbidden")
     waiver = re.findall(r"^    (\[.*waivers\])\n    (.*)$", ADOPT.read_text(), re.MULTILINE)[0]
     try:
         built.edit("pyproject.toml", '"sh", "python3",', '"busybox", "python3",')
         told = built.inv(*ask)
-        contract.write_text("\n".join((contract.read_text(), *waiver)))
+        pyproject.write_text("\n".join((pyproject.read_text(), *waiver)))
         waived = built.inv(*ask)
     finally:
-        contract.write_text(before)
+        pyproject.write_text(before)
     assert told.status == 1
     assert "busybox" in told.output
     assert waived.status == 0, waived.output

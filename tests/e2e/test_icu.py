@@ -15,23 +15,23 @@ import pytest
 from ops import base
 from ops.build import build_variables
 from tests.e2e.support import ROOT, clean_environment, docker
-from tests.unit.worker import npm_registry
-from tests.unit.worker.npm_registry import Files, Registry
-from worker.differ import Limits, _camel
+from tests.support import npm_registry
+from tests.support.npm_registry import Files, Registry
+from worker.npm_diff import Limits, _camel
 
 PROBE = ROOT / "tests/e2e/icu_probe.js"
 LOCALES = "console.log(Intl.DateTimeFormat.supportedLocalesOf(['de', 'en', 'ja']).join())"
 
 
 @pytest.fixture(scope="module")
-def debian(terms, engine, built, tmp_path_factory, project_name) -> Iterator[list[str]]:
+def debian(contract, engine, built, tmp_path_factory, project_name) -> Iterator[list[str]]:
     """Options of `docker run` that give a container Debian's own library of ICU's data."""
     tag = f"{project_name}-nodejs:whole"
-    variables = build_variables(terms, base.resolve(terms, engine))
+    variables = build_variables(contract, base.resolve(contract, engine))
     subprocess.run(
         [
             *("docker", "buildx", "build", "--quiet", "--load", "--target=nodejs", f"--tag={tag}"),
-            f"--build-arg={terms.base.variable}={variables[terms.base.variable]}",
+            f"--build-arg={contract.base.variable}={variables[contract.base.variable]}",
             f"--secret=id=ca,src={variables.get('BUILD_CA', '/dev/null')}",
             f"--file={ROOT / 'ops/dockerfiles/Dockerfile.worker'}",
             str(ROOT),

@@ -35,7 +35,7 @@ def test_the_images_share_their_runtime_layer(built):
 
 
 def test_the_layers_bytes_are_what_docker_save_holds(
-    built, terms: Contract, engine: Engine, tmp_path
+    built, contract: Contract, engine: Engine, tmp_path
 ):
     """Measured another way: the size of each uncompressed layer tar, by its digest."""
     reference = built.references["api"]
@@ -48,7 +48,7 @@ def test_the_layers_bytes_are_what_docker_save_holds(
         (manifest,) = json.load(archive.extractfile("manifest.json"))
         sizes = [archive.getmember(layer).size for layer in manifest["Layers"]]
     assert [layer.size for layer in facts.layers] == sizes
-    assert facts.size <= terms.images["api"].size
+    assert facts.size <= contract.images["api"].size
 
 
 def test_the_bill_of_materials_names_what_the_locks_name(built, tmp_path):
@@ -87,7 +87,7 @@ def test_an_image_in_a_file_cannot_be_run(tmp_path):
     assert "--static" in outcome.messages
 
 
-def test_an_unchanged_image_is_not_read_again(built, terms: Contract, engine: Engine, tmp_path):
+def test_an_unchanged_image_is_not_read_again(built, contract: Contract, engine: Engine, tmp_path):
     reference = built.references["api"]
     before = read_images(engine, [reference], tmp_path)
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}

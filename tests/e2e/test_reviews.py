@@ -41,10 +41,10 @@ def packages(built) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def gate(terms, engine, built, packages, project_name) -> Iterator[Gate]:
+def gate(contract, engine, built, packages, project_name) -> Iterator[Gate]:
     """A stack of its own, whose worker looks often, with the registry on its network."""
     variables = {"ARTIFACTORY_URL": packages.inside, "ARTIFACTORY_TOKEN": packages.token}
-    with started(terms, engine, f"{project_name}-gate", **variables) as found:
+    with started(contract, engine, f"{project_name}-gate", **variables) as found:
         network = f"{found.engine.project}_default"
         docker("network", "connect", "--alias", registry.HOST, network, packages.container)
         try:

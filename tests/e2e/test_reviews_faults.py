@@ -18,8 +18,8 @@ import pytest
 
 from tests.e2e.gate import Gate, started
 from tests.e2e.support import docker
-from tests.unit.worker import llm_server, npm_registry
-from tests.unit.worker.npm_registry import (
+from tests.support import llm_server, npm_registry
+from tests.support.npm_registry import (
     MANIFEST,
     Answer,
     Files,
@@ -51,7 +51,7 @@ def registry(bridge) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def gate(terms, engine, built, registry, bridge, project_name) -> Iterator[Gate]:
+def gate(contract, engine, built, registry, bridge, project_name) -> Iterator[Gate]:
     with llm_server.serving(_opinion, host=bridge) as provider:
         variables = {
             "ARTIFACTORY_URL": registry.address,
@@ -60,7 +60,7 @@ def gate(terms, engine, built, registry, bridge, project_name) -> Iterator[Gate]
             "LLM_API_KEY": KEY,
             "LLM_BASE_URL": f"http://{bridge}:{provider.port}/v1",
         }
-        with started(terms, engine, f"{project_name}-faults", **variables) as found:
+        with started(contract, engine, f"{project_name}-faults", **variables) as found:
             yield found
 
 

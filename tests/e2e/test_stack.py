@@ -70,10 +70,10 @@ def test_the_port_is_published_on_the_loopback_only(running):
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "cache"])
-def test_every_process_is_the_contracts_user_without_any_privilege(service, running, terms):
-    probe = base.local(terms, running)
+def test_every_process_is_the_contracts_user_without_any_privilege(service, running, contract):
+    probe = base.local(contract, running)
     assert probe is not None
-    image = terms.images[service]
+    image = contract.images[service]
     (container,) = read_stack(running, {service: image}, probe.reference)[service]
     assert container.processes
     for process in container.processes:
@@ -84,22 +84,22 @@ def test_every_process_is_the_contracts_user_without_any_privilege(service, runn
         assert process.no_new_privileges
 
 
-def test_verify_holds_for_images_and_running_stack(running: Engine, terms: Contract):
-    verdict = verify.verify(terms, running, verify.Request(running=True))
+def test_verify_holds_for_images_and_running_stack(running: Engine, contract: Contract):
+    verdict = verify.verify(contract, running, verify.Request(running=True))
     wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
     assert not wrong
     assert all(r.check.deep for r in verdict.results if r.status == "not run")
 
 
-def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running, terms):
+def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running, contract):
     docker("rm", "--force", container_of(running, "worker"))
     try:
-        verdict = verify.verify(terms, running, verify.Request(only="run.healthy"))
+        verdict = verify.verify(contract, running, verify.Request(only="run.healthy"))
         found = {result.subject: result.status for result in verdict.results}
         assert found == {"api": "pass", "worker": "unknown", "cache": "pass"}
         assert not verdict.holds
     finally:
-        stack.up(terms, running)
+        stack.up(contract, running)
 
 
 def test_the_worker_logs_its_start(running):

@@ -12,10 +12,10 @@ import pytest
 from ops import base, build, contract
 from ops.engine import Engine
 from ops.suite import missing_for_nodes
-from tests.e2e.support import ROOT, one_at_a_time, sixth_of, wait_until
+from tests.e2e.support import ROOT, minimal_base, one_at_a_time, wait_until
+from tests.support import npm_registry
 from tests.swarm import cluster
 from tests.swarm.gate import Gate, Images
-from tests.unit.worker import npm_registry
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def probe_image() -> Iterator[str]:
     terms = contract.load(ROOT)
     with one_at_a_time("base"):
         whole = base.resolve(terms, Engine((terms.compose_file,))).reference
-    with sixth_of(whole) as tag:
+    with minimal_base(whole) as tag:
         yield tag
 
 

@@ -16,9 +16,9 @@ import httpx
 from ops import release
 from ops.contract import load
 from tests.e2e.support import ROOT, Outcome, inv
+from tests.support.npm_registry import Registry
 from tests.swarm.cluster import Node, Swarm
 from tests.swarm.load import Load
-from tests.support.npm_registry import Registry
 
 STACK = "gate"
 TOKEN = "0123456789abcdef"  # not the engine's: of this stack alone

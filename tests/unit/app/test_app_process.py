@@ -1,7 +1,4 @@
-"""The API as a process: its start, its stop, its probe and its smoke test.
-
-The smoke test starts as in its image; what serves begins where that has imported.
-"""
+"""Tests of the API as a process: its start, its stop, its probe and its smoke test."""
 
 import json
 import os
@@ -19,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from app.config import ApiSettings, WorkerSettings
-from tests.forking import Forked, Forking, forking
 
 ROOT = Path(__file__).parents[3]
 PROBE = ROOT / "app" / "probe.py"
@@ -32,7 +28,7 @@ def _environment(**variables: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in mine} | variables
 
 
-def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -43,20 +39,13 @@ def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def imported() -> Iterator[Forking]:
-    """A Python that has imported the API."""
-    with forking("app.serve") as started:
-        yield started
-
-
 def _probe(port: int) -> subprocess.CompletedProcess[str]:
-    return _run("-I", "-S", str(PROBE), str(port))
+    return run_python("-I", "-S", str(PROBE), str(port))
 
 
-def test_a_bad_value_stops_the_start_with_one_line(imported: Forking) -> None:
+def test_a_bad_value_stops_the_start_with_one_line() -> None:
     """Status 2, the variable's name, no traceback."""
-    ended = imported.run("-m", "app", env=_environment(API_RATE_LIMIT="-7"))
+    ended = run_python("-m", "app", API_RATE_LIMIT="-7")
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith(
@@ -66,37 +55,48 @@ def test_a_bad_value_stops_the_start_with_one_line(imported: Forking) -> None:
 
 def test_the_smoke_test_needs_no_setting() -> None:
     """It says ok and nothing else, even where a setting is wrong."""
-    ended = _run("-m", "app", "--check", API_RATE_LIMIT="-7")
+    ended = run_python("-m", "app", "--check", API_RATE_LIMIT="-7")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ok\n", "")
 
 
 @contextmanager
-def _serving(imported: Forking) -> Iterator[tuple[Forked, int]]:
-    """The API on a free port, and that port; ended in any case."""
-    with imported.start("-c", ON_FREE_PORT, env=_environment(API_TOKEN="hush-5f3a")) as process:
-        lines, port = [], None
-        while port is None and (line := process.stdout.readline()):
-            lines.append(json.loads(line)["message"])
-            port = re.search(r"running on .*:(\d+)", lines[-1])
-        assert port is not None, lines
-        yield process, int(port[1])
+def started() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start the API on a free port, and yield the process and the port."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_FREE_PORT],
+        cwd=ROOT,
+        env=_environment(API_TOKEN="hush-5f3a"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            lines, port = [], None
+            assert process.stdout is not None
+            while port is None and (line := process.stdout.readline()):
+                lines.append(json.loads(line)["message"])
+                port = re.search(r"running on .*:(\d+)", lines[-1])
+            assert port is not None, lines
+            yield process, int(port[1])
+        finally:
+            process.kill()
 
 
-def test_it_serves_then_ends_with_0_at_sigterm(imported: Forking) -> None:
+def test_it_serves_then_ends_with_0_at_sigterm() -> None:
     """The probe finds it healthy; its whole log is JSON; to be stopped is no failure."""
-    with _serving(imported) as (process, port):
+    with started() as (process, port):
         assert _probe(port).returncode == 0
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate()
+        out, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
     assert all(json.loads(line)["time"] for line in out.splitlines())
     assert "hush" not in out
 
 
-def test_a_request_on_its_way_is_answered_when_the_signal_comes_first(imported: Forking) -> None:
+def test_a_request_on_its_way_is_answered_when_the_signal_comes_first() -> None:
     """As in a rolling update: connected, then the server is told to stop, then it is asked."""
     with (
-        _serving(imported) as (process, port),
+        started() as (process, port),
         socket.create_connection(("127.0.0.1", port)) as client,
     ):
         assert _probe(port).returncode == 0  # a later connection was served: this one is accepted
@@ -106,7 +106,7 @@ def test_a_request_on_its_way_is_answered_when_the_signal_comes_first(imported: 
         client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         client.settimeout(10)
         assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
-        assert process.wait() == 0
+        assert process.wait(timeout=30) == 0
 
 
 def _listens(port: int) -> bool:

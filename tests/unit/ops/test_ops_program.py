@@ -1,4 +1,4 @@
-"""ops.program and ops.tasks: the command line, as a person meets it."""
+"""Tests of ops.program and ops.tasks: the command line, as a user meets it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -19,29 +19,30 @@ from ops.command import GROUPS, command
 from ops.interruption import Interruption
 from ops.report import summary
 from ops.tasks import namespace
-from tests.forking import Forking, forking
 from tests.unit.ops.samples import ROOT
 
 PROGRAM = str(ROOT / "tasks.py")
 
 
 def _environment() -> Mapping[str, str]:
-    """Of a machine without Docker."""
+    """Return the environment of a machine without Docker."""
     without = {"PATH": "/nowhere", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
     return os.environ | without | {"COLUMNS": "200"}
 
 
-@pytest.fixture(scope="module")
-def imported() -> Iterator[Forking]:
-    """A Python that has imported the commands."""
-    with forking("ops.program", "ops.tasks", "ops.checks", "ops.report") as started:
-        yield started
-
-
-@pytest.fixture
-def inv(imported: Forking) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a command there."""
-    return lambda *arguments: imported.run(PROGRAM, *arguments, env=_environment(), cwd="/")
+def inv(
+    *arguments: str, stdout: int | TextIO = subprocess.PIPE, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as ./inv does, in another folder."""
+    return subprocess.run(
+        [sys.executable, PROGRAM, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env=_environment() if env is None else env,
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def inv(imported: Forking) -> Callable[..., subprocess.CompletedProcess[str]]:
         (["verify", "--format", "nope"], "there is no format 'nope'"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said, inv):
+def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
     done = inv(*arguments)
     assert done.returncode == 2, done.stderr
     failures = [line for line in done.stderr.splitlines() if line.startswith("✗ ")]
@@ -63,7 +64,7 @@ def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said, i
     assert done.stdout == ""
 
 
-def test_with_debug_the_traceback_is_shown_as_well(inv):
+def test_with_debug_the_traceback_is_shown_as_well():
     done = inv("explain", "nope", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
@@ -72,15 +73,7 @@ def test_with_debug_the_traceback_is_shown_as_well(inv):
 
 
 def test_without_a_command_all_are_listed_in_their_groups():
-    """Started as ./inv starts it."""
-    done = subprocess.run(
-        [sys.executable, PROGRAM],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-    )
+    done = inv()
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     for group, names in GROUPS.items():
@@ -91,24 +84,13 @@ def test_without_a_command_all_are_listed_in_their_groups():
 
 
 @pytest.mark.parametrize(("given", "passed"), [({}, "400"), ({"GOGC": "50"}, "50")])
-def test_docker_clients_collect_later_unless_told_when(imported, tmp_path, given, passed):
+def test_docker_clients_collect_later_unless_told_when(tmp_path, given, passed):
     client = tmp_path / "docker"
     client.write_text(f'#!/bin/sh\necho "$GOGC" > {tmp_path}/told\n')
     client.chmod(0o755)
     without = {name: value for name, value in _environment().items() if name != "GOGC"}
-    imported.run(PROGRAM, "doctor", env=without | {"PATH": str(tmp_path)} | given)
+    inv("doctor", env=without | {"PATH": str(tmp_path)} | given)
     assert (tmp_path / "told").read_text().strip() == passed
-
-
-def _printing_to(file: TextIO, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Started as ./inv starts it: what is still printed at a Python's end counts as well."""
-    return subprocess.run(
-        [sys.executable, PROGRAM, *arguments],
-        stdout=file,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_environment(),
-    )
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"], ["doctor"]])
@@ -117,14 +99,14 @@ def test_who_reads_no_further_is_told_nothing(arguments):
     read, written = os.pipe()
     os.close(read)
     with os.fdopen(written) as unread:
-        done = _printing_to(unread, *arguments)
+        done = inv(*arguments, stdout=unread)
     assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"]])
 def test_a_full_disk_is_told_without_a_traceback(arguments):
     with Path("/dev/full").open("w") as full:
-        done = _printing_to(full, *arguments)
+        done = inv(*arguments, stdout=full)
     said = "✗ running this command: no space is left on this machine\n"
     assert (done.returncode, done.stderr) == (3, said)
 

@@ -11,7 +11,8 @@ import pytest
 
 from ops import interruption, suite
 from ops.errors import MachineError, TestsFailed
-from tests.conftest import HERE, LONGEST
+from tests.conftest import LONGEST_FIRST
+from tests.unit.ops.samples import ROOT
 
 
 @pytest.fixture
@@ -140,5 +141,5 @@ def test_a_failure_is_shown_as_pytest_shows_it(tmp_path):
     assert "pytest ended with status 1" in ended.stderr
 
 
-def test_what_is_to_begin_first_is_there():
-    assert [name for name in LONGEST if not (HERE / name).exists()] == []
+def test_files_that_run_first_exist():
+    assert [prefix for prefix in LONGEST_FIRST if not list(ROOT.glob(f"{prefix}*"))] == []
