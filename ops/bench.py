@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import console, interruption
-from ops.errors import MachineError, TestsFailed, UsageError
+from imageproof import console, signals
+from imageproof.errors import MachineError, TestsFailed, UsageError
 
 LOCK = "locks/peers.txt"
 PLACE = ".ops/peers"
@@ -36,7 +36,7 @@ def measure(root: Path, part: str | None) -> None:
 
 
 def _run(command: list[str], root: Path, module: str) -> None:
-    status = interruption.run(command, root, os.environ)
+    status = signals.run(command, root, os.environ)
     if status != 0:
         raise TestsFailed("comparing", f"{module} ended with status {status}", hint="see above")
     console.done("bench")

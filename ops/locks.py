@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops import console
-from ops.errors import MachineError
+from imageproof import console
+from imageproof.errors import MachineError
 
 if TYPE_CHECKING:
-    from ops.contract import Contract
+    from imageproof.contract import Contract
 
 FOLDER = "locks"
 PYTHON = "3.11"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ops import interruption
+from imageproof import signals
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
 def pytest_configure() -> None:
     # A background shell starts pytest with SIGINT ignored, and the programs under test inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    interruption.heed()
+    signals.heed()
 
 
 @pytest.hookimpl(optionalhook=True)

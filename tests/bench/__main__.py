@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ops import console, contract
-from ops.engine import Engine
-from ops.errors import OpsError
+from imageproof import console, contract
+from imageproof.docker.client import Engine
+from imageproof.errors import OpsError
 from tests.bench import images, line, reviews
 from tests.bench.copy import copied
 from tests.bench.machine import machine
 from tests.bench.page import page, picture, table
 from tests.bench.row import Row
-from tests.e2e.support import ROOT
+from tests.support.commands import ROOT
 
 PARTS = ("images", "line", "reviews")
 

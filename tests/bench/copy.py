@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import base, contract
-from ops.build import build_variables
-from ops.engine import Engine
-from tests.e2e.support import ROOT, clean_environment
+from imageproof import contract
+from imageproof.build import base_image
+from imageproof.build.bake import build_variables
+from imageproof.docker.client import Engine
+from tests.support.commands import ROOT, clean_environment
 
 LINE = "\n\n# changed by the benchmark: {}\n"
 
@@ -106,6 +107,6 @@ def copied() -> Iterator[Copy]:
 def _variables(root: Path) -> dict[str, str]:
     """The same settings for all: what `./inv build` tells bake, told to plain bake as well."""
     terms = contract.load(root)
-    origin = base.resolve(terms, Engine((terms.compose_file,)))
+    origin = base_image.resolve(terms, Engine((terms.compose_file,)))
     settings = build_variables(terms, origin)
-    return clean_environment(**settings, API_PORT="0", OPS_ROOT=str(root))
+    return clean_environment(**settings, API_PORT="0", IMAGEPROOF_ROOT=str(root))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.bench.copy import Copy
 from tests.bench.row import Row, in_turns, median
-from tests.e2e.support import docker
+from tests.support.commands import docker
 
 USUAL = Path(__file__).parent / "Dockerfile.usual"
 VENV, FAT = "dependencies copied onto the slim base", "one stage, pip as root"

@@ -6,7 +6,7 @@ import os
 import platform
 from typing import Any
 
-from ops.engine import Engine
+from imageproof.docker.client import Engine
 
 
 def machine(engine: Engine) -> dict[str, Any]:

@@ -7,16 +7,17 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from ops import build, contract
-from ops.engine import Engine, environment
-from ops.errors import MachineError
+from imageproof import contract
+from imageproof.build import bake
+from imageproof.docker.client import Engine, environment
+from imageproof.errors import MachineError
 from tests.bench.images import resident
 from tests.bench.row import Row, in_turns
-from tests.e2e import gate as gates
-from tests.e2e import registry as registries
-from tests.e2e.gate import TOKEN, Gate
-from tests.e2e.registry import Registry
-from tests.e2e.support import ROOT, docker
+from tests.support import review_stack as gates
+from tests.support import verdaccio as registries
+from tests.support.commands import ROOT, docker
+from tests.support.review_stack import TOKEN, Gate
+from tests.support.verdaccio import Registry
 
 JOBS, FULL = 40, 300
 PAIRS = 10
@@ -40,7 +41,7 @@ def rows() -> Iterator[Row]:
     terms = contract.load(ROOT)
     files = (terms.compose_file, ROOT / "compose/tests.yaml")
     engine = Engine(files)
-    built = build.build(terms, engine, None)
+    built = bake.build(terms, engine, None)
     with registries.running(built.references["worker"]) as registry:
         for number in range(PAIRS):
             registry.publish(f"sample-{number}", "1.0.0", OLD)

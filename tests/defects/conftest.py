@@ -7,29 +7,30 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from ops import base, contract
-from ops.engine import Engine
-from ops.errors import OpsError
+from imageproof import contract
+from imageproof.build.base_image import BaseImage, resolve
+from imageproof.docker.client import Engine
+from imageproof.errors import OpsError
 from tests.defects import corpus
 from tests.defects.corpus import Case, Project
 from tests.defects.reading import Reader, Seen, costly, longest_first
 
 
 @pytest.fixture(scope="session")
-def base_image() -> base.BaseImage:
+def base_image() -> BaseImage:
     """The base of the images, and of the probes."""
     terms = contract.load(corpus.ROOT)
     engine = Engine((terms.compose_file,))
     try:
         engine.require()
-        return base.resolve(terms, engine)
+        return resolve(terms, engine)
     except OpsError as error:
         reason = f"the defects need a Docker engine: {error} ({error.hint})"
     pytest.fail(reason, pytrace=False)
 
 
 @pytest.fixture(scope="session")
-def projects(request, base_image: base.BaseImage) -> Iterator[dict[str, Project]]:
+def projects(request, base_image: BaseImage) -> Iterator[dict[str, Project]]:
     """Each case that a test of this run asks for, laid out and built; the good one always."""
     specs = (getattr(item, "callspec", None) for item in request.session.items)
     given = [spec.params.get("case") for spec in specs if spec]

@@ -13,7 +13,7 @@ A folder holds what makes the good project (good/) fall short, and nothing else:
     also-*/                a folder of the same kind: the same check, another fault
     near-miss*/            a folder of the same kind, that looks like the fault and is none
 
-`lay_out` makes a whole project of it, in .ops/defects/, for `OPS_ROOT=... ./inv verify` too.
+`lay_out` makes a whole project of it, in .ops/defects/, for `IMAGEPROOF_ROOT=... ./inv verify` too.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ops.contract import Contract
-from ops.engine import environment
+from imageproof.contract import Contract
+from imageproof.docker.client import environment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -136,7 +136,7 @@ def lay_out(case: Case) -> Project:
             (root / "Dockerfile").write_text(text)
         contract = _merged(_toml(GOOD), _toml(case.folder))
         if (case.folder / "compose.yaml").exists():  # which the swarm's file does not follow
-            del contract["tool"]["ops"]["stack"]
+            del contract["tool"]["imageproof"]["stack"]
         (root / "pyproject.toml").write_text(
             "".join(f"{key} = {_inline(value)}\n" for key, value in contract.items())
         )

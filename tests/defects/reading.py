@@ -14,20 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import contract, stack
-from ops.checks import REGISTRY, Check
-from ops.contract import Contract
-from ops.engine import Engine
-from ops.facts.image import ImageFacts
-from ops.facts.programs import run_programs
-from ops.facts.record import read_record, write_baselines
-from ops.facts.running import read_stack
-from ops.facts.sources import read_images
-from ops.rebuild import read_builds
-from ops.translate import translating
-from ops.trial import read_trial
-from ops.verdict import ProjectFacts, Result, Subject, judge, judge_project
-from ops.verify import read_project
+from imageproof import contract
+from imageproof.checks import REGISTRY, Check
+from imageproof.contract import Contract
+from imageproof.deep.double_build import read_builds
+from imageproof.deep.stack_trial import read_trial
+from imageproof.docker.client import Engine
+from imageproof.docker.errors import translating
+from imageproof.image.facts import ImageFacts
+from imageproof.image.sources import read_images
+from imageproof.project.record import read_record, write_baselines
+from imageproof.runtime.containers import read_stack
+from imageproof.runtime.programs import run_programs
+from imageproof.stack import compose
+from imageproof.verify.judge import ProjectFacts, Result, Subject, judge, judge_project
+from imageproof.verify.run import read_project
 from tests.defects.corpus import GOOD, Case, Project, reference
 
 SETTLED_SECONDS = 60.0
@@ -172,7 +173,7 @@ def started(project: Project, services: list[str] | None = None) -> Iterator[Eng
         _settle(engine)
         yield engine
     finally:
-        stack.down(engine, volumes=True, quiet=True)
+        compose.down(engine, volumes=True, quiet=True)
 
 
 def _settle(engine: Engine) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ops.checks import REGISTRY, Check
-from ops.verdict import PROJECT
+from imageproof.checks import REGISTRY, Check
+from imageproof.verify.judge import PROJECT
 from tests.defects import corpus
 from tests.defects.corpus import Case
 from tests.defects.reading import Seen, longest_first

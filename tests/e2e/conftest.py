@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from ops import base, build, stack
-from ops.contract import Contract, load
-from ops.engine import Engine
-from ops.errors import OpsError
-from tests.e2e.support import (
+from imageproof.build import bake
+from imageproof.build.base_image import resolve
+from imageproof.contract import Contract, load
+from imageproof.docker.client import Engine
+from imageproof.errors import OpsError
+from imageproof.stack import compose
+from tests.support.commands import (
     ROOT,
     SMALL_COMPOSE,
     SMALL_CONTRACT,
@@ -57,7 +59,7 @@ def engine(contract: Contract, project_name: str) -> Engine:
 def base_image(contract: Contract, engine: Engine) -> str:
     """Return the base image on this host; pull or make it if it is missing."""
     with one_at_a_time("base"):
-        return base.resolve(contract, engine).reference
+        return resolve(contract, engine).reference
 
 
 @pytest.fixture(scope="session")
@@ -67,20 +69,20 @@ def small_base(base_image: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def built(contract: Contract, engine: Engine) -> build.Built:
+def built(contract: Contract, engine: Engine) -> bake.Built:
     """Build the images from the working tree."""
     with one_at_a_time("build"):
-        return build.build(contract, engine, None)
+        return bake.build(contract, engine, None)
 
 
 @pytest.fixture(scope="session")
-def running(contract: Contract, engine: Engine, built: build.Built) -> Iterator[Engine]:
+def running(contract: Contract, engine: Engine, built: bake.Built) -> Iterator[Engine]:
     """Start the stack, wait until it is healthy, and remove it at the end."""
     try:
-        stack.up(contract, engine)
+        compose.up(contract, engine)
         yield engine
     finally:
-        stack.down(engine, volumes=True, quiet=True)
+        compose.down(engine, volumes=True, quiet=True)
 
 
 # pytest-docker only reads ports and waits. It does not start or remove the stack, because it leaves
@@ -110,7 +112,7 @@ def project(tmp_path: Path, engine: Engine, small_base: str) -> Iterator[Project
     """Write a small project that a test may change, and remove its objects from the engine."""
     name = f"ops-e2e-{uuid.uuid4().hex[:8]}"
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.ops]\ndockerfiles = ["Dockerfile"]\n' + SMALL_CONTRACT
+        '[tool.imageproof]\ndockerfiles = ["Dockerfile"]\n' + SMALL_CONTRACT
     )
     (tmp_path / "compose.yaml").write_text(SMALL_COMPOSE.replace("NAME", name))
     (tmp_path / "Dockerfile").write_text(SMALL_DOCKERFILE)

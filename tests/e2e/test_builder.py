@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import daemon as daemons
-from tests.e2e import oci_registry
-from tests.e2e.daemon import Daemon
-from tests.e2e.oci_registry import OciRegistry
-from tests.e2e.support import Outcome, Project, docker
+from tests.support import oci_registry
+from tests.support import second_engine as daemons
+from tests.support.commands import Outcome, Project, docker
+from tests.support.oci_registry import OciRegistry
+from tests.support.second_engine import Daemon
 
 pytestmark = pytest.mark.skipif(
     bool(daemons.missing()), reason=f"not run here: {daemons.missing()}"
@@ -159,7 +159,7 @@ def test_what_this_engines_builder_cannot_do_is_said_in_its_words(site, options,
 
 def test_a_base_that_is_only_in_this_engine_is_no_base_for_a_builder_elsewhere(project, tmp_path):
     outcome = project.inv(
-        "build", "--builder", "ops-e2e-none", PYTHON_BASE="ops/python-base:3.11-bookworm"
+        "build", "--builder", "ops-e2e-none", PYTHON_BASE="imageproof/python-base:3.11-bookworm"
     )
     assert outcome.status == 2
     assert "push it to a registry" in outcome.messages

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 
-from tests.e2e.support import Project, docker, docker_images, started, wait_until
+from tests.support.commands import Project, docker, docker_images, started, wait_until
 
 
 def test_a_good_project_comes_up_and_goes_down(project: Project):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import (
+from tests.support.commands import (
     ROOT,
     Outcome,
     Project,
@@ -171,11 +171,11 @@ def test_a_wrong_command_line(arguments, words, project: Project):
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ('user = "10001:10001"', 'user = "0:0"', "tool.ops.images.web.user"),
-        ('size = "400MB"', 'size = "large"', "tool.ops.images.web.size"),
-        ("ports = [8000]", "prots = [8000]", "tool.ops.images.web.prots"),
+        ('user = "10001:10001"', 'user = "0:0"', "tool.imageproof.images.web.user"),
+        ('size = "400MB"', 'size = "large"', "tool.imageproof.images.web.size"),
+        ("ports = [8000]", "prots = [8000]", "tool.imageproof.images.web.prots"),
         ('service = "web"', "service = ", "not TOML"),
-        ("[tool.ops.images.web]", "[tool.other.web]", "tool.ops.images"),
+        ("[tool.imageproof.images.web]", "[tool.other.web]", "tool.imageproof.images"),
     ],
     ids=lambda value: value,
 )
@@ -219,9 +219,9 @@ def test_a_service_that_crashes_shows_its_log(project: Project):
     outcome = project.inv("up")
     assert_explains(outcome, 1, "gave up: 42")
     assert not project.leftovers()
-    (kept,) = (project.root / ".ops/logs" / project.name).glob("*.log")
+    (kept,) = (project.root / ".imageproof/logs" / project.name).glob("*.log")
     assert "gave up: 42" in kept.read_text()
-    assert f".ops/logs/{project.name}" in outcome.messages
+    assert f".imageproof/logs/{project.name}" in outcome.messages
 
 
 def test_an_interrupted_start_leaves_nothing(project: Project):
@@ -305,4 +305,4 @@ def test_who_interrupts_the_tests_waits_until_they_have_cleared_away(tmp_path, t
             _, said = running.communicate()
         finally:
             stop_process(running, 60)
-    assert said.endswith("ops.interruption.Interruption\n")
+    assert said.endswith("imageproof.signals.Interruption\n")

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.contract import Contract, Image
-from tests.e2e.support import ROOT, Outcome, Project, clean_environment, docker
+from imageproof.contract import Contract, Image
+from tests.support.commands import ROOT, Outcome, Project, clean_environment, docker
 
 FOREIGN = Path(__file__).with_name("foreign")
 ADOPT = ROOT / "docs/adopt.md"

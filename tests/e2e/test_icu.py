@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import base
-from ops.build import build_variables
-from tests.e2e.support import ROOT, clean_environment, docker
+from imageproof.build import base_image
+from imageproof.build.bake import build_variables
 from tests.support import npm_registry
+from tests.support.commands import ROOT, clean_environment, docker
 from tests.support.npm_registry import Files, Registry
 from worker.npm_diff import Limits, _camel
 
@@ -27,7 +27,7 @@ LOCALES = "console.log(Intl.DateTimeFormat.supportedLocalesOf(['de', 'en', 'ja']
 def debian(contract, engine, built, tmp_path_factory, project_name) -> Iterator[list[str]]:
     """Options of `docker run` that give a container Debian's own library of ICU's data."""
     tag = f"{project_name}-nodejs:whole"
-    variables = build_variables(contract, base.resolve(contract, engine))
+    variables = build_variables(contract, base_image.resolve(contract, engine))
     subprocess.run(
         [
             *("docker", "buildx", "build", "--quiet", "--load", "--target=nodejs", f"--tag={tag}"),

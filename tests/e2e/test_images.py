@@ -11,10 +11,10 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from ops.contract import Contract
-from ops.engine import Engine
-from ops.facts.sources import read_images
-from tests.e2e.support import ROOT, docker, inv
+from imageproof.contract import Contract
+from imageproof.docker.client import Engine
+from imageproof.image.sources import read_images
+from tests.support.commands import ROOT, docker, inv
 
 
 def test_verify_as_json_says_that_everything_holds(built):

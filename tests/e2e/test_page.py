@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ops.checks.growth import base_of
-from ops.facts.record import Record
-from ops.report.page import as_html
-from ops.verdict import Verdict
-from tests.unit.ops.samples import TODAY, container, file, image, layer
-from tests.unit.ops.verdicts import ALL, HOSTILE, SPOILT
+from imageproof.checks.size.growth import base_of
+from imageproof.project.record import Record
+from imageproof.report.html import as_html
+from imageproof.verify.judge import Verdict
+from tests.support.sample_facts import TODAY, container, file, image, layer
+from tests.support.verdicts import ALL, HOSTILE, SPOILT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # A root user has no sandbox in a container; the others keep it from asking the network.

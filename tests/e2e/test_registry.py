@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.oci_registry import PASSWORD, USER, OciRegistry, serving
-from tests.e2e.support import Outcome, Project, docker
+from tests.support.commands import Outcome, Project, docker
+from tests.support.oci_registry import PASSWORD, USER, OciRegistry, serving
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def push(project: Project, registry: OciRegistry, **variables: str) -> Outcome:
     return project.inv("push", "--registry", place, "--tag", "1.0", **variables)
 
 
-def release(project: Project, file: str = ".ops/release.json") -> dict:
+def release(project: Project, file: str = ".imageproof/release.json") -> dict:
     return json.loads((project.root / file).read_text())
 
 
@@ -77,7 +77,7 @@ def test_what_holds_is_pushed_and_verified_from_the_registry_alone(built, regist
     assert layers(verify(built, pinned)) == local
     assert registry.asked("/blobs/") == seen + 1  # the configuration: every layer was known
 
-    shutil.rmtree(built.root / ".ops/cache")
+    shutil.rmtree(built.root / ".imageproof/cache")
     assert layers(verify(built, pinned, DOCKER_HOST="unix:///nowhere/docker.sock")) == local
     assert registry.asked("/blobs/") > seen + 2
 
@@ -96,7 +96,7 @@ def test_what_does_not_hold_is_neither_pushed_nor_promoted(project, registry):
     assert outcome.status == 1
     assert "user.nonroot" in outcome.output
     assert registry.digest(f"{project.name}/web", "1.0") is None
-    assert not (project.root / ".ops/release.json").exists()
+    assert not (project.root / ".imageproof/release.json").exists()
 
 
 def test_a_release_is_promoted_by_its_digest_wherever_its_tag_leads(built, registry, tmp_path):
@@ -110,7 +110,12 @@ def test_a_release_is_promoted_by_its_digest_wherever_its_tag_leads(built, regis
     with serving(tmp_path / "other") as other:
         for place, tag in ((registry, "stable"), (other, "1.0")):
             outcome = built.inv(
-                *("promote", ".ops/release.json", "--to", f"{place.host}/{built.name}-production"),
+                *(
+                    "promote",
+                    ".imageproof/release.json",
+                    "--to",
+                    f"{place.host}/{built.name}-production",
+                ),
                 *("--tag", tag, "--output", "promoted.json"),
             )
             assert outcome.status == 0, outcome.output + outcome.messages
@@ -145,11 +150,11 @@ def test_what_is_damaged_in_the_registry_is_found_out(built, registry):
     assert push(built, registry).status == 0
     layer = registry.layers(f"{built.name}/web", "1.0")[-1]
     pinned = release(built)["images"]["web"]["digest"]
-    shutil.rmtree(built.root / ".ops/cache")
+    shutil.rmtree(built.root / ".imageproof/cache")
     with registry.spoiled(layer):
         for outcome in (
             verify(built, f"{registry.host}/{built.name}/web@{pinned}"),
-            built.inv("promote", ".ops/release.json", "--to", f"{registry.host}/spoiled"),
+            built.inv("promote", ".imageproof/release.json", "--to", f"{registry.host}/spoiled"),
         ):
             assert outcome.status == 1
             assert f"blobs/sha256/{layer.partition(':')[2]}" in outcome.messages
@@ -173,7 +178,7 @@ def test_a_closed_registry_is_opened_by_dockers_own_credentials(built, registry,
         return built.inv(*arguments, DOCKER_CONFIG=str(folder))
 
     commands = (
-        ("promote", ".ops/release.json", "--to", place),
+        ("promote", ".imageproof/release.json", "--to", place),
         ("push", "--registry", place, "--tag", "1.0"),
         ("verify", "--static", "--image", f"web=docker://{place}/web:1.0"),
     )

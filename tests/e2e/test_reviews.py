@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e import registry
-from tests.e2e.gate import DONE_SECONDS, TOKEN, Gate, started
-from tests.e2e.registry import Registry
-from tests.e2e.support import docker, wait_until
+from tests.support import verdaccio
+from tests.support.commands import docker, wait_until
+from tests.support.review_stack import DONE_SECONDS, TOKEN, Gate, started
+from tests.support.verdaccio import Registry
 
 PLAIN = {"index.js": "module.exports = (text, width) => text.padStart(width);\n"}
 
@@ -21,7 +21,7 @@ PLAIN = {"index.js": "module.exports = (text, width) => text.padStart(width);\n"
 @pytest.fixture(scope="module")
 def packages(built) -> Iterator[Registry]:
     """The registry, with what the tests publish."""
-    with registry.running(built.references["worker"]) as found:
+    with verdaccio.running(built.references["worker"]) as found:
         found.publish("left-pad", "1.2.0", PLAIN, scripts={"test": "node test.js"})
         better = {
             **PLAIN,
@@ -46,7 +46,7 @@ def gate(contract, engine, built, packages, project_name) -> Iterator[Gate]:
     variables = {"ARTIFACTORY_URL": packages.inside, "ARTIFACTORY_TOKEN": packages.token}
     with started(contract, engine, f"{project_name}-gate", **variables) as found:
         network = f"{found.engine.project}_default"
-        docker("network", "connect", "--alias", registry.HOST, network, packages.container)
+        docker("network", "connect", "--alias", verdaccio.HOST, network, packages.container)
         try:
             yield found
         finally:
@@ -173,7 +173,7 @@ def _away(gate: Gate, packages: Registry) -> Iterator[None]:
     try:
         yield
     finally:
-        docker("network", "connect", "--alias", registry.HOST, network, packages.container)
+        docker("network", "connect", "--alias", verdaccio.HOST, network, packages.container)
 
 
 def test_while_the_api_is_killed_four_workers_share_the_jobs_and_do_each_once(gate):

@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.gate import Gate, started
-from tests.e2e.support import docker
 from tests.support import llm_server, npm_registry
+from tests.support.commands import docker
 from tests.support.npm_registry import (
     MANIFEST,
     Answer,
@@ -28,6 +27,7 @@ from tests.support.npm_registry import (
     archived,
     member,
 )
+from tests.support.review_stack import Gate, started
 
 JOBS = 50
 KEY = "sk-never-to-be-seen"

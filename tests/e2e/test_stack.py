@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import base, stack, verify
-from ops.contract import Contract
-from ops.engine import Engine
-from ops.facts.running import read_stack
-from tests.e2e.support import ROOT, SERVICES, clean_environment, docker, wait_until
+from imageproof.build import base_image
+from imageproof.contract import Contract
+from imageproof.docker.client import Engine
+from imageproof.runtime.containers import read_stack
+from imageproof.stack import compose as stack
+from imageproof.verify import run
+from tests.support.commands import ROOT, SERVICES, clean_environment, docker, wait_until
 
 
 def get(url: str) -> tuple[int, str]:
@@ -71,7 +73,7 @@ def test_the_port_is_published_on_the_loopback_only(running):
 
 @pytest.mark.parametrize("service", [*SERVICES, "cache"])
 def test_every_process_is_the_contracts_user_without_any_privilege(service, running, contract):
-    probe = base.local(contract, running)
+    probe = base_image.local(contract, running)
     assert probe is not None
     image = contract.images[service]
     (container,) = read_stack(running, {service: image}, probe.reference)[service]
@@ -85,7 +87,7 @@ def test_every_process_is_the_contracts_user_without_any_privilege(service, runn
 
 
 def test_verify_holds_for_images_and_running_stack(running: Engine, contract: Contract):
-    verdict = verify.verify(contract, running, verify.Request(running=True))
+    verdict = run.verify(contract, running, run.Request(running=True))
     wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
     assert not wrong
     assert all(r.check.deep for r in verdict.results if r.status == "not run")
@@ -94,7 +96,7 @@ def test_verify_holds_for_images_and_running_stack(running: Engine, contract: Co
 def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running, contract):
     docker("rm", "--force", container_of(running, "worker"))
     try:
-        verdict = verify.verify(contract, running, verify.Request(only="run.healthy"))
+        verdict = run.verify(contract, running, run.Request(only="run.healthy"))
         found = {result.subject: result.status for result in verdict.results}
         assert found == {"api": "pass", "worker": "unknown", "cache": "pass"}
         assert not verdict.holds

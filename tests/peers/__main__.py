@@ -8,9 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ops import base, contract
-from ops.engine import Engine
-from ops.errors import OpsError
+from imageproof import contract
+from imageproof.build import base_image
+from imageproof.docker.client import Engine
+from imageproof.errors import OpsError
 from tests.defects.corpus import ROOT
 from tests.peers.compare import compare
 from tests.peers.table import page
@@ -26,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     terms = contract.load(ROOT)
     try:
-        origin = base.resolve(terms, Engine((terms.compose_file,)))
+        origin = base_image.resolve(terms, Engine((terms.compose_file,)))
     except OpsError as error:
         sys.exit(f"{error} ({error.hint})")
     kit = Kit(

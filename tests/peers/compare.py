@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import base, console, contract
-from ops.checks import REGISTRY
-from ops.engine import Engine
+from imageproof import console, contract
+from imageproof.build import base_image
+from imageproof.checks import REGISTRY
+from imageproof.docker.client import Engine
 from tests.bench.machine import machine
 from tests.defects import corpus
 from tests.defects.corpus import ROOT, Case, Project
@@ -28,7 +29,7 @@ def compare(kit: Kit, cache: Path) -> dict[str, Any]:
     """Everything that the table is made of. Takes a quarter of an hour."""
     terms = contract.load(ROOT)
     engine = Engine((terms.compose_file,))
-    origin = base.resolve(terms, engine)
+    origin = base_image.resolve(terms, engine)
     console.say("  the corpus is built")
     tools = [tool for tool in TOOLS if tool.version(kit)]
     cases = corpus.collect()

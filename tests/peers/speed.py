@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import contract
-from ops.engine import Engine
-from ops.references import references
+from imageproof import contract
+from imageproof.docker.client import Engine
+from imageproof.docker.image_refs import references
 from tests.defects.corpus import ROOT, TAG, WORK, Project
 from tests.defects.reading import started
 from tests.peers.tools import Asked, Kit, Tool, run
@@ -141,7 +141,7 @@ def _peak(images: Images) -> int:
     process = os.posix_spawn(
         sys.executable,
         [sys.executable, str(ROOT / "tasks.py"), "verify", "--static"],
-        {**os.environ, "OPS_ROOT": str(images.root)},
+        {**os.environ, "IMAGEPROOF_ROOT": str(images.root)},
         file_actions=[(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)],
     )
     return int(os.wait4(process, 0)[2].ru_maxrss * 1024 / 1e6)
@@ -149,7 +149,7 @@ def _peak(images: Images) -> int:
 
 def _verify(root: Path, *options: str) -> None:
     command = [sys.executable, str(ROOT / "tasks.py"), "verify", *options]
-    environment = {**os.environ, "OPS_ROOT": str(root)}
+    environment = {**os.environ, "IMAGEPROOF_ROOT": str(root)}
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode in (0, 1), result.stderr  # 1: findings
 

@@ -162,7 +162,7 @@ def syft(asked: Asked) -> set[str]:
 def _explained(root: Path, kind: str, name: str, version: str) -> bool:
     if kind == "deb":
         contract = tomllib.loads((root / "pyproject.toml").read_text())
-        globs = contract["tool"]["ops"]["images"]["web"]["packages"]
+        globs = contract["tool"]["imageproof"]["images"]["web"]["packages"]
         return any(fnmatch(name, glob) for glob in globs)
     if kind == "python":
         return (re.sub(r"[-_.]+", "-", name).lower(), version) in set(_locked(root))

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.support import wait_until
+from tests.support.commands import wait_until
 
 PREFIX = "upgrade-gate-swarm"
 HUB = "192.0.2.254"  # TEST-NET-1 (RFC 5737): nobody's, and nobody outside sees it

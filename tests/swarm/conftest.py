@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import base, build, contract
-from ops.engine import Engine
-from ops.suite import missing_for_nodes
-from tests.e2e.support import ROOT, minimal_base, one_at_a_time, wait_until
+from imageproof import contract
+from imageproof.build import bake, base_image
+from imageproof.docker.client import Engine
+from ops.test_runner import missing_for_nodes
 from tests.support import npm_registry
+from tests.support.commands import ROOT, minimal_base, one_at_a_time, wait_until
 from tests.swarm import cluster
 from tests.swarm.gate import Gate, Images
 
@@ -25,7 +26,7 @@ def local_images() -> dict[str, str]:
     engine = Engine((terms.compose_file,))
     engine.require()
     with one_at_a_time("build"):
-        return dict(build.build(terms, engine, None).references)
+        return dict(bake.build(terms, engine, None).references)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,7 @@ def probe_image() -> Iterator[str]:
     """Of which probes are made: a small base, since it is sent to a node."""
     terms = contract.load(ROOT)
     with one_at_a_time("base"):
-        whole = base.resolve(terms, Engine((terms.compose_file,))).reference
+        whole = base_image.resolve(terms, Engine((terms.compose_file,))).reference
     with minimal_base(whole) as tag:
         yield tag
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from ops import release
-from ops.contract import load
-from tests.e2e.support import ROOT, Outcome, inv
+from imageproof.contract import load
+from imageproof.release import manifest
+from tests.support.commands import ROOT, Outcome, inv
 from tests.support.npm_registry import Registry
 from tests.swarm.cluster import Node, Swarm
 from tests.swarm.load import Load
@@ -66,7 +66,7 @@ class Gate:
 
     def deploy(self, images: Mapping[str, Pushed], *options: str, **variables: str) -> Outcome:
         file = self.folder / "release.json"
-        release.write(_release(images), file)
+        manifest.write(_release(images), file)
         return self.inv("deploy", "--name", STACK, "--release", str(file), *options, **variables)
 
     def status(self) -> dict[str, dict[str, Any]]:
@@ -128,18 +128,18 @@ def nodes_of(service: Mapping[str, Any]) -> list[str]:
     return [t["node"] for t in tasks if (t["state"], t["desired"]) == ("running", "running")]
 
 
-def _release(images: Mapping[str, Pushed]) -> release.Release:
+def _release(images: Mapping[str, Pushed]) -> manifest.Release:
     none = f"sha256:{0:064x}"
-    return release.Release(
+    return manifest.Release(
         schema=1,
         created=datetime.now(tz=UTC),
         revision="",
-        base=release.Base(reference=load(ROOT).base.made, digest=none),
+        base=manifest.Base(reference=load(ROOT).base.made, digest=none),
         images={
-            name: release.Released(
+            name: manifest.Released(
                 reference=reference,
                 digest=digest,
-                contract=release.Judged(digest=none, passed=1),
+                contract=manifest.Judged(digest=none, passed=1),
             )
             for name, (reference, digest) in images.items()
         },

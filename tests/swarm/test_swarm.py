@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from ops.engine import Engine, environment
-from tests.e2e.support import wait_until
+from imageproof.docker.client import Engine, environment
+from tests.support.commands import wait_until
 from tests.swarm.gate import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
 
 MOVED_SECONDS = 60  # a node that is gone: until its tasks run elsewhere

@@ -1,0 +1,14 @@
+"""Checks: pure functions from a contract and facts to findings. One file or folder a check prefix.
+
+Importing this package imports every module below it, which registers their checks.
+"""
+
+import importlib
+import pkgutil
+
+from imageproof.checks.check import REGISTRY, Check, Finding, choose, find
+
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
+
+__all__ = ["REGISTRY", "Check", "Finding", "choose", "find"]

@@ -1,0 +1,80 @@
+"""Invoke's program with two differences: a wrong command line ends with status 2, and no task
+at all lists them in their groups. `invoke TASK` in the activated environment works as well."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from imageproof import console, signals
+from imageproof.cli.command import GROUPS, told
+from imageproof.cli.tasks import namespace
+
+UNREAD = 141  # 128 + SIGPIPE, as shells report it
+
+
+class Line(Program):
+    """The command line of `./inv`."""
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
+        """Run a command line as Invoke does; end silently if the reader is gone (`| head`)."""
+        signals.heed()
+        try:
+            try:
+                super().run(argv, exit)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            console.discard()
+            sys.exit(UNREAD)
+        except OSError as error:  # what Invoke itself prints; a command's own is shown by then
+            status = told(error)
+            console.discard()
+            sys.exit(status)
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """As Invoke does, with status 2 for what it cannot parse."""
+        bytecode = sys.dont_write_bytecode
+        _parsing(super().parse_core, argv)
+        # Invoke forbids bytecode for the sake of stale tasks.pyc; the library here is imported
+        # late, and would be compiled at each start.
+        sys.dont_write_bytecode = bytecode
+        # --debug is for this project's failures; how Invoke parsed its tasks is another matter.
+        logging.getLogger("invoke").setLevel(logging.WARNING)
+
+    def parse_tasks(self) -> None:
+        """As Invoke does, with status 2 for what it cannot parse."""
+        _parsing(super().parse_tasks)
+
+    def parse_cleanup(self) -> None:
+        """As Invoke does, with status 2 for the help of a task that does not exist."""
+        _parsing(super().parse_cleanup)
+
+    def no_tasks_given(self) -> None:
+        """List the commands in their groups."""
+        lines = ["./inv COMMAND [--option] [COMMAND …]     ./inv --help COMMAND\n"]
+        for group, names in GROUPS.items():
+            lines.append(f"{group}:")
+            lines += [f"  {name:<10} {_summary(name)}" for name in names]
+        console.write("\n".join(lines))
+        raise Exit
+
+
+def _summary(name: str) -> str:
+    doc = namespace[name].__doc__ or ""
+    return str(doc.strip().splitlines()[0])
+
+
+def _parsing(parse: Any, *arguments: Any) -> None:
+    try:
+        parse(*arguments)
+    except ParseError as error:
+        hint = "→ `./inv` lists the commands, `./inv --help COMMAND` its options"
+        raise Exit(f"✗ reading the command line: {error}\n{hint}", 2) from error
+
+
+program = Line(name="inv", binary="inv", namespace=namespace)

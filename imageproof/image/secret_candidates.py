@@ -1,0 +1,140 @@
+"""Files that look like secrets, or hold what looks like one: by name, and by content.
+
+Every file of every layer is looked at while it streams by. Content is never kept. What keeps false
+alarms away:
+
+- a shape counts where its whole form is there: a private key has its lines of base64 and an END
+  line, so that the words in libcrypto or in a manual are none;
+- no key counts in a shared library (`libx.so.1`): crypto libraries have some for their self-tests;
+- tokens are looked for in text and in compiled Python, not in other binaries;
+- a password in a URL counts where configuration is kept only (_CONFIGURATION), and not in code or
+  documentation (_PROSE), which are full of examples.
+
+Whoever made the image chose the content: each pattern takes time in proportion to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from imageproof.image.facts import Suspect
+from imageproof.redaction import SHAPES
+
+MOST = 1000  # of one layer
+OVERLAP = 1 << 14  # bytes: a private key of 16384 bits, in one piece at any border of two chunks
+HEAD = 1 << 16  # bytes of a file that its name makes suspect
+_KEY = re.compile(
+    rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+    rb"(?:\s|\\n|\\r)*+(?:[A-Za-z-]+: [^\n]*\n)*+[A-Za-z0-9+/=\s\\]{56,}+-----END "
+)
+_KEY_WORDS = b"PRIVATE KEY"
+_LIBRARY = re.compile(r"(?:^|/)lib[^/]*\.so(?:\.[\d.]+)?$")
+# A first look for what shapes begin with. A pattern whose first character is a literal is searched
+# for at the speed of memchr(3): six of them cost a quarter of a search for each word by itself.
+_ANCHORS: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
+    (re.compile(rb"A(?:[KS]IA|Iza)"), ("AWS access key", "Google API key")),
+    (re.compile(rb"g(?:h[pousr]_|ithub_pat_|lpat-)"), ("GitHub token", "GitLab token")),
+    (re.compile(rb"p(?:m_|ypi-)"), ("npm token", "PyPI token")),
+    (re.compile(rb"xox[abprs]-"), ("Slack token",)),
+    (re.compile(rb"sk-"), ("LLM provider key",)),
+    (re.compile(rb"J(?<=eyJ)"), ("JSON web token",)),
+)
+_TOKENS = {
+    **{rule: re.compile(pattern.encode()) for rule, pattern in SHAPES.items()},
+    # `sk-` begins CSS classes too: a key has digits and capitals.
+    "LLM provider key": re.compile(
+        rb"(?<![\w-])sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])(?:ant-|proj-)?[A-Za-z0-9_-]{20,}"
+    ),
+}
+# The last one: the JSON web token of every manual, whose subject is 1234567890.
+_EXAMPLE = re.compile(rb"EXAMPLE|x{6}|0{8}|1234567|abcdef|eyJzdWIiOiIxMjM0NTY3", re.IGNORECASE)
+_URL = re.compile(rb"://[^/\s:@$<{\"']*+:(?P<password>[^/\s@$<{*\"']{3,}+)@")
+_PLACEHOLDERS = frozenset({b"password", b"pass", b"passwd", b"secret", b"pwd", b"token"})
+_CONFIGURATION = re.compile(
+    r"^(?:etc|root|home/[^/]+)/|\.(?:conf|cfg|ini|toml|ya?ml|json|properties|list|sources|env)$"
+    r"|(?:^|/)(?:\.[^/]+|\.git/config|requirements[^/]*\.txt|Pipfile|[^/]+\.lock)$"
+)
+_PROSE = re.compile(
+    r"\.(?:pyc?|pyi|[cm]?[jt]sx?|map|css|html?|md|rst|[ch]|cc|cpp|hpp|go|rb|rs|java|php|p[lm]|lua"
+    r"|[1-9])$"
+)
+# A name that says "secret", and what must be in the file; nothing: whatever is in it.
+_NAMES: tuple[tuple[str, re.Pattern[str], re.Pattern[bytes]], ...] = tuple(
+    (rule, re.compile(rf"(?:^|/)(?:{name})$"), re.compile(evidence, re.MULTILINE))
+    for rule, name, evidence in (
+        ("environment file", r"\.env(?:\.(?!example|sample|template|dist|defaults)[\w-]+)*",
+         rb"^[ \t]*+(?:export +)?\w++[ \t]*+=[ \t]*+[\"']?[^\s\"'#$]"),
+        ("npm credentials", r"\.npmrc", rb"(?:_authToken|_auth|_password)\s*+=\s*+(?!\$)\S"),
+        ("PyPI credentials", r"\.pypirc", rb"^[ \t]*+password\s*+[=:]\s*+\S"),
+        ("netrc credentials", r"[._]netrc", rb"\bpassword\s+\S"),
+        ("git credentials", r"\.git-credentials", rb"://[^\s@/]++@"),
+        ("registry credentials", r"\.docker/config\.json|\.dockercfg|containers/auth\.json",
+         rb"\"(?:auth|identitytoken)\"\s*+:\s*+\"[^\"]"),
+        ("AWS credentials", r"\.aws/credentials", rb"aws_secret_access_key\s*+=\s*+\S"),
+        ("Kubernetes credentials", r"\.kube/config|kubeconfig|etc/kubernetes/[\w-]+\.conf",
+         rb"(?:client-key-data|token|password):\s*+\S"),
+        ("Google credentials", r"application_default_credentials\.json|gcloud/credentials\.db",
+         rb"refresh_token|private_key|SQLite"),
+        ("Azure credentials", r"\.azure/(?:accessTokens|msal_token_cache)\.json", rb"\S"),
+        ("PostgreSQL passwords", r"\.pgpass", rb"^[^#:\n]*+:[^:\n]*+:[^:\n]*+:[^:\n]*+:."),
+        ("Terraform state", r"[\w.-]+\.tfstate(?:\.backup)?", rb"\"resources\""),
+        ("password file", r"\.?htpasswd", rb"^\w[^:\n]*+:\S"),
+        ("Vault token", r"\.vault-token", rb"\S"),
+        ("key store", r"[\w.-]+\.(?:jks|p12|pfx|keystore)", rb"(?s)."),
+    )
+)  # fmt: skip
+# Most files have none of these names: one search tells.
+_ANY_NAME = re.compile("|".join(f"(?:{name.pattern})" for _, name, _ in _NAMES))
+
+
+class Look:
+    """Looks at one file, chunk by chunk."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._named: list[tuple[str, re.Pattern[bytes]]] = []
+        if _ANY_NAME.search(path):
+            self._named = [(rule, evidence) for rule, name, evidence in _NAMES if name.search(path)]
+        self._head = b""
+        self._tail = b""
+        self._text: bool | None = None
+        self._rules: set[str] = set()
+
+    def at(self, chunk: bytes) -> None:
+        """Look at what comes next."""
+        if self._text is None:
+            # Compiled Python has its strings as they are.
+            self._text = b"\0" not in chunk[:1024] or self._path.endswith(".pyc")
+        if self._named and len(self._head) < HEAD:
+            self._head += chunk[:HEAD]
+        window = self._tail + chunk if self._tail else chunk
+        if _KEY_WORDS in window and not _LIBRARY.search(self._path) and _KEY.search(window):
+            self._rules.add("private key")
+        if self._text:
+            self._rules.update(_tokens(window))
+            if b"://" in window and self._is_configuration() and _real_url(window):
+                self._rules.add("password in a URL")
+        self._tail = window[-OVERLAP:]
+
+    def _is_configuration(self) -> bool:
+        return bool(_CONFIGURATION.search(self._path)) and not _PROSE.search(self._path)
+
+    def found(self) -> Iterator[Suspect]:
+        """What it looks like, once a rule."""
+        named = {rule for rule, evidence in self._named if evidence.search(self._head)}
+        for rule in sorted(self._rules | named):
+            yield Suspect(self._path, rule)
+
+
+def _tokens(window: bytes) -> Iterator[str]:
+    for anchor, rules in _ANCHORS:
+        if anchor.search(window):
+            for rule in rules:
+                if any(not _EXAMPLE.search(match[0]) for match in _TOKENS[rule].finditer(window)):
+                    yield rule
+
+
+def _real_url(window: bytes) -> bool:
+    """Whether a URL in it has a password that is no placeholder."""
+    return any(match["password"].lower() not in _PLACEHOLDERS for match in _URL.finditer(window))

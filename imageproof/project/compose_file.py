@@ -1,0 +1,167 @@
+"""What the compose file says of each service, as Compose itself reads it with its defaults alone.
+
+Not with .env or the variables of whoever runs it: what they chose for their machine is theirs, and
+the file is judged the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+
+_API_SOCKET = "/var/run/docker.sock"  # what `use_api_socket: true` mounts
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or volume of a service; `kind` is `bind` for whatever is the machine's."""
+
+    kind: str
+    source: str
+    target: str
+    read_only: bool = False
+    propagation: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of the service that is published on the host; `address` is empty for all of them."""
+
+    address: str
+    target: int
+    published: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the compose file. Limits: None where there is none; `memory` in bytes."""
+
+    name: str
+    image: str = ""
+    built: bool = False
+    user: str = ""
+    cap_drop: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
+    read_only: bool = False
+    privileged: bool = False
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    unkillable: bool = False  # oom_kill_disable
+    namespaces: Mapping[str, str] = field(default_factory=dict)  # network_mode, pid, ipc, ...
+    cgroup_parent: str = ""
+    mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    ports: tuple[Published, ...] = ()
+    log_driver: str = ""
+    log_options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ComposeFacts:
+    """The services of the compose file, by name; those of every profile."""
+
+    services: Mapping[str, Service]
+
+
+def read_compose(contract: Contract, engine: Engine) -> ComposeFacts:
+    """Read the contract's compose file. Raises ConfigurationError where Compose refuses it."""
+    model = engine.only(contract.compose_file).compose_model(interpolate=True, defaults=True)
+    services = model.get("services") or {}
+    return ComposeFacts(
+        # A provider is a program that Compose calls: no container comes of it.
+        {n: read_service(n, keys, model) for n, keys in services.items() if "provider" not in keys}
+    )
+
+
+NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
+
+
+def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
+    """A service of a compose file, as Compose gives it in JSON."""
+    limits = ((keys.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    logging = keys.get("logging") or {}
+    return Service(
+        name=name,
+        image=keys.get("image") or "",
+        built="build" in keys,
+        user=str(keys.get("user") or ""),
+        cap_drop=_texts(keys.get("cap_drop")),
+        cap_add=_texts(keys.get("cap_add")),
+        security=_texts(keys.get("security_opt")),
+        read_only=bool(keys.get("read_only")),
+        privileged=bool(keys.get("privileged")),
+        memory=_number(keys.get("mem_limit") or limits.get("memory"), int),
+        cpus=_cpus(keys, limits),
+        pids=_number(keys.get("pids_limit") or limits.get("pids"), int),
+        unkillable=bool(keys.get("oom_kill_disable")),
+        namespaces={key: str(keys[key]) for key in NAMESPACES if keys.get(key)},
+        cgroup_parent=keys.get("cgroup_parent") or "",
+        mounts=tuple(_mounts(keys, model)),
+        tmpfs=_texts(keys.get("tmpfs")),
+        devices=tuple(map(_device, keys.get("devices") or ()))
+        + _texts(keys.get("device_cgroup_rules")),
+        ports=tuple(map(_published, keys.get("ports") or ())),
+        log_driver=logging.get("driver") or "",
+        log_options=logging.get("options") or {},
+    )
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """A list, or the one text that Compose takes for a list of one."""
+    return (values,) if isinstance(values, str) else tuple(map(str, values or ()))
+
+
+def _number(value: Any, kind: type) -> Any:
+    """A limit; 0 and -1 are Docker's words for none."""
+    return kind(value) if value and float(value) > 0 else None
+
+
+def _cpus(keys: Mapping[str, Any], limits: Mapping[str, Any]) -> float | None:
+    cpus: float | None = _number(keys.get("cpus") or limits.get("cpus"), float)
+    quota: float | None = _number(keys.get("cpu_quota"), float)
+    # The period is 100 ms unless it is given (docker run reference).
+    return cpus or (quota / float(keys.get("cpu_period") or 100_000) if quota else None)
+
+
+def _device(keys: Any) -> str:
+    """Compose before 2.30 or so gives a device as text, later ones as a table."""
+    return str(keys.get("source") if isinstance(keys, dict) else keys)
+
+
+def _mounts(keys: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mount]:
+    """Every mount of a service; what is the machine's by another road is a `bind` as well."""
+    for mount in keys.get("volumes") or ():
+        source, target = mount.get("source") or "", mount.get("target") or ""
+        read_only = bool(mount.get("read_only"))
+        volume = (model.get("volumes") or {}).get(source) or {}
+        options = volume.get("driver_opts") or {}
+        device = str(options.get("device") or "")
+        if mount.get("type") == "volume" and device.startswith("/"):
+            # The local driver mounts a folder of the machine that way.
+            flags = str(options.get("o") or "").split(",")
+            yield Mount("bind", device, target, read_only or "ro" in flags)
+        else:
+            propagation = (mount.get("bind") or {}).get("propagation") or ""
+            yield Mount(mount.get("type") or "volume", source, target, read_only, propagation)
+    # Outside of Swarm a secret or config is a mount of its file, which may not be written.
+    for kind in ("secrets", "configs"):
+        for given in keys.get(kind) or ():
+            name = given["source"] if isinstance(given, dict) else given
+            if path := ((model.get(kind) or {}).get(name) or {}).get("file"):
+                yield Mount("bind", path, f"/run/{kind}/{name}", read_only=True)
+    if keys.get("use_api_socket"):
+        yield Mount("bind", _API_SOCKET, _API_SOCKET)
+
+
+def _published(keys: Mapping[str, Any]) -> Published:
+    return Published(
+        keys.get("host_ip") or "", int(keys["target"]), str(keys.get("published") or "")
+    )

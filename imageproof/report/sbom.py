@@ -1,0 +1,103 @@
+"""A software bill of materials of an image, by CycloneDX 1.6: what its packages' own records say.
+
+By package URLs (ECMA-427), which vulnerability scanners take: a Debian package with its source
+package and its release, a Python or npm package as its registry names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_OID, uuid5
+
+from imageproof.checks.base import support
+
+if TYPE_CHECKING:
+    from cyclonedx.model.component import Component
+
+    from imageproof.image.facts import ImageFacts, Package
+
+TYPES = {"dpkg": "deb", "apk": "apk", "python": "pypi", "npm": "npm"}
+
+
+def as_cyclonedx(name: str, image: ImageFacts) -> str:
+    """The bill of materials as JSON. The same image has the same serial number."""
+    from cyclonedx.model import Property
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output import make_outputter
+    from cyclonedx.schema import OutputFormat, SchemaVersion
+
+    release, _ = support.release(image)
+    components = [
+        *(_component(package, release, layer.diff_id) for package, layer in image.packages),
+        *([_system(release)] if release else []),
+    ]
+    itself = Component(
+        name=name,
+        version=image.identity,
+        type=ComponentType.CONTAINER,
+        bom_ref=image.identity,
+        properties=[
+            Property(name=f"label:{label}", value=value) for label, value in image.labels.items()
+        ],
+    )
+    bom = Bom(
+        serial_number=uuid5(NAMESPACE_OID, image.identity),
+        metadata=BomMetaData(component=itself),
+        components=components,
+    )
+    bom.register_dependency(itself, components)
+    outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
+    return outputter.output_as_string(indent=1)
+
+
+def _component(package: Package, release: Mapping[str, str], layer: str) -> Component:
+    from cyclonedx.model import Property
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    namespace, name = None, package.name
+    qualifiers: dict[str, str] = {}
+    if package.kind in ("dpkg", "apk"):
+        namespace = release.get("ID")
+        qualifiers = {"upstream": package.source, "distro": _distro(release)}
+    elif package.kind == "python":
+        name = re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
+    elif name.startswith("@"):
+        namespace, _, name = name.partition("/")
+    purl = PackageURL(
+        TYPES[package.kind],
+        namespace,
+        name,
+        package.version or None,
+        {key: value for key, value in qualifiers.items() if value},
+    )
+    return Component(
+        name=package.name,
+        version=package.version or None,
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        bom_ref=f"{purl}#{package.record}",  # one package may lie in two places
+        properties=[
+            Property(name="imageproof:record", value=package.record),
+            Property(name="imageproof:layer", value=layer),
+        ],
+    )
+
+
+def _system(release: Mapping[str, str]) -> Component:
+    from cyclonedx.model.component import Component, ComponentType
+
+    return Component(
+        name=release.get("ID", "unknown"),
+        version=release.get("VERSION_ID"),
+        description=release.get("PRETTY_NAME"),
+        type=ComponentType.OPERATING_SYSTEM,
+        bom_ref=f"os:{_distro(release)}",
+    )
+
+
+def _distro(release: Mapping[str, str]) -> str:
+    return "-".join(filter(None, (release.get("ID"), release.get("VERSION_ID"))))

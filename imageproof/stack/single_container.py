@@ -1,0 +1,124 @@
+"""Single containers beside the stack: a service by itself, and a shell next to a running one."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from imageproof import console
+from imageproof.build import bake as builds
+from imageproof.build import base_image
+from imageproof.docker.client import environment
+from imageproof.docker.errors import plain, tail_of, translating
+from imageproof.docker.image_refs import references
+from imageproof.errors import OpsError, StackFailed, UsageError
+from imageproof.signals import pause
+from imageproof.stack import compose
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+
+POLL_SECONDS = 0.2
+
+
+def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
+    """Run the service that answers over HTTP, by itself, on a free port of the loopback."""
+    image = next((i for i in contract.images.values() if i.health.path and i.health.port), None)
+    if image is None or image.health.port is None:
+        raise UsageError("running the API alone", "no image of the contract has a health path")
+    engine.require()
+    tag = next(iter(references(contract, engine, {image.service: image}).values()))
+    if engine.image(tag) is None:
+        builds.build(contract, engine, None)
+    with translating(f"starting {image.service}"), environment(engine.variables):
+        started: Any = engine.docker.compose.run(
+            image.service,
+            detach=True,
+            dependencies=False,
+            publish=[("127.0.0.1:", image.health.port)],
+            tty=False,
+        )
+    container: str = started.id
+    left_running = False
+    try:
+        port = _wait(engine, container, image.health.ready_within)
+        console.write(f"{image.service}  http://127.0.0.1:{port}  (container {container[:12]})")
+        left_running = detach
+        if not detach:
+            console.say("  Ctrl-C ends it")
+            lines: Any = engine.docker.logs(container, follow=True, stream=True)
+            for _, line in lines:
+                console.write(plain(line.decode(errors="replace")))
+    except KeyboardInterrupt:
+        console.say("  ended")
+    finally:
+        if not left_running:
+            _remove(engine, container)
+
+
+def _remove(engine: Engine, container: str) -> None:
+    """Remove the container, and the network that Compose made for it unless the stack uses it."""
+    with contextlib.suppress(OpsError), translating("removing the container"):
+        engine.docker.stop(container)
+        engine.docker.remove(container, force=True)
+        if not engine.containers():
+            compose.down(engine, quiet=True)
+
+
+def _wait(engine: Engine, container: str, limit: float) -> str:
+    """Wait until it is healthy; the host's port. Raises StackFailed with its log."""
+    deadline = time.monotonic() + limit
+    while True:
+        found = engine.inspect("container", [container])[0]
+        health = (found["State"].get("Health") or {}).get("Status")
+        if health == "healthy":
+            bindings = next(b for b in found["NetworkSettings"]["Ports"].values() if b)
+            return str(bindings[0]["HostPort"])
+        if not found["State"]["Running"] or health == "unhealthy" or time.monotonic() > deadline:
+            state = health if found["State"]["Running"] else found["State"]["Status"]
+            raise StackFailed(
+                "waiting for the API alone",
+                f"it is {state}, not healthy",
+                tail=tail_of(str(engine.docker.logs(container, tail=10))),
+                hint="a bad value in the environment or .env stops it with one line",
+            )
+        pause(POLL_SECONDS)
+
+
+def debug(contract: Contract, engine: Engine, service: str, command: str) -> None:
+    """Open a shell of the base image in the namespaces of a running container.
+
+    It shares the processes and the network of the service, and sees its files under
+    /proc/1/root; the service itself needs no shell for it.
+    """
+    engine.require()
+    compose.require_service(engine, service)
+    containers = engine.containers([service])
+    running = [c for c in containers if c["State"]["Running"]]
+    if not running:
+        raise UsageError(
+            "opening a shell", f"no container of {service!r} runs", hint="`./inv up` starts them"
+        )
+    tools = base_image.resolve(contract, engine)
+    target = f"container:{running[0]['Id']}"
+    interactive = sys.stdin.isatty() and not command
+    console.say(
+        f"  {tools.reference} beside {running[0]['Name'].lstrip('/')}; its files: /proc/1/root"
+    )
+    with translating("opening a shell"):
+        answer = engine.docker.run(
+            tools.reference,
+            shlex.split(command) if command else ["bash"],
+            pid=target,
+            networks=[target],
+            cap_add=["SYS_PTRACE"],
+            interactive=interactive,
+            tty=interactive,
+            remove=True,
+        )
+    if not interactive:
+        console.write(str(answer))

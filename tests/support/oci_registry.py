@@ -1,0 +1,103 @@
+"""A real container registry for the end-to-end tests: Debian's, on a free port of the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.support.commands import stop_process, wait_until
+
+# A user and a password, and what `htpasswd -B` makes of them.
+USER, PASSWORD = "somebody", "word-of-a-test"
+HTPASSWD = "somebody:$2b$05$wG2nUgoq..YMaReMgaJthOuD2/vRfw3FQZS0OGQG9Ocb/H1EbMvm6\n"
+CONFIG = """
+version: 0.1
+log: {{ level: info, accesslog: {{ disabled: false }} }}
+storage:
+  filesystem: {{ rootdirectory: {folder}/data }}
+  delete: {{ enabled: true }}
+http: {{ addr: "127.0.0.1:0", secret: of-a-test }}
+{auth}
+"""
+AUTH = "auth: {{ htpasswd: {{ realm: a-test, path: {folder}/htpasswd }} }}"
+MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
+
+@dataclass(frozen=True)
+class OciRegistry:
+    """A registry that runs."""
+
+    host: str
+    folder: Path
+
+    def _manifest(self, path: str, tag: str) -> httpx.Response:
+        address = f"http://{self.host}/v2/{path}/manifests/{tag}"
+        return httpx.get(address, headers={"Accept": ", ".join(MANIFESTS)})
+
+    def digest(self, path: str, tag: str) -> str | None:
+        """The digest of a tag, as the registry itself says; None where there is none."""
+        answer = self._manifest(path, tag)
+        return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else None
+
+    def layers(self, path: str, tag: str) -> list[str]:
+        """The digests of its layers, as they are stored."""
+        return [layer["digest"] for layer in self._manifest(path, tag).json()["layers"]]
+
+    def asked(self, word: str) -> int:
+        """How many requests had that word in their line."""
+        return len(re.findall(rf'"\w+ [^"]*{word}[^"]*"', (self.folder / "log").read_text()))
+
+    @contextlib.contextmanager
+    def spoiled(self, digest: str) -> Iterator[None]:
+        """Another content where the registry keeps a blob, for as long as the block takes."""
+        name = digest.partition(":")[2]
+        path = self.folder / f"data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
+        content = path.read_bytes()
+        try:
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+            yield
+        finally:
+            path.write_bytes(content)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, closed: bool = False) -> Iterator[OciRegistry]:
+    """The registry, for as long as the block takes. `closed`: to everybody but USER."""
+    program = shutil.which("docker-registry")
+    assert program, "the tests need docker-registry: as root, ./inv provision"
+    folder.mkdir(parents=True)
+    (folder / "htpasswd").write_text(HTPASSWD)
+    auth = AUTH.format(folder=folder) if closed else ""
+    (folder / "config.yml").write_text(CONFIG.format(folder=folder, auth=auth))
+    log = folder / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [program, "serve", str(folder / "config.yml")],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        listening = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+
+        def listens() -> bool:
+            assert process.poll() is None, f"docker-registry ended:\n{log.read_text()}"
+            return bool(listening.search(log.read_text()))
+
+        wait_until(listens, 30, "docker-registry does not listen")
+        found = listening.search(log.read_text())
+        assert found
+        yield OciRegistry(found[1], folder)
+    finally:
+        stop_process(process, 10)

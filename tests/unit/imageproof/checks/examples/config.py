@@ -1,0 +1,141 @@
+"""Faults and near misses of an image's configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imageproof.image.facts import Healthcheck
+from tests.support.sample_facts import BASE_LABEL, TITLE_LABEL, Case, image, labelled, terms
+
+
+def _started(*command: str, entrypoint: tuple[str, ...] = ()) -> Any:
+    return image(command=command, entrypoint=entrypoint)
+
+
+def _probe(*test: str, interval: float = 10, timeout: float = 3, retries: int = 3) -> Any:
+    return image(healthcheck=Healthcheck(test or ("CMD", "x"), interval, timeout, retries))
+
+
+def _env(**variables: str) -> Any:
+    return image(environment={"PATH": "/usr/bin:/bin", **variables})
+
+
+HOME = terms(workdir="/app")
+UNBUFFERED = terms(env={"PYTHONUNBUFFERED": "1"})
+VOLUME = terms(volumes=["/data"])
+ALLOC = "/usr/lib/libjemalloc.so"
+
+FAULTS: dict[str, list[tuple[Any, ...]]] = {
+    "config.exec-form": [
+        (_started("/bin/sh", "-c", "python -m shop"), "a shell starts it"),
+        (_started("python -m shop", entrypoint=("/bin/bash", "-c")), "a shell starts it"),
+        (_started("sh", "-c", "python -m shop", entrypoint=("busybox",)), "something else"),
+        (_started("python", "-m", "shop", "--debug"), "something else"),
+        (_started("python -m shop"), "something else"),
+        (_started(), "something else"),
+        (_started("python", "-m", "shop", entrypoint=("/init",)), "something else"),
+    ],
+    "config.healthcheck": [
+        (image(healthcheck=None), "no HEALTHCHECK"),
+        (_probe("CMD", "true"), "cannot fail"),
+        (_probe("CMD", "/bin/true"), "cannot fail"),
+        (_probe("CMD-SHELL", "exit 0"), "cannot fail"),
+        (_probe("CMD-SHELL", " : "), "cannot fail"),
+        (_probe("CMD-SHELL", "curl -f localhost || true"), "cannot fail"),
+        (_probe(retries=4), "52 s at worst"),
+        (_probe(interval=12.1), "45.3 s at worst"),
+        (_probe(timeout=30, interval=30), "180 s"),
+    ],
+    "config.labels": [
+        (image(labels={BASE_LABEL: "x"}), TITLE_LABEL),
+        (labelled(TITLE_LABEL, ""), TITLE_LABEL),
+    ],
+    "config.ports": [
+        (image(ports=()), "8000 of the contract is not exposed"),
+        (image(ports=("8000/tcp", "9000/udp")), "9000 is exposed"),
+        (image(ports=("8000/tcp", "80/tcp")), "80 is privileged"),
+        (image(ports=("8000/tcp", "1023/tcp")), "1023 is privileged"),
+    ],
+    "config.workdir": [
+        (image(workdir="/"), "it starts in /, not in /app", HOME),
+        (image(workdir=""), "it starts in /, not in /app", HOME),
+        (image(workdir="/app/src"), "not in /app", HOME),
+        (image(workdir="app"), "app is relative"),
+    ],
+    "config.volumes": [
+        (image(volumes=("/data",)), "/data is not in the contract"),
+        (image(volumes=("/",)), "the volume / is not in the contract"),
+        (image(), "the volume / of the contract", terms(volumes=["/"])),
+        (image(volumes=("/data", "/logs")), "/logs is not in the contract", VOLUME),
+        (image(), "/data of the contract is not declared", VOLUME),
+    ],
+    "config.env": [
+        (_env(), "PYTHONUNBUFFERED is not set", UNBUFFERED),
+        (_env(PYTHONUNBUFFERED="0"), "PYTHONUNBUFFERED has another value", UNBUFFERED),
+        (_env(LD_PRELOAD=ALLOC), "LD_PRELOAD"),
+        (_env(LD_LIBRARY_PATH="/opt/lib"), "LD_LIBRARY_PATH"),
+        (_env(PYTHONSTARTUP="/x.py"), "PYTHONSTARTUP"),
+        (_env(NODE_OPTIONS="--max-old-space-size=64 --require /x.js"), "NODE_OPTIONS"),
+        (_env(NODE_OPTIONS="-r /x.js"), "NODE_OPTIONS"),
+        (_env(JAVA_TOOL_OPTIONS="-javaagent:/x.jar"), "JAVA_TOOL_OPTIONS"),
+        (_env(PATH="bin:/usr/bin"), "PATH names the relative folder 'bin'"),
+        (_env(PATH="/usr/bin:"), "PATH names the relative folder ''"),
+        (_env(PYTHONPATH="."), "PYTHONPATH names the relative folder '.'"),
+        (_env(PATH="/tmp/bin:/usr/bin"), "/tmp/bin, which the program may write"),
+        (_env(PATH="/usr/bin:/opt/../dev/shm"), "/dev/shm, which the program may write"),
+        (_env(PYTHONPATH="/data"), "/data, which", terms(writable=["/data/"])),
+    ],
+    "config.stop-signal": [
+        (image(stop_signal="SIGINT"), "sends SIGINT, not SIGTERM"),
+        (image(stop_signal="9"), "sends 9"),
+        (image(stop_signal="SIGRTMIN+3"), "SIGRTMIN+3"),
+        (image(), "sends SIGTERM, not SIGQUIT", terms(stop_signal="SIGQUIT")),
+    ],
+}
+
+FINE: dict[str, list[Any]] = {
+    "config.exec-form": [
+        _started("-m", "shop", entrypoint=("python",)),
+        Case(_started("sh"), terms(command=["sh"])),
+        Case(_started("nice", "-c"), terms(command=["nice", "-c"])),
+        image(),
+    ],
+    "config.healthcheck": [
+        _probe("CMD", "true-enough"),
+        _probe("CMD-SHELL", "curl -f localhost || exit 1"),
+        _probe(interval=12, timeout=3, retries=3),  # the bound itself
+    ],
+    "config.labels": [labelled("more", "")],
+    "config.ports": [
+        image(ports=("8000/udp",)),
+        image(ports=("8000",)),
+        Case(image(ports=("1024/tcp",)), terms(ports=[1024])),
+    ],
+    "config.workdir": [
+        image(workdir=""),
+        image(workdir="/anywhere"),
+        Case(image(workdir="/app"), HOME),
+        Case(image(workdir="/app/"), HOME),
+        Case(image(), terms(workdir="/")),
+    ],
+    "config.volumes": [
+        Case(image(volumes=("/data",)), VOLUME),
+        Case(image(volumes=("/data/",)), VOLUME),
+        Case(image(volumes=("/",)), terms(volumes=["/"])),
+    ],
+    "config.env": [
+        image(environment={}),
+        Case(_env(PYTHONUNBUFFERED="1"), UNBUFFERED),
+        Case(_env(LD_PRELOAD=ALLOC), terms(env={"LD_PRELOAD": ALLOC})),
+        _env(LD_PRELOAD="", PYTHONPATH=""),
+        _env(NODE_OPTIONS="--max-old-space-size=64", JAVA_TOOL_OPTIONS="-XX:+UseZGC", ENV="live"),
+        _env(PYTHONPATH="/app:/opt/lib", PYTHONDONTWRITEBYTECODE="1", PATH="/tmpl/bin:/bin"),
+        _env(PATH="/usr/local/sbin:/not/there"),
+    ],
+    "config.stop-signal": [
+        image(stop_signal=""),
+        *(image(stop_signal=name) for name in ("SIGTERM", "TERM", "15", "sigterm")),
+        Case(image(stop_signal="3"), terms(stop_signal="SIGQUIT")),
+        Case(image(stop_signal="RTMIN+3"), terms(stop_signal="SIGRTMIN+3")),
+    ],
+}

@@ -1,0 +1,79 @@
+"""Faults and near misses of the images of one contract beside one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.support.sample_facts import (
+    BASE_LABEL,
+    Case,
+    contract,
+    file,
+    image,
+    installed,
+    labelled,
+    layer,
+    package,
+    terms,
+)
+
+BOTH = contract(images={"web": terms(), "job": terms()})
+OTHERS = contract(images={"web": terms(), "job": terms(user="10002:10002")})
+
+
+def _pair(web: Any, job: Any) -> dict[str, Any]:
+    return {"web": web, "job": job}
+
+
+def _with(*versions: str, kind: str = "python", name: str = "spam") -> Any:
+    paths = (f"app/{number}/node_modules/{name}/package.json" for number in range(9))
+    found = (package(kind, name, version, record=next(paths)) for version in versions)
+    return installed(*found)
+
+
+def _python(version: str) -> Any:
+    return image(layers=(layer(file(f"usr/local/lib/python{version}/os.py")),))
+
+
+def _based(facts: Any, base: str) -> Any:
+    return replace(facts, labels={**facts.labels, BASE_LABEL: base})
+
+
+OTHER_LAYER = image(layers=(layer(name="b"),))
+
+FAULTS: dict[str, list[tuple[Any, ...]]] = {
+    "pair.shared": [
+        (_pair(image(), OTHER_LAYER), "job and web share no layer, though all are made", BOTH),
+        (_pair(image(), image()), "10001:10001 in web", OTHERS),
+        (_pair(_python("3.11"), _python("3.12")), "Python is 3.12 in job, 3.11 in web", BOTH),
+        (_pair(_with("1.0"), _with("2.0")), "spam is 2.0 in job, 1.0 in web", BOTH),
+        (
+            _pair(_with("1.0", kind="npm"), _with("2.0", "3.0", kind="npm")),
+            "spam is 2.0 and 3.0 in job, 1.0 in web",
+            BOTH,
+        ),
+        (_pair(_with("1", kind="dpkg"), _with("2", kind="dpkg")), "spam is 2 in job", BOTH),
+    ]
+}
+
+FINE: dict[str, list[Any]] = {
+    "pair.shared": [
+        Case(_pair(image(), image()), BOTH),
+        Case({"web": image()}, contract(images={"web": terms()})),
+        # One without Python, on another base
+        Case(_pair(_python("3.11"), _based(OTHER_LAYER, "scratch")), BOTH),
+        Case(_pair(_based(image(), "a"), _based(OTHER_LAYER, "b")), BOTH),
+        Case(_pair(_based(image(), ""), _based(OTHER_LAYER, "")), BOTH),
+        # npm's tree may hold several versions
+        Case(_pair(_with("1.0", "2.0", kind="npm"), _with("2.0", kind="npm")), BOTH),
+        Case(_pair(_with("1.0", name="Ice_Cream"), _with("1.0", name="ice-cream")), BOTH),
+        Case(
+            _pair(_based(_with("1", kind="dpkg"), "debian:12"), _with("2", kind="dpkg")), BOTH
+        ),  # of two distributions
+        Case(_pair(_with("1.0"), image()), BOTH),
+        Case(_pair(image(layers=()), image()), BOTH),
+        Case(_pair(image(), replace(image(), user="0:0")), BOTH),  # user.nonroot tells it
+        Case(_pair(labelled("more", "1"), image()), BOTH),
+    ]
+}

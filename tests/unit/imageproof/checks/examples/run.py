@@ -1,0 +1,243 @@
+"""Faults and near misses of what runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from imageproof.runtime.containers import ContainerFacts, Environment
+from imageproof.runtime.probe_client import Limits, Socket
+from imageproof.runtime.programs import ProgramFacts, ProgramRun, SmokeRun
+from tests.support.sample_facts import Case, container, process, running, terms, writes
+
+TERM = 1 << 14
+TEST = {"command": ["shop", "check"], "answers": "^ready$", "within": 20}
+SMOKE = terms(smoke=[TEST])
+SOON = terms(health={"notices_within": 45, "ready_within": 8})
+
+
+def _answer(answer: str, status: int | None = 0) -> ProgramFacts:
+    return ProgramFacts({"python": ProgramRun(answer, status)})
+
+
+def _smoked(status: int | None, *output: str, **changes: Any) -> ProgramFacts:
+    return ProgramFacts(smokes=(SmokeRun(("shop", "check"), status, output, **changes),))
+
+
+def _hearing(*sockets: Socket, **changes: Any) -> list[ContainerFacts]:
+    """A container that listens there, besides its own port."""
+    return [container(sockets=(Socket("tcp", "0.0.0.0", 8000, 1), *sockets), **changes)]
+
+
+def _only(address: str, protocol: str = "tcp", port: int = 8000) -> list[ContainerFacts]:
+    return [container(sockets=(Socket(protocol, address, port, 1),))]
+
+
+def _bounded(**changes: Any) -> list[ContainerFacts]:
+    return [container(limits=replace(container().limits or Limits(), **changes))]
+
+
+def _given(**changes: Any) -> list[ContainerFacts]:
+    good = container().environment or Environment({}, {}, {})
+    return [container(environment=replace(good, **changes))]
+
+
+def _received(**changes: str) -> list[ContainerFacts]:
+    good = container().environment or Environment({}, {}, {})
+    return _given(received={**good.received, **changes})
+
+
+def _wrote(*paths: str) -> list[ContainerFacts]:
+    return [container(changed=paths)]
+
+
+FAULTS: dict[str, list[tuple[Any, ...]]] = {
+    "run.capabilities": [
+        (running(effective=1 << 10), "has the capabilities NET_BIND_SERVICE"),
+        (running(permitted=1), "CHOWN"),
+        (running(ambient=1 << 40 | 1 << 21), "SYS_ADMIN CHECKPOINT_RESTORE"),
+        (running(effective=1 << 50), "50"),
+        (running(bounding=1 << 13), "could get the capabilities NET_RAW"),
+        (running(inheritable=1 << 13), "could get the capabilities NET_RAW"),
+        ([container(), *running(effective=2)], "DAC_OVERRIDE"),
+    ],
+    "run.environment": [
+        (_received(LOG_LEVEL="other"), "another LOG_LEVEL than the compose file"),
+        (_given(passed={"LOG_LEVEL": "3", "API_TOKEN": "9"}), "lacks API_TOKEN"),
+        (_received(DEBUG="1"), "has DEBUG, which nobody passes"),
+        (_received(LANG="other"), "another LANG than its image"),
+        (_received(PATH="other"), "another PATH than its image"),
+        (_received(HOSTNAME_="x"), "HOSTNAME_"),
+        ([container(), *_received(DEBUG="1")], "DEBUG"),
+        ([container(environment=None, unknowns={"environment": "no file"})], "no file"),
+    ],
+    "run.healthy": [
+        ([container(status="exited")], "exited"),
+        ([container(status="paused")], "paused"),
+        ([container(health="unhealthy", last_words="refused")], "health check says: refused"),
+        ([container(health="unhealthy", log=("a", "b"))], "log ends: a | b"),
+        ([container(status="exited", log=("killed",))], "killed"),
+        ([container(health="starting")], "starting"),
+        ([container(health=None)], "without a health check"),
+        ([container(ready_after=60.1)], "healthy after 60.1 s"),
+        ([container(ready_after=9)], "after 9.0", SOON),
+        ([container(restarts=1)], "restarted 1"),
+        ([container(out_of_memory=True)], "memory"),
+        ([container(), container(name="shop-2", status="dead")], "shop-2"),
+    ],
+    "run.limits": [
+        (_bounded(memory=None), "memory is not bounded, though the engine was told 64000000 bytes"),
+        (_bounded(pids=None), "pids is not bounded"),
+        (_bounded(cpu=None), "told 1 processors"),
+        ([container(limits=Limits(1, 1, None), asked=Limits())], "cpu is not bounded"),
+        (_bounded(pids=None, missing=("pids",)), "does not say how pids is bounded"),
+        ([container(limits=None, unknown="no probe")], "no probe"),
+    ],
+    "run.listening": [
+        (_hearing(Socket("tcp", "0.0.0.0", 9000, 1)), "(python) listens on 0.0.0.0, tcp port 9000"),
+        (_hearing(Socket("tcp6", "::", 9000, 1)), "listens on ::"),
+        (_hearing(Socket("tcp", "172.17.0.2", 9000, 7)), "process 7"),
+        (_hearing(Socket("tcp", "0.0.0.0", 40000, 1)), "40000"),
+        (_hearing(Socket("udp", "0.0.0.0", 5353, 1)), "udp port 5353"),
+        (_hearing(Socket("tcp6", "::ffff:10.0.0.1", 9000, 1)), "9000"),
+        (_only("127.0.0.1"), "port 8000 listens on the loopback only"),
+        (_only("::1", "tcp6"), "loopback only"),
+        (_only("::ffff:127.0.0.1", "tcp6"), "loopback only"),
+        ([container(sockets=())], "port 8000 listens to nobody"),
+        (_hearing(), "8000", terms(ports=[])),
+        ([container(sockets=None, unknowns={"sockets": "denied"})], "denied"),
+        (_hearing(processes=()), "no process"),
+    ],
+    "run.no-new-privileges": [
+        (running(no_new_privileges=False), "may gain privileges"),
+        (
+            [container(processes=(process(), process(pid=9, no_new_privileges=False)))],
+            "process 9",
+        ),
+    ],
+    "run.nonroot": [
+        (running(uids=(0, 0, 0, 0)), "uids (0, 0, 0, 0)"),
+        (running(uids=(10001, 10001, 0, 10001)), "uids"),
+        (running(uids=(10001, 0, 10001, 10001)), "uids"),
+        (running(gids=(0, 0, 0, 0)), "gids"),
+        (running(gids=(10001, 10001, 10001, 0)), "gids"),
+        (running(uids=(10002,) * 4), "10002"),
+        (running(uids=()), "uids ()"),
+        (running(groups=(10001, 0)), "the group root"),
+        (running(groups=(10001, 20)), "the group 20"),
+        ([container(processes=(process(), process(pid=9, uids=(0,) * 4)))], "process 9"),
+        ([container(), *running(uids=(0,) * 4)], "uids"),
+    ],
+    "run.pid1": [
+        (running(caught=0), "process 1 (python) has no handler for SIGTERM"),
+        (running(caught=0, ignored=TERM), "ignores SIGTERM"),
+        (running(caught=0, ignored=TERM, awaited=None), "ignores SIGTERM"),
+        (running(caught=TERM << 1), "no handler"),
+        (running(caught=TERM >> 1, awaited=TERM << 1), "no handler"),
+        (running(), "no handler for SIGQUIT", terms(stop_signal="SIGQUIT")),
+        (running(), "no handler for 3", terms(stop_signal="3")),
+        ([container(processes=(process(caught=0), process(pid=7)))], "process 1"),
+        (running(caught=0, awaited=None), "does not say its awaited"),
+        (running(pid=7), "no process 1"),
+        (running(), "nothing is known of the signal RTMIN+3", terms(stop_signal="RTMIN+3")),
+    ],
+    "run.programs": [
+        (_answer("Python 3.12.1"), "3.12.1"),
+        (_answer(""), "answers ''"),
+        (_answer("python: libz.so.1 is missing", 127), "status 127"),
+        (_answer("Python 3.11.2", 1), "status 1"),
+        (_answer("Python 3.11.2", None), "did not end"),
+        (ProgramFacts(), "was not run"),
+        (ProgramFacts({"python": ProgramRun("", None, "no such image")}), "no such image"),
+    ],
+    "run.readonly": [
+        ([container(writes=writes("/app"))], "can write /app in the running container"),
+        ([container(writes=writes("/tmpx"))], "/tmpx"),
+        ([container(writes=writes("/"))], "can write / in"),
+        ([container(unlocked=writes("/app/code.py"))], "/app/code.py in the image"),
+        ([container(writes=writes(read_only=False))], "not mounted read-only"),
+        (_wrote("/app/left"), "/app/left is not what the image has"),
+        (_wrote("/run/secrets2"), "/run/secrets2"),
+        ([container(writes=writes(cut="no end"))], "no end"),
+        ([container(unlocked=writes(tried=0))], "nothing was tried"),
+        ([container(unlocked=None, unknowns={"unlocked": "no room"})], "no room"),
+        ([container(changed=None, unknowns={"changed": "no diff"})], "no diff"),
+        ([container(), container(name="shop-2", writes=writes("/x"))], "shop-2"),
+    ],
+    "run.seccomp": [
+        (running(seccomp=0), "runs without a filter"),
+        (running(seccomp=1), "in strict mode"),
+        (running(seccomp=7), "in mode 7"),
+        ([container(processes=(process(), process(pid=9, seccomp=0)))], "process 9"),
+        (running(seccomp=None), "does not say"),
+    ],
+    "run.smoke": [
+        (_smoked(1, "Traceback", "a", "b", "boom"), "status 1; it says: a | b | boom", SMOKE),
+        (_smoked(0, "not ready"), "says: not ready", SMOKE),
+        (_smoked(0), "says: nothing", SMOKE),
+        (_smoked(None, "waiting"), "did not end within 20 s; it says: waiting", SMOKE),
+        (ProgramFacts(), "`shop check`: it was not run", SMOKE),
+        (_smoked(None, unknown="no such image"), "no such image", SMOKE),
+    ],
+}
+
+FINE: dict[str, list[Any]] = {
+    "run.capabilities": [running(uids=(0,) * 4)],
+    "run.environment": [
+        _received(HOSTNAME="x", TERM="y", HOME="z", https_proxy="p", PWD="/"),
+        _given(received={"PATH": "1", "LOG_LEVEL": "3"}),  # the image's LANG was unset
+        _given(
+            received={"PATH": "9", "LOG_LEVEL": "3"}, passed={"PATH": "9", "LOG_LEVEL": "3"}
+        ),  # what is passed wins over the image
+        _given(received={}, passed={}),
+    ],
+    "run.healthy": [
+        [container(processes=None)],
+        [container(), container(name="shop-2")],
+        [container(ready_after=60)],
+        [container(ready_after=None)],
+        Case([container(ready_after=8)], SOON),
+    ],
+    "run.limits": [_bounded(cpu=0.1), [container(asked=Limits())]],
+    "run.listening": [
+        _hearing(Socket("tcp", "127.0.0.11", 9000, 1)),
+        _hearing(Socket("tcp6", "::1", 9000, 1)),
+        _hearing(Socket("tcp6", "::ffff:127.0.0.1", 9000, 1)),
+        _hearing(Socket("udp", "0.0.0.0", 40000, 1)),  # it asked something
+        _only("::", "tcp6"),
+        _only("172.17.0.2"),
+        Case(_only("0.0.0.0", "udp", 53), terms(ports=[53])),
+        Case([container(sockets=())], terms(ports=[])),
+    ],
+    "run.no-new-privileges": [running(uids=(0,) * 4)],
+    "run.nonroot": [running(groups=()), running(groups=(10001, 10001)), running(effective=1)],
+    "run.pid1": [
+        running(caught=0, blocked=TERM),
+        running(caught=0, awaited=TERM),
+        running(caught=0, awaited=TERM, ignored=TERM << 1),
+        running(awaited=None),
+        [container(processes=(process(), process(pid=7, caught=0)))],
+        Case(running(caught=1 << 2), terms(stop_signal="SIGQUIT")),
+        Case(running(caught=1 << 2), terms(stop_signal="quit")),
+        Case(running(caught=1 << 2), terms(stop_signal="3")),
+    ],
+    "run.programs": [
+        _answer("Python 3.11.9"),
+        ProgramFacts({"python": ProgramRun("Python 3.11.9", 0), "x": ProgramRun("", 1)}),
+    ],
+    "run.readonly": [
+        [container(writes=writes("/tmp/heartbeat", "/tmp/a/b"))],
+        [container(unlocked=writes("/tmp", read_only=False))],
+        [container(changed=())],
+        _wrote("/tmp", "/tmp/left", "/run"),
+        _wrote("/run", "/run/secrets", "/run/secrets/token"),
+        Case([container(writes=writes("/var/lib/shop"))], terms(writable=["/tmp", "/var/lib/"])),
+        Case(_wrote("/var", "/var/lib"), terms(writable=["/var/lib/shop", "/tmp"])),
+    ],
+    "run.seccomp": [running(uids=(0,) * 4)],
+    "run.smoke": [
+        Case(_smoked(0, "starting", "ready", "bye"), SMOKE),
+        Case(_smoked(0), terms(smoke=[{"command": ["shop", "check"]}])),
+        ProgramFacts(),
+    ],
+}

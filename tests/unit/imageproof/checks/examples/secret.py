@@ -1,0 +1,126 @@
+"""Faults and near misses of secrets in an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from imageproof.image.facts import Suspect
+from tests.support.sample_facts import (
+    SECRET,
+    SHAPED,
+    SITE,
+    file,
+    having,
+    image,
+    installed,
+    labelled,
+    layer,
+    package,
+)
+
+
+def _env(name: str, value: str) -> Any:
+    return image(environment={"PATH": "/usr/bin", name: value})
+
+
+def _line(text: str) -> Any:
+    return image(history=("COPY a /", text))
+
+
+ENV_FILE = (Suspect("app/.env", "environment file"),)
+SECOND = {"name": "b"}
+
+
+def _packed(kind: str, **record: Any) -> Any:
+    """A suspect that a package says it brought."""
+    path = f"{SITE}/tornado/test.key"
+    facts = installed(package(kind, "tornado", owns=(path,)), files=(file(path),), **record)
+    (only,) = facts.layers
+    return replace(facts, layers=(replace(only, suspects=(Suspect(path, "private key"),)),))
+
+
+FAULTS: dict[str, list[tuple[Any, str]]] = {
+    "secret.env": [
+        (_env("API_TOKEN", SECRET), "API_TOKEN"),
+        (_env("DB_PASSWORD", SECRET), "DB_PASSWORD"),
+        (_env("PLAIN", SHAPED), "PLAIN"),
+        (_env("INDEX", f"https://me:{SECRET}@shop.invalid/"), "INDEX"),
+    ],
+    "secret.history": [
+        (_line(f"ARG API_TOKEN={SECRET}"), "ARG"),
+        (_line(f"RUN |1 API_TOKEN={SECRET} /bin/sh -c make"), "(API_TOKEN)"),
+        (_line(f"RUN curl -H 'x: {SHAPED}' there"), "RUN"),
+        (replace(_env("API_TOKEN", ""), history=(f"ENV API_TOKEN={SECRET}",)), "(API_TOKEN)"),
+        (_line(f"LABEL token={SECRET}"), "LABEL"),  # a later one took its place
+        (image(labels={"api.token": SECRET}, history=(f"ARG A={SHAPED}",)), "ARG"),
+        (_line(f"RUN DB_PASSWORD='{SECRET}' make"), "(DB_PASSWORD)"),
+        (_line(f"RUN pip install --index-url https://me:{SECRET}@shop.invalid/"), "RUN"),
+    ],
+    "secret.label": [
+        (labelled("com.invalid.api-token", SECRET), "com.invalid.api-token"),
+        (labelled("shop/password", SECRET), "shop/password"),
+        (labelled("plain", SHAPED), "plain"),
+    ],
+    "secret.file": [
+        (having(file("app/.env"), suspects=ENV_FILE), "/app/.env looks like a secret (environ"),
+        (
+            image(
+                layers=(
+                    layer(file("app/.env"), suspects=ENV_FILE),
+                    layer(file("app/.wh..env"), **SECOND),
+                )
+            ),
+            "though COPY b / hides it",
+        ),
+        (
+            image(
+                layers=(
+                    layer(file("app/.env"), suspects=ENV_FILE),
+                    layer(file("app/.env"), **SECOND),
+                )
+            ),
+            "though COPY b / hides it",
+        ),
+        (_packed("python", python={"other": ("1.0",)}), "test.key"),  # the program as a package
+        (_packed("npm", npm={"other": ("1.0",)}), "test.key"),
+    ],
+}
+
+FINE: dict[str, list[Any]] = {
+    "secret.env": [
+        _env("GPG_KEY", "A035C8C19219BA821ECEA86B64E628F8D684696D"),
+        _env("PATH", "/usr/bin"),
+        _env("TOKEN_URL", "https://shop.invalid/token"),
+        _env("API_TOKEN", ""),
+        _env("API_TOKEN", "$TOKEN"),
+        _env("API_TOKEN_FILE", "/run/secrets/token"),
+    ],
+    "secret.history": [
+        _line("ARG API_TOKEN"),
+        _line("ARG API_TOKEN="),
+        _line('ARG API_TOKEN=""'),
+        _line("RUN |1 API_TOKEN= /bin/sh -c make"),
+        _line("RUN API_TOKEN=$(cat /run/secrets/token) make"),
+        _line('RUN export API_TOKEN="$TOKEN"'),
+        _line("RUN --mount=type=secret,id=token make"),
+        _line("ARG GPG_KEY=A035C8C19219BA821ECEA86B64E628F8D684696D"),
+        _line("RUN make token"),
+        image(labels={"api.token": SECRET}, history=(f"LABEL api.token={SHAPED}",)),
+        image(environment={"PLAIN": SHAPED}, history=(f"ENV PLAIN={SHAPED}",)),
+    ],
+    "secret.label": [
+        labelled("com.invalid.api-token", ""),
+        labelled("org.opencontainers.image.authors", "somebody"),
+        labelled("com.invalid.token-url", "https://shop.invalid/"),
+    ],
+    "secret.file": [
+        having(file("app/.env.example")),
+        _packed("python", python={"tornado": ("6.4",)}),
+        _packed("python"),
+        *(replace(_packed(kind), record=None) for kind in ("python", "npm")),
+        _packed("dpkg", python={}, npm={}),
+        _packed("npm", python={}),
+        _packed("npm", npm={"tornado": ("1.0",)}),
+    ],
+}

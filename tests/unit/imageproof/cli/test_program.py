@@ -1,0 +1,166 @@
+"""Tests of imageproof.cli.program and imageproof.cli.tasks: the command line, as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+from invoke.exceptions import Exit
+
+from imageproof.checks import find
+from imageproof.cli import command as commands
+from imageproof.cli.command import GROUPS, command
+from imageproof.cli.tasks import namespace
+from imageproof.report import summary
+from imageproof.signals import Interruption
+from tests.support.sample_facts import ROOT
+
+PROGRAM = str(ROOT / "tasks.py")
+
+
+def _environment() -> Mapping[str, str]:
+    """Return the environment of a machine without Docker."""
+    without = {"PATH": "/nowhere", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    return os.environ | without | {"COLUMNS": "200", "IMAGEPROOF_ROOT": str(ROOT)}
+
+
+def inv(
+    *arguments: str, stdout: int | TextIO = subprocess.PIPE, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as ./inv does, in another folder."""
+    return subprocess.run(
+        [sys.executable, PROGRAM, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env=_environment() if env is None else env,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no-such-command"], "No idea what 'no-such-command' is!"),
+        (["explain", "nope"], "there is no check 'nope'"),
+        (["verify", "--format", "nope"], "there is no format 'nope'"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
+    done = inv(*arguments)
+    assert done.returncode == 2, done.stderr
+    failures = [line for line in done.stderr.splitlines() if line.startswith("✗ ")]
+    assert len(failures) == 1
+    assert said in failures[0]
+    assert "\n→ " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout == ""
+
+
+def test_with_debug_the_traceback_is_shown_as_well():
+    done = inv("explain", "nope", "--debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "UsageError" in done.stderr
+    assert "✗ reading the command line: there is no check 'nope'" in done.stderr
+
+
+def test_without_a_command_all_are_listed_in_their_groups():
+    done = inv()
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    for group, names in GROUPS.items():
+        at = lines.index(f"{group}:")
+        listed = [line.split()[0] for line in lines[at + 1 : at + 1 + len(names)]]
+        assert listed == names
+        assert all(len(line.split()) > 2 for line in lines[at + 1 : at + 1 + len(names)])
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"], ["doctor"]])
+def test_who_reads_no_further_is_told_nothing(arguments):
+    """As with `| head`: no traceback, no fault. Invoke prints the first, rich the last."""
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written) as unread:
+        done = inv(*arguments, stdout=unread)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"]])
+def test_a_full_disk_is_told_without_a_traceback(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = inv(*arguments, stdout=full)
+    said = "✗ running this command: no space is left on this machine\n"
+    assert (done.returncode, done.stderr) == (3, said)
+
+
+def test_every_command_stands_in_one_group():
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(namespace.task_names)
+
+
+def test_explain_says_everything_about_a_check(capsys):
+    check = find("user.nonroot")
+    summary.explained(check)
+    out = capsys.readouterr().out
+    for text in (check.why, check.mend, check.reference, "Looks at: image"):
+        assert text in out
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """A command that fails as it is told to; it is in no group of the project."""
+    monkeypatch.setattr(commands, "GROUPS", {"made up": []})
+    monkeypatch.setattr(sys, "argv", ["inv", "broken"])
+
+    def made(error: BaseException):
+        @command("made up")
+        def broken(_: object) -> None:
+            """Fail"""
+            raise error
+
+        return broken.body
+
+    return made
+
+
+def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
+    monkeypatch.setattr("imageproof.console.messages", _console)
+    with pytest.raises(Exit) as caught:
+        broken(ZeroDivisionError("division by zero"))(None)
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert "✗ running this command: a defect: ZeroDivisionError" in said
+    assert "Traceback" not in said
+
+
+def test_a_pipe_that_breaks_elsewhere_is_told(broken, capsys, monkeypatch):
+    """A registry's, say: what is printed here can be read."""
+    monkeypatch.setattr("imageproof.console.messages", _console)
+    with pytest.raises(Exit) as caught:
+        broken(BrokenPipeError(32, "Broken pipe"))(None)
+    assert caught.value.code == 1
+    assert "Broken pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (Interruption(signal.SIGTERM), 143), (Exit(code=7), 7)],
+)
+def test_an_interruption_and_an_exit_keep_their_status(broken, error, status):
+    with pytest.raises(Exit) as caught:
+        broken(error)(None)
+    assert caught.value.code == status
+
+
+def _console():
+    from rich.console import Console
+
+    return Console(stderr=True, width=200)

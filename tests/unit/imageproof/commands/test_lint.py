@@ -1,0 +1,210 @@
+"""imageproof.commands.lint: each linter is run on what there is, and what it says is passed on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from imageproof.commands import lint
+from imageproof.commands.lint import Outcome, _compose, _run, linters
+from imageproof.contract import load
+from imageproof.docker.client import Engine
+from imageproof.errors import ConfigurationError, LintFailed
+from tests.support.sample_facts import ROOT, contract
+
+TOOLS = {
+    "hadolint": "hadolint",
+    "ruff check": "ruff",
+    "ruff format": "ruff",
+    "mypy": "mypy",
+    "imports": "lint-imports",
+}
+
+
+def _project(folder: Path, configured: str = "", *files: str):
+    (folder / "pyproject.toml").write_text(f"[tool.imageproof]\n{configured}")
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    return contract(root=folder)
+
+
+def test_each_linter_of_this_project_is_one_of_its_environment():
+    commands = linters(load(ROOT))
+    assert commands.keys() >= TOOLS.keys()
+    for name, program in TOOLS.items():
+        assert Path(commands[name][0]).name == program
+        assert Path(commands[name][0]).is_file()
+    assert {Path(word).name for word in commands["hadolint"]} >= {
+        "Dockerfile.api",
+        "Dockerfile.worker",
+        ".hadolint.yaml",
+    }
+
+
+def test_what_a_project_does_not_have_is_not_linted(tmp_path):
+    assert linters(_project(tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("configured", "file", "names"),
+    [
+        ("[tool.ruff]", "", {"ruff check", "ruff format"}),
+        ("[tool.mypy]", "", {"mypy"}),
+        ("[tool.importlinter]", "", {"imports"}),
+        ("", "Dockerfile.x", {"hadolint"}),
+        ("", ".github/workflows/ci.yml", {"actionlint"}),
+        ("", ".github/workflows/ci.yaml", {"actionlint"}),
+        ("", "one/two/Dockerfile", set()),
+    ],
+)
+def test_what_a_project_has_is_linted(tmp_path, configured, file, names):
+    commands = linters(_project(tmp_path, configured, *filter(None, [file])))
+    assert commands.keys() == names
+    for command in commands.values():
+        assert not file or command[-1] == str(tmp_path / file)
+
+
+def _tool(folder: Path, script: str) -> list[str]:
+    tool = folder / "tool"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    return [str(tool), "an argument"]
+
+
+@pytest.mark.parametrize(
+    ("script", "complaints"),
+    [
+        ("exit 0", ()),
+        ("echo all is well; exit 0", ()),
+        ("echo 'a.py:1: bad'; exit 1", ("a.py:1: bad",)),
+        ("echo; echo one; echo two >&2; exit 2", ("one", "two")),
+        ("exit 3", ("it ended with status 3",)),
+        ('echo "$1"; exit 1', ("an argument",)),
+        ('read -r line || echo "nothing to read"; exit 1', ("nothing to read",)),
+    ],
+)
+def test_what_a_tool_complains_of_is_passed_on(tmp_path, script, complaints):
+    assert _run(tmp_path, "tool", _tool(tmp_path, script)) == Outcome("tool", complaints)
+
+
+def test_a_tool_runs_in_the_projects_folder(tmp_path):
+    (tmp_path / "inner").mkdir()
+    outcome = _run(tmp_path / "inner", "tool", _tool(tmp_path, "pwd; exit 1"))
+    assert outcome.complaints == (str(tmp_path / "inner"),)
+
+
+def test_a_tool_that_is_not_there_is_a_complaint(tmp_path):
+    (said,) = _run(tmp_path, "tool", [str(tmp_path / "none")]).complaints
+    assert "is not installed" in said
+
+
+def test_a_compose_file_that_is_refused_is_a_complaint(monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise ConfigurationError("reading the compose file", "it is wrong", tail=["line 3"])
+
+    monkeypatch.setattr(Engine, "compose_model", refuse)
+    outcome = _compose(contract(), Engine(()))
+    assert outcome.complaints == ("reading the compose file: it is wrong", "line 3")
+
+
+GOOD_SERVICE = {
+    "image": "shop/web:1@sha256:" + "0" * 64,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "read_only": True,
+    "mem_limit": "1048576",
+    "cpus": 1,
+    "pids_limit": 8,
+    "logging": {"driver": "local"},
+}
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
+    """The repository's own settings and .env.example, with a made-up compose file."""
+    project = load(ROOT).model_copy(update={"stack": None})
+    text = (ROOT / "compose.yaml").read_text()
+    names = {
+        name: re.findall(
+            r"^ {6}([A-Z_]+): ",
+            text.partition(f"\n  {name}:")[2].partition("\n\n")[0],
+            re.MULTILINE,
+        )
+        for name in ("api", "worker")
+    }
+    defaults = dict(re.findall(r"^ {6}([A-Z_]+): (\$\{.*\})$", text, re.MULTILINE))
+    services = {
+        service: GOOD_SERVICE | {"environment": {name: defaults[name] for name in found}}
+        for service, found in names.items()
+    }
+    rest = {
+        "x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}" + (ROOT / "compose/stack.yaml").read_text()
+    }
+    if not agrees:
+        del services["api"]["environment"]["LOG_LEVEL"]
+    monkeypatch.setattr(
+        Engine, "compose_model", lambda *_, **__: {"services": services, "x-rest": rest}
+    )
+    complaints = _compose(project, Engine(())).complaints
+    assert [line.partition(" it,")[0] for line in complaints] == (
+        [] if agrees else ["env.parity: LOG_LEVEL: api reads"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaints", "remarks"),
+    [
+        ({}, [], []),
+        ({"privileged": True}, ["compose.hardening: till is privileged"], []),
+        ({"ports": [{"target": 80}]}, ["compose.exposure: till publishes port 80"], []),
+        ({"image": "shop/web:1"}, [], ["compose.pinned: till runs shop/web:1, whose tag"]),
+        (
+            {"tmpfs": ["/tmp:exec"], "cap_drop": []},
+            ["compose.hardening: till keeps capabilities"],
+            ["compose.hardening: till may run what it writes"],
+        ),
+    ],
+)
+def test_what_the_compose_file_grants_is_a_complaint_or_a_remark(
+    monkeypatch, tmp_path, changes, complaints, remarks
+):
+    model = {"services": {"till": {**GOOD_SERVICE, **changes}}}
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+    outcome = _compose(contract(root=tmp_path), Engine(()))
+    for said, expected in ((outcome.complaints, complaints), (outcome.remarks, remarks)):
+        assert len(said) == len(expected), said
+        assert all(line.startswith(start) for line, start in zip(said, expected, strict=True))
+
+
+def test_what_is_waived_is_not_told_again(monkeypatch, tmp_path):
+    model = {"services": {"till": {**GOOD_SERVICE, "privileged": True}}}
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+    waivers = {"compose.hardening": "the till drives a printer"}
+    outcome = _compose(contract(root=tmp_path, waivers=waivers), Engine(()))
+    assert (outcome.complaints, outcome.remarks) == ((), ())
+
+
+def test_a_remark_is_shown_and_fails_nothing(monkeypatch, tmp_path):
+    said = Outcome("compose and environment", (), ("compose.pinned: it may move",))
+    monkeypatch.setattr(lint, "linters", lambda _: {})
+    monkeypatch.setattr(lint, "_compose", lambda *_: said)
+    lines = []
+    monkeypatch.setattr(lint.console, "say", lines.append)
+    assert lint.lint(SimpleNamespace(root=tmp_path), Engine(())) is False
+    assert "      warning: compose.pinned: it may move" in lines
+
+
+@pytest.mark.parametrize("script", ["exit 0", "echo bad; exit 1"])
+def test_one_complaint_fails_the_whole(monkeypatch, tmp_path, script):
+    monkeypatch.setattr(lint, "linters", lambda _: {"tool": _tool(tmp_path, script)})
+    monkeypatch.setattr(lint, "_compose", lambda *_: Outcome("compose and environment", ()))
+    project = SimpleNamespace(root=tmp_path)
+    if script == "exit 0":
+        assert lint.lint(project, Engine(())) is True
+    else:
+        with pytest.raises(LintFailed, match="tool complained"):
+            lint.lint(project, Engine(()))

@@ -1,0 +1,139 @@
+"""imageproof.commands.up: what passed on the same inputs is not run again, and is said to be so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imageproof.commands import lint, up
+from imageproof.docker.client import Engine
+from imageproof.errors import BuildFailed, LintFailed
+from tests.support.sample_facts import contract
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str | None]:
+    """What the project is; the last of these."""
+    known: list[str | None] = ["one"]
+    monkeypatch.setattr(up.inputs, "project", lambda *_: known[-1])
+    return known
+
+
+@pytest.fixture
+def said(monkeypatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(up.console, "done", lines.append)
+    return lines
+
+
+@pytest.fixture
+def steps(tmp_path, reads, said) -> Any:
+    return up._Steps(contract(root=tmp_path), Engine(()))
+
+
+def _count(runs: list[str], said: str | None = "lint") -> Any:
+    def run() -> str | None:
+        runs.append("ran")
+        return said
+
+    return run
+
+
+def test_a_step_is_run_once_for_the_same_project(steps, said):
+    runs: list[str] = []
+    for _ in range(3):
+        steps.once("lint", "lint", _count(runs))
+    assert len(runs) == 1
+    assert said[0] == "lint"
+    assert "nothing changed since" in said[1]
+
+
+@pytest.mark.parametrize("then", ["two", None])
+def test_another_project_or_one_that_nobody_knows_is_looked_at(steps, reads, then):
+    runs: list[str] = []
+    steps.once("lint", "lint", _count(runs))
+    reads.append(then)
+    steps.once("lint", "lint", _count(runs))
+    assert len(runs) == 2
+
+
+def test_another_run_of_a_container_is_looked_at(steps):
+    runs: list[str] = []
+    for container in ("a noon", "a noon", "a later", "b later"):
+        steps.once("verify", "running", _count(runs), [container])
+    assert len(runs) == 3
+
+
+def test_what_failed_or_is_to_be_said_each_time_is_not_remembered(steps):
+    runs: list[str] = []
+
+    def fail() -> str:
+        runs.append("ran")
+        raise LintFailed("linting", "no")
+
+    for _ in range(2):
+        with pytest.raises(LintFailed):
+            steps.once("lint", "lint", fail)
+        steps.once("remarks", "remarks", _count(runs, None))
+    assert len(runs) == 4
+
+
+def test_what_was_edited_meanwhile_did_not_pass(steps, reads):
+    runs: list[str] = []
+
+    def edit() -> str:
+        reads.append("edited")
+        return "lint"
+
+    steps.once("lint", "lint", edit)
+    reads.append("one")
+    steps.once("lint", "lint", _count(runs))
+    assert runs == ["ran"]
+
+
+# --- lint, beside the build
+
+
+@pytest.fixture
+def linted(monkeypatch) -> list[str]:
+    """How often the linters were run; what they say is the last of these."""
+    runs: list[str] = []
+
+    def tell(outcomes: list[str]) -> bool:
+        if outcomes == ["bad"]:
+            raise LintFailed("linting", "ruff complained")
+        return True
+
+    monkeypatch.setattr(lint, "look", lambda *_: runs.append("ran") or runs[:1])
+    monkeypatch.setattr(lint, "tell", tell)
+    return runs
+
+
+def test_lint_is_told_after_the_build_and_not_run_again(steps, linted, said):
+    for _ in range(2):
+        with steps.linting():
+            said.append("built")
+    assert linted == ["ran"]
+    assert said[:2] == ["built", "lint"]
+    assert "nothing changed since" in said[2]
+
+
+def test_a_file_edited_while_the_linters_look_is_looked_at_again(steps, linted, reads):
+    with steps.linting():
+        reads.append("two")
+    with steps.linting():
+        pass
+    assert linted == ["ran", "ran"]
+
+
+def test_where_the_build_fails_too_the_linters_are_heard(steps, monkeypatch):
+    monkeypatch.setattr(lint, "look", lambda *_: ["bad"])
+    monkeypatch.setattr(lint, "tell", lambda _: (_ for _ in ()).throw(LintFailed("linting", "E1")))
+    with pytest.raises(LintFailed, match="E1"), steps.linting():
+        raise BuildFailed("building", "a step failed")
+
+
+def test_where_only_the_build_fails_that_is_said(steps, linted):
+    with pytest.raises(BuildFailed), steps.linting():
+        raise BuildFailed("building", "a step failed")

@@ -1,0 +1,165 @@
+"""imageproof.contract: a slip of the pen is refused, with its place in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imageproof.contract import Contract, load
+from imageproof.errors import ContractError, OpsError, UsageError
+from tests.support.sample_facts import ROOT, contract, terms
+
+GOOD = """
+[tool.imageproof.images.shop]
+service = "shop"
+size = "10MB"
+user = "10001:10001"
+command = ["python", "-m", "shop"]
+writable = ["/tmp"]
+health = { path = "/health", port = 8000, notices_within = 45 }
+programs.python = { answers = '^Python 3' }
+"""
+
+
+def _load(folder: Path, text: str | bytes) -> Contract:
+    (folder / "pyproject.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(folder)
+
+
+def _refused(folder: Path, text: str | bytes) -> ContractError:
+    with pytest.raises(OpsError) as caught:
+        _load(folder, text)
+    assert isinstance(caught.value, ContractError)
+    assert caught.value.status == 2
+    assert "pyproject.toml" in caught.value.doing
+    return caught.value
+
+
+def test_the_repository_keeps_its_own_rules():
+    found = load(ROOT)
+    assert set(found.images) == {"api", "worker", "cache"}
+    assert found.compose_file == ROOT / "compose.yaml"
+    for image in found.images.values():
+        assert image.uid > 0
+        assert image.gid > 0
+        assert image.user == f"{image.uid}:{image.gid}"
+    assert [p for glob in found.dockerfiles for p in ROOT.glob(glob)]
+
+
+def test_the_contract_of_these_tests_is_accepted(tmp_path):
+    """So that each refusal below is due to what it changes, and nothing else."""
+    image = _load(tmp_path, GOOD).images["shop"]
+    assert image.size == 10_000_000
+    assert image.health.ready_within == 60
+    assert image.programs["python"].arguments == ("--version",)
+
+
+IMAGE = "tool.imageproof.images.shop"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('size = "10MB"', 'size = "10MB"\nsiez = 3', f"{IMAGE}.siez"),
+        ('size = "10MB"', 'size = "big"', f"{IMAGE}.size"),
+        ('size = "10MB"', 'size = "10 bananas"', f"{IMAGE}.size"),
+        ('size = "10MB"', "", f"{IMAGE}.size"),
+        ('user = "10001:10001"', 'user = "0:0"', f"{IMAGE}.user"),
+        ('user = "10001:10001"', 'user = "10001:0"', f"{IMAGE}.user"),
+        ('user = "10001:10001"', 'user = "0:10001"', f"{IMAGE}.user"),
+        ('user = "10001:10001"', 'user = "010:010"', f"{IMAGE}.user"),
+        ('user = "10001:10001"', 'user = "10001"', f"{IMAGE}.user"),
+        ('user = "10001:10001"', 'user = "app:app"', f"{IMAGE}.user"),
+        ('user = "10001:10001"', "user = 10001", f"{IMAGE}.user"),
+        ('writable = ["/tmp"]', 'writable = ["tmp"]', f"{IMAGE}.writable"),
+        ('writable = ["/tmp"]', 'writable = ["/tmp", "./x"]', f"{IMAGE}.writable"),
+        ('writable = ["/tmp"]', 'writable = "/tmp"', f"{IMAGE}.writable"),
+        ('command = ["python", "-m", "shop"]', "command = []", f"{IMAGE}.command"),
+        ('command = ["python", "-m", "shop"]', 'command = "python"', f"{IMAGE}.command"),
+        ("port = 8000", "port = 70000", f"{IMAGE}.health.port"),
+        ("port = 8000", 'port = "http"', f"{IMAGE}.health.port"),
+        ('path = "/health"', 'path = "health"', f"{IMAGE}.health.path"),
+        ("notices_within = 45", "notices_within = 0", f"{IMAGE}.health.notices_within"),
+        ("notices_within = 45", "notice_within = 45", f"{IMAGE}.health.notice"),
+        ("answers =", "answer =", f"{IMAGE}.programs.python.answer"),
+        ('service = "shop"', 'service = "shop"\nstop_timeout = -1', f"{IMAGE}.stop_timeout"),
+        ('service = "shop"', 'service = "shop"\nports = [0]', f"{IMAGE}.ports.0"),
+        (
+            'service = "shop"',
+            'service = "shop"\nwaivers = { "size.budget" = "no" }',
+            f"{IMAGE}.waivers.size.budget",
+        ),
+        (
+            'service = "shop"',
+            'service = "shop"\nenvironment = { settings = "shop.Settings" }',
+            f"{IMAGE}.environment.settings",
+        ),
+        (
+            "[tool.imageproof.images.shop]",
+            "[tool.imageproof]\nnoise = 1\n[tool.imageproof.images.shop]",
+            "imageproof.noise",
+        ),
+        (
+            "[tool.imageproof.images.shop]",
+            "[tool.imageproof.base]\nimages = 1\n[tool.imageproof.images.shop]",
+            "imageproof.base.images",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_place(tmp_path, old, new, place):
+    assert old in GOOD
+    error = _refused(tmp_path, GOOD.replace(old, new))
+    assert place in error.cause
+
+
+def test_a_pattern_that_is_none_is_refused_with_its_place(tmp_path):
+    error = _refused(tmp_path, GOOD.replace("'^Python 3'", "'^Python (3'"))
+    assert f"{IMAGE}.programs.python.answers" in error.cause
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no table [tool.imageproof]"),
+        ("[tool.ruff]\nline-length = 100\n", "no table [tool.imageproof]"),
+        ("[tool]\nimageproof = 3\n", "no table [tool.imageproof]"),
+        ("[tool.imageproof]\n", "tool.imageproof.images"),
+        ("[tool.imageproof]\nimages = {}\n", "tool.imageproof.images"),
+        ("[tool.imageproof\n", "not TOML"),
+        (b"\xff\xfe[tool.imageproof]", "not TOML"),
+    ],
+)
+def test_a_file_that_holds_no_contract_is_refused(tmp_path, text, said):
+    assert said in _refused(tmp_path, text).cause
+
+
+def test_a_missing_file_is_refused_with_its_folder(tmp_path):
+    with pytest.raises(ContractError, match="there is no pyproject") as caught:
+        load(tmp_path)
+    assert str(tmp_path) in caught.value.cause
+
+
+def test_every_problem_is_told_not_only_the_first(tmp_path):
+    error = _refused(tmp_path, GOOD.replace("10MB", "big").replace("10001:10001", "0:0"))
+    said = "\n".join([error.cause, *error.tail])
+    assert f"{IMAGE}.size" in said
+    assert f"{IMAGE}.user" in said
+
+
+def test_a_contract_cannot_be_changed_once_it_is_read():
+    with pytest.raises(ValueError, match="frozen"):
+        terms().user = "0:0"
+
+
+def test_without_a_name_every_image_is_meant():
+    both = contract(images={"a": terms(), "b": terms()})
+    assert list(both.select(None)) == ["a", "b"]
+    assert list(both.select("b")) == ["b"]
+
+
+def test_an_image_that_is_none_is_refused_and_the_known_ones_are_named():
+    with pytest.raises(UsageError, match="'c'") as caught:
+        contract(images={"a": terms(), "b": terms()}).select("c")
+    assert caught.value.status == 2
+    assert "a, b" in (caught.value.hint or "")

@@ -1,0 +1,152 @@
+"""imageproof.docker.errors: the engine's words become this project's errors, and no command line shows."""
+
+from __future__ import annotations
+
+import pytest
+from python_on_whales import DockerException
+from python_on_whales.client_config import ClientNotFoundError
+
+from imageproof.docker.errors import tail_of, translate, translating
+from imageproof.errors import (
+    BuildFailed,
+    ConfigurationError,
+    EngineUnavailable,
+    NoSpace,
+    PortTaken,
+    StackFailed,
+)
+
+NO_DAEMON = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+    "Is the docker daemon running?"
+)
+LOST_DAEMON = (
+    "ERROR: failed to receive status: rpc error: code = Unavailable desc = "
+    "error reading from server: EOF"
+)
+OLD_PORT = (
+    "Error response from daemon: driver failed programming external connectivity on "
+    "endpoint shop-1 (0a1b): Bind for 127.0.0.1:8000 failed: port is already allocated"
+)
+NEW_PORT = (  # from engine 28 on
+    "Error response from daemon: failed to set up container networking: driver failed "
+    "programming external connectivity: listen tcp4 127.0.0.1:8000: bind: address already in use"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (NO_DAEMON, EngineUnavailable),
+        (
+            'error during connect: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.47/info": EOF',
+            EngineUnavailable,
+        ),
+        ("dial unix /var/run/docker.sock: connect: permission denied", EngineUnavailable),
+        (LOST_DAEMON, EngineUnavailable),
+        ("rpc error: code = Unknown desc = The swarm does not have a leader.", EngineUnavailable),
+        (
+            "write /var/lib/docker/tmp/GetImageBlob1: no space left on device",
+            NoSpace,
+        ),
+        ("failed to copy files: userspace copy failed: Disk quota exceeded", NoSpace),
+        (OLD_PORT, PortTaken),
+        (NEW_PORT, PortTaken),
+        (
+            'failed to read /x/.env: line 1: unexpected character "!" in variable name "A!B"',
+            ConfigurationError,
+        ),
+        ("yaml: line 3: did not find expected key", ConfigurationError),
+        (
+            "validating /x/compose.yaml: services.api additional properties 'imgae' not allowed",
+            ConfigurationError,
+        ),
+        (
+            'invalid interpolation format for services.api.image: "${X". You may need to escape',
+            ConfigurationError,
+        ),
+        ('service "api" refers to undefined network back: invalid', ConfigurationError),
+        ("invalid hostPort: eighty", ConfigurationError),
+        ("pull access denied for shop, repository does not exist", BuildFailed),
+        ("", BuildFailed),
+    ],
+)
+def test_the_words_of_the_engine_name_the_error(words, kind):
+    error = translate("doing it", words, BuildFailed, "try again")
+    assert type(error) is kind
+    assert error.doing == "doing it"
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ("Bind for 127.0.0.1:8000 failed: port is already allocated", "port 8000"),
+        ("Bind for 0.0.0.0:80 failed: port is already allocated", "port 80"),
+        ("listen tcp4 127.0.0.1:8000: bind: address already in use", "port 8000"),
+        ("listen tcp6 [::1]:65535: bind: address already in use", "port 65535"),
+        (
+            "failed to bind host port 127.0.0.1:8000/tcp: address already in use",
+            "port 8000",
+        ),
+        ("address already in use", "a port"),
+    ],
+)
+def test_a_taken_port_is_named(words, port):
+    error = translate("starting the stack", words)
+    assert isinstance(error, PortTaken)
+    assert error.cause.startswith(f"{port} ")
+
+
+def test_a_time_in_a_warning_is_not_taken_for_the_port():
+    """Compose writes such warnings in front of the error."""
+    warning = 'time="2026-01-02T07:13:41Z" level=warning msg="The \\"X\\" variable is not set"\n'
+    error = translate("up", warning + "Bind for 127.0.0.1:8000 failed: port is already allocated")
+    assert error.cause.startswith("port 8000 ")
+
+
+def test_what_is_not_known_keeps_its_last_line_as_the_cause_and_the_rest_as_the_tail():
+    error = translate("up", "one\n\n  two  \nthree\n", StackFailed, "look")
+    assert type(error) is StackFailed
+    assert (error.cause, error.tail, error.hint) == ("three", ("one", "  two"), "look")
+
+
+@pytest.mark.parametrize("advice", ["Run 'docker run --help' for more", "See 'docker cp --help'."])
+def test_what_the_client_advises_last_is_not_the_cause(advice):
+    assert translate("starting", f"docker: no such image\n\n{advice}\n").cause == (
+        "docker: no such image"
+    )
+
+
+def test_an_engine_that_says_nothing_is_told_so():
+    assert translate("up", " \n").cause == "the engine gave no reason"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [(None, []), ("", []), ("\n \n", []), ("a\r\n\n b \n", ["a", " b"])],
+)
+def test_a_tail_holds_the_lines_that_say_something(text, lines):
+    assert tail_of(text) == lines
+
+
+@pytest.mark.parametrize("words", [b"it broke", b"no space left on device", b"", None])
+def test_nothing_of_the_command_line_shows(words):
+    """str(DockerException) prints it whole, and build arguments stand there."""
+    secret = "ghp_" + "x" * 36
+    with pytest.raises((StackFailed, NoSpace)) as caught, translating("building"):
+        raise DockerException(["docker", "build", "--build-arg", f"T={secret}"], 1, None, words)
+    error = caught.value
+    assert secret in str(error.__cause__)
+    assert secret not in " ".join([str(error), error.doing, *error.tail, str(error.hint)])
+    assert "build-arg" not in " ".join([str(error), *error.tail])
+
+
+def test_a_missing_client_is_a_missing_engine():
+    with pytest.raises(EngineUnavailable, match="no docker client"), translating("asking"):
+        raise ClientNotFoundError("none")
+
+
+def test_other_errors_pass_through_untranslated():
+    with pytest.raises(KeyError), translating("asking"):
+        raise KeyError("State")

@@ -1,0 +1,329 @@
+"""imageproof.image.layers: every entry of a layer, whatever it is packed with, and what it is worth."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import tarfile
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+import zstandard
+
+from imageproof.errors import StackFailed
+from imageproof.image import layers, stream
+from imageproof.image.facts import File, Layer
+from imageproof.image.layers import read_layer
+from imageproof.image.stream import plain
+from tests.support.archives import EMPTY, digest, member, tar
+
+FIRST = tar(
+    {
+        "./usr/": member("./usr/", tarfile.DIRTYPE, mode=0o755),
+        "./usr/a": b"a" * 100_000,
+        "bin": member("bin", tarfile.SYMTYPE, linkname="usr/bin"),
+        "usr/b": member("usr/b", tarfile.LNKTYPE, linkname="usr/a"),
+        "dev/null": member("dev/null", tarfile.CHRTYPE),
+        "own": member("own", uid=10001, gid=10002, mode=0o4755),
+        "cap": member("cap", pax_headers={"SCHILY.xattr.security.capability": "x", "comment": "y"}),
+        "long/" + "x" * 150: b"long",
+    }
+)
+CHECKED = zstandard.ZstdCompressor(write_checksum=True).compress(FIRST)
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb924"  # SHA-256 of no bytes, its first half
+
+
+def _read(blob: bytes) -> Layer:
+    return read_layer(plain(blob[:8], iter([blob])))
+
+
+def test_a_layer_is_known_by_the_hash_and_length_of_its_tar():
+    layer = _read(FIRST)
+    assert (layer.diff_id, layer.size) == (digest(FIRST), len(FIRST))
+
+
+def test_every_entry_is_read():
+    assert _read(FIRST).files == (
+        File("usr", "folder", 0, 0o755, 0, 0),
+        File("usr/a", "file", 100_000, 0o644, 0, 0, "", digest(b"a" * 100_000)[7:39]),
+        File("bin", "link", 0, 0o644, 0, 0, "usr/bin"),
+        File("usr/b", "hardlink", 0, 0o644, 0, 0, "usr/a"),
+        File("dev/null", "other", 0, 0o644, 0, 0),
+        File("own", "file", 0, 0o4755, 10001, 10002, "", NOTHING),
+        File("cap", "file", 0, 0o644, 0, 0, "", NOTHING, ("security.capability",)),
+        File("long/" + "x" * 150, "file", 4, 0o644, 0, 0, "", digest(b"long")[7:39]),
+    )
+
+
+def _cut(blob: bytes, size: int) -> Iterator[bytes]:
+    return (blob[at : at + size] for at in range(0, len(blob), size))
+
+
+@pytest.mark.parametrize("size", [1, 511, 512, 513, 1 << 16, 1 << 20])
+def test_it_does_not_matter_where_the_stream_is_cut(size):
+    assert read_layer(_cut(FIRST, size)) == _read(FIRST)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_chunks_some_of_them_empty_give_the_same(seed):
+    chance = random.Random(seed)
+
+    def cut() -> Iterator[bytes]:
+        at = 0
+        while at < len(FIRST):
+            size = chance.choice((0, 1, 7, 512, 4096, 10_240, 100_001))
+            yield FIRST[at : at + size]
+            at += size
+
+    assert read_layer(cut()) == _read(FIRST)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(FIRST),
+        gzip.compress(FIRST[:700]) + gzip.compress(FIRST[700:]),
+        gzip.compress(FIRST) + b"\0" * 100,
+        zstandard.compress(FIRST),
+        zstandard.compress(FIRST[:700]) + zstandard.compress(FIRST[700:]),
+    ],
+    ids=["gzip", "two gzip members", "gzip and padding", "zstd", "two zstd frames"],
+)
+def test_it_does_not_matter_what_a_layer_is_packed_with(packed):
+    assert _read(packed) == _read(FIRST)
+    assert read_layer(plain(packed[:8], _cut(packed, 100))) == _read(FIRST)
+
+
+@pytest.mark.parametrize("blob", [EMPTY, b""])
+def test_a_layer_without_entries_is_a_layer(blob):
+    """WORKDIR makes such a one."""
+    assert _read(blob) == Layer(digest(blob), len(blob), ())
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_every_kind_of_tar_is_read(kind):
+    found = _read(tar({"a": b"x", "b" * 90: b"y"}, kind))
+    assert [file.path for file in found.files] == ["a", "b" * 90]
+
+
+@pytest.mark.parametrize("padding", [0, 512, 9_000, 700_000])
+def test_what_stands_behind_the_last_entry_belongs_to_the_layer(padding):
+    blob = tar({"a": b"x"}) + b"\0" * padding
+    assert (_read(blob).diff_id, _read(blob).size) == (digest(blob), len(blob))
+
+
+def test_the_small_files_that_checks_read_are_kept():
+    layer = _read(tar({"etc/passwd": b"root:x:0:0::/:/bin/sh\n", "etc/other": b"x"}))
+    assert layer.texts == {"etc/passwd": "root:x:0:0::/:/bin/sh\n"}
+
+
+def test_a_text_that_is_too_long_is_none():
+    assert _read(tar({"etc/passwd": b"x" * (layers.TEXT_BYTES + 1)})).texts == {}
+
+
+def test_memory_stays_flat_whatever_a_layer_weighs():
+    """120 MB in three files go by; what is held is a few chunks."""
+    size = 40 << 20
+
+    def content() -> Iterator[bytes]:
+        for number in range(3):
+            info = member(f"file{number}", size=size)
+            yield info.tobuf(tarfile.PAX_FORMAT)
+            for _ in range(size // (1 << 18)):
+                yield bytes(1 << 18)
+        yield EMPTY
+
+    tracemalloc.start()
+    try:
+        layer = read_layer(content())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert layer.size == 3 * (size + 512) + 1024
+    assert peak < 8 << 20
+
+
+# --- what no friend wrote
+
+
+def _oddities(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
+    return "\n".join(_read(tar(entries)).oddities)
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"../etc/passwd": b"x"}, "../etc/passwd leads out"),
+        ({"a/../../b": b"x"}, "leads out"),
+        ({"a\x1b[2Jb": b"x"}, r"a\x1b[2Jb has characters"),
+        ({"two\nlines": b"x"}, r"two\nlines has characters"),
+        ({"turn\u202efdp.exe": b"x"}, r"turn\u202efdp.exe has characters"),
+        ({"x": member("x", tarfile.LNKTYPE, linkname="../../etc/shadow")}, "a hard link out"),
+        ({"x": member("x", tarfile.LNKTYPE, linkname="gone")}, "x is a hard link to nothing"),
+        ({"a/.wh...": b""}, "a/.wh... hides a folder"),
+        ({"a/.wh..": b""}, "a/.wh.. hides a folder"),
+        ({"etc/passwd": b"x" * 100_000}, "etc/passwd is too long to be read: 100,000 bytes"),
+        ({"node_modules/x/package.json": b" " * (2 << 20)}, "package.json is too long"),
+    ],
+)
+def test_what_no_honest_builder_writes_is_noted(entries, said):
+    assert said in _oddities(entries)
+
+
+def test_a_file_that_is_there_twice_is_noted():
+    blob = tar({"a": b"1"})[:1024] + tar({"a": b"2"})
+    assert _read(blob).oddities == ("a is there twice",)
+
+
+@pytest.mark.parametrize("kinds", [(tarfile.DIRTYPE, tarfile.SYMTYPE), (b"0", tarfile.DIRTYPE)])
+def test_what_is_there_as_two_kinds_is_noted(kinds):
+    first, second = (tar({"a": member("a", kind)}) for kind in kinds)
+    assert _read(first[:512] + second).oddities == ("a is there twice",)
+
+
+def test_a_folder_may_be_told_twice():
+    folder = tar({"a": member("a", tarfile.DIRTYPE)})
+    assert _read(folder[:512] + folder).oddities == ()
+
+
+def test_bytes_behind_the_last_entry_are_noted():
+    """One tool stops there, another one reads on."""
+    (oddity,) = _read(FIRST + tar({"evil": b"x"})).oddities
+    assert oddity == "there is more than padding behind its last entry"
+
+
+def _sparse(content: bytes) -> bytes:
+    """As GNU tar --sparse writes it (PAX, version 1.0): 1 MB, of which the last bytes are there."""
+    size = 1 << 20
+    holes = f"1\n{size - len(content)}\n{len(content)}\n".encode().ljust(512, b"\0")
+    pax = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size)}
+    info = member("GNUSparseFile.0/x", pax_headers=pax | {"GNU.sparse.name": "x"})
+    info.size = len(holes) + len(content)
+    return info.tobuf(tarfile.PAX_FORMAT) + holes + content.ljust(1024, b"\0") + EMPTY
+
+
+def test_a_file_with_holes_is_searched_and_noted():
+    key = "-----BEGIN PRIVATE" + f" KEY-----\n{'QUJD' * 100}\n-----END PRIVATE" + " KEY-----\n"
+    layer = _read(_sparse(key.encode()))
+    assert [(file.path, file.size, file.digest) for file in layer.files] == [("x", 1 << 20, "")]
+    assert layer.oddities == ("x has holes, which tools fill in different ways",)
+    assert [suspect.rule for suspect in layer.suspects] == ["private key"]
+
+
+def test_a_global_header_changes_no_entry():
+    """Docker does not apply it: a file would go by another name than the one that it gets."""
+    headers = tarfile.TarInfo.create_pax_global_header({"path": "elsewhere", "comment": "0a1b"})
+    layer = _read(headers + tar({"etc/passwd": b"x"}, tarfile.USTAR_FORMAT))
+    assert [file.path for file in layer.files] == ["etc/passwd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("usr//bin/./x", "usr/bin/x"), ("././x", "x"), ("/./x/", "x"), ("//x", "x"), (".", ""),
+        ("./", ""), ("a/..b/...", "a/..b/..."), ("a/../b", "a/../b"), ("./../b", "../b"),
+    ],
+)  # fmt: skip
+def test_one_file_has_one_path(name, path):
+    assert [file.path for file in _read(tar({name: b""})).files] == [path]
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", "menü", "..data", "a..b", "/absolute", "./x", "dir/...", "日本"]
+)
+def test_what_only_looks_odd_is_not_noted(name):
+    assert _oddities({name: b"x"}) == ""
+
+
+def test_links_may_lead_anywhere():
+    """In an image they lead no further than its own root."""
+    for target in ("/etc/alternatives/vi", "../../../lib", "nowhere"):
+        assert _oddities({"x": member("x", tarfile.SYMTYPE, linkname=target)}) == ""
+
+
+def test_a_path_that_leads_out_never_stands_for_the_one_that_it_means():
+    paths = [file.path for file in _read(tar({"a/../../etc/passwd": b"x"})).files]
+    assert paths == ["a/../../etc/passwd"]
+
+
+def test_bytes_that_are_no_text_are_shown_as_bytes():
+    blob = tar({"n\udcffme": b"x"}, tarfile.GNU_FORMAT)
+    layer = _read(blob)
+    assert [file.path for file in layer.files] == [r"n\xffme"]
+    layer.files[0].path.encode()
+
+
+def test_a_thousand_oddities_are_counted_and_the_first_are_named():
+    found = _read(tar({f"../{number}": b"" for number in range(1000)})).oddities
+    assert len(found) == layers.NOTED + 1
+    assert found[-1] == f"and {1000 - layers.NOTED} more"
+
+
+@pytest.mark.parametrize(
+    ("blob", "said"),
+    [
+        (b"no tar at all" * 100, "it is no tar"),
+        (FIRST[:1500], "it is no tar"),
+        (FIRST[:512] + b"no header" * 100, "a header in it is none"),
+        (FIRST[:512] + FIRST[:100], "a header in it is none"),
+        (FIRST[:512] + b"\0" * 100, "a header in it is none"),
+        (member("x", size=-512).tobuf(tarfile.GNU_FORMAT) + EMPTY, "less than no bytes"),
+        (tar({"a": b"x" * 5000})[:2000], "middle of a file"),
+        (gzip.compress(FIRST)[:-20], "ends in the middle"),
+        (gzip.compress(FIRST)[:50] + b"\xff" * 50, "gzip data is broken"),
+        (CHECKED[:-1] + bytes([CHECKED[-1] ^ 1]), "zstd data is broken"),
+        (tar({"x" * 5000: b""}), "more than 4096 bytes"),
+        (
+            tar({"x": member("x", pax_headers={"comment": "y" * (1 << 18)})}),
+            "headers of an entry take more",
+        ),
+    ],
+    ids=[
+        "text",
+        "cut",
+        "no header",
+        "half a header",
+        "half an end",
+        "negative",
+        "cut file",
+        "cut gzip",
+        "gzip",
+        "zstd",
+        "path",
+        "header",
+    ],
+)
+def test_what_is_broken_is_an_error_that_says_how(blob, said):
+    with pytest.raises(StackFailed) as caught:
+        _read(blob)
+    assert said in caught.value.cause
+    assert caught.value.hint
+
+
+def test_too_many_entries_are_an_error(monkeypatch):
+    monkeypatch.setattr(layers, "ENTRIES", 10)
+    _read(tar({str(number): b"" for number in range(10)}))
+    with pytest.raises(StackFailed, match="more than 10 entries"):
+        _read(tar({str(number): b"" for number in range(11)}))
+
+
+def test_package_records_without_end_are_an_error(monkeypatch):
+    monkeypatch.setattr(layers, "RECORDS_BYTES", 10_000)
+    entries = {f"node_modules/{number}/package.json": b" " * 1000 for number in range(11)}
+    with pytest.raises(StackFailed, match="package records have more than 10,000 bytes"):
+        _read(tar(entries))
+
+
+def test_an_error_says_what_was_being_read():
+    with pytest.raises(StackFailed) as caught:
+        read_layer(iter([b"no tar"]), "reading the layer x of y")
+    assert caught.value.doing == "reading the layer x of y"
+
+
+def test_what_inflates_without_end_is_an_error(monkeypatch):
+    monkeypatch.setattr(stream, "LIMIT", 1 << 22)
+    bomb = gzip.compress(tar({"a": bytes(1 << 23)}))
+    assert len(bomb) < 20_000
+    with pytest.raises(StackFailed, match="more than 0 GiB, inflated"):
+        _read(bomb)

@@ -1,0 +1,256 @@
+"""imageproof.image.packages: what the records of an image say, and which package brought which file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from imageproof.image.facts import ImageFacts, Layer, Package
+from imageproof.image.layers import read_layer
+from imageproof.image.packages import owned_bytes, room
+from tests.support.archives import member, tar
+from tests.support.sample_facts import image
+
+DPKG = b"""Package: libc6
+Status: install ok installed
+Version: 2.36-9
+Description: C library
+ with more lines
+ Package: not this one
+
+Package: gone
+Status: deinstall ok config-files
+Version: 1.0
+
+Package: half
+Status: purge ok not-installed
+"""
+SITE = "opt/venv/lib/python3.11/site-packages"
+METADATA = b"Metadata-Version: 2.1\nName: Left_Pad\nVersion: 1.0\n\nName: not this one\n"
+RECORD = (
+    b"left_pad/__init__.py,sha256=x,10\nleft_pad-1.0.dist-info/METADATA,,\n../../../bin/pad,,\n"
+)
+
+
+def _layer(entries: dict) -> Layer:
+    return read_layer(iter([tar(entries)]))
+
+
+def _packages(entries: dict) -> list[tuple[str, str, str]]:
+    return [(p.kind, p.name, p.version) for p in _layer(entries).packages]
+
+
+def test_dpkg_names_what_is_installed_and_nothing_else():
+    assert _packages({"var/lib/dpkg/status": DPKG}) == [("dpkg", "libc6", "2.36-9")]
+
+
+def test_a_folder_of_records_is_read_as_distroless_has_it():
+    found = _layer(
+        {
+            "var/lib/dpkg/status.d/libc6": b"Package: libc6\nVersion: 2.36-9\n",
+            "var/lib/dpkg/status.d/libc6.md5sums": b"0" * 32 + b"  usr/lib/libc.so.6\n",
+        }
+    ).packages
+    record = "var/lib/dpkg/status.d/libc6"
+    assert found == (Package("dpkg", "libc6", "2.36-9", record, ("usr/lib/libc.so.6",)),)
+
+
+def test_apk_is_read():
+    text = b"C:Q1\nP:musl\nV:1.2.5-r0\nF:lib\nR:ld-musl.so.1\n\nP:zlib\nV:1.3\n"
+    found = _layer({"lib/apk/db/installed": text}).packages
+    assert [(p.name, p.version, p.owns) for p in found] == [
+        ("musl", "1.2.5-r0", ("lib/ld-musl.so.1",)),
+        ("zlib", "1.3", ()),
+    ]
+
+
+@pytest.mark.parametrize("folder", ["left_pad-1.0.dist-info/METADATA", "x.egg-info/PKG-INFO"])
+def test_python_packages_are_read(folder):
+    assert _packages({f"{SITE}/{folder}": METADATA}) == [("python", "Left_Pad", "1.0")]
+
+
+def test_npm_packages_are_read_wherever_they_lie():
+    one = json.dumps({"name": "left-pad", "version": "1.3.0"}).encode()
+    scoped = json.dumps({"name": "@a/b", "version": "2.0.0"}).encode()
+    found = _packages(
+        {
+            "app/node_modules/left-pad/package.json": one,
+            "app/node_modules/@a/b/package.json": scoped,
+            "app/node_modules/@a/b/node_modules/left-pad/package.json": one,
+        }
+    )
+    assert found == [
+        ("npm", "@a/b", "2.0.0"),
+        ("npm", "left-pad", "1.3.0"),
+        ("npm", "left-pad", "1.3.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("app/package.json", b'{"name": "app", "version": "1"}'),
+        ("app/node_modules/x/test/fixtures/package.json", b'{"name": "y", "version": "1"}'),
+        ("app/node_modules/x/test/node_modules/y/package.json", b'{"name": "y", "version": "1"}'),
+        ("app/node_modules/@a/package.json", b'{"name": "y", "version": "1"}'),
+        ("app/node_modules/x/package.json", b'{"type": "module"}'),
+        ("app/node_modules/x/package.json", b"{"),
+        ("app/node_modules/x/package.json", b"[" * 100_000),
+        ("app/node_modules/x/package.json", b'{"name": 7, "version": []}'),
+        ("app/METADATA", METADATA),
+        (f"{SITE}/x.dist-info/METADATA", b"no fields"),
+        ("var/lib/dpkg/status-old", DPKG),
+        ("srv/var/lib/dpkg/status", DPKG),
+    ],
+)
+def test_what_is_no_record_names_no_package(path, content):
+    assert _packages({path: content}) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "node_modules/a/package.json",
+        "srv/shop/node_modules/a/node_modules/@s/b/package.json",
+        "srv/node_modules/.pnpm/a@1.0.0/node_modules/a/package.json",
+    ],
+)
+def test_npm_packages_lie_in_folders_of_their_own(path):
+    assert _packages({path: b'{"name": "a", "version": "1"}'}) == [("npm", "a", "1")]
+
+
+def test_two_architectures_of_a_package_are_one_and_own_the_files_of_both():
+    lists = {
+        "var/lib/dpkg/info/libc6:amd64.list": b"/lib/a\n",
+        "var/lib/dpkg/info/libc6:i386.list": b"/lib/b\n",
+    }
+    (package,) = _layer({"var/lib/dpkg/status": DPKG} | lists).packages
+    assert package.owns == ("lib/a", "lib/b")
+
+
+EVIL = "\\u001b[2J\\ud800" + "x" * 1000
+
+
+def test_names_are_made_harmless_and_short():
+    npm = f'{{"name": "{EVIL}", "version": "1\\n2"}}'.encode()
+    found = _packages(
+        {
+            "node_modules/x/package.json": npm,
+            "var/lib/dpkg/status.d/x": b"Package: a\x1b[2J\nVersion: 1\x1b\n",
+            f"{SITE}/x.dist-info/METADATA": b"Name: a\x07b\nVersion: 1\n\n",
+        }
+    )
+    assert [(name, version) for _, name, version in found[::2]] == [
+        (r"a\x1b[2J", r"1\x1b"),
+        (r"a\x07b", "1"),
+    ]
+    assert found[1][1].startswith(r"\x1b[2J\ud800xxx")
+    assert found[1][2] == r"1\n2"
+    assert len(found[1][1]) == 256
+
+
+def test_of_a_long_description_the_head_is_read():
+    assert _packages({f"{SITE}/x.dist-info/METADATA": METADATA + b"x" * 200_000}) == [
+        ("python", "Left_Pad", "1.0")
+    ]
+
+
+def test_bytes_that_are_no_text_break_nothing():
+    text = b"Package: \xff\xfe\nStatus: install ok installed\nVersion: 1\n"
+    assert len(_packages({"var/lib/dpkg/status": text})) == 1
+
+
+def test_only_records_are_kept_in_memory():
+    assert room("var/lib/dpkg/info/libc6:amd64.list")
+    assert not room("var/lib/dpkg/info/libc6.postinst")
+    assert not room("usr/share/doc/METADATA")
+
+
+# --- who owns what
+
+
+def _image(*layers: dict) -> ImageFacts:
+    return image(layers=tuple(map(_layer, layers)))
+
+
+def _owners(facts: ImageFacts) -> dict[str, str]:
+    return {path: package.name for path, package in facts.owners.items()}
+
+
+def test_a_python_package_owns_what_it_recorded_and_what_was_compiled_of_it():
+    pyc = f"{SITE}/left_pad/__pycache__/__init__.cpython-311.pyc"
+    facts = _image(
+        {
+            f"{SITE}/left_pad/__init__.py": b"x" * 10,
+            f"{SITE}/left_pad/extra.txt": b"",
+            pyc: b"y" * 5,
+            "opt/venv/bin/pad": b"z",
+            f"{SITE}/left_pad-1.0.dist-info/METADATA": METADATA,
+            f"{SITE}/left_pad-1.0.dist-info/RECORD": RECORD,
+        }
+    )
+    assert f"{SITE}/left_pad/extra.txt" not in _owners(facts)
+    assert {pyc, "opt/venv/bin/pad", f"{SITE}/left_pad/__init__.py"} <= _owners(facts).keys()
+    assert owned_bytes(facts) == {("python", "Left_Pad"): 10 + 5 + 1 + len(METADATA)}
+
+
+def test_what_was_compiled_of_the_distributions_python_is_the_distributions():
+    folder = "usr/lib/python3.11"
+    facts = _image(
+        {
+            f"{folder}/os.py": b"x" * 10,
+            f"{folder}/__pycache__/os.cpython-311.pyc": b"y" * 7,
+            f"{folder}/__pycache__/own.cpython-311.pyc": b"z",
+            "var/lib/dpkg/status.d/libpython": b"Package: libpython\nVersion: 3\n",
+            "var/lib/dpkg/status.d/libpython.md5sums": f"{'0' * 32}  {folder}/os.py\n".encode(),
+        }
+    )
+    assert owned_bytes(facts) == {("dpkg", "libpython"): 17}
+
+
+def test_a_package_in_anothers_folder_owns_its_own_files():
+    inner = json.dumps({"name": "inner", "version": "1"}).encode()
+    outer = json.dumps({"name": "outer", "version": "1"}).encode()
+    facts = _image(
+        {
+            "node_modules/outer/package.json": outer,
+            "node_modules/outer/a.js": b"1",
+            "node_modules/outer/node_modules/inner/package.json": inner,
+            "node_modules/outer/node_modules/inner/b.js": b"22",
+        }
+    )
+    assert _owners(facts)["node_modules/outer/a.js"] == "outer"
+    assert _owners(facts)["node_modules/outer/node_modules/inner/b.js"] == "inner"
+
+
+def test_dpkgs_paths_are_followed_through_a_merged_usr():
+    facts = _image(
+        {
+            "bin": member("bin", b"2", linkname="usr/bin"),
+            "usr/bin/sh": b"x",
+            "var/lib/dpkg/status": DPKG,
+            "var/lib/dpkg/info/libc6:amd64.list": b"/.\n/bin\n/bin/sh\n",
+        }
+    )
+    assert _owners(facts)["usr/bin/sh"] == "libc6"
+
+
+def test_a_later_status_keeps_what_the_first_layers_lists_said():
+    lists = {"var/lib/dpkg/info/libc6.list": b"/usr/lib/libc.so.6\n", "usr/lib/libc.so.6": b"x"}
+    facts = _image({"var/lib/dpkg/status": DPKG} | lists, {"var/lib/dpkg/status": DPKG + b"\n"})
+    assert _owners(facts)["usr/lib/libc.so.6"] == "libc6"
+
+
+def test_what_a_later_layer_removed_is_owned_by_nobody():
+    lists = {"var/lib/dpkg/info/libc6.list": b"/usr/lib/libc.so.6\n", "usr/lib/libc.so.6": b"x"}
+    facts = _image({"var/lib/dpkg/status": DPKG} | lists, {"usr/lib/.wh.libc.so.6": b""})
+    assert "usr/lib/libc.so.6" not in _owners(facts)
+
+
+def test_dpkg_names_the_source_of_a_package_where_that_has_another_name():
+    text = b"Package: libssl3\nStatus: install ok installed\nSource: openssl (3.0.1)\nVersion: 3\n"
+    status = _layer({"var/lib/dpkg/status": text}).packages
+    folder = _layer({"var/lib/dpkg/status.d/libssl3": text}).packages
+    assert [package.source for package in (*status, *folder)] == ["openssl", "openssl"]
+    assert [p.source for p in _layer({"var/lib/dpkg/status": DPKG}).packages] == [""]

@@ -1,0 +1,179 @@
+"""imageproof.image.secret_candidates: what looks like a secret is found in any file, and examples are not."""
+
+from __future__ import annotations
+
+import base64
+import random
+import time
+
+import pytest
+
+from imageproof.image import secret_candidates
+from imageproof.image.secret_candidates import Look
+from imageproof.redaction import SHAPES
+
+BODY = base64.b64encode(random.Random(1).randbytes(600)).decode()
+LINES = "\n".join(BODY[at : at + 64] for at in range(0, len(BODY), 64))
+BEGIN, END = "-----BEGIN RSA PRIVATE" + " KEY-----", "-----END RSA PRIVATE" + " KEY-----"
+KEY = f"{BEGIN}\n{LINES}\n{END}\n"
+SECRET = "Xk3" * 14
+
+
+def _rules(path: str, *chunks: bytes | str) -> list[str]:
+    look = Look(path)
+    for chunk in chunks:
+        look.at(chunk.encode() if isinstance(chunk, str) else chunk)
+    return [suspect.rule for suspect in look.found()]
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (KEY, "private key"),
+        (KEY.replace("RSA ", ""), "private key"),
+        (KEY.replace("RSA ", "OPENSSH "), "private key"),
+        (KEY.replace(BEGIN, f"{BEGIN}\nProc-Type: 4,ENCRYPTED\nDEK-Info: x\n"), "private key"),
+        ('{"key": "' + KEY.replace("\n", "\\n") + '"}', "private key"),
+        ("key = AKIA" + "Q7WZ" * 4, "AWS access key"),
+        ("gh" + "p_" + SECRET, "GitHub token"),
+        ("github_" + "pat_" + SECRET, "GitHub token"),
+        ("glpat" + "-" + SECRET, "GitLab token"),
+        ("np" + "m_" + SECRET, "npm token"),
+        ("pypi" + "-" + SECRET, "PyPI token"),
+        ("xox" + "b-" + SECRET, "Slack token"),
+        ("sk" + "-ant-" + SECRET, "LLM provider key"),
+        ("ey" + "J" + f"{SECRET}.{SECRET}.{SECRET}", "JSON web token"),
+        ("AI" + "za" + "Sx9" * 11 + "ab", "Google API key"),
+    ],
+)
+def test_a_secret_is_known_by_its_shape(content, rule):
+    assert _rules("srv/data.txt", f"before\n{content}\nafter") == [rule]
+
+
+@pytest.mark.parametrize("at", [1, 20, 300, 700])
+def test_a_key_is_found_across_the_border_of_two_chunks(at):
+    assert _rules("srv/x", "x" * 9000 + KEY[:at], KEY[at:] + "y" * 9000) == ["private key"]
+
+
+@pytest.mark.parametrize("path", ["app/_shop.cpython-311-x86_64-linux-gnu.so", "app/lib.so/key"])
+def test_a_key_in_a_module_of_ones_own_is_found(path):
+    assert _rules(path, b"\x7fELF\0\0" + KEY.encode()) == ["private key"]
+
+
+def test_a_key_is_found_in_a_binary():
+    assert _rules("usr/bin/x", b"\x7fELF\0\0" + KEY.encode() + b"\0") == ["private key"]
+
+
+def test_a_token_is_found_in_compiled_python():
+    assert _rules("app/x.pyc", b"\0\0\0\0" + b"gh" + b"p_" + SECRET.encode()) == ["GitHub token"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "rule"),
+    [
+        ("app/.env", "API_TOKEN=x", "environment file"),
+        ("app/.env.production", "export A='b'", "environment file"),
+        ("root/.npmrc", "//npm.invalid/:_authToken=abc", "npm credentials"),
+        ("root/.pypirc", "[pypi]\npassword = abc", "PyPI credentials"),
+        ("root/.netrc", "machine x login y password z", "netrc credentials"),
+        ("root/.git-credentials", "https" + "://me:abc@git.invalid", "git credentials"),
+        ("root/.docker/config.json", '{"auths": {"x": {"auth": "abc"}}}', "registry credentials"),
+        ("root/.aws/credentials", "aws_secret_access_key = abc", "AWS credentials"),
+        ("root/.kube/config", "token: abc", "Kubernetes credentials"),
+        ("x/application_default_credentials.json", '{"refresh_token": 1}', "Google credentials"),
+        ("root/.pgpass", "db:5432:shop:me:abc", "PostgreSQL passwords"),
+        ("srv/main.tfstate", '{"resources": []}', "Terraform state"),
+        ("etc/nginx/htpasswd", "me:$apr1$x", "password file"),
+        ("srv/shop.p12", "\x00\x01", "key store"),
+        ("etc/pip.conf", "index-url = https" + "://me:abc123@pypi.invalid/", "password in a URL"),
+        ("app/settings.yaml", "cache: redis" + "://:abc123@cache.invalid/0", "password in a URL"),
+        ("app/requirements-dev.txt", "-i https" + "://me:abc123@x.invalid", "password in a URL"),
+        ("app/.git/config", "url = https" + "://me:abc123@git.invalid/x", "password in a URL"),
+        (
+            "root/.config/uv.toml",
+            "url = 'https" + "://me:abc123@pypi.invalid/'",
+            "password in a URL",
+        ),
+    ],
+)
+def test_a_secret_is_known_by_its_file(path, content, rule):
+    assert rule in _rules(path, content)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("app/.env.example", "API_TOKEN=x"),
+        ("app/.env.sample", "API_TOKEN=x"),
+        ("app/.env", "# nothing\nA=\nB=$C\n"),
+        ("app/environment", "API_TOKEN=x"),
+        ("root/.npmrc", "registry=https://npm.invalid/\n_authToken=${NPM_TOKEN}"),
+        ("root/.docker/config.json", '{"credsStore": "pass"}'),
+        ("root/.netrc", "# machine"),
+        ("usr/lib/libcrypto.so.3", "PRIVATE KEY\0-----BEGIN \0-----END \0" + BEGIN),
+        ("usr/share/doc/x", f"{BEGIN}\n...\n{END}"),
+        ("usr/share/doc/x", "-----BEGIN CERTIFICATE-----\n" + LINES),
+        ("usr/share/doc/x", KEY.replace("PRIVATE", "PUBLIC")),
+        ("x.md", "AKIAIOSFODNN7EXAMPLE"),
+        ("x.css", ".sk-folding-cube-with-a-long-name {}"),
+        ("x.md", "gh" + "p_" + "x" * 36),
+        ("x.py", "url = 'https" + "://user:hunter22@host.invalid'"),
+        ("home/app/lib/x.py", "url = 'https" + "://user:hunter22@host.invalid'"),
+        ("root/node_modules/x/README.md", "https" + "://user:hunter22@host.invalid"),
+        ("etc/site/x.mjs", "https" + "://user:hunter22@host.invalid"),
+        ("srv/x.txt", "https" + "://user:hunter22@host.invalid"),
+        ("etc/mail.conf", "https://host.invalid:8080/a@b"),
+        ("usr/lib/libgnutls.so.30.34.3", b"\x7fELF\0\0" + KEY.encode()),
+        ("x.md", "ey" + "JhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "c2lnbmF0dXJl"),
+        ("x.txt", "ey" + "J" + SECRET),
+        ("etc/pip.conf", "index-url = https" + "://user:password@host.invalid"),
+        ("etc/pip.conf", "index-url = https" + "://${USER}:${TOKEN}@host.invalid"),
+        ("usr/lib/x.so", b"\x7fELF\0gh" + b"p_" + SECRET.encode()),
+    ],
+)
+def test_what_only_resembles_a_secret_is_none(path, content):
+    assert _rules(path, content) == []
+
+
+def test_every_shape_is_looked_for():
+    """What no anchor leads to would never be searched."""
+    anchored = {rule for _, rules in secret_candidates._ANCHORS for rule in rules}
+    assert anchored | {"private key", "password in a URL"} == SHAPES.keys()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("x", BEGIN + " "),
+        ("x", BEGIN + "\\n"),
+        ("x", BEGIN + "\n" + "A" * 60 + "\n"),
+        ("x", "-----BEGIN " + "A "),
+        ("etc/x", "a"),
+        ("etc/x", "://"),
+        ("etc/x", "://a:b"),
+        ("x", "sk" + "-"),
+        ("x", "-ey" + "J"),
+        ("x", ".ey" + "JAAAAAAAAAAAAA"),
+        ("x", " gh" + "p_"),
+        (".env", " "),
+        (".env", "a "),
+        (".pgpass", "a:"),
+        (".pypirc", " \n"),
+        (".docker/config.json", '"auth" '),
+        (".npmrc", "_auth "),
+        (".git-credentials", "://"),
+        (".netrc", "password "),
+    ],
+)
+def test_no_content_makes_the_search_slow(path, text):
+    """A quadratic pattern takes minutes for a quarter of a megabyte: here each takes its tenth of
+    a second, however often what it begins with is there."""
+    begun, repeated = (text[: len(BEGIN)], text[len(BEGIN) :]) if BEGIN in text else ("", text)
+    before = time.process_time()
+    _rules(path, begun + repeated * ((1 << 18) // len(repeated)) + "\n://")
+    assert time.process_time() - before < 3
+
+
+def test_each_rule_is_told_once_a_file():
+    assert _rules("x", KEY * 3, KEY) == ["private key"]

@@ -1,0 +1,98 @@
+"""imageproof.machine.doctor: versions are compared as numbers, however a program writes them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from imageproof.errors import MachineError
+from imageproof.machine import doctor
+from imageproof.machine.doctor import MEND, Prerequisite, _at_least, _space, examine, judge
+from tests.support.sample_facts import contract
+
+
+@pytest.mark.parametrize(
+    ("answer", "minimum", "found", "ok"),
+    [
+        ("v0.13.1", (0, 13), "0.13.1", True),
+        ("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-1", (0, 13), "0.13.1", True),
+        ("github.com/docker/buildx v0.9.1 ed00243a0ce2", (0, 13), "0.9.1", False),
+        ("0.13", (0, 13), "0.13", True),
+        ("0.12.99", (0, 13), "0.12.99", False),
+        ("1.0.0", (0, 13), "1.0.0", True),
+        ("Docker Compose version v2.26.1-4", (2, 24, 4), "2.26.1", True),
+        ("2.26.1-4", (2, 24, 4), "2.26.1", True),
+        ("2.24.4", (2, 24, 4), "2.24.4", True),
+        ("2.24.3", (2, 24, 4), "2.24.3", False),
+        ("2.9.0", (2, 24, 4), "2.9.0", False),
+        ("5.0.0", (2, 24, 4), "5.0.0", True),
+        ("20.10.24+dfsg1", (25, 0), "20.10.24", False),
+        ("25.0.0-rc.1", (25, 0), "25.0.0", True),
+        ("29.1.3", (25, 0), "29.1.3", True),
+        ("3.11.7", (3, 11), "3.11.7", True),
+        ("3.9.2", (3, 11), "3.9.2", False),
+        ("unknown", (25, 0), "unknown", False),
+        ("", (25, 0), "", False),
+    ],
+)
+def test_a_version_is_compared_number_by_number(answer, minimum, found, ok):
+    item = _at_least("it", answer, minimum)
+    assert (item.found, item.ok) == (found, ok)
+    if not ok:
+        assert ".".join(map(str, minimum)) in (item.problem or "")
+        assert item.mend == MEND
+
+
+def test_where_all_is_well_nothing_is_raised():
+    judge([])
+    judge([Prerequisite("a", "1")])
+    assert Prerequisite("a", "1").ok
+
+
+def test_what_is_missing_is_named_and_how_to_mend_it():
+    items = [
+        Prerequisite("a", "1"),
+        Prerequisite("b", "", "none", "get b"),
+        Prerequisite("c", "", "x"),
+    ]
+    with pytest.raises(MachineError, match="b, c fall short") as caught:
+        judge(items)
+    assert (caught.value.hint, caught.value.status) == ("get b", 3)
+
+
+def test_without_a_client_nothing_else_is_asked(monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    found = examine(contract(), None)
+    assert [(item.name, item.ok) for item in found] == [("python", True), ("docker client", False)]
+
+
+def test_what_only_the_tests_need_is_named_and_fails_nothing(monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
+    found = {item.name: item for item in examine(contract(tools=tools), None)}
+    assert found["browser"].problem == "the tests need chromium"
+    judge([found["browser"]])
+
+
+def test_any_of_a_tools_programs_will_do(monkeypatch):
+    here = {"google-chrome": "/opt/google-chrome"}
+    monkeypatch.setattr(doctor.shutil, "which", here.get)
+    tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
+    found = {item.name: item for item in examine(contract(tools=tools), None)}
+    assert (found["browser"].ok, found["browser"].found) == (True, "/opt/google-chrome")
+
+
+@pytest.mark.parametrize(("free", "ok"), [(3 * 10**9, True), (3 * 10**9 - 1, False)])
+def test_a_disk_that_is_almost_full_is_a_problem(monkeypatch, tmp_path, free, ok):
+    info = SimpleNamespace(docker_root_dir=str(tmp_path))
+    engine = SimpleNamespace(docker=SimpleNamespace(info=lambda: info))
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert _space(engine).ok is ok
+
+
+@pytest.mark.parametrize("root", [None, "/no/such/folder/of/an/engine"])
+def test_a_disk_on_another_machine_is_no_problem(root):
+    info = SimpleNamespace(docker_root_dir=root)
+    item = _space(SimpleNamespace(docker=SimpleNamespace(info=lambda: info)))
+    assert (item.ok, item.found) == (True, "not on this machine")

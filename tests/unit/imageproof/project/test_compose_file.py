@@ -1,0 +1,263 @@
+"""imageproof.project.compose_file: each service as Compose gives it, whoever runs it and whatever .env says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imageproof.docker.client import Engine
+from imageproof.errors import ConfigurationError
+from imageproof.project.compose_file import Mount, Published, Service, read_compose
+from tests.support.sample_facts import contract
+
+# What `docker compose config --format json` (2.26) makes of every key that is read.
+FULL = {
+    "image": "till:1",
+    "build": {"context": "/nowhere"},
+    "user": "10001:10001",
+    "cap_drop": ["ALL"],
+    "cap_add": ["CHOWN"],
+    "security_opt": ["no-new-privileges:true"],
+    "read_only": True,
+    "privileged": True,
+    "mem_limit": "67108864",
+    "cpus": 0.5,
+    "pids_limit": 32,
+    "oom_kill_disable": True,
+    "network_mode": "host",
+    "pid": "host",
+    "ipc": "private",
+    "cgroup_parent": "/",
+    "tmpfs": ["/tmp:size=1m"],
+    "devices": [{"source": "/dev/sda", "target": "/dev/xvda", "permissions": "rwm"}],
+    "device_cgroup_rules": ["c 1:3 mr"],
+    "ports": [
+        {"mode": "ingress", "host_ip": "127.0.0.1", "target": 80, "published": "8000"},
+        {"mode": "ingress", "target": 53, "protocol": "udp"},
+    ],
+    "volumes": [
+        {
+            "type": "bind",
+            "source": "/srv",
+            "target": "/srv",
+            "read_only": True,
+            "bind": {"propagation": "rshared"},
+        },
+        {"type": "volume", "source": "data", "target": "/data", "volume": {}},
+    ],
+    "logging": {"driver": "json-file", "options": {"max-size": "1m"}},
+}
+READ = Service(
+    name="till",
+    image="till:1",
+    built=True,
+    user="10001:10001",
+    cap_drop=("ALL",),
+    cap_add=("CHOWN",),
+    security=("no-new-privileges:true",),
+    read_only=True,
+    privileged=True,
+    memory=64 << 20,
+    cpus=0.5,
+    pids=32,
+    unkillable=True,
+    namespaces={"network_mode": "host", "pid": "host", "ipc": "private"},
+    cgroup_parent="/",
+    mounts=(Mount("bind", "/srv", "/srv", True, "rshared"), Mount("volume", "data", "/data")),
+    tmpfs=("/tmp:size=1m",),
+    devices=("/dev/sda", "c 1:3 mr"),
+    ports=(Published("127.0.0.1", 80, "8000"), Published("", 53)),
+    log_driver="json-file",
+    log_options={"max-size": "1m"},
+)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Read a service from what Compose answers."""
+
+    def answer(keys: dict[str, Any], **rest: Any) -> Service:
+        model = {"name": "x", "services": {"till": keys}, **rest}
+        monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+        return read_compose(contract(), Engine(())).services["till"]
+
+    return answer
+
+
+def test_every_key_is_read(read):
+    assert read(FULL) == READ
+
+
+def test_what_is_not_written_is_not_there(read):
+    assert read({"image": "till:1", "command": None}) == Service("till", "till:1")
+
+
+def test_no_field_of_a_service_is_left_unread(read):
+    """Each has another value in FULL than where nothing is written."""
+    full, bare = read(FULL), read({})
+    assert [f for f in vars(full) if f != "name" and getattr(full, f) == getattr(bare, f)] == []
+
+
+# --- limits
+
+
+@pytest.mark.parametrize("none", [0, "0", -1, "-1", None])
+@pytest.mark.parametrize(
+    ("key", "field"), [("mem_limit", "memory"), ("cpus", "cpus"), ("pids_limit", "pids")]
+)
+def test_zero_and_minus_one_are_no_limit(read, key, field, none):
+    assert getattr(read({**FULL, key: none}), field) is None
+
+
+def test_limits_of_a_deployment_count_as_well(read):
+    limits = {"memory": "1048576", "cpus": "0.25", "pids": 8}
+    found = read({"deploy": {"resources": {"limits": limits}, "placement": {}}})
+    assert (found.memory, found.cpus, found.pids) == (1 << 20, 0.25, 8)
+
+
+@pytest.mark.parametrize("deploy", [{}, {"resources": {}}, {"resources": {"limits": None}}, None])
+def test_a_deployment_without_limits_has_none(read, deploy):
+    found = read({"deploy": deploy})
+    assert (found.memory, found.cpus, found.pids) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "cpus"),
+    [
+        ({"cpu_quota": 50_000}, 0.5),
+        ({"cpu_quota": 50_000, "cpu_period": 50_000}, 1.0),
+        ({"cpu_quota": -1}, None),
+        ({"cpu_period": 50_000}, None),
+    ],
+)
+def test_a_quota_is_a_limit_of_processors(read, keys, cpus):
+    assert read(keys).cpus == cpus
+
+
+# --- mounts by other roads
+
+
+def test_a_volume_may_be_a_folder_of_the_machine(read):
+    volumes = {
+        "a": {"driver_opts": {"type": "none", "device": "/etc", "o": "bind"}},
+        "b": {"driver_opts": {"type": "none", "device": "/etc", "o": "bind,ro"}},
+        "c": {"driver_opts": {"type": "nfs", "device": ":/export", "o": "addr=nfs.invalid"}},
+        "d": {"name": "x_d"},
+    }
+    used = [{"type": "volume", "source": name, "target": "/t"} for name in volumes]
+    found = read({"volumes": used}, volumes=volumes).mounts
+    assert found == (
+        Mount("bind", "/etc", "/t"),
+        Mount("bind", "/etc", "/t", read_only=True),
+        Mount("volume", "c", "/t"),
+        Mount("volume", "d", "/t"),
+    )
+
+
+def test_a_secret_or_config_is_a_mount_of_its_file(read):
+    found = read(
+        {"secrets": [{"source": "a"}, "b", {"source": "c"}], "configs": [{"source": "d"}]},
+        secrets={"a": {"file": "/x/a"}, "b": {"file": "/x/b"}, "c": {"environment": "C"}},
+        configs={"d": {"file": "/x/d"}},
+    ).mounts
+    assert [(mount.source, mount.read_only) for mount in found] == [
+        ("/x/a", True),
+        ("/x/b", True),
+        ("/x/d", True),
+    ]
+
+
+def test_the_engines_socket_may_be_asked_for_by_a_word(read):
+    (mount,) = read({"use_api_socket": True}).mounts
+    assert mount.source == "/var/run/docker.sock"
+
+
+def test_devices_are_text_or_tables(read):
+    assert read({"devices": ["/dev/sda:/dev/xvda:rwm"]}).devices == ("/dev/sda:/dev/xvda:rwm",)
+
+
+def test_one_text_is_a_list_of_one(read):
+    assert read({"tmpfs": "/tmp:exec"}).tmpfs == ("/tmp:exec",)
+
+
+def test_a_provider_is_no_container(monkeypatch):
+    model = {"services": {"cloud": {"provider": {"type": "x"}}, "till": {"image": "till:1"}}}
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+    assert list(read_compose(contract(), Engine(())).services) == ["till"]
+
+
+# --- whoever runs it
+
+# Prints what it was given, as a compose model.
+DOCKER = """\
+#!/bin/sh
+cat <<END
+{"services": {"till": {"labels": ["$*"],
+ "environment": ["$TILL_IMAGE", "$TILL_BIND", "$HOME", "$KEPT"],
+ "image": "\\${TILL_IMAGE:?say which}", "ports": [], "x": "\\${TILL_BIND:-127.0.0.1} \\$HOME"}}}
+END
+"""
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """A docker client that only says what it was given; .env and environment have choices."""
+    (tmp_path / "bin").mkdir()
+    docker = tmp_path / "bin/docker"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    (tmp_path / ".env").write_text("TILL_IMAGE=chosen:1\nTILL_BIND=0.0.0.0\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
+    monkeypatch.setenv("TILL_BIND", "0.0.0.0")
+    monkeypatch.setenv("KEPT", "kept")
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("TILL_IMAGE", raising=False)
+    return Engine((tmp_path / "compose.yaml",))
+
+
+def _given(engine: Engine, *, defaults: bool) -> tuple[list[str], list[str]]:
+    (service,) = engine.compose_model(interpolate=True, defaults=defaults)["services"].values()
+    return service["labels"][0].split(), service["environment"]
+
+
+def test_what_somebody_chose_for_his_machine_is_not_judged(engine):
+    arguments, values = _given(engine, defaults=True)
+    assert "--env-file /dev/null" in " ".join(arguments)
+    # required, so his own is all there is; chosen; the client's own; not the file's
+    assert values == ["chosen:1", "", "/home/me", "kept"]
+
+
+def test_what_somebody_chose_is_what_is_started(engine):
+    arguments, values = _given(engine, defaults=False)
+    assert "--env-file" not in arguments
+    assert values == ["", "0.0.0.0", "/home/me", "kept"]
+
+
+def test_the_services_of_every_profile_are_judged(engine):
+    arguments, _ = _given(engine, defaults=True)
+    assert arguments[arguments.index("--profile") + 1] == "*"
+    assert "--profile" not in _given(engine, defaults=False)[0]
+
+
+def test_the_contracts_file_is_judged_and_nothing_laid_over_it(engine, tmp_path):
+    asked = []
+    laid_over = Engine((tmp_path / "compose.yaml", tmp_path / "mine.yaml"))
+    project = contract(root=tmp_path)
+
+    def answer(self: Engine, **_: object) -> dict[str, Any]:
+        asked.append(self.compose_files)
+        return {"services": {}}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "compose_model", answer)
+        assert read_compose(project, laid_over).services == {}
+    assert asked == [(tmp_path / "compose.yaml",)]
+
+
+def test_a_file_that_compose_refuses_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 'yaml: line 3: no' >&2; exit 15\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(ConfigurationError):
+        read_compose(contract(root=tmp_path), Engine(()))

@@ -1,0 +1,63 @@
+"""imageproof.report.size_tree: every byte of an image's files stands in the tree once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imageproof.report.size_tree import DEEPEST, tree
+from tests.support.sample_facts import file, image, layer
+
+
+def _of(*layers: Any) -> dict[str, Any]:
+    return tree(image(layers=layers))
+
+
+def _names(node: dict[str, Any]) -> list[str]:
+    return [part["name"] for part in node["parts"]]
+
+
+def _leaves(node: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = node.get("parts")
+    return [node] if parts is None else [leaf for part in parts for leaf in _leaves(part)]
+
+
+def test_files_are_told_by_the_folders_in_which_they_part_the_largest_first():
+    made = _of(layer(file("a/b/x", size=2), file("a/b/y", size=1), file("a/c", size=9), size=10))
+    (first,) = made["parts"]
+    assert _names(first) == ["/a/c", "/a/b"]
+    assert _names(first["parts"][1]) == ["/a/b/x", "/a/b/y"]
+    assert made["bytes"] == 12
+
+
+def test_what_a_later_layer_hides_stands_for_itself():
+    below = layer(file("opt/x", size=5), size=10)
+    above = layer(file("opt/x", size=7), size=10, name="b")
+    made = _of(below, above)
+    assert _names(made["parts"][0]) == ["hidden by a later layer"]
+    assert _names(made["parts"][1]) == ["/opt/x"]
+
+
+def test_small_files_are_told_together_and_none_is_lost():
+    small = [file(f"usr/lib/f{n}", size=10) for n in range(50)]
+    made = _of(layer(file("usr/lib/large", size=900_000), *small, size=1_000_000))
+    (first,) = made["parts"]
+    assert _names(first) == ["/usr/lib/large", "50 small files"]
+    assert sum(leaf["bytes"] for leaf in _leaves(made)) == made["bytes"] == 900_500
+
+
+def test_folders_without_end_are_told_as_far_as_somebody_would_look():
+    files = [file("/".join(["d"] * n) + "/x", size=1000) for n in range(1, 400)]
+    made = _of(layer(*files, size=400_000))
+    assert made["bytes"] == 399_000
+
+    def depth(node: dict[str, Any]) -> int:
+        return 1 + max((depth(part) for part in node.get("parts", ())), default=0)
+
+    assert depth(made) <= DEEPEST + 4
+
+
+def test_paths_of_no_usual_form_are_told_all_the_same():
+    odd = [file(path, size=100) for path in ("/a", "b", "b/c", "", "../d", "e//f", "\x1b[2J")]
+    made = _of(layer(*odd, size=1000))
+    assert made["bytes"] == 700
+    assert all("\x1b" not in leaf["name"] for leaf in _leaves(made))

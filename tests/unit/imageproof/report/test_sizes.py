@@ -1,0 +1,48 @@
+"""imageproof.report.summary: `./inv size` says where the bytes are, and what changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imageproof.project.record import Record
+from imageproof.report import summary
+from imageproof.verify.judge import Subject
+from tests.support.sample_facts import MB, TODAY, file, image, layer, terms
+
+
+def _shop(size: int):
+    return image(layers=(layer(size=MB), layer(file("srv/stock", size=size), size=size, name="b")))
+
+
+@pytest.fixture
+def said(capsys):
+    def show(facts) -> str:
+        summary.sizes([Subject("shop", "shop:test", terms(), facts), Subject("x", "x", terms())])
+        return capsys.readouterr().out
+
+    return show
+
+
+def test_layers_and_large_files_are_shown(said):
+    text = said(_shop(2 * MB))
+    assert "shop  3.0 MB, 30% of its budget" in text
+    assert "2.0 MB  COPY b /" in text
+    assert "2.0 MB  /srv/stock" in text
+    assert "recorded" not in text  # the contract names no file of sizes
+
+
+def test_what_changed_since_it_was_recorded_is_shown_the_largest_first(said):
+    before = _shop(1_500_000).sizes
+    text = said(replace(_shop(2 * MB), record=Record(TODAY, baselines=(before,))))
+    since = text.partition("+0.50 MB since it was recorded")[2].split("\n")
+    assert [line.strip() for line in since if line] == [
+        "file /srv/stock +0.50 MB",
+        "layer COPY b / +0.50 MB",
+    ]
+
+
+def test_that_nothing_is_recorded_on_this_base_is_shown(said):
+    text = said(replace(_shop(MB), record=Record(TODAY, baselines=())))
+    assert "no size is recorded on this base: `./inv size --record`" in text

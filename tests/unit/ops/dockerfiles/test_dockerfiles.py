@@ -1,0 +1,151 @@
+"""ops/dockerfiles: what the Dockerfiles must have in common, and what the contract says of each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from imageproof.contract import load
+from tests.support.sample_facts import ROOT
+
+FILES = sorted((ROOT / "ops/dockerfiles").glob("Dockerfile.*"))
+WORKER = ROOT / "ops/dockerfiles/Dockerfile.worker"
+BEGIN, END = "# --- The runtime root", "# --- end of the shared lines"
+each = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    """Each instruction with its arguments, continued lines joined, comments left out."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n", " ", "\n".join(lines))
+    pairs = (line.strip().partition(" ") for line in joined.splitlines() if line.strip())
+    return [(word.upper(), " ".join(rest.split())) for word, _, rest in pairs]
+
+
+def _last_stage(file: Path) -> list[tuple[str, str]]:
+    found = _instructions(file.read_text())
+    last = max(number for number, (word, _) in enumerate(found) if word == "FROM")
+    return found[last:]
+
+
+def _the(file: Path, word: str) -> str:
+    """The one instruction of that kind in the last stage."""
+    (rest,) = [rest for found, rest in _last_stage(file) if found == word]
+    return rest
+
+
+def _terms(file: Path):
+    return load(ROOT).images[file.name.partition(".")[2]]
+
+
+def test_there_is_one_dockerfile_for_each_image_of_the_contract():
+    assert {file.name.partition(".")[2] for file in FILES} == set(load(ROOT).images)
+
+
+def test_the_shared_lines_are_the_same_in_each():
+    """Then BuildKit runs them once, and the images have the layer in common."""
+    blocks = set()
+    for file in FILES:
+        text = file.read_text()
+        assert text.count(BEGIN) == text.count(END) == 1
+        blocks.add(text[text.index(BEGIN) : text.index(END)])
+    assert len(blocks) == 1
+    (block,) = blocks
+    assert "FROM ${PYTHON_BASE} AS base\n" in block
+    assert "closure.py" in block
+
+
+@each
+def test_no_line_pulls_a_frontend_from_a_registry(file):
+    assert not re.search(r"^\s*#\s*syntax\s*=", file.read_text(), re.IGNORECASE | re.MULTILINE)
+
+
+@each
+def test_the_base_is_an_argument_and_nothing_else_is_pulled(file):
+    found = _instructions(file.read_text())
+    assert found[0] == ("ARG", f"{load(ROOT).base.variable}={load(ROOT).base.image}")
+    stages = set()
+    for _, rest in (pair for pair in found if pair[0] == "FROM"):
+        origin, _, name = rest.partition(" AS ")
+        assert origin in {"${PYTHON_BASE}", "scratch", *stages}
+        stages.add(name)
+    for _, rest in (pair for pair in found if pair[0] == "COPY" and "--from=" in pair[1]):
+        assert re.search(r"--from=(\S+)", rest)[1] in stages
+
+
+@each
+def test_the_last_stage_is_the_runtime_from_nothing(file):
+    assert _last_stage(file)[0] == ("FROM", "scratch AS runtime")
+
+
+@each
+def test_the_user_is_the_contracts_in_numbers(file):
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", _the(file, "USER"))
+    assert _the(file, "USER") == _terms(file).user
+
+
+@each
+def test_the_command_is_the_contracts_in_exec_form(file):
+    assert tuple(json.loads(_the(file, "CMD"))) == _terms(file).command
+
+
+@each
+def test_the_health_check_is_in_exec_form_and_notices_in_time(file):
+    text = _the(file, "HEALTHCHECK")
+    assert json.loads(text.partition(" CMD ")[2])
+    found = dict(re.findall(r"--(interval|timeout|retries)=(\d+)s?", text))
+    worst = (int(found["interval"]) + int(found["timeout"])) * int(found["retries"])
+    assert worst <= _terms(file).health.notices_within
+
+
+@each
+def test_exactly_the_contracts_ports_are_exposed(file):
+    exposed = [int(rest) for word, rest in _last_stage(file) if word == "EXPOSE"]
+    assert tuple(exposed) == _terms(file).ports
+
+
+@each
+def test_the_labels_of_the_contract_are_there(file):
+    assert set(_terms(file).labels) <= set(re.findall(r"([\w.]+)=\"", _the(file, "LABEL")))
+
+
+@each
+def test_nothing_runs_in_the_last_stage_and_its_smoke_test_cannot_be_left_out(file):
+    """What ships is copied from the stage that runs the smoke test."""
+    assert "RUN" not in {word for word, _ in _last_stage(file)}
+    copied = [rest for word, rest in _last_stage(file) if word == "COPY"]
+    assert any(rest.startswith("--from=check ") for rest in copied)
+    found = _instructions(file.read_text())
+    stage = found[found.index(("FROM", "assembled AS check")) :]
+    ran = [rest for word, rest in stage if word == "RUN"]
+    assert ran
+    assert all(rest.startswith("--network=none ") for rest in ran)
+    if "code.py" in ran[-1]:  # which becomes the user that ships, after it compiled as root
+        user = _the(file, "USER")
+        assert f'"--user", "{user}", "/app"' in ran[-1]
+    else:
+        assert ("USER", _the(file, "USER")) in stage[: stage.index(("RUN", ran[-1]))]
+
+
+@each
+def test_no_secret_is_an_argument_or_a_variable(file):
+    for word, rest in _instructions(file.read_text()):
+        if word in {"ARG", "ENV"}:
+            assert not re.search(r"TOKEN|PASSWORD|SECRET|_KEY|INDEX_URL", rest, re.IGNORECASE)
+
+
+@each
+def test_every_requirement_of_the_check_on_hashes_is_in_its_own_lock(file):
+    installed = re.findall(r"source=locks/(\S+?),", file.read_text())
+    assert [f"locks/{name}" for name in installed] == list(filter(None, [_terms(file).lock]))
+    assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()
+
+
+def test_what_the_worker_has_of_app_is_what_is_watched_for_it():
+    copied = [rest for word, rest in _instructions(WORKER.read_text()) if word == "COPY"]
+    (shared,) = [rest.split()[:-1] for rest in copied if rest.startswith("app/")]
+    watched = (ROOT / "compose/development.yaml").read_text().partition("  worker:\n")[2]
+    assert sorted(re.findall(r"path: (app\S*) }", watched)) == sorted(shared)

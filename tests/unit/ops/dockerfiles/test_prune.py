@@ -1,0 +1,83 @@
+"""ops/dockerfiles/base: what is left out of Python and of packages, and the code that ships."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.support.build_scripts import BASE, EPOCH, closure
+from tests.support.sample_facts import ROOT
+
+
+def test_a_prune_file_is_read_without_its_reasons(tmp_path):
+    file = tmp_path / "prune"
+    file.write_text("# all of it\ntest   # a suite\n\n*/tests\n   # why\n")
+    stdlib = closure.sysconfig.get_path("stdlib")
+    assert closure.prune_list(file, python=True) == [f"{stdlib}/test", f"{stdlib}/*/tests"]
+    packages = ["*/site-packages/test", "*/site-packages/*/tests"]
+    assert closure.prune_list(file, python=False) == packages
+    assert closure.prune_list(None, python=True) == []
+
+
+@pytest.mark.parametrize("name", ["stdlib.prune", "packages.prune"])
+def test_each_line_of_a_prune_list_has_a_reason(name):
+    lines = (BASE / name).read_text().splitlines()
+    assert [line for line in lines if line and not line.partition("#")[2].strip()] == []
+
+
+def test_each_line_of_the_packages_prune_list_leaves_something_out():
+    """These very packages, by the same lock, are installed here: a name that a new version no
+    longer has is noticed."""
+    root = Path(closure.sysconfig.get_path("purelib"))
+    there = [str(path) for path in root.rglob("*")]
+    globs = closure.prune_list(BASE / "packages.prune", python=False)
+    assert [glob for glob in globs if not any(fnmatch(path, glob) for path in there)] == []
+
+
+def test_nothing_that_the_services_import_is_pruned():
+    globs = closure.prune_list(BASE / "stdlib.prune", python=True)
+    stdlib = closure.sysconfig.get_path("stdlib")
+    imported = set()
+    for file in [*(ROOT / "app").rglob("*.py"), *(ROOT / "worker").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module)
+    paths = [f"{stdlib}/{name.replace('.', '/')}" for name in imported]
+    assert "json" in imported
+    assert [p for p in paths for g in globs if fnmatch(p, g) or fnmatch(f"{p}.py", g)] == []
+
+
+# --- code.py
+
+
+def test_code_is_compiled_and_dated_before_the_smoke_test_runs_as_the_images_user(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/one.py").write_text("N = 1\n")
+    (tmp_path / "app/one.py").chmod(0o600)
+    done = []
+
+    def execvp(program, arguments):
+        compiled = tmp_path / f"app/__pycache__/one.{sys.implementation.cache_tag}.pyc"
+        done.append((program, arguments, compiled.exists()))
+
+    monkeypatch.setattr("os.setgroups", lambda groups: done.append(("groups", groups)))
+    monkeypatch.setattr("os.setgid", lambda gid: done.append(("gid", gid)))
+    monkeypatch.setattr("os.setuid", lambda uid: done.append(("uid", uid)))
+    monkeypatch.setattr("os.execvp", execvp)
+    monkeypatch.setitem(sys.modules, "closure", closure)
+    command = ["python", "-m", "app", "--check"]
+    monkeypatch.setattr(sys, "argv", ["code.py", "--user", "7:8", str(tmp_path), *command])
+    runpy.run_path(str(BASE / "code.py"), run_name="__main__")
+    # The rights go one after the other, and those that could bring others back the last.
+    assert done == [("groups", []), ("gid", 8), ("uid", 7), ("python", command, True)]
+    file = (tmp_path / "app/one.py").stat()
+    assert (file.st_mode & 0o777, file.st_mtime) == (0o644, EPOCH)

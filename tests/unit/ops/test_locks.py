@@ -1,0 +1,113 @@
+"""ops.locks: versions and hashes, and no address of any registry."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from imageproof.contract import load
+from imageproof.errors import MachineError
+from ops import locks
+from ops.locks import ALL, FOLDER, _command, apart, lock, of_images
+from tests.support.sample_facts import ROOT, contract, terms
+
+IMAGES = of_images(load(ROOT))
+APART = apart(load(ROOT))
+GROUPS = (ALL, *IMAGES, *APART)
+
+
+def test_the_contract_says_what_images_are_made_of_and_the_folder_the_rest(tmp_path):
+    assert GROUPS == ("dev", "api", "worker", "peers")
+    (tmp_path / FOLDER).mkdir()
+    for name in ("dev", "web", "docs"):
+        (tmp_path / FOLDER / f"{name}.txt").touch()
+    images = {"a": terms(lock="locks/web.txt"), "b": terms(lock="locks/web.txt"), "c": terms()}
+    project = contract(root=tmp_path, images=images)
+    assert of_images(project) == ("web",)
+    assert apart(project) == ("docs",)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
+    of_image = group in IMAGES
+    command = _command(group, f"{FOLDER}/{group}.txt", upgrade=upgrade, of_image=of_image)
+    assert "--generate-hashes" in command
+    assert "--no-emit-index-url" in command
+    assert command[command.index("--group") + 1] == group
+    assert command[command.index("--output-file") + 1] == f"locks/{group}.txt"
+    assert ("--upgrade" in command) is (upgrade and group not in IMAGES)
+
+
+@pytest.mark.parametrize("group", IMAGES)
+def test_an_image_takes_the_versions_that_the_tests_run_with(group):
+    command = _command(group, "x", upgrade=True, of_image=True)
+    assert command[command.index("--constraint") + 1] == "locks/dev.txt"
+    assert command[command.index("--python-platform") + 1] == "linux"
+
+
+@pytest.mark.parametrize("group", APART)
+def test_tools_that_run_apart_have_versions_of_their_own(group):
+    assert "--constraint" not in _command(group, "x", upgrade=True, of_image=False)
+
+
+def _requirements(group: str) -> dict[str, list[str]]:
+    """Each requirement of a lock file with its hashes."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in (ROOT / FOLDER / f"{group}.txt").read_text().splitlines():
+        if match := re.match(r"([A-Za-z0-9][\w.\[\],-]*)==([\w.+!-]+)(?: ; .*?)? \\$", line):
+            name = f"{match[1]}=={match[2]}"
+            found[name] = []
+        elif match := re.match(r"    --hash=(sha256:[0-9a-f]{64})(?: \\)?$", line):
+            found[name].append(match[1])
+        else:
+            assert re.match(r"\s+#", line), line
+    return found
+
+
+def test_there_is_a_lock_for_each_group_and_a_group_for_each_lock():
+    assert {path.stem for path in (ROOT / FOLDER).glob("*.txt")} == set(GROUPS)
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert set(GROUPS) <= groups.keys()
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_lock_has_no_address(group):
+    text = (ROOT / FOLDER / f"{group}.txt").read_text()
+    assert "://" not in text
+    assert not re.search(r"--(?:extra-)?index-url|--find-links|--trusted-host", text)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_requirement_has_a_version_and_hashes(group):
+    found = _requirements(group)
+    assert found
+    assert [name for name, hashes in found.items() if not hashes] == []
+
+
+@pytest.mark.parametrize("group", IMAGES)
+def test_what_an_image_has_is_what_the_tests_run_with(group):
+    assert set(_requirements(group)) <= set(_requirements(ALL))
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_resolver_that_fails_is_told_with_its_words(monkeypatch, status):
+    commands = []
+
+    def run(command: list[str], *, cwd: Path, **_: object) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=status, stderr="no registry answers\n")
+
+    monkeypatch.setattr(locks.subprocess, "run", run)
+    if status == 0:
+        lock(load(ROOT))
+        assert [command[command.index("--group") + 1] for command in commands] == list(GROUPS)
+    else:
+        with pytest.raises(MachineError, match="locking locks/dev") as caught:
+            lock(load(ROOT))
+        assert caught.value.tail == ("no registry answers",)

@@ -1,0 +1,146 @@
+"""ops.test_runner: which tests are run, in which processes, and what is said of those that cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from imageproof import signals
+from imageproof.errors import MachineError, TestsFailed
+from ops import test_runner
+from tests.conftest import LONGEST_FIRST
+from tests.support.sample_facts import ROOT
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """The command lines of pytest, which is not run."""
+    (tmp_path / "tests/swarm").mkdir(parents=True)
+    found: list[list[str]] = []
+
+    def run(command, *_):
+        found.append(command[command.index("--no-loadscope-reorder") + 1 :])
+        return 0
+
+    monkeypatch.setattr(signals, "run", run)
+    monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "namespaces need root")
+
+    def commands(wanted, arguments=""):
+        test_runner.run(tmp_path, wanted, arguments)
+        return found[-1]
+
+    return commands
+
+
+def test_what_cannot_be_run_is_named_as_not_run(runs, capsys):
+    assert runs([], "-k x") == ["tests", "--ignore=tests/swarm", "-k", "x"]
+    said = capsys.readouterr().err
+    assert "not run: tests/swarm, since namespaces need root" in said
+    assert "test, without tests/swarm" in said
+
+
+def test_asked_for_by_name_it_is_a_failure_of_the_machine(runs):
+    with pytest.raises(MachineError, match="namespaces need root") as caught:
+        runs(["swarm"])
+    assert caught.value.status == 3
+
+
+def test_where_it_can_be_run_it_is(runs, monkeypatch, capsys):
+    monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "")
+    assert runs([]) == ["tests"]
+    assert runs(["swarm", "unit"]) == ["tests/unit", "tests/swarm"]
+    assert "not run" not in capsys.readouterr().err
+
+
+def test_parts_that_need_no_nodes_do_not_ask(runs, capsys):
+    assert runs(["unit", "e2e"]) == ["tests/unit", "tests/e2e"]
+    assert "not run" not in capsys.readouterr().err
+
+
+def test_a_project_without_such_tests_is_not_told_of_them(runs, tmp_path, capsys):
+    (tmp_path / "tests/swarm").rmdir()
+    assert runs([]) == ["tests"]
+    assert "not run" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["tests/swarm", "tests/swarm::test_it", "-x tests/swarm"])
+def test_a_path_that_follows_is_all_that_is_run(runs, word, capsys):
+    assert runs([], word) == word.split()
+    assert runs(["unit"], word) == ["tests/unit", *word.split()]
+    assert "not run" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["tests/none", "-k tests", "--ignore=tests/swarm"])
+def test_a_word_that_is_no_test_leaves_the_whole_suite(runs, monkeypatch, word):
+    monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "")
+    assert runs([], word) == ["tests", *word.split()]
+
+
+def test_tests_that_fail_are_a_failure(runs, monkeypatch):
+    monkeypatch.setattr(signals, "run", lambda *_: 1)
+    with pytest.raises(TestsFailed):
+        runs(["unit"])
+
+
+def test_what_the_machine_lacks_is_named(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "dockerd" else name)
+    assert test_runner.missing_for_nodes() == "dockerd is not installed"
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert test_runner.missing_for_nodes() == "namespaces need root"
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    refused = SimpleNamespace(returncode=1, stderr="Operation not permitted\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
+    assert "are refused: Operation not permitted" in test_runner.missing_for_nodes()
+
+
+@pytest.mark.parametrize(("processors", "processes"), [(1, 2), (2, 3), (64, 8)])
+def test_there_are_more_processes_than_processors_since_tests_wait(processors, processes):
+    made = test_runner.environment({}, processors)
+    assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(processes)}
+
+
+def test_a_number_that_is_said_stays_and_bytecode_is_kept():
+    given = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/x"}
+    made = test_runner.environment(given, 2)
+    assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "HOME": "/x"}
+
+
+def test_what_follows_comes_last():
+    assert test_runner.command(["tests/unit"], "-n0 -k 'a or b'")[-4:] == [
+        "tests/unit", "-n0", "-k", "a or b",
+    ]  # fmt: skip
+
+
+FAILS = """
+def test_it(): assert 6 * 9 == 42
+def test_more(): pass
+"""
+
+
+def test_a_failure_is_shown_as_pytest_shows_it(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_it.py").write_text(FAILS)
+    program = (
+        "import sys; from pathlib import Path; from ops import test_runner;"
+        "test_runner.run(Path(sys.argv[1]), (), arguments='-p xdist -n0')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        # without this environment's other plug-ins, which take most of the start
+        env=os.environ | {test_runner.PROCESSES: "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert "assert (6 * 9) == 42" in ended.stdout, ended.stdout + ended.stderr
+    assert "1 failed, 1 passed" in ended.stdout
+    assert "pytest ended with status 1" in ended.stderr
+
+
+def test_files_that_run_first_exist():
+    assert [prefix for prefix in LONGEST_FIRST if not list(ROOT.glob(f"{prefix}*"))] == []
