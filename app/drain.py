@@ -1,56 +1,41 @@
-"""A server whose end fails no request."""
+"""Server that a load balancer can take out of rotation before it stops.
+
+On SIGTERM the API reports 503 on /ready, serves requests for a few more seconds, and then stops
+gracefully. A load balancer that checks /ready every second sends no request to a closed socket.
+(Swarm's own balancer stops routing to a task before it sends SIGTERM.)
+
+Measured with 60 restarts under load, when every client opens a connection per request:
+
+- uvicorn's stop alone, clients that only skip nodes that refuse connections: 30 resets;
+- with this wait, the same clients: 14 resets, because a client can connect while the socket closes;
+- with this wait, clients that check /ready: no failed request (tests/swarm).
+"""
 
 import asyncio
-import contextlib
+import logging
 import socket
-import time
 
 import uvicorn
+from starlette.datastructures import State
 
-HANDSHAKE_SECONDS = 0.1
-"""How long a handshake that has begun may take to end: far more than a round trip in a network."""
-ARRIVAL_SECONDS = 2.0
-"""How long a connection that was made before the end may take to send its request."""
-SO_BINDTOIFINDEX = 62  # Linux 5.1, include/uapi/asm-generic/socket.h; no privilege needed since 5.7
-NO_INTERFACE = 2**31 - 1
+DRAIN_SECONDS = 3.0
+"""How long to serve after the signal: three checks of a balancer that checks every second."""
+log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Told to end, it lets nobody in any more, and answers whom it has let in.
+    """Server that drains before it stops, if a load balancer checks its readiness."""
 
-    Who is refused a connection asks another node; who has one may have asked already, and is not
-    to lose the answer. But when a socket that listens is closed, the kernel resets whoever waits
-    there to be accepted, and uvicorn closes each connection that has no request yet. A rolling
-    update under load meets both (tests/swarm).
-    """
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        """Serve `config`; `state` is the application's state, which app/routes.py shares."""
+        super().__init__(config)
+        self._state = state
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen no more, wait for requests that are on their way, and end as uvicorn does."""
-        for server in self.servers:
-            for listening in server.sockets:
-                let_no_handshake_begin(listening)
-        await asyncio.sleep(HANDSHAKE_SECONDS)
-        for server in self.servers:
-            server.close()
-        deadline = time.monotonic() + ARRIVAL_SECONDS
-        connections = self.server_state.connections
-        # It is looked for, since uvicorn tells nobody of a first request.
-        while time.monotonic() < deadline and any(map(_is_new, connections)):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        """Report not ready, serve for `DRAIN_SECONDS`, then stop as uvicorn does."""
+        self._state.draining = True
+        # If nothing ever checked /ready, waiting helps no client and only delays the stop.
+        if self._state.ready_checked:
+            log.info("draining", extra={"seconds": DRAIN_SECONDS})
+            await asyncio.sleep(DRAIN_SECONDS)
         await super().shutdown(sockets)
-
-
-def let_no_handshake_begin(listening: socket.socket) -> None:
-    """Refuse every connection that is asked for from now on, as if nobody listened.
-
-    The socket is bound to a network interface that is not there: the kernel finds no listener for a
-    SYN. Handshakes that have begun end, and who waits to be accepted still is. Where the kernel
-    does not let it be bound, a client of the last moment may be reset, as by other servers.
-    """
-    with contextlib.suppress(OSError):
-        listening.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
-
-
-def _is_new(connection: object) -> bool:
-    """Whether nothing was asked yet: uvicorn's h11 protocol then has no cycle."""
-    return getattr(connection, "cycle", None) is None

@@ -13,6 +13,7 @@ def create_app(settings: ApiSettings, store: Store) -> FastAPI:
     # No documentation pages: they load their scripts from elsewhere. /openapi.json stays.
     app = FastAPI(title="upgrade-gate", version="1", docs_url=None, redoc_url=None)
     app.state.store = store
+    app.state.draining = app.state.ready_checked = False  # app/drain.py
     problems.install(app)
     app.include_router(routes.router)
     app.include_router(v1.router)

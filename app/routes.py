@@ -1,4 +1,4 @@
-"""The routes that say how the API is."""
+"""Routes that report the API's own health."""
 
 import logging
 from typing import Annotated, Any, Literal
@@ -21,20 +21,20 @@ class Health(BaseModel):
 
 
 class Dependencies(BaseModel):
-    """The state of each thing that the API needs to do its work."""
+    """State of each dependency of the API."""
 
     store: Literal["ok", "down"]
 
 
 class Ready(BaseModel):
-    """Everything that the API depends on answers."""
+    """The API serves requests, and every dependency answers."""
 
     status: Literal["ready"] = "ready"
     dependencies: Dependencies
 
 
 class NotReady(Problem):
-    """Something that the API depends on does not answer."""
+    """A dependency does not answer, or the API is stopping."""
 
     title: str = "Service Unavailable"
     status: int = 503
@@ -42,17 +42,17 @@ class NotReady(Problem):
 
 
 def store_of(request: Request) -> Store:
-    """Return the store that the application was made with."""
+    """Return the application's store."""
     store: Store = request.app.state.store
     return store
 
 
-# OpenAPI holds Dependencies already, because Ready names it: refer to it there.
+# OpenAPI already contains Dependencies, because Ready refers to it: refer to the same schema.
 _NOT_READY_SCHEMA = NotReady.model_json_schema(ref_template="#/components/schemas/{model}")
 _NOT_READY_SCHEMA.pop("$defs")
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {
-        "description": "A dependency does not answer",
+        "description": "A dependency does not answer, or the API is stopping",
         "content": {MEDIA_TYPE: {"schema": _NOT_READY_SCHEMA}},
     }
 }
@@ -60,24 +60,29 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
 
 @router.get("/health")
 async def health() -> Health:
-    """Tell that the process is alive; looks at nothing else."""
+    """Report that the process is alive; check no dependency."""
     return Health()
 
 
-# Not async: ping may block, so it runs in a thread and /health goes on answering.
+# Not async: ping may block, so it runs in a thread and /health is still answered.
 @router.get("/ready", response_model=Ready, responses=_NOT_READY)
-def ready(store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
-    """Tell whether everything that the API depends on answers."""
+def ready(request: Request, store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
+    """Report whether the API serves requests and every dependency answers."""
+    state = request.app.state
+    state.ready_checked = True  # app/drain.py
     try:
         store.ping()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the store is not usable
-        # The class only: the text of an error may hold an address or a password.
+    except Exception as error:  # noqa: BLE001 - after any error the store is unusable
+        # Only the class: the error's text may contain an address or a password.
         name = type(error).__name__
         log.warning("not ready", extra={"dependency": "store", "error": name})
-        problem = NotReady(
-            detail=f"the store does not answer ({name})", dependencies=Dependencies(store="down")
-        )
-        return JSONResponse(
-            problem.model_dump(exclude_none=True), status_code=503, media_type=MEDIA_TYPE
-        )
+        return _not_ready(f"the store does not answer ({name})", "down")
+    if state.draining:
+        return _not_ready("the API is stopping", "ok")
     return Ready(dependencies=Dependencies(store="ok"))
+
+
+def _not_ready(detail: str, store: Literal["ok", "down"]) -> JSONResponse:
+    problem = NotReady(detail=detail, dependencies=Dependencies(store=store))
+    body = problem.model_dump(exclude_none=True)
+    return JSONResponse(body, status_code=problem.status, media_type=MEDIA_TYPE)

@@ -18,7 +18,7 @@ from app.store import Store, connect
 HOST = "0.0.0.0"
 PORT = 8000
 ANSWER_SECONDS = 5
-"""How long requests in hand may take at the end; with what drain.py waits, below Docker's 10 s."""
+"""How long open requests may take at the stop. With DRAIN_SECONDS it is below Docker's 10 s."""
 
 
 def serve() -> int:
@@ -30,7 +30,8 @@ def serve() -> int:
         return EXIT_CONFIG
     log.configure(settings.log_level, settings.secrets())
     store = Store(connect(settings.store), ttl=settings.review_ttl)
-    server = Server(_config(create_app(settings, store)))
+    app = create_app(settings, store)
+    server = Server(_config(app), app.state)
     server.run()
     return 0 if server.started else 1
 

@@ -126,22 +126,6 @@ def test_there_is_no_node_and_no_shell_in_the_api(running):
         assert "executable file not found" in result.stdout + result.stderr
 
 
-REFUSED = """
-import socket
-from app.drain import let_no_handshake_begin
-with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
-    let_no_handshake_begin(listening)
-    try: client.connect(listening.getsockname())
-    except ConnectionRefusedError: print("refused")
-"""
-
-
-def test_the_api_may_refuse_connections_before_it_ends(running):
-    """Of the kernel, without any privilege; it goes on in silence where it may not."""
-    said = docker("exec", container_of(running, "api"), "python", "-c", REFUSED)
-    assert said.strip() == "refused"
-
-
 def test_the_worker_diffs_two_tarballs_in_its_container(running):
     answer = json.loads(
         docker("exec", container_of(running, "worker"), "python", "-m", "worker", "--self-test")

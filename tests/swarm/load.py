@@ -1,4 +1,4 @@
-"""A client that asks all the while, one node after the other, and counts what fails."""
+"""Load balancer with one client: sends requests to the ready nodes, and counts failures."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from dataclasses import dataclass, field
 
 import httpx
 
-CONNECT_SECONDS = 1.0
-ANSWER_SECONDS = 10.0
+CHECK_SECONDS = 0.5  # between two checks of /ready
+TIMEOUT = httpx.Timeout(10, connect=1)
 PATHS = ("/health", "/v1/reviews?limit=1")
-PAUSE_SECONDS = 0.05  # of a client between two requests
+PAUSE_SECONDS = 0.05  # between two requests
 
 
 @dataclass
 class Load:
-    """Constant requests to whichever node serves, as a load balancer would send them.
+    """Constant requests to the nodes in turn, as a load balancer with health checks sends them.
 
-    A node that refuses the connection, or does not take it in time, is passed over, and the next
-    one is asked: nothing was sent to it yet. Everything else that is no 200 is a failure, and so
-    is a round in which no node takes it. A connection a request, since a balancer closes those of
-    a node that it gives up.
+    A node is in rotation while its /ready answers 200. Each request opens a connection and is sent
+    once: a refused or reset connection, any status but 200, and an empty rotation are failures.
     """
 
     addresses: Sequence[str]
     token: str
     served: int = 0
-    passed_over: int = 0
     failures: list[str] = field(default_factory=list)
-    longest: float = 0.0  # seconds between two good answers
+    longest: float = 0.0  # seconds between two successful responses
+    _ready: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Ask until `stop`."""
-        last, turn = time.monotonic(), 0
+        """Send requests until `stop`."""
+        last = time.monotonic()
+        check_at, turn = last, 0
         with httpx.Client(
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=TIMEOUT,
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
         ) as client:
             while not self._stop.is_set():
+                if time.monotonic() >= check_at:
+                    self._ready = [a for a in self.addresses if _is_ready(client, a)]
+                    check_at = time.monotonic() + CHECK_SECONDS
                 turn += 1
-                failure = self._ask(client, turn)
+                failure = self._send(client, turn)
                 now = time.monotonic()
                 if failure:
                     self.failures.append(failure)
@@ -56,18 +58,21 @@ class Load:
     def stop(self) -> None:
         self._stop.set()
 
-    def _ask(self, client: httpx.Client, turn: int) -> str:
-        """Why a request failed; empty where it was served."""
+    def _send(self, client: httpx.Client, turn: int) -> str:
+        """Return the reason why a request failed; empty if it was served."""
         path = PATHS[turn % len(PATHS)]
-        nodes = len(self.addresses)
-        for number in range(nodes):
-            address = self.addresses[(turn + number) % nodes]
-            try:
-                answer = client.get(f"http://{address}{path}")
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                self.passed_over += 1
-                continue
-            except httpx.HTTPError as error:
-                return f"{path}: {type(error).__name__}: {error}"
-            return "" if answer.status_code == 200 else f"{path}: {answer.status_code}"
-        return f"{path}: no node takes a connection"
+        if not self._ready:
+            return f"{path}: no node is ready"
+        address = self._ready[turn % len(self._ready)]
+        try:
+            response = client.get(f"http://{address}{path}")
+        except httpx.HTTPError as error:
+            return f"{address}{path}: {type(error).__name__}: {error}"
+        return "" if response.status_code == 200 else f"{address}{path}: {response.status_code}"
+
+
+def _is_ready(client: httpx.Client, address: str) -> bool:
+    try:
+        return client.get(f"http://{address}/ready").status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -29,10 +29,7 @@ pytestmark = pytest.mark.timeout(240)
 
 def _no_failure(clients) -> None:
     for client in clients:
-        log.info(
-            "%d requests served, %d nodes passed over, %.2f s between two at most",
-            *(client.served, client.passed_over, client.longest),
-        )
+        log.info("%d requests served, at most %.2f s apart", client.served, client.longest)
         assert client.failures == []
         assert client.served > 50
 

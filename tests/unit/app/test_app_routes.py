@@ -42,6 +42,14 @@ def test_not_ready_is_a_problem_that_leaks_no_text(away):
     assert "hush" not in answer.text
 
 
+def test_stopping_api_is_alive_but_not_ready(there):
+    there.app.state.draining = True
+    answer = there.get("/ready")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the API is stopping")
+    assert answer.json()["dependencies"] == {"store": "ok"}
+    assert there.get("/health").status_code == 200
+
+
 def test_openapi_has_both_answers_of_ready(there):
     """With the models that they follow, each reference defined."""
     schema = there.get("/openapi.json").json()

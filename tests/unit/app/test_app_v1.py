@@ -64,7 +64,7 @@ def test_the_same_upgrade_is_the_same_review_unless_it_is_forced(api):
 def test_a_finished_review_says_everything_and_has_its_diff(api, worker):
     place = api.post("/v1/reviews", json=UPGRADE).headers["location"]
     assert "no diff" in _is_problem(api.get(f"{place}/diff"), 409)
-    worker.finish(worker.take(), RESULT, "--- a\n+++ b\n")
+    worker.finish(worker.claim(), RESULT, "--- a\n+++ b\n")
     body = api.get(place).json()
     assert (body["status"], body["attempts"]) == ("done", 1)
     assert body["result"] == RESULT.model_dump(mode="json")
@@ -77,7 +77,7 @@ def test_a_finished_review_says_everything_and_has_its_diff(api, worker):
 
 def test_a_failed_review_says_why(api, worker):
     place = api.post("/v1/reviews", json=UPGRADE).headers["location"]
-    worker.fail(worker.take(), Failure(code="not_found", message="there is no left-pad"), dead=True)
+    worker.fail(worker.claim(), Failure(code="not_found", message="there is no left-pad"), dead=True)
     body = api.get(place).json()
     assert (body["status"], body["dead_letter"]) == ("failed", True)
     assert body["failure"] == {"code": "not_found", "message": "there is no left-pad"}
@@ -99,7 +99,7 @@ def test_reviews_are_listed_page_by_page(api):
 def test_the_id_of_a_request_goes_with_the_job_and_into_the_answer(api, worker):
     answer = api.post("/v1/reviews", json=UPGRADE, headers={"X-Request-ID": "deploy-17"})
     assert answer.headers["x-request-id"] == "deploy-17"
-    assert worker.take().request_id == "deploy-17"
+    assert worker.claim().request_id == "deploy-17"
 
 
 @pytest.mark.parametrize("given", ["", "two words", "a" * 65, "evil\x00", '"quoted"'])
