@@ -20,7 +20,7 @@ settings.load_profile("any clock")
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A server that ends with the run."""
-    from tests.unit.store import server  # here, since the process that hands out tests needs none
+    from tests.support.redis_server import server  # here, since the process that hands out tests needs none
 
     with server() as url:
         yield url

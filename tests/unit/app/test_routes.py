@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.store import Store, connect
-from tests.unit.app.api import Api
+from tests.support.api_client import Api
 
 AWAY = Store(connect("redis://:hush@127.0.0.1:1/0"))
 

@@ -9,7 +9,7 @@ import pytest
 from app.guard import MAX_BODY_BYTES, Rate
 from app.reviews import Failure, Result, Status
 from app.store import Store, connect
-from tests.unit.app.api import TOKEN, Api
+from tests.support.api_client import TOKEN, Api
 from worker.queue import Queue
 
 UPGRADE = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0"}

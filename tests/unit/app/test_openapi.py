@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from app.store import Store
-from tests.unit.app.api import TOKEN, Api
+from tests.support.api_client import TOKEN, Api
 
 if TYPE_CHECKING:
     import schemathesis
