@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
     """Server that drains before it stops, if a load balancer checks its readiness."""
 
     def __init__(self, config: uvicorn.Config, state: State) -> None:
-        """Serve `config`; `state` is the application's state, which app/routes.py shares."""
+        """Serve `config`; `state` is the application's state, which app/health.py shares."""
         super().__init__(config)
         self._state = state
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from app import problems, routes, v1
+from app import health, problems, v1
 from app.config import ApiSettings
 from app.guard import Guard, Rate
 from app.store import Store
@@ -15,7 +15,7 @@ def create_app(settings: ApiSettings, store: Store) -> FastAPI:
     app.state.store = store
     app.state.draining = app.state.ready_checked = False  # app/drain.py
     problems.install(app)
-    app.include_router(routes.router)
+    app.include_router(health.router)
     app.include_router(v1.router)
     token = settings.api_token.get_secret_value() if settings.api_token else None
     app.add_middleware(Guard, token=token, rate=Rate(settings.api_rate_limit))

@@ -7,11 +7,11 @@ from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from app import names
+from app import npm_names
+from app.health import store_of
 from app.log import request_id
 from app.problems import documented
 from app.reviews import Review, Status
-from app.routes import store_of
 from app.store import CURSOR, Store
 
 MOST_IN_PAGE = 100
@@ -24,8 +24,12 @@ router = APIRouter(
     responses=documented(401, 503),
 )
 
-Name = Annotated[str, AfterValidator(names.package_name), WithJsonSchema(names.PACKAGE_NAME_SCHEMA)]
-Version = Annotated[str, AfterValidator(names.version), WithJsonSchema(names.VERSION_SCHEMA)]
+Name = Annotated[
+    str, AfterValidator(npm_names.package_name), WithJsonSchema(npm_names.PACKAGE_NAME_SCHEMA)
+]
+Version = Annotated[
+    str, AfterValidator(npm_names.version), WithJsonSchema(npm_names.VERSION_SCHEMA)
+]
 EXAMPLE: dict[str, JsonValue] = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0"}
 
 

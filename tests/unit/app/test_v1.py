@@ -77,7 +77,9 @@ def test_a_finished_review_says_everything_and_has_its_diff(api, worker):
 
 def test_a_failed_review_says_why(api, worker):
     place = api.post("/v1/reviews", json=UPGRADE).headers["location"]
-    worker.fail(worker.claim(), Failure(code="not_found", message="there is no left-pad"), dead=True)
+    worker.fail(
+        worker.claim(), Failure(code="not_found", message="there is no left-pad"), dead=True
+    )
     body = api.get(place).json()
     assert (body["status"], body["dead_letter"]) == ("failed", True)
     assert body["failure"] == {"code": "not_found", "message": "there is no left-pad"}
