@@ -1,10 +1,10 @@
-"""Where Invoke looks for tasks, and what ./inv starts: all of it lives in ops/."""
+"""The module that Invoke looks for, and that ./inv runs. The tasks are in ops/tasks.py."""
 
-from imageproof.cli.tasks import namespace
+from ops.tasks import namespace
 
 __all__ = ["namespace"]
 
 if __name__ == "__main__":
-    from imageproof.cli.program import program
+    from imageproof.cli.program import make_program
 
-    program.run()
+    make_program(namespace).run()

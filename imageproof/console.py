@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from imageproof.redaction import redact
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def leave_terminal() -> None:
     discard(_outputs(select.POLLHUP))
 
 
-def render_error(error: OpsError, *, debug: bool = False) -> None:
+def render_error(error: ImageproofError, *, debug: bool = False) -> None:
     """Show a failure: what was being done, what happened, the log's tail, what to do next."""
     out = messages()
     if debug:

@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one tree; each branch is an exit status.
 
-    OpsError
-    ├── Shortfall            1  something that was checked falls short
+    ImageproofError
+    ├── Violation            1  something that was checked falls short
     │   ├── BuildFailed
     │   ├── LintFailed
     │   ├── VerifyFailed
@@ -33,25 +33,25 @@ __all__ = [
     "ConfigurationError",
     "ContractError",
     "EngineUnavailable",
+    "ImageproofError",
     "LintFailed",
     "MachineError",
     "NoSpace",
-    "OpsError",
     "PortTaken",
     "ProvisionFailed",
     "RegistryUnavailable",
-    "Shortfall",
     "StackFailed",
     "TestsFailed",
     "UsageError",
     "VerifyFailed",
+    "Violation",
     "unexpected",
 ]
 
 TAIL_LINES = 15
 
 
-class OpsError(Exception):
+class ImageproofError(Exception):
     """A failure that a user can act on. `status` is the exit status of the command."""
 
     status = 1
@@ -66,33 +66,33 @@ class OpsError(Exception):
         self.hint = hint
 
 
-class Shortfall(OpsError):
+class Violation(ImageproofError):
     """Something that was checked falls short."""
 
 
-class BuildFailed(Shortfall):
+class BuildFailed(Violation):
     """An instruction of a Dockerfile failed."""
 
 
-class LintFailed(Shortfall):
+class LintFailed(Violation):
     """A linter found something."""
 
 
-class VerifyFailed(Shortfall):
+class VerifyFailed(Violation):
     """An image or the stack is not what its contract says."""
 
 
-class TestsFailed(Shortfall):
+class TestsFailed(Violation):
     """A test failed."""
 
     __test__ = False  # not a test class, whatever pytest makes of its name
 
 
-class StackFailed(Shortfall):
+class StackFailed(Violation):
     """A service did not become healthy, or did not end as it should."""
 
 
-class UsageError(OpsError):
+class UsageError(ImageproofError):
     """The command line names something that does not exist."""
 
     status = 2
@@ -106,7 +106,7 @@ class ConfigurationError(UsageError):
     """The compose file or .env is wrong."""
 
 
-class MachineError(OpsError):
+class MachineError(ImageproofError):
     """The machine lacks something."""
 
     status = 3
@@ -139,18 +139,18 @@ class ProvisionFailed(MachineError):
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what one may have of it
 
 
-def unexpected(error: Exception) -> OpsError:
+def unexpected(error: Exception) -> ImageproofError:
     """The error for what nobody foresaw: no space, wherever something is written, or else a defect
     of this program, named without a traceback."""
     doing = "running this command"
-    made: OpsError
+    made: ImageproofError
     if isinstance(error, OSError) and error.errno in FULL:
         place = [error.filename] if isinstance(error.filename, str) else []
         made = NoSpace(doing, "no space is left on this machine", tail=place)
     else:
         # The first line only: an exception of the engine's client holds its whole command line.
         words = str(error).splitlines()[:1]
-        made = OpsError(
+        made = ImageproofError(
             doing,
             f"a defect: {type(error).__name__}",
             tail=[line for line in words if "command executed" not in line],

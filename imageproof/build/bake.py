@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.build import base_image
 from imageproof import console
-from imageproof.commands import inputs
 from imageproof.build.options import Options, bake_arguments
-from imageproof.docker.composed import sources
 from imageproof.docker.client import Engine, environment
 from imageproof.errors import (
     BuildFailed,
     EngineUnavailable,
     NoSpace,
-    OpsError,
+    ImageproofError,
     RegistryUnavailable,
     UsageError,
 )
-from imageproof.commands.passed import Passed
 from imageproof.build.progress import BuildLog, follow
 from imageproof.redaction import redact
 from imageproof.docker.image_refs import references
@@ -43,20 +40,17 @@ CA_BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-STEP = "build"  # by which a good run is remembered
 HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more"
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build came to."""
+    """Result of a build."""
 
     references: Mapping[str, str]  # image of the contract: where it is now, if anywhere
     base: BaseImage
     seconds: float
-    steps: (
-        int  # 0: everything that it reads is what the last build read, and what that made is there
-    )
+    steps: int
     cached: int
     ids: Mapping[str, str]  # image of the contract: the engine's id of it, where it came into it
 
@@ -73,31 +67,15 @@ def build(
     arguments = bake_arguments(options, services)
     console.step(f"build {', '.join(images)}")
 
-    def made() -> tuple[dict[str, str], dict[str, str]]:
-        tags = references(contract, engine, images)
-        return tags, _ids(engine, tags) if options.loads else {}
-
-    with ThreadPoolExecutor(1) as pool:  # two questions to the engine at once
-        asking = pool.submit(made)
+    with ThreadPoolExecutor(1) as pool:  # two calls of the docker client side by side
+        pending = pool.submit(references, contract, engine, images)
         origin = _base(contract, engine, options)
-        tags, ids = asking.result()
+        tags = pending.result()
     console.say(f"  base image: {origin}")
     started = time.monotonic()
-    passed, log = Passed(contract.root), BuildLog()
-
-    def reads() -> str | None:
-        if not (options.is_plain and options.cache):
-            return None
-        found = sources(contract, engine)
-        settings = image_settings(contract, origin)
-        return inputs.images(contract, {s: found[s] for s in services.values()}, settings)
-
-    digest = reads()
-    if {"ids": ids} != passed.find(STEP, digest):
-        bake(contract, engine, list(services.values()), origin, log, arguments)
-        _, ids = made()
-        if digest == reads():  # nothing was edited meanwhile
-            passed.keep(STEP, digest, ids=ids)
+    log = BuildLog()
+    bake(contract, engine, list(services.values()), origin, log, arguments)
+    ids = _ids(engine, tags) if options.loads else {}
     places = {name: options.reference(name, tag) for name, tag in tags.items()}
     return Built(
         references={name: place for name, place in places.items() if place},
@@ -169,11 +147,11 @@ def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
     """Where a step failed, say which instruction, with the last lines that it wrote."""
     try:
         yield
-    except OpsError as error:
+    except ImageproofError as error:
         raise _explained(doing, log, error) from error
 
 
-def _explained(doing: str, log: BuildLog, error: OpsError) -> OpsError:
+def _explained(doing: str, log: BuildLog, error: ImageproofError) -> ImageproofError:
     """The error that a broken build amounts to, by what BuildKit and buildx said."""
     words = _last_words(log)
     named = translate(doing, words, BuildFailed, HINT_LOG) if words else error

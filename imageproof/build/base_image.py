@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from imageproof import apt
 from imageproof.console import say
 from imageproof.docker.client import Engine
-from imageproof.errors import BaseUnavailable, EngineUnavailable, NoSpace, OpsError, UsageError
+from imageproof.errors import BaseUnavailable, EngineUnavailable, NoSpace, ImageproofError, UsageError
 from imageproof.registry.client import Registry
 from imageproof.registry.copy import manifest
 from imageproof.registry.reference import parse
@@ -108,7 +108,7 @@ def acquire(contract: Contract, engine: Engine) -> BaseImage:
         return _pull(engine, base.image, "pulled", contract)
     except (EngineUnavailable, NoSpace):
         raise
-    except OpsError as error:
+    except ImageproofError as error:
         say(f"  {base.image} cannot be pulled: {error.cause}")
     if image := engine.image(base.made):
         return _found(base.made, image, "made")

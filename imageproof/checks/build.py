@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.deep.build_facts import BuildFacts
 
 SHOWN = 5  # paths of a layer that differs
@@ -20,11 +20,11 @@ SHOWN = 5  # paths of a layer that differs
     title="Two builds without cache give the same layers",
     why="Only what can be built again can be checked against its source, and a layer that differs "
     "for no reason is pulled again by every node.",
-    mend="Give files a fixed date, sort what is listed, pin what is downloaded, and write no "
+    remedy="Give files a fixed date, sort what is listed, pin what is downloaded, and write no "
     "timestamp, random name or cache into a layer.",
     reference="https://reproducible-builds.org/docs/source-date-epoch/",
 )
-def reproducible(_: Image, facts: BuildFacts) -> Iterator[Finding]:
+def reproducible(_: ServiceContract, facts: BuildFacts) -> Iterator[Finding]:
     """Fail for each layer that the second build made of other files; names them."""
     if facts.unknown or not facts.layers:
         yield Finding(facts.unknown or "the builds gave no layer", unknown=True)
@@ -54,11 +54,11 @@ def reproducible(_: Image, facts: BuildFacts) -> Iterator[Finding]:
     title="What the build is given as a secret is in no layer, configuration or cache",
     why="A secret that a step copied, cached or printed into a file travels with the image, "
     "whatever later steps remove.",
-    mend="Mount it (`RUN --mount=type=secret`) for the one step that needs it, and let that step "
+    remedy="Mount it (`RUN --mount=type=secret`) for the one step that needs it, and let that step "
     "write it nowhere; then change the secret.",
     reference="https://docs.docker.com/build/building/secrets/; CIS Docker Benchmark 4.10",
 )
-def canary(_: Image, facts: BuildFacts) -> Iterator[Finding]:
+def canary(_: ServiceContract, facts: BuildFacts) -> Iterator[Finding]:
     """Fail for each canary, given in place of a secret, that is found in any form."""
     if facts.unknown or not facts.searched:
         yield Finding(facts.unknown or "nothing was searched", unknown=True)

@@ -10,15 +10,15 @@ from typing import Any, Literal, get_args
 from imageproof.errors import UsageError
 
 # What a check looks at. It is given the terms of an image and the facts of that kind ...
-ImageLooks = Literal["image", "programs", "containers", "trial", "build"]
+ImageNeeds = Literal["image", "programs", "containers", "trial", "build"]
 # ... or the whole contract and the facts of that kind.
-ProjectLooks = Literal["images", "variables", "compose", "stack", "line"]
-Looks = Literal[ImageLooks, ProjectLooks]
+ProjectNeeds = Literal["images", "variables", "compose", "stack", "line"]
+Needs = Literal[ImageNeeds, ProjectNeeds]
 Severity = Literal["error", "warning"]
-PROJECT_LOOKS = get_args(ProjectLooks)
+PROJECT_NEEDS = get_args(ProjectNeeds)
 # These build or start something of their own, and take minutes: asked for with --deep.
 DEEP = frozenset({"trial", "build", "line"})
-Ask = Callable[[Any, Any], Iterable["Finding"]]
+CheckFunction = Callable[[Any, Any], Iterable["Finding"]]
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,21 @@ class Check:
     id: str
     title: str
     why: str
-    mend: str
+    remedy: str
     reference: str
-    looks: Looks
-    ask: Ask
+    needs: Needs
+    function: CheckFunction
     severity: Severity = "error"
 
     @property
     def deep(self) -> bool:
         """Whether it is asked only with --deep."""
-        return self.looks in DEEP
+        return self.needs in DEEP
 
     @property
     def of_project(self) -> bool:
         """Whether it looks at the project as a whole, not at one image."""
-        return self.looks in PROJECT_LOOKS
+        return self.needs in PROJECT_NEEDS
 
 
 REGISTRY: dict[str, Check] = {}
@@ -75,21 +75,21 @@ def named(paths: Iterable[str]) -> str:
 
 def check(
     id_: str,
-    looks: Looks,
+    needs: Needs,
     *,
     title: str,
     why: str,
-    mend: str,
+    remedy: str,
     reference: str,
     severity: Severity = "error",
-) -> Callable[[Ask], Ask]:
+) -> Callable[[CheckFunction], CheckFunction]:
     """Register a function as the check of that id."""
 
-    def register(ask: Ask) -> Ask:
+    def register(function: CheckFunction) -> CheckFunction:
         if id_ in REGISTRY:
             raise ValueError(f"two checks are called {id_}")
-        REGISTRY[id_] = Check(id_, title, why, mend, reference, looks, ask, severity)
-        return ask
+        REGISTRY[id_] = Check(id_, title, why, remedy, reference, needs, function, severity)
+        return function
 
     return register
 

@@ -11,7 +11,7 @@ from imageproof.checks.check import Finding, check
 from imageproof.checks.fs import SHARED, below
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts
 
 # A whole command, or the end of one, that is always true
@@ -47,10 +47,10 @@ SHELLS = {"sh", "bash", "dash", "ash", "busybox"}
     title="The command is in exec form, and is the contract's",
     why="In shell form a shell is PID 1: it does not pass SIGTERM on, so that each stop takes its "
     "whole timeout and ends in SIGKILL.",
-    mend='Write CMD ["program", "argument"], as a JSON list.',
+    remedy='Write CMD ["program", "argument"], as a JSON list.',
     reference="https://docs.docker.com/reference/dockerfile/#shell-and-exec-form",
 )
-def exec_form(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def exec_form(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail where a shell starts the program, or where something else is started."""
     started = (*facts.entrypoint, *facts.command)
     if len(started) > 1 and started[0].rpartition("/")[2] in SHELLS and started[1] == "-c":
@@ -68,11 +68,11 @@ def exec_form(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     "image",
     title="A health check is there, and notices a failure in time",
     why="Without one, a service that hangs counts as running; with lax times it is noticed late.",
-    mend="HEALTHCHECK with an exec-form probe; (interval + timeout) x retries within the "
+    remedy="HEALTHCHECK with an exec-form probe; (interval + timeout) x retries within the "
     "contract's notices_within.",
     reference="CIS Docker Benchmark 4.6; https://docs.docker.com/reference/dockerfile/#healthcheck",
 )
-def healthcheck(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def healthcheck(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for none, for one that cannot fail, and for one that is too slow."""
     probe = facts.healthcheck
     if probe is None:
@@ -95,10 +95,10 @@ def healthcheck(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     "image",
     title="The labels that the contract asks for are there",
     why="An image that is found on a node at night must say what it is and where it came from.",
-    mend="Add the LABEL to the Dockerfile's last stage.",
+    remedy="Add the LABEL to the Dockerfile's last stage.",
     reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md",
 )
-def labels(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def labels(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each label that is missing or empty."""
     for name in terms.labels:
         if not facts.labels.get(name):
@@ -110,10 +110,10 @@ def labels(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     "image",
     title="Exactly the contract's ports are exposed, and none is privileged",
     why="EXPOSE documents what listens; a port below 1024 asks for a capability or root.",
-    mend="Make EXPOSE and the contract's ports agree; listen above 1023.",
+    remedy="Make EXPOSE and the contract's ports agree; listen above 1023.",
     reference="CIS Docker Benchmark 5.8; https://docs.docker.com/reference/dockerfile/#expose",
 )
-def ports(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def ports(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for a port too many, one missing, or a privileged one."""
     exposed = {int(port.partition("/")[0]) for port in facts.ports}
     for port in sorted(exposed - set(terms.ports)):
@@ -129,10 +129,10 @@ def ports(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     "image",
     title="The program starts in the contract's folder",
     why="Relative paths, and the code that Python finds first, depend on where a program starts.",
-    mend="WORKDIR with an absolute path, in the Dockerfile's last stage.",
+    remedy="WORKDIR with an absolute path, in the Dockerfile's last stage.",
     reference="CIS Docker Benchmark 4; https://docs.docker.com/reference/dockerfile/#workdir",
 )
-def workdir(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def workdir(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for another folder than the contract's, and for a relative one."""
     folder = facts.workdir or "/"
     if not folder.startswith("/"):
@@ -153,10 +153,10 @@ def _same(path: str, other: str) -> bool:
     title="Exactly the contract's volumes are declared",
     why="Each VOLUME makes an anonymous volume for each container that nobody named, writable "
     "whatever the root is, and left behind.",
-    mend="Remove VOLUME from the Dockerfile; name volumes in the compose file.",
+    remedy="Remove VOLUME from the Dockerfile; name volumes in the compose file.",
     reference="https://docs.docker.com/reference/dockerfile/#volume",
 )
-def volumes(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def volumes(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for a volume too many, or one missing."""
     declared = {path.rstrip("/") or "/" for path in facts.volumes}
     wanted = {path.rstrip("/") or "/" for path in terms.volumes}
@@ -172,10 +172,10 @@ def volumes(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="The image's environment is the contract's, and injects nothing",
     why="LD_PRELOAD and its like run code before the program; a PATH with a folder that the "
     "program may write runs what it left there.",
-    mend="Set the contract's `env` by ENV in the last stage; remove what is not named there.",
+    remedy="Set the contract's `env` by ENV in the last stage; remove what is not named there.",
     reference="ld.so(8); https://docs.docker.com/reference/dockerfile/#env; CWE-426, CWE-427",
 )
-def env(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def env(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for other values than the contract's, injecting variables, and unsafe lists of folders;
     what the contract names in `env` is its own business."""
     for name, value in terms.env.items():
@@ -192,7 +192,7 @@ def env(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
             yield from _folders(name, value, terms)
 
 
-def _folders(name: str, value: str, terms: Image) -> Iterator[Finding]:
+def _folders(name: str, value: str, terms: ServiceContract) -> Iterator[Finding]:
     """What is unsafe in a list of folders; an empty one is the current folder (environ(7))."""
     for folder in dict.fromkeys(value.split(":")):
         if not folder.startswith("/"):
@@ -206,10 +206,10 @@ def _folders(name: str, value: str, terms: Image) -> Iterator[Finding]:
     "image",
     title="A stop sends the contract's signal",
     why="A program that is asked to stop by a signal that it does not know is killed in the end.",
-    mend="STOPSIGNAL in the Dockerfile, or stop_signal in the contract.",
+    remedy="STOPSIGNAL in the Dockerfile, or stop_signal in the contract.",
     reference="https://docs.docker.com/reference/dockerfile/#stopsignal",
 )
-def stop_signal(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def stop_signal(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for another signal; names and numbers of one signal are equal."""
     sent = facts.stop_signal or "SIGTERM"
     if _signal(sent) != _signal(terms.stop_signal):

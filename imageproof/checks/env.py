@@ -21,7 +21,7 @@ REFERENCE = "https://12factor.net/config; https://12factor.net/dev-prod-parity"
     title="Settings classes, .env.example and compose file name the same variables and defaults",
     why="A variable that one of the three does not know is a setting that silently has no effect; "
     "a default that differs makes production behave unlike the documentation.",
-    mend="Add the variable where it is missing, or make the defaults equal.",
+    remedy="Add the variable where it is missing, or make the defaults equal.",
     reference=REFERENCE,
 )
 def parity(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def _differs(name: str, place: str, there: str, variable: Variable) -> Iterator[
     "variables",
     title="Each variable of .env.example is explained",
     why="A name alone does not say what a value does, or which are allowed.",
-    mend="Write a comment right above the entry.",
+    remedy="Write a comment right above the entry.",
     reference=REFERENCE,
 )
 def documented(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
@@ -88,7 +88,7 @@ def documented(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
     title="Secrets are blank in .env.example and compose file",
     why="Both files are in the repository: a secret there is published, and a made-up one is "
     "copied into production.",
-    mend="Leave the value empty.",
+    remedy="Leave the value empty.",
     reference="CIS Docker Benchmark 4.10",
 )
 def secrets_blank(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from imageproof.checks.check import Finding, check, named
 from imageproof.image.accounts import GROUP, PASSWD, accounts_of
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts, Layer
 
 SETUID, SETGID, STICKY = 0o4000, 0o2000, 0o1000
@@ -49,10 +49,10 @@ def below(path: str, folders: Iterable[str]) -> bool:
     title="No program takes on its owner's or group's rights",
     why="A setuid program makes whoever runs it somebody else, root for the most part: the classic "
     "step from a hole in a service to the whole container.",
-    mend="`chmod a-s` it in the step that brings it, or leave its package out.",
+    remedy="`chmod a-s` it in the step that brings it, or leave its package out.",
     reference="CIS Docker Benchmark 4.8; inode(7)",
 )
-def setuid(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def setuid(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file with the setuid or setgid bit; on a folder setgid gives no rights."""
     found = {
         path: entry
@@ -68,10 +68,10 @@ def setuid(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="No program carries capabilities",
     why="A file capability gives rights of root to whoever runs the file, as setuid does, and no "
     "`ls` shows it.",
-    mend="`setcap -r` it, or copy it without extended attributes; listen above port 1023.",
+    remedy="`setcap -r` it, or copy it without extended attributes; listen above port 1023.",
     reference="capabilities(7): file capabilities; xattr(7)",
 )
-def file_capabilities(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def file_capabilities(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file with the attribute security.capability."""
     found = {path: e for path, e in facts.files.items() if CAPABILITY in e[0].xattrs}
     yield from _finding(found, "file capabilities")
@@ -83,10 +83,10 @@ def file_capabilities(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="Nothing may be written by everybody",
     why="Where everybody may write, a program that was broken into can leave what another one, or "
     "the next start, will run.",
-    mend="`chmod o-w` it, or COPY --chmod; a shared folder has the sticky bit (1777).",
+    remedy="`chmod o-w` it, or COPY --chmod; a shared folder has the sticky bit (1777).",
     reference="inode(7); CIS Debian Linux 12 Benchmark 7.1.11",
 )
-def world_writable(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def world_writable(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for files, and for folders that are neither sticky nor meant to be written."""
     found = {
         path: (file, layer)
@@ -97,7 +97,7 @@ def world_writable(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     yield from _finding(found, "everybody may write it")
 
 
-def _shared(path: str, terms: Image) -> bool:
+def _shared(path: str, terms: ServiceContract) -> bool:
     return path in SHARED or below(path, terms.writable)
 
 
@@ -107,11 +107,11 @@ def _shared(path: str, terms: Image) -> bool:
     title="The program's user can change nothing in the image",
     why="A service that can write its own code or interpreter keeps what an intruder put there; a "
     "read-only root is one flag, and a flag may be missing.",
-    mend="COPY without --chown: root owns what ships. Name what must be written in `writable`, and "
+    remedy="COPY without --chown: root owns what ships. Name what must be written in `writable`, and "
     "mount a tmpfs or volume there.",
     reference="https://docs.docker.com/build/building/best-practices/#user; chmod(2): owners may",
 )
-def app_immutable(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def app_immutable(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for whatever the run user owns or its group may write, beyond `writable`."""
     found = {
         path: (file, layer)
@@ -131,10 +131,10 @@ def app_immutable(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="Every file belongs to an account of the image",
     why="A number that is nobody now is somebody later: the next account that is given it owns the "
     "file. It shows as well that a build ran with ids of its own machine.",
-    mend="COPY --chown=0:0, or add the account to /etc/passwd.",
+    remedy="COPY --chown=0:0, or add the account to /etc/passwd.",
     reference="CIS Debian Linux 12 Benchmark 7.1.12",
 )
-def orphans(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def orphans(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for files of a uid or gid without account; root's and the run user's need none."""
     accounts = accounts_of(facts)
     for path in set(accounts.unread) & {PASSWD, GROUP}:
@@ -156,10 +156,10 @@ def orphans(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="No layer holds what no honest builder writes",
     why="A path that leads out of its folder, a name that steers a terminal, a file that is there "
     "twice: each tool reads them in another way, and that is what they are for.",
-    mend="Do not run it; build it anew from its Dockerfile.",
+    remedy="Do not run it; build it anew from its Dockerfile.",
     reference="OCI image spec, layer.md; CWE-22, CWE-150",
 )
-def entries(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def entries(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each oddity that was met while the layers were read."""
     for layer in facts.layers:
         for oddity in layer.oddities:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     title="However the stack ends, nothing of it is left, and the logs are kept",
     why="A container or network that is left behind holds a port and a name, and breaks the next "
     "start; a log that is gone with its container explains nothing.",
-    mend="Let Compose name volumes and networks; `./inv down --volumes` removes what is left now.",
+    remedy="Let Compose name volumes and networks; `./inv down --volumes` removes what is left now.",
     reference="https://docs.docker.com/reference/cli/docker/compose/down/",
 )
 def teardown(_: Contract, facts: LineFacts) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from imageproof.checks.base.support import pythons
 from imageproof.checks.check import Finding, check
-from imageproof.checks.content.locked import normal
-from imageproof.checks.size.growth import base_of
+from imageproof.image.sizes import base_of
+from imageproof.project.lock_files import normal_name
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     title="Images of one base share its layers, their packages' versions and their user",
     why="A shared layer is pulled and kept once a node; one version of each package is one thing "
     "to patch, and what one image's tests prove holds for the other.",
-    mend="The same first lines in each Dockerfile; lock files made together (`./inv lock`).",
+    remedy="The same first lines in each Dockerfile; lock files made together (`./inv lock`).",
     reference="https://docs.docker.com/build/cache/optimize/#order-your-layers",
 )
 def shared(contract: Contract, facts: Mapping[str, ImageFacts]) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def _packages(images: Mapping[str, ImageFacts], kinds: tuple[str, ...]) -> Itera
     for name, image in images.items():
         for package, _ in image.packages:
             if package.kind in kinds:
-                found[(package.kind, normal(package.name))][name].add(package.version)
+                found[(package.kind, normal_name(package.name))][name].add(package.version)
     for (_, package_name), versions in sorted(found.items()):
         yield from _versions(package_name, versions)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     title="The swarm's file describes the same services as the compose file",
     why="What is tested is the stack of the compose file. A limit, a variable or a hardening that "
     "the other file lacks is missing where it counts, and no test of the first one tells.",
-    mend="Write the same in both files. A variable that is a secret is a Docker secret in the "
+    remedy="Write the same in both files. A variable that is a secret is a Docker secret in the "
     "swarm's file: `secrets:`, with its name in lower case.",
     reference="https://docs.docker.com/reference/cli/docker/stack/deploy/; "
     "https://docs.docker.com/engine/swarm/secrets/",

@@ -11,7 +11,7 @@ from imageproof.checks.check import Finding, check
 from imageproof.image.accounts import GROUP, PASSWD, accounts_of
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts
 
 CIS = "CIS Docker Benchmark 4.1; https://docs.docker.com/build/building/best-practices/#user"
@@ -23,10 +23,10 @@ CIS = "CIS Docker Benchmark 4.1; https://docs.docker.com/build/building/best-pra
     title="The configured user is not root, and is the contract's",
     why="A program that runs as root in a container is root to every mistake of the kernel, the "
     "engine or a mounted folder. `USER 0:0` is root as much as no USER is.",
-    mend="End the Dockerfile's last stage with `USER 10001:10001`, the contract's uid and gid.",
+    remedy="End the Dockerfile's last stage with `USER 10001:10001`, the contract's uid and gid.",
     reference=CIS,
 )
-def nonroot(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def nonroot(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for root by any spelling, and for anybody but the contract's user, also by name."""
     uid, gid = accounts_of(facts).run_as(facts.user)
     name, _, group = facts.user.partition(":")
@@ -46,10 +46,10 @@ def nonroot(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="User and group are numbers",
     why="Whoever runs the image can only know that a name is not root by reading the image's own "
     "/etc/passwd: Kubernetes' runAsNonRoot refuses names.",
-    mend="Write USER as uid:gid in numbers.",
+    remedy="Write USER as uid:gid in numbers.",
     reference="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 )
-def numeric(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def numeric(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail unless USER is uid:gid in digits; whether it is root is asked by user.nonroot."""
     if not re.fullmatch(r"[0-9]+:[0-9]+", facts.user) and not any(nonroot(terms, facts)):
         yield Finding(f"USER {facts.user} is not numeric uid:gid", measured=facts.user)
@@ -65,11 +65,11 @@ NO_LOGIN = frozenset({"nologin", "false"})
     title="No account is open, doubled or made for logging in",
     why="An empty password opens an account to whoever gets a shell; two accounts of one number "
     "are one user, though each looks harmless; the program's user has no use for a login.",
-    mend="Copy an /etc/passwd of your own (see ops/dockerfiles/base/rootfs), or `usermod -s "
+    remedy="Copy an /etc/passwd of your own (see ops/dockerfiles/base/rootfs), or `usermod -s "
     "/usr/sbin/nologin`; lock passwords with `!` or `*`.",
     reference="passwd(5), shadow(5); CIS Debian Linux 12 Benchmark 7.2",
 )
-def open_accounts(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def open_accounts(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for empty passwords, doubled numbers, and a login shell of the run user."""
     found = accounts_of(facts)
     for path in found.unread:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from imageproof.errors import OpsError, unexpected
+from imageproof.errors import ImageproofError, unexpected
 from imageproof.signals import Interruption
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 # In the order in which they are listed.
 GROUPS: dict[str, list[str]] = {
-    group: [] for group in ("machine", "images", "stack", "delivery", "project")
+    group: [] for group in ("machine", "images", "stack", "release", "project")
 }
 
 
@@ -49,7 +49,9 @@ def command(
                 raise Exit(code=told(error)) from error
 
         made: Task[Callable[..., None]] = Task(guarded, **options)
-        GROUPS[group].append(made.name.replace("_", "-"))
+        name = made.name.replace("_", "-")
+        if name not in GROUPS[group]:  # a project may replace a command
+            GROUPS[group].append(name)
         return made
 
     return decorate
@@ -59,7 +61,7 @@ def told(error: Exception) -> int:
     """Show a failure, foreseen or not; its exit status."""
     from imageproof import console
 
-    made = error if isinstance(error, OpsError) else unexpected(error)
+    made = error if isinstance(error, ImageproofError) else unexpected(error)
     console.render_error(made, debug=_debug())
     return made.status
 
@@ -68,10 +70,10 @@ def _debug() -> bool:
     return "--debug" in sys.argv
 
 
-def line() -> tuple[Contract, Engine]:
-    """What most commands are about: the contract, and the engine with the contract's stack."""
+def load_project() -> tuple[Contract, Engine]:
+    """Return the contract, and the engine with the contract's stack."""
     from imageproof import contract
-    from imageproof.docker import client
+    from imageproof.docker.client import Engine
 
-    terms = contract.load()
-    return terms, client.Engine((terms.compose_file,))
+    loaded = contract.load()
+    return loaded, Engine((loaded.compose_file,))

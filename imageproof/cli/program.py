@@ -7,17 +7,17 @@ import logging
 import sys
 from typing import Any
 
+from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from imageproof import console, signals
 from imageproof.cli.command import GROUPS, told
-from imageproof.cli.tasks import namespace
 
 UNREAD = 141  # 128 + SIGPIPE, as shells report it
 
 
-class Line(Program):
+class CommandLine(Program):
     """The command line of `./inv`."""
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
@@ -57,15 +57,16 @@ class Line(Program):
     def no_tasks_given(self) -> None:
         """List the commands in their groups."""
         lines = ["./inv COMMAND [--option] [COMMAND …]     ./inv --help COMMAND\n"]
+        assert self.namespace is not None
         for group, names in GROUPS.items():
             lines.append(f"{group}:")
-            lines += [f"  {name:<10} {_summary(name)}" for name in names]
+            lines += [f"  {name:<10} {_summary(self.namespace, name)}" for name in names]
         console.write("\n".join(lines))
         raise Exit
 
 
-def _summary(name: str) -> str:
-    doc = namespace[name].__doc__ or ""
+def _summary(collection: Collection, name: str) -> str:
+    doc = collection[name].__doc__ or ""
     return str(doc.strip().splitlines()[0])
 
 
@@ -77,4 +78,6 @@ def _parsing(parse: Any, *arguments: Any) -> None:
         raise Exit(f"✗ reading the command line: {error}\n{hint}", 2) from error
 
 
-program = Line(name="inv", binary="inv", namespace=namespace)
+def make_program(collection: Collection) -> Program:
+    """Return the command line of a collection of commands."""
+    return CommandLine(name="inv", binary="inv", namespace=collection)

@@ -1,14 +1,14 @@
-"""The commands that bring images and the stack to other machines; see imageproof.cli.tasks."""
+"""Commands about releases: push, promote, deploy, rollback, status."""
 
 from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import command, line
+from imageproof.cli.command import command, load_project
 
 
 @command(
-    "delivery",
+    "release",
     help={
         "registry": "HOST/PREFIX, below which each image has its name in the contract",
         "tag": "else the commit",
@@ -17,13 +17,13 @@ from imageproof.cli.command import command, line
 )
 def push(_: Context, registry: str = "", tag: str | None = None, output: str | None = None) -> None:
     """Verify the images, push them, and write the release file: what arrived, by digest"""
-    from imageproof.commands.line import push
+    from imageproof.commands import push as commands
 
-    push(*line(), registry, tag, output)
+    commands.push(*load_project(), registry, tag, output)
 
 
 @command(
-    "delivery",
+    "release",
     positional=["release"],
     help={
         "release": "a release file, or docker://HOST/PREFIX:TAG for what `build --push` made",
@@ -36,9 +36,9 @@ def promote(
     _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
 ) -> None:
     """Verify a release in its registry, and copy it elsewhere by digest: nothing is built"""
-    from imageproof.commands.line import promote
+    from imageproof.commands import push as commands
 
-    promote(*line(), release, to, tag, output)
+    commands.promote(*load_project(), release, to, tag, output)
 
 
 ELSEWHERE = {
@@ -49,7 +49,7 @@ ELSEWHERE = {
 
 
 @command(
-    "delivery",
+    "release",
     help={
         **ELSEWHERE,
         "release": "the file that `push` or `promote` wrote; default: .imageproof/release.json",
@@ -70,7 +70,7 @@ def deploy(
     from imageproof.report import swarm as report
     from imageproof.swarm import deploy, target
 
-    terms, engine = line()
+    terms, engine = load_project()
     with target.asking(engine, name, host, context) as stack:
         if plan:
             report.plans(deploy.plan_of(terms, engine, release, stack))
@@ -78,7 +78,7 @@ def deploy(
             report.status(deploy.deploy(terms, engine, release, stack, within))
 
 
-@command("delivery", help={**ELSEWHERE, "within": "seconds until it is given up"})
+@command("release", help={**ELSEWHERE, "within": "seconds until it is given up"})
 def rollback(
     _: Context,
     name: str | None = None,
@@ -90,12 +90,12 @@ def rollback(
     from imageproof.report import swarm as report
     from imageproof.swarm import deploy, target
 
-    _terms, engine = line()
+    _terms, engine = load_project()
     with target.asking(engine, name, host, context) as stack:
         report.status(deploy.rollback(engine, stack, within))
 
 
-@command("delivery", help={**ELSEWHERE, "format": "table or json"})
+@command("release", help={**ELSEWHERE, "format": "table or json"})
 def status(
     _: Context,
     name: str | None = None,
@@ -107,6 +107,6 @@ def status(
     from imageproof.report import swarm as report
     from imageproof.swarm import deploy, target
 
-    _terms, engine = line()
+    _terms, engine = load_project()
     with target.asking(engine, name, host, context) as stack:
         report.status(deploy.status(engine, stack), format)

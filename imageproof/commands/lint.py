@@ -1,12 +1,11 @@
-"""Lint: every tool that reads the sources without running them, side by side."""
+"""The `lint` command: Dockerfiles, the compose file and its environment variables."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,47 +13,54 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.checks import REGISTRY
-from imageproof.contract import FILE
 from imageproof.docker.errors import tail_of
-from imageproof.errors import LintFailed, OpsError
+from imageproof.errors import ImageproofError, LintFailed
 from imageproof.verify.judge import judge_project
 from imageproof.verify.run import read_project
 
 if TYPE_CHECKING:
-    from imageproof.checks.check import Looks
+    from imageproof.checks.check import Needs
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-# What there is to judge before anything is built.
-LOOKS: frozenset[Looks] = frozenset({"variables", "compose", "stack"})
+# Facts that exist before anything is built.
+NEEDS: frozenset[Needs] = frozenset({"variables", "compose", "stack"})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one linter said; remarks are worth knowing, and fail nothing."""
+    """Result of one linter. Remarks do not fail the run."""
 
     name: str
     complaints: tuple[str, ...]
     remarks: tuple[str, ...] = ()
 
 
-def lint(contract: Contract, engine: Engine) -> bool:
-    """Run every linter, and tell what each says: see `tell`."""
-    return tell(look(contract, engine))
+def lint(
+    contract: Contract, engine: Engine, extra: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Run every linter side by side and print the results. Raises LintFailed.
+
+    `extra`: command lines of the project's own linters by name, run in its root.
+    """
+    console.step("lint")
+    report(run_linters(contract, engine, extra))
+    console.done("lint")
 
 
-def look(contract: Contract, engine: Engine) -> list[Outcome]:
-    """What each linter says."""
-    commands = linters(contract)
+def run_linters(
+    contract: Contract, engine: Engine, extra: Mapping[str, Sequence[str]] | None = None
+) -> list[Outcome]:
+    """Return the outcome of each linter."""
+    commands = {**linters(contract), **(extra or {})}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         running = [pool.submit(_run, contract.root, name, cmd) for name, cmd in commands.items()]
         running.append(pool.submit(_compose, contract, engine))
         return [future.result() for future in running]
 
 
-def tell(outcomes: Sequence[Outcome]) -> bool:
-    """Show what each linter said. Raises LintFailed when one complained; returns whether none had
-    a remark either."""
+def report(outcomes: Sequence[Outcome]) -> bool:
+    """Print each outcome; return whether there was no remark. Raises LintFailed."""
     bad = [outcome for outcome in outcomes if outcome.complaints]
     for outcome in outcomes:
         console.say(f"  {'✗' if outcome.complaints else '✓'} {outcome.name}")
@@ -72,33 +78,18 @@ def tell(outcomes: Sequence[Outcome]) -> bool:
 
 
 def linters(contract: Contract) -> dict[str, list[str]]:
-    """The command line of each linter that has something to read in this project."""
+    """Return the command line of each linter that has a file to read in this project."""
     root = contract.root
     dockerfiles = sorted(str(p) for glob in contract.dockerfiles for p in root.glob(glob))
-    workflows = sorted(str(p) for p in root.glob(".github/workflows/*.y*ml"))
+    if not dockerfiles:
+        return {}
     rules = root / ".hadolint.yaml"
     options = ["--config", str(rules)] if rules.exists() else []
-    configured = tomllib.loads((root / FILE).read_text())["tool"]
-    commands = {
-        "hadolint": (dockerfiles, ["hadolint", "--no-color", *options, *dockerfiles]),
-        "ruff check": (
-            "ruff" in configured,
-            ["ruff", "check", "-q", "--output-format=concise", "."],
-        ),
-        "ruff format": ("ruff" in configured, ["ruff", "format", "--check", "-q", "."]),
-        "mypy": ("mypy" in configured, ["mypy", "--no-error-summary"]),
-        "imports": ("importlinter" in configured, ["lint-imports", "--no-cache"]),
-        "actionlint": (workflows, ["actionlint", *workflows]),
-    }
-    return {
-        name: [_tool(command[0]), *command[1:]]
-        for name, (wanted, command) in commands.items()
-        if wanted
-    }
+    return {"hadolint": [tool_path("hadolint"), "--no-color", *options, *dockerfiles]}
 
 
-def _tool(name: str) -> str:
-    """A linter of this environment, wherever the command was started from."""
+def tool_path(name: str) -> str:
+    """Return the path of a linter in this Python environment."""
     return str(Path(sys.executable).parent / name)
 
 
@@ -120,10 +111,10 @@ def _compose(contract: Contract, engine: Engine) -> Outcome:
     name = "compose and environment"
     try:
         engine.compose_model(interpolate=True)
-        facts = read_project(contract, engine, LOOKS)
-    except OpsError as error:
+        facts = read_project(contract, engine, NEEDS)
+    except ImageproofError as error:
         return Outcome(name, (str(error), *error.tail))
-    checks = [check for check in REGISTRY.values() if check.looks in LOOKS]
+    checks = [check for check in REGISTRY.values() if check.needs in NEEDS]
     told = [
         (f"{result.check.id}: {finding.message}", result.fails and not finding.warning)
         for result in judge_project(checks, contract, facts)

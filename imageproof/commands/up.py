@@ -1,8 +1,4 @@
-"""`./inv up`: the steps of the line one after the other. What passed on the same inputs, byte for
-byte, is not run again, and is said to be so; each command by itself always runs.
-
-What a step needs is imported by the step: where nothing changed, most of it is not needed.
-"""
+"""The `up` command: lint beside the build, verify, start the stack, verify it running."""
 
 from __future__ import annotations
 
@@ -14,8 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.commands import inputs, line
-from imageproof.commands.passed import Passed, digest_of
+from imageproof.commands import build, lint
+from imageproof.commands.cached_results import CachedResults, digest_of, project_fingerprint
+from imageproof.commands.verify import verify_quietly
 from imageproof.report import summary
 from imageproof.stack import compose
 
@@ -25,16 +22,19 @@ if TYPE_CHECKING:
 
 
 def up(contract: Contract, engine: Engine) -> None:
-    """Lint and build → verify static → start → wait for health → verify running → URLs."""
+    """Lint and build, verify the images, start the stack, verify it running, print its URLs.
+
+    Lint and verify are skipped if they passed on the same inputs; BuildKit is always called.
+    """
     engine.require()
     steps = _Steps(contract, engine)
-    today = datetime.now().astimezone().date()  # an image's age is judged by it
+    today = datetime.now().astimezone().date()  # the checks judge an image's age by it
     with steps.linting():
-        built = line.build(contract, engine, None)
-    steps.once("verify the images", "static", steps.verify_images, built.ids, today)
+        built = build.build(contract, engine, None)
+    steps.run("verify the images", "static", steps.verify_images, built.ids, today)
     states = compose.up(contract, engine)
     runs = [state.run for state in states]
-    steps.once("verify the running stack", "running", steps.verify_stack, built.ids, today, runs)
+    steps.run("verify the running stack", "running", steps.verify_stack, built.ids, today, runs)
     summary.urls(states)
 
 
@@ -43,56 +43,57 @@ class _Steps:
     contract: Contract
     engine: Engine
 
-    def once(self, title: str, step: str, run: Callable[[], str | None], *more: object) -> None:
-        """Run a step, unless it passed on the project as it is, and on what `more` says. It
-        returns in a few words what it came to; None where that is to be said each time."""
-        reads = self._reads(*more)
+    def run(self, title: str, step: str, action: Callable[[], str | None], *more: object) -> None:
+        """Run a step unless it passed on the same project and the same `more`.
+
+        `action` returns a one-line result, or None if the result must not be cached.
+        """
+        fingerprint = self._fingerprint(*more)
         console.step(title)
-        if not self._passed(step, reads):
-            self._done(step, run(), reads, *more)
+        if not self._is_cached(step, fingerprint):
+            self._finish(step, action(), fingerprint, *more)
 
     @contextlib.contextmanager
     def linting(self) -> Iterator[None]:
-        """Lint while the images are built, which leaves a processor idle most of the time; what
-        was said is told after that, and before all that it stops."""
-        reads = self._reads()
-        if Passed(self.contract.root).find("lint", reads):
+        """Lint in a thread while the images are built; print the result after the build."""
+        fingerprint = self._fingerprint()
+        if CachedResults(self.contract.root).find("lint", fingerprint):
             console.step("lint")
-            self._passed("lint", reads)
+            self._is_cached("lint", fingerprint)
             yield
             return
-        from imageproof.commands import lint
-
         with ThreadPoolExecutor(1) as pool:
-            looking = pool.submit(lint.look, self.contract, self.engine)
+            pending = pool.submit(lint.run_linters, self.contract, self.engine)
             try:
                 yield
-            finally:  # also where the build fails: a linter may say why in fewer words
+            finally:  # also if the build fails: a linter may say why in fewer words
                 console.step("lint")
-                said = "lint" if lint.tell(looking.result()) else None
-                self._done("lint", said, reads)
+                result = "lint" if lint.report(pending.result()) else None
+                self._finish("lint", result, fingerprint)
 
-    def _passed(self, step: str, reads: str | None) -> bool:
-        """Whether it passed on the same inputs; then that is said."""
-        known = Passed(self.contract.root).find(step, reads)
-        if known:
-            console.done(f"{known['said']} (at {known['at']}; nothing changed since)")
-        return bool(known)
+    def _is_cached(self, step: str, fingerprint: str | None) -> bool:
+        """Return whether the step passed on the same inputs, and print it if so."""
+        cached = CachedResults(self.contract.root).find(step, fingerprint)
+        if cached:
+            console.done(f"{cached['result']} (cached, {cached['at']})")
+        return bool(cached)
 
-    def _done(self, step: str, said: str | None, reads: str | None, *more: object) -> None:
-        console.done(said or step)
-        if said and reads == self._reads(*more):  # nothing was edited meanwhile
+    def _finish(
+        self, step: str, result: str | None, fingerprint: str | None, *more: object
+    ) -> None:
+        console.done(result or step)
+        if result and fingerprint == self._fingerprint(*more):  # no file was edited meanwhile
             at = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
-            Passed(self.contract.root).keep(step, reads, said=said, at=at)
+            CachedResults(self.contract.root).store(step, fingerprint, result=result, at=at)
 
-    def _reads(self, *more: object) -> str | None:
-        project = inputs.project(self.contract, self.engine)
+    def _fingerprint(self, *more: object) -> str | None:
+        project = project_fingerprint(self.contract, self.engine)
         return project and digest_of(project, *more)
 
     def verify_images(self) -> str:
-        """What can be told of the images without starting one."""
-        return line.verify_quietly(self.contract, self.engine, running=False)
+        """Verify the images without starting a container."""
+        return verify_quietly(self.contract, self.engine, running=False)
 
     def verify_stack(self) -> str:
-        """All that can be told while the stack runs."""
-        return line.verify_quietly(self.contract, self.engine, running=True)
+        """Verify the images and the running stack."""
+        return verify_quietly(self.contract, self.engine, running=True)

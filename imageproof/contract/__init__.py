@@ -81,7 +81,7 @@ class Environment(Model):
     settings: str = Field(pattern=r"^[\w.]+:\w+$", description="module:Class")
 
 
-class Image(Model):
+class ServiceContract(Model):
     """What one image must be."""
 
     service: str = Field(description="the compose service whose build section makes it")
@@ -175,7 +175,7 @@ class Contract(Model):
     waivers: dict[str, Annotated[str, Field(min_length=10)]] = Field(
         {}, description="check id of the project: the reason why it may fall short"
     )
-    images: dict[str, Image] = Field(min_length=1)
+    images: dict[str, ServiceContract] = Field(min_length=1)
 
     @property
     def compose_file(self) -> Path:
@@ -192,7 +192,7 @@ class Contract(Model):
         """Where the facts of layers are kept."""
         return self.root / ".imageproof/cache"
 
-    def select(self, name: str | None) -> dict[str, Image]:
+    def select(self, name: str | None) -> dict[str, ServiceContract]:
         """The images meant by a name on the command line; all of them where there is none.
 
         Raises UsageError where the contract has no such image.

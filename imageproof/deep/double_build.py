@@ -24,7 +24,7 @@ from imageproof.deep.build_facts import BuildFacts, Difference, Leak
 from imageproof.deep.byte_scan import Scan, differing, scan
 from imageproof.docker.client import environment
 from imageproof.docker.errors import translating
-from imageproof.errors import OpsError, StackFailed
+from imageproof.errors import ImageproofError, StackFailed
 from imageproof.image.config import instruction
 from imageproof.image.stream import chunks_of
 
@@ -51,13 +51,13 @@ def read_builds(contract: Contract, engine: Engine, names: Sequence[str]) -> dic
             name: _compare(engine, [named[name] for named in tags], search, cached.get(name))
             for name in names
         }
-    except OpsError as error:
+    except ImageproofError as error:
         said = BuildFacts(unknown=" ".join((str(error), *error.tail[-1:])))
         return dict.fromkeys(names, said)
     finally:
         for tag in (tag for named in tags for tag in named.values()):
             if engine.image(tag):
-                with contextlib.suppress(OpsError), translating(f"removing {tag}"):
+                with contextlib.suppress(ImageproofError), translating(f"removing {tag}"):
                     engine.docker.image.remove(tag, force=True)
 
 

@@ -25,12 +25,12 @@ from imageproof.deep.canary import Search
 from imageproof.deep.trial_facts import LineFacts, Teardown, TrialFacts
 from imageproof.docker.client import CONFINED, Engine
 from imageproof.docker.errors import translating
-from imageproof.errors import OpsError, StackFailed
+from imageproof.errors import ImageproofError, StackFailed
 from imageproof.signals import pause
 from imageproof.stack import compose
 
 if TYPE_CHECKING:
-    from imageproof.contract import Contract, Image
+    from imageproof.contract import Contract, ServiceContract
     from imageproof.deep.stack_copy import Twin
 
 POLL_SECONDS = 0.5
@@ -97,7 +97,7 @@ def _whole_life(
     after = "up and down"
     try:
         copy = stack_copy.make(contract, engine, folder)
-    except (OpsError, stack_copy.CannotTry) as error:
+    except (ImageproofError, stack_copy.CannotTry) as error:
         unknown = TrialFacts(unknown=str(error))
         return dict.fromkeys(names, unknown), Teardown(after, unknown=str(error))
     try:
@@ -105,7 +105,7 @@ def _whole_life(
         with ThreadPoolExecutor(len(names) or 1) as pool:
             tried = pool.map(lambda name: _try_image(contract, copy, name), names)
             trials = dict(zip(names, tried, strict=True))
-    except OpsError as error:
+    except ImageproofError as error:
         trials = dict.fromkeys(names, TrialFacts(unknown=str(error)))
     finally:
         compose.down(copy.engine, volumes=True, quiet=True)
@@ -123,11 +123,13 @@ def _try_image(contract: Contract, copy: Twin, name: str) -> TrialFacts:
         return TrialFacts(unknown=f"there is {missing}")
     try:
         return _try_container(copy, terms, containers[0], probe.reference)
-    except OpsError as error:
+    except ImageproofError as error:
         return TrialFacts(unknown=str(error))
 
 
-def _try_container(copy: Twin, terms: Image, container: dict[str, Any], probe: str) -> TrialFacts:
+def _try_container(
+    copy: Twin, terms: ServiceContract, container: dict[str, Any], probe: str
+) -> TrialFacts:
     engine, id_ = copy.engine, container["Id"]
     bound = _notices_within(container) or terms.health.notices_within
     waited = bound + SPARE_SECONDS
@@ -234,7 +236,7 @@ def _teardown(
     service = next(iter(contract.images.values())).service
     try:
         copy = stack_copy.make(contract, engine, folder, {service: {"healthcheck": health}})
-    except (OpsError, stack_copy.CannotTry) as error:
+    except (ImageproofError, stack_copy.CannotTry) as error:
         return Teardown(after, unknown=str(error))
     logs = contract.root / compose.LOGS / copy.project
     try:
@@ -257,7 +259,7 @@ def _fail(contract: Contract, copy: Twin) -> str:
         compose.up(contract, copy.engine, quiet=True)
     except StackFailed:
         return ""
-    except OpsError as error:
+    except ImageproofError as error:
         return str(error)
     return "a service without a working health check became healthy"
 

@@ -6,12 +6,10 @@ Everything below the library ends here; nothing here knows a contract's checks o
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from imageproof.docker.compose_config import read_model
 from imageproof.docker.errors import HINT_ENGINE, no_client, tail_of, translate, translating
-from imageproof.errors import EngineUnavailable, OpsError, StackFailed
+from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -30,7 +28,6 @@ _MISSING = re.compile(r"no such image: (\S+)", re.IGNORECASE)
 _FORGOTTEN = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 
 SAVED_CHUNK = 1 << 18
-PIPE_BYTES = 1 << 20  # what Linux allows everybody
 
 # Options of a container that may do nothing but answer: no network, no privilege, no trace.
 CONFINED: dict[str, Any] = {
@@ -69,13 +66,6 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _widen(pipe: IO[bytes]) -> None:
-    """Let the client write ahead of its reader: it takes a quarter off the time (pipe(7))."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # an account's pipes are bounded
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 @dataclass(frozen=True)
@@ -173,7 +163,7 @@ class Engine:
         doing: str,
         *arguments: str,
         given: str | None = None,
-        fallback: type[OpsError] = StackFailed,
+        fallback: type[ImageproofError] = StackFailed,
         hint: str | None = None,
     ) -> str:
         """What the client prints, given that on its standard input: for what no method asks.
@@ -282,7 +272,6 @@ class Engine:
         doing = f"saving {', '.join(references)}"
         with tempfile.TemporaryFile() as errors, self._saving(doing, references, errors) as run:
             assert run.stdout is not None
-            _widen(run.stdout)
             try:
                 while chunk := run.stdout.read(SAVED_CHUNK):
                     yield chunk

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from imageproof.errors import (
     ConfigurationError,
     EngineUnavailable,
+    ImageproofError,
     NoSpace,
-    OpsError,
     PortTaken,
     StackFailed,
 )
@@ -62,8 +62,8 @@ def tail_of(text: str | None) -> list[str]:
 
 
 def translate(
-    doing: str, stderr: str, fallback: type[OpsError] = StackFailed, hint: str | None = None
-) -> OpsError:
+    doing: str, stderr: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
+) -> ImageproofError:
     """The error that the engine's own words amount to."""
     tail = [line for line in tail_of(stderr) if not _HELP.match(line)]
     if _NO_SPACE.search(stderr):
@@ -107,9 +107,9 @@ def translate(
 
 @contextlib.contextmanager
 def translating(
-    doing: str, fallback: type[OpsError] = StackFailed, hint: str | None = None
+    doing: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
 ) -> Iterator[None]:
-    """Turn whatever python-on-whales raises into an OpsError."""
+    """Turn whatever python-on-whales raises into an ImageproofError."""
     from python_on_whales import DockerException
     from python_on_whales.client_config import ClientNotFoundError
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from imageproof.atomic_write import write_whole
 from imageproof.image.config import Steps
-from imageproof.image.facts import File, Layer, Package, Suspect
+from imageproof.image.facts import File, Layer, Package, SecretCandidate
 from imageproof.redaction import redact
 
 FORMAT = 4  # raised whenever what is read of a layer or image changes
@@ -45,7 +45,7 @@ def find(cache: Path, diff_id: str) -> Layer | None:
         size=document["size"],
         files=tuple(_file(row) for row in rows),
         packages=tuple(map(_package, document["packages"])),
-        suspects=tuple(Suspect(*s) for s in document["suspects"]),
+        secret_candidates=tuple(SecretCandidate(*s) for s in document["secret_candidates"]),
         texts=document["texts"],
         oddities=tuple(document["oddities"]),
     )
@@ -69,7 +69,7 @@ def keep(cache: Path, layer: Layer) -> None:
         "packages": [
             [p.kind, p.name, p.version, p.record, p.owns, p.source] for p in layer.packages
         ],
-        "suspects": [[s.path, s.rule] for s in layer.suspects],
+        "secret_candidates": [[s.path, s.rule] for s in layer.secret_candidates],
         "texts": dict(layer.texts),
         "oddities": layer.oddities,
     }

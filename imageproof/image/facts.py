@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from imageproof.project.record import Baseline, Record
+    from imageproof.project.record import Record
 
 Kind = Literal["file", "folder", "link", "hardlink", "other"]
 PackageKind = Literal["dpkg", "apk", "python", "npm"]
@@ -64,7 +64,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class SecretCandidate:
     """A file that looks like a secret, or holds what looks like one; never its content."""
 
     path: str
@@ -84,7 +84,7 @@ class Layer:
     files: tuple[File, ...]
     instruction: str = ""
     packages: tuple[Package, ...] = ()
-    suspects: tuple[Suspect, ...] = ()
+    secret_candidates: tuple[SecretCandidate, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     oddities: tuple[str, ...] = ()
 
@@ -152,20 +152,6 @@ class ImageFacts:
             if (entry := self.files.get(package.record)) and entry[1] is layer
         ]
         return sorted(seen, key=lambda found: (found[0].kind, found[0].name, found[0].record))
-
-    @cached_property
-    def owners(self) -> Mapping[str, Package]:
-        """Which package brought each visible file; what none claims is left out."""
-        from imageproof.image.packages import owners
-
-        return owners(self)
-
-    @cached_property
-    def sizes(self) -> Baseline:
-        """What `./inv size --record` records of it."""
-        from imageproof.project.record import baseline_of
-
-        return baseline_of(self)
 
     def text(self, path: str) -> str | None:
         """The content of a small file that was kept; None where it is not there (or hidden)."""

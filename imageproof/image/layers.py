@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from imageproof.errors import StackFailed
 from imageproof.image import packages, secret_candidates
-from imageproof.image.facts import File, Kind, Layer, Suspect
+from imageproof.image.facts import File, Kind, Layer, SecretCandidate
 from imageproof.image.stream import Digest
 from imageproof.image.tar import harmless, members
 
@@ -37,7 +37,7 @@ class _Reading:
     files: list[File] = field(default_factory=list)
     records: dict[str, bytes] = field(default_factory=dict)
     recorded: int = 0  # bytes
-    suspects: list[Suspect] = field(default_factory=list)
+    secret_candidates: list[SecretCandidate] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     oddities: list[str] = field(default_factory=list)
     odd: int = 0
@@ -80,7 +80,7 @@ def read_layer(
         size=digest.size,
         files=tuple(reading.files),
         packages=tuple(packages.read(reading.records)),
-        suspects=tuple(reading.suspects),
+        secret_candidates=tuple(reading.secret_candidates),
         texts=reading.texts,
         oddities=tuple(reading.oddities),
     )
@@ -126,8 +126,8 @@ def _content(
         if held < room:
             kept.append(chunk[: room - held])
             held += len(kept[-1])
-    if len(reading.suspects) < secret_candidates.MOST:
-        reading.suspects += look.found()
+    if len(reading.secret_candidates) < secret_candidates.MOST:
+        reading.secret_candidates += look.found()
     if room:
         _keep(b"".join(kept), path, member, reading)
     if member.issparse():

@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from imageproof.image.facts import ImageFacts, Package, PackageKind
+from imageproof.image.facts import Package, PackageKind
 from imageproof.image.tar import harmless
 
 RECORD_BYTES = 1 << 23  # of one record; a full Debian's dpkg status has about 5 MB
@@ -161,81 +161,3 @@ def _npm(records: Records) -> Iterator[Package]:
             continue  # a folder with a package.json that names no package
         if isinstance(name, str) and isinstance(version, str):
             yield _package("npm", name, version, path, (f"{posixpath.dirname(path)}/",))
-
-
-Key = tuple[str, str]  # kind and name
-
-
-def owners(facts: ImageFacts) -> dict[str, Package]:
-    """Which package brought each visible file; files that none claims are left out.
-
-    The nearest claim wins: a package inside another's folder owns its own files. Whoever owns a
-    Python file owns what was compiled of it.
-    """
-    exact: dict[str, Package] = {}
-    folders: dict[str, Package] = {}
-    listed = _listed(facts)
-    for package, _ in facts.packages:
-        claims = listed[_key(package)] if package.kind in SYSTEM else package.owns
-        for path in claims:
-            if path.endswith("/"):
-                folders[path[:-1]] = package
-            else:
-                exact.setdefault(_real(facts, path), package)
-    found = {}
-    for path, (file, _) in facts.files.items():
-        if file.kind == "folder":
-            continue
-        owner = exact.get(path) or exact.get(_source(path)) or _within(folders, path)
-        if owner:
-            found[path] = owner
-    return found
-
-
-def _key(package: Package) -> tuple[str, str, str]:
-    return package.kind, package.name, package.version
-
-
-def _listed(facts: ImageFacts) -> dict[tuple[str, str, str], list[str]]:
-    """What each system package owns, by all layers: a later one repeats dpkg's status, and not its
-    lists."""
-    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for layer in facts.layers:
-        for package in layer.packages:
-            if package.kind in SYSTEM:
-                found[_key(package)] += package.owns
-    return found
-
-
-def _real(facts: ImageFacts, path: str) -> str:
-    """A path behind the links of a merged /usr: dpkg still says bin/sh for usr/bin/sh."""
-    if path not in facts.files:
-        first, _, rest = path.partition("/")
-        entry = facts.files.get(first)
-        if entry and entry[0].kind == "link":
-            return f"{entry[0].target.strip('/')}/{rest}"
-    return path
-
-
-def _source(path: str) -> str:
-    """The Python file that a compiled one was made of (PEP 3147)."""
-    folder, _, name = path.rpartition("/")
-    if not name.endswith(".pyc") or not folder.endswith("__pycache__"):
-        return ""
-    return f"{folder.removesuffix('__pycache__')}{name.partition('.')[0]}.py"
-
-
-def _within(folders: Mapping[str, Package], path: str) -> Package | None:
-    while path:
-        path = path.rpartition("/")[0]
-        if path in folders:
-            return folders[path]
-    return None
-
-
-def owned_bytes(facts: ImageFacts) -> dict[Key, int]:
-    """Bytes of visible files by the package that owns them."""
-    found: dict[Key, int] = defaultdict(int)
-    for path, package in facts.owners.items():
-        found[(package.kind, package.name)] += facts.files[path][0].size
-    return dict(found)

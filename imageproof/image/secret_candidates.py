@@ -18,12 +18,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from imageproof.image.facts import Suspect
+from imageproof.image.facts import SecretCandidate
 from imageproof.redaction import SHAPES
 
 MOST = 1000  # of one layer
 OVERLAP = 1 << 14  # bytes: a private key of 16384 bits, in one piece at any border of two chunks
-HEAD = 1 << 16  # bytes of a file that its name makes suspect
+HEAD = 1 << 16  # bytes of a file that its name makes candidate
 _KEY = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
     rb"(?:\s|\\n|\\r)*+(?:[A-Za-z-]+: [^\n]*\n)*+[A-Za-z0-9+/=\s\\]{56,}+-----END "
@@ -120,11 +120,11 @@ class Look:
     def _is_configuration(self) -> bool:
         return bool(_CONFIGURATION.search(self._path)) and not _PROSE.search(self._path)
 
-    def found(self) -> Iterator[Suspect]:
+    def found(self) -> Iterator[SecretCandidate]:
         """What it looks like, once a rule."""
         named = {rule for rule, evidence in self._named if evidence.search(self._head)}
         for rule in sorted(self._rules | named):
-            yield Suspect(self._path, rule)
+            yield SecretCandidate(self._path, rule)
 
 
 def _tokens(window: bytes) -> Iterator[str]:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imageproof.build import base_image
-from imageproof.errors import MachineError, OpsError
+from imageproof.errors import ImageproofError, MachineError
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract, Tool
     from imageproof.docker.client import Engine
 
-MEND = "as root: ./inv provision"
+REMEDY = "as root: ./inv provision"
 ELSEWHERE = "install Docker Engine 25+ with its buildx and compose plugins from your distribution"
 
 ENGINE_MINIMUM = (25, 0)  # start_interval of health checks (Docker Engine 25 release notes)
@@ -35,7 +35,7 @@ class Prerequisite:
     name: str
     found: str
     problem: str | None = None
-    mend: str | None = None
+    remedy: str | None = None
     for_tests: bool = False  # the rest of the line works without it
 
     @property
@@ -56,7 +56,7 @@ def judge(found: list[Prerequisite]) -> None:
         raise MachineError(
             "examining this machine",
             f"{', '.join(item.name for item in missing)} fall short",
-            hint=missing[0].mend,
+            hint=missing[0].remedy,
         )
 
 
@@ -64,19 +64,19 @@ def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
     yield _at_least("python", ".".join(map(str, sys.version_info[:3])), PYTHON_MINIMUM)
     yield from (_tool(name, tool) for name, tool in contract.tools.items())
     if not shutil.which("docker"):
-        yield Prerequisite("docker client", "", "there is none on PATH", MEND)
+        yield Prerequisite("docker client", "", "there is none on PATH", REMEDY)
         return
     client, server = engine.versions()
     yield Prerequisite("docker client", client)
     for name, minimum in (("buildx", BUILDX_MINIMUM), ("compose", COMPOSE_MINIMUM)):
         version = engine.plugin(name)
         if version is None:
-            yield Prerequisite(name, "", "the docker client has no such plugin", MEND)
+            yield Prerequisite(name, "", "the docker client has no such plugin", REMEDY)
         else:
             yield _at_least(name, version, minimum)
     if server is None:
         host = os.environ.get("DOCKER_HOST", "its default socket")
-        yield Prerequisite("engine", "", f"none answers on {host}", MEND)
+        yield Prerequisite("engine", "", f"none answers on {host}", REMEDY)
         return
     yield _at_least("engine", server, ENGINE_MINIMUM)
     yield _base(contract, engine)
@@ -89,24 +89,24 @@ def _at_least(name: str, answer: str, minimum: tuple[int, ...]) -> Prerequisite:
     if tuple(map(int, re.findall(r"\d+", found)))[: len(minimum)] >= minimum:
         return Prerequisite(name, found)
     wanted = ".".join(map(str, minimum))
-    return Prerequisite(name, found, f"needs {wanted} or later", MEND)
+    return Prerequisite(name, found, f"needs {wanted} or later", REMEDY)
 
 
 def _tool(name: str, tool: Tool) -> Prerequisite:
     for program in tool.programs:
         if path := shutil.which(program):
             return Prerequisite(name, path, for_tests=True)
-    return Prerequisite(name, "", f"the tests need {tool.programs[0]}", MEND, for_tests=True)
+    return Prerequisite(name, "", f"the tests need {tool.programs[0]}", REMEDY, for_tests=True)
 
 
 def _base(contract: Contract, engine: Engine) -> Prerequisite:
     try:
         image = base_image.local(contract, engine)
-    except OpsError as error:
-        return Prerequisite("base image", "", error.cause, MEND)
+    except ImageproofError as error:
+        return Prerequisite("base image", "", error.cause, REMEDY)
     if image:
         return Prerequisite("base image", str(image))
-    return Prerequisite("base image", "", "none is here yet", MEND)
+    return Prerequisite("base image", "", "none is here yet", REMEDY)
 
 
 def _space(engine: Engine) -> Prerequisite:

@@ -69,7 +69,9 @@ def provision(contract: Contract, engine: Engine) -> None:
             "provisioning this machine",
             f"{left[0].name}: {left[0].problem}",
             tail=[f"{item.name}: {item.problem}" for item in left[1:]],
-            hint=left[0].mend if left[0].mend and "provision" not in left[0].mend else ELSEWHERE,
+            hint=left[0].remedy
+            if left[0].remedy and "provision" not in left[0].remedy
+            else ELSEWHERE,
         )
     done("provision")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from imageproof.docker.errors import plain
-from imageproof.errors import OpsError, RegistryUnavailable, StackFailed
+from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
 from imageproof.registry import transport
 from imageproof.registry.authorization import Authorization
 from imageproof.registry.reference import DIGEST, Reference
@@ -234,7 +234,7 @@ class Registry:
         if not answer.is_success:
             raise transport.answered(self.host, doing, answer)
 
-    def _refused(self, doing: str, why: str) -> OpsError:
+    def _refused(self, doing: str, why: str) -> ImageproofError:
         return RegistryUnavailable(doing, f"{self.host} cannot be followed: {why}")
 
 

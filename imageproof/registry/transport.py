@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.errors import plain
-from imageproof.errors import OpsError, RegistryUnavailable, StackFailed
+from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
 from imageproof.redaction import redact
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _told(answer: httpx.Response) -> str:
     try:
         errors: Any = json.loads(b"".join(bounded(answer, ERROR_BYTES, "")))["errors"]
         said = [f"{error.get('code', '')} {error.get('message', '')}" for error in errors]
-    except (OpsError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    except (ImageproofError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return ""
     return _words("; ".join(said))
 

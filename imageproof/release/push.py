@@ -7,6 +7,7 @@ moved between two looks.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from imageproof import console
 from imageproof.checks.base.origin import DIGEST as BASE_DIGEST
 from imageproof.checks.base.origin import NAME as BASE_NAME
-from imageproof.commands.passed import digest_of
 from imageproof.docker.errors import translating
 from imageproof.errors import RegistryUnavailable, StackFailed, VerifyFailed
 from imageproof.image.registry_source import SCHEME, resolve
@@ -30,7 +30,7 @@ from imageproof.registry.reference import DIGEST, Reference, parse, parse_prefix
 from imageproof.release.manifest import Base, Judged, Release, Released, load
 
 if TYPE_CHECKING:
-    from imageproof.contract import Contract, Image
+    from imageproof.contract import Contract, ServiceContract
     from imageproof.docker.client import Engine
     from imageproof.image.facts import ImageFacts
     from imageproof.verify.judge import Verdict
@@ -220,16 +220,21 @@ def _locks(contract: Contract, names: Iterable[str]) -> dict[str, str]:
     return {path: _sha256((contract.root / path).read_bytes()) for path in sorted(paths)}
 
 
-def _judged(name: str, terms: Image, verdicts: Sequence[Verdict]) -> Judged:
+def _judged(name: str, terms: ServiceContract, verdicts: Sequence[Verdict]) -> Judged:
     results = [result for verdict in verdicts for result in verdict.results]
     count = Counter(result.status for result in results if result.subject == name)
     return Judged(
-        digest=f"sha256:{digest_of(terms.model_dump(mode='json'))}",
+        digest=f"sha256:{_contract_digest(terms)}",
         passed=count["pass"],
         waived=count["waived"],
         warning=count["warning"],
         not_run=count["not run"],
     )
+
+
+def _contract_digest(service: ServiceContract) -> str:
+    text = json.dumps(service.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _release(about: _About, images: Mapping[str, Released]) -> Release:

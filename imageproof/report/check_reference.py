@@ -12,13 +12,13 @@ from imageproof.report import summary
 
 if TYPE_CHECKING:
     from imageproof.checks import Check
-    from imageproof.checks.check import Looks
+    from imageproof.checks.check import Needs
 
 FILE = "docs/checks.md"
 EVERY = "all"
 COMMAND = f"./inv explain {EVERY} > {FILE}"
 
-LOOKS: Mapping[Looks, str] = {
+NEEDS: Mapping[Needs, str] = {
     "image": "an image: its configuration, its history, every file of every layer",
     "programs": "an image's programs, run in it without network; not with `--static`",
     "containers": "the containers of a service, where the stack runs; not with `--static`",
@@ -59,11 +59,11 @@ def markdown(checks: Mapping[str, Check] = REGISTRY) -> str:
     for id_, check in sorted(checks.items()):
         groups.setdefault(id_.partition(".")[0], []).append(check)
     lines = [_HEAD, "A check looks at one of these:", ""]
-    lines += [f"- **{looks}**: {text}" for looks, text in LOOKS.items()]
+    lines += [f"- **{looks}**: {text}" for looks, text in NEEDS.items()]
     for group, members in groups.items():
         lines += ["", f"## {group}", "", "| Check | What must hold | Looks at |", "|---|---|---|"]
         lines += [
-            f"| [{check.id}](#{_anchor(check.id)}) | {_text(check.title)} | {check.looks} |"
+            f"| [{check.id}](#{_anchor(check.id)}) | {_text(check.title)} | {check.needs} |"
             for check in members
         ]
         for check in members:
@@ -74,9 +74,9 @@ def markdown(checks: Mapping[str, Check] = REGISTRY) -> str:
 def _section(check: Check) -> Iterator[str]:
     yield from ("", f"### {check.id}", "", f"**{_text(check.title)}.**", "")
     yield f"- Why: {_text(check.why)}"
-    yield f"- Mend: {_text(check.mend)}"
+    yield f"- Mend: {_text(check.remedy)}"
     yield f"- See: {_text(check.reference)}"
-    yield f"- Looks at: {check.looks}; falls short as: {check.severity}"
+    yield f"- Looks at: {check.needs}; falls short as: {check.severity}"
 
 
 def _anchor(id_: str) -> str:

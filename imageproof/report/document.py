@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from imageproof.checks.size.growth import BASE, baseline_for
+from imageproof.image.sizes import BASE_NAME, baseline_for
 from imageproof.report.text import clean
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _image(subject: Subject, facts: ImageFacts) -> dict[str, Any]:
             }
             for layer in facts.layers
         ],
-        "base": clean(facts.labels[BASE]) if BASE in facts.labels else None,
+        "base": clean(facts.labels[BASE_NAME]) if BASE_NAME in facts.labels else None,
     }
 
 
@@ -71,7 +71,7 @@ def _check(check: Check) -> dict[str, Any]:
     return {
         "title": check.title,
         "why": check.why,
-        "mend": check.mend,
+        "mend": check.remedy,
         "reference": check.reference,
         "severity": check.severity,
     }

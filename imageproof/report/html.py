@@ -112,7 +112,7 @@ def _result(result: Result) -> Iterator[str]:
     if result.reason:
         yield f"<p>{_shown(result.reason)}</p>"
     check = result.check
-    yield f'<p class="dim">{_shown(check.why)}</p><p>→ {_shown(check.mend)}</p>'
+    yield f'<p class="dim">{_shown(check.why)}</p><p>→ {_shown(check.remedy)}</p>'
     yield f'<p class="dim">{_shown(check.reference)}</p></details>'
 
 

@@ -55,10 +55,10 @@ def _case(suite: Element, result: Result) -> None:
         kind = "failure" if result.status == "fail" else "error"
         SubElement(
             case, kind, message=first, type=result.check.id
-        ).text = f"{words}\n\n{result.check.mend}\n{result.check.reference}"
+        ).text = f"{words}\n\n{result.check.remedy}\n{result.check.reference}"
     elif result.status in ("waived", "not run"):
         waived = f"waived: {result.reason} ({words})"
         said = waived if result.status == "waived" else result.reason
         SubElement(case, "skipped", message=clean(said))
     if result.status == "warning":
-        SubElement(case, "system-out").text = f"warning: {words}\n\n{result.check.mend}"
+        SubElement(case, "system-out").text = f"warning: {words}\n\n{result.check.remedy}"

@@ -67,7 +67,7 @@ def _subject(subject: str, results: Sequence[Result]) -> Iterator[str]:
         mark = f"{MARKS[result.status][0]} {result.status}"
         yield (
             f"| {mark} | {escaped(result.check.id)} | {'<br>'.join(said)} "
-            f"| {escaped(result.check.mend)} |"
+            f"| {escaped(result.check.remedy)} |"
         )
     if worse:
         yield ""

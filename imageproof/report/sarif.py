@@ -70,7 +70,7 @@ def _rule(check: Check) -> dict[str, Any]:
         "id": check.id,
         "shortDescription": {"text": check.title},
         "fullDescription": {"text": check.why},
-        "help": {"text": f"{check.mend}\n\n{check.reference}"},
+        "help": {"text": f"{check.remedy}\n\n{check.reference}"},
         "defaultConfiguration": {"level": check.severity},
     }
     if url := _URL.search(check.reference):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imageproof.checks.size.growth import Change, baseline_for, changes
+from imageproof.image.sizes import baseline_for, sizes_of
+from imageproof.project.size_baseline import Change, changes
 
 if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
@@ -19,4 +20,4 @@ def growth(facts: ImageFacts) -> str:
 def changed(facts: ImageFacts) -> list[Change]:
     """What grew or shrank since then, the largest first."""
     before = baseline_for(facts)
-    return changes(before, facts.sizes) if before else []
+    return changes(before, sizes_of(facts)) if before else []

@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from imageproof.image.package_owners import package_owners
 from imageproof.report.text import clean
 
 if TYPE_CHECKING:
-    from imageproof.image.facts import ImageFacts, Layer
+    from imageproof.image.facts import ImageFacts, Layer, Package
 
 SMALL = 0.001  # of the image: what is smaller is told with its like, so that the page stays small
 DEEPEST = 8  # folders within one another that are told apart: how many there are is others' choice
@@ -20,18 +21,19 @@ Node = dict[str, Any]
 def tree(facts: ImageFacts) -> Node:
     """Layers with what a container sees of them; what a later layer hides stands for itself."""
     floor = max(1, int(facts.size * SMALL))
-    layers = [_layer(facts, layer, floor) for layer in facts.layers]
+    owners = package_owners(facts)
+    layers = [_layer(facts, layer, owners, floor) for layer in facts.layers]
     return _node("all layers", [layer for layer in layers if layer["bytes"]])
 
 
-def _layer(facts: ImageFacts, layer: Layer, floor: int) -> Node:
+def _layer(facts: ImageFacts, layer: Layer, owners: Mapping[str, Package], floor: int) -> Node:
     groups: dict[str, dict[str, int]] = defaultdict(dict)
     for file in layer.files:
         if file.kind != "file" or not file.size:
             continue
         if facts.files.get(file.path, (None, None))[1] is not layer:
             group = "hidden by a later layer"
-        elif package := facts.owners.get(file.path):
+        elif package := owners.get(file.path):
             group = f"{package.name} ({package.kind})"
         else:
             group = ""

@@ -37,8 +37,9 @@ def built(result: Built, sizes: Mapping[str, int]) -> None:
         console.show(table)
     else:
         console.say("  the result stays with the builder: add --load, --push or --output")
-    steps = f"{result.steps} steps, {result.cached} of them cached"
-    console.done(f"build: {result.seconds:.1f} s, {steps if result.steps else 'nothing changed'}")
+    console.done(
+        f"build: {result.seconds:.1f} s, {result.steps} steps, {result.cached} of them cached"
+    )
 
 
 def released(release: Release) -> None:
@@ -90,15 +91,15 @@ def prerequisites(found: Sequence[Prerequisite], form: str) -> None:
         table.add_column(heading)
     for item in found:
         mark = "[green]✓" if item.ok else "[red]✗"
-        table.add_row(mark, item.name, item.found, item.problem or "", item.mend or "")
+        table.add_row(mark, item.name, item.found, item.problem or "", item.remedy or "")
     console.show(table)
 
 
 def explained(check: Check) -> None:
     """Everything about one check."""
     console.write(
-        f"{check.id}: {check.title}\n\nWhy   {check.why}\n\nMend  {check.mend}\n\n"
-        f"See   {check.reference}\n\nLooks at: {check.looks}"
+        f"{check.id}: {check.title}\n\nWhy   {check.why}\n\nMend  {check.remedy}\n\n"
+        f"See   {check.reference}\n\nLooks at: {check.needs}"
     )
 
 
@@ -125,12 +126,13 @@ def _since(image: ImageFacts) -> None:
     """What changed since the size was recorded; nothing where the contract records none."""
     if image.record is None or image.record.baselines is None:
         return
-    from imageproof.checks.size.growth import baseline_for, changes
+    from imageproof.image.sizes import baseline_for, sizes_of
+    from imageproof.project.size_baseline import changes
 
     before = baseline_for(image)
     if before is None:
         console.write("  no size is recorded on this base: `./inv size --record`")
         return
     console.write(f"  {(image.size - before.size) / 1e6:+.2f} MB since it was recorded")
-    for change in changes(before, image.sizes)[:CHANGES]:
+    for change in changes(before, sizes_of(image))[:CHANGES]:
         console.write(f"    {change}")

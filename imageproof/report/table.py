@@ -55,7 +55,7 @@ def _lines(result: Result) -> Iterator[Text]:
         for place in places(finding):
             yield Text(f"         {place}", style="dim")
     if result.fails or result.status == "warning":
-        yield Text(f"       → {result.check.mend}", style="cyan")
+        yield Text(f"       → {result.check.remedy}", style="cyan")
 
 
 def _marked(status: str) -> Text:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.client import service_of
 from imageproof.docker.errors import plain, tail_of, translating
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from imageproof.redaction import redact
 from imageproof.runtime.idle_container import idle
 from imageproof.runtime.probe_client import Limits, Process, Seen, Socket, Writes, look_into
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.docker.client import Engine
 
 LOG_LINES = 10
@@ -75,7 +75,7 @@ class ContainerFacts:
 
 
 def read_stack(
-    engine: Engine, images: Mapping[str, Image], probe_image: str | None
+    engine: Engine, images: Mapping[str, ServiceContract], probe_image: str | None
 ) -> dict[str, tuple[ContainerFacts, ...]]:
     """By name of the image, the containers of its service, with all that can be seen of them."""
     found = engine.containers(sorted({terms.service for terms in images.values()}))
@@ -107,7 +107,7 @@ def _with(facts: ContainerFacts, unlocked: Writes | str) -> ContainerFacts:
 
 def _images(engine: Engine, identities: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The images by their identities; one that was removed meanwhile is not there."""
-    with contextlib.suppress(OpsError):
+    with contextlib.suppress(ImageproofError):
         found = engine.inspect("image", sorted(set(identities)))
         return {image["Id"]: image for image in found}
     return {}
@@ -117,7 +117,7 @@ def _passed(engine: Engine) -> dict[str, dict[str, str]] | str:
     """By service, the environment that the compose file passes; or why nobody knows."""
     try:
         services = engine.compose_model(interpolate=True).get("services", {})
-    except OpsError as error:
+    except ImageproofError as error:
         return str(error)
     return {
         service: {
@@ -138,7 +138,7 @@ class _Reader:
     images: Mapping[str, Mapping[str, Any]]
     passed: Mapping[str, Mapping[str, str]] | str
 
-    def container(self, container: Mapping[str, Any], terms: Image) -> ContainerFacts:
+    def container(self, container: Mapping[str, Any], terms: ServiceContract) -> ContainerFacts:
         """All facts of it but `unlocked`; what fails says why."""
         state = container["State"]
         health = state.get("Health") or {}
@@ -176,7 +176,9 @@ class _Reader:
             unknowns=unknowns,
         )
 
-    def _look(self, container: Mapping[str, Any], terms: Image, key: bytes) -> tuple[Seen, str]:
+    def _look(
+        self, container: Mapping[str, Any], terms: ServiceContract, key: bytes
+    ) -> tuple[Seen, str]:
         """What a probe sees, and why it sees nothing."""
         if unknown := self._closed(container):
             return Seen(), unknown
@@ -184,7 +186,7 @@ class _Reader:
             return look_into(
                 self.engine, container["Id"], str(self.probe_image), terms.writable, key=key
             ), ""
-        except (OpsError, ValueError) as error:
+        except (ImageproofError, ValueError) as error:
             return Seen(), str(error)
 
     def _closed(self, container: Mapping[str, Any]) -> str:
@@ -197,7 +199,7 @@ class _Reader:
             return f"it shares the processes of {shared}: its own cannot be told apart"
         return "" if self.probe_image else "there is no base image to make the probe of"
 
-    def unlocked(self, container: Mapping[str, Any], terms: Image) -> Writes | str:
+    def unlocked(self, container: Mapping[str, Any], terms: ServiceContract) -> Writes | str:
         """What the contract's user can write in the image; or why nobody knows."""
         image = self.images.get(container["Image"])
         if unknown := self._closed(container):
@@ -209,7 +211,7 @@ class _Reader:
                 seen = look_into(
                     self.engine, name, str(self.probe_image), terms.writable, throwaway=True
                 )
-        except (OpsError, ValueError) as error:
+        except (ImageproofError, ValueError) as error:
             return str(error)
         return seen.writes or seen.unknown.get("writes", "the probe does not say")
 
@@ -232,20 +234,20 @@ class _Reader:
 
     def _changed(self, container: Mapping[str, Any]) -> tuple[str, ...] | None:
         """What `docker diff` tells: paths of the container's own layer."""
-        with contextlib.suppress(OpsError), translating("comparing with the image"):
+        with contextlib.suppress(ImageproofError), translating("comparing with the image"):
             paths = self.engine.docker.container.diff(container["Id"])
             return tuple(map(plain, sorted(paths)[:MOST_CHANGES]))
         return None
 
     def _log(self, container: Mapping[str, Any]) -> tuple[str, ...]:
-        with contextlib.suppress(OpsError), translating("reading the log"):
+        with contextlib.suppress(ImageproofError), translating("reading the log"):
             text = self.engine.docker.container.logs(container["Id"], tail=LOG_LINES)
             return tuple(redact(line) for line in tail_of(str(text)))
         return ()
 
     def _ready_after(self, container: Mapping[str, Any]) -> float | None:
         """From start to healthy; the engine remembers its last 256 events only."""
-        with contextlib.suppress(OpsError):
+        with contextlib.suppress(ImageproofError):
             events = self.engine.events(
                 container["Id"], container["State"]["StartedAt"], ("start", "health_status")
             )

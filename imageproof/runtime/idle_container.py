@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from imageproof.docker.client import CONFINED
 from imageproof.docker.errors import translating
-from imageproof.errors import MachineError, OpsError
+from imageproof.errors import ImageproofError, MachineError
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -73,7 +73,7 @@ def idle(engine: Engine, image: str, architecture: str, user: str) -> Iterator[s
     """A running container of an image whose root file system takes writes, until the block ends.
 
     It runs as `user`, without network, capability or health check. Yields its name; raises
-    OpsError where there can be none.
+    ImageproofError where there can be none.
     """
     doing = f"starting an idle container of {image[:19]}"
     text = program(architecture)
@@ -93,5 +93,5 @@ def idle(engine: Engine, image: str, architecture: str, user: str) -> Iterator[s
             engine.docker.container.start(name)
         yield name
     finally:
-        with contextlib.suppress(OpsError), translating(f"removing {name}"):
+        with contextlib.suppress(ImageproofError), translating(f"removing {name}"):
             engine.docker.container.remove(name, force=True, volumes=True)

@@ -42,7 +42,7 @@ SIGTIMEDWAIT = {"x86_64": {"128", "177", "421"}, "aarch64": {"137", "177", "421"
 LISTEN, UNCONNECTED = "0A", "07"  # of TCP and of UDP, include/net/tcp_states.h
 LONGEST = 60  # seconds: a file system that hangs must not keep the probe
 UNBOUNDED = 1 << 60  # cgroup v1 writes "no bound" as a number near 2**63
-LOOKS, PAUSE = 20, 0.05  # seconds
+NEEDS, PAUSE = 20, 0.05  # seconds
 
 Statuses = Mapping[int, Mapping[str, str]]
 
@@ -57,7 +57,7 @@ def read(path: Path) -> str:
 
 def processes(proc: Path = PROC) -> dict[int, dict[str, str]]:
     """The status of every process of the container (proc(5)), but not of its neighbours."""
-    for _ in range(LOOKS):
+    for _ in range(NEEDS):
         found = dict(_statuses(proc))
         # What `docker exec` starts, a health check too, is the engine's own program and root's
         # for the blink of an eye.
@@ -109,7 +109,7 @@ def awaited(proc: Path = PROC) -> int:
         raise ValueError(f"system calls of {os.uname().machine} are not known")
     signals = 0
     for thread in (proc / "1/task").iterdir():
-        for _ in range(LOOKS):
+        for _ in range(NEEDS):
             call = read(thread / "syscall").split()
             if call[0] != "running":
                 break

@@ -113,7 +113,7 @@ def look_into(
     key: bytes = b"",
     throwaway: bool = False,
 ) -> Seen:
-    """Start a probe beside a running container. Raises OpsError where it cannot be had."""
+    """Start a probe beside a running container. Raises ImageproofError where it cannot be had."""
     question = {
         "key": key.hex(),
         "writable": [path.rstrip("/") or "/" for path in writable],

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.client import CONFINED
 from imageproof.docker.errors import tail_of, translating
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from imageproof.redaction import redact
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image, Program, Smoke
+    from imageproof.contract import Program, ServiceContract, Smoke
     from imageproof.docker.client import Engine
 
 PROGRAM_SECONDS = 60.0
@@ -70,7 +70,7 @@ class ProgramFacts:
     smokes: tuple[SmokeRun, ...] = ()
 
 
-def run_programs(engine: Engine, reference: str, image: Image) -> ProgramFacts:
+def run_programs(engine: Engine, reference: str, image: ServiceContract) -> ProgramFacts:
     """Run each program and each smoke command that the contract names, several at once.
 
     What the contract says to be writable is an empty folder then: nothing else takes a write.
@@ -83,7 +83,7 @@ def run_programs(engine: Engine, reference: str, image: Image) -> ProgramFacts:
             status, said = heard(
                 lambda: run(engine, reference, command, image.writable, PROGRAM_SECONDS)
             )
-        except OpsError as error:
+        except ImageproofError as error:
             return name, ProgramRun("", None, str(error))
         lines = said or ["nothing"]
         return name, ProgramRun(lines[0] if status == 0 else lines[-1], status)
@@ -94,7 +94,7 @@ def run_programs(engine: Engine, reference: str, image: Image) -> ProgramFacts:
                 lambda: run(engine, reference, terms.command, image.writable, terms.within),
                 TRIES if terms.answers else 1,
             )
-        except OpsError as error:
+        except ImageproofError as error:
             return SmokeRun(terms.command, None, (), str(error))
         return SmokeRun(terms.command, status, tuple(said))
 
@@ -125,7 +125,7 @@ def run(
 ) -> Ran:
     """Run a command in an image, as its user: the exit status, and the end of what it said.
 
-    None is the status of what did not end `within` seconds. Raises OpsError where no container
+    None is the status of what did not end `within` seconds. Raises ImageproofError where no container
     can be had.
     """
     name = f"imageproof-run-{secrets.token_hex(4)}"
@@ -134,7 +134,7 @@ def run(
 
     def end() -> None:
         late.set()
-        with contextlib.suppress(OpsError), translating(doing):
+        with contextlib.suppress(ImageproofError), translating(doing):
             engine.docker.container.kill(name)
 
     timer = threading.Timer(within, end)
@@ -156,7 +156,7 @@ def run(
             said = engine.docker.container.logs(name, tail=SAID_LINES)
     finally:
         timer.cancel()
-        with contextlib.suppress(OpsError), translating(doing):
+        with contextlib.suppress(ImageproofError), translating(doing):
             engine.docker.container.remove(name, force=True, volumes=True)
     return None if late.is_set() else status, [redact(line) for line in tail_of(str(said))]
 
@@ -166,7 +166,7 @@ def _start(engine: Engine, name: str, doing: str) -> tuple[int, list[str]] | Non
     try:
         with translating(doing):
             engine.docker.container.start(name)
-    except OpsError:
+    except ImageproofError:
         state = engine.inspect("container", [name])[0]["State"]
         if state["ExitCode"] not in CANNOT_RUN:
             raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imageproof.console import done, say, step, warn
 from imageproof.docker.client import Engine, environment
 from imageproof.docker.errors import plain, tail_of, translating
-from imageproof.errors import OpsError, StackFailed, UsageError
+from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 
 if TYPE_CHECKING:
@@ -111,15 +111,15 @@ def _removing_on_failure(
 ) -> Iterator[None]:
     try:
         yield
-    except (OpsError, KeyboardInterrupt):
+    except (ImageproofError, KeyboardInterrupt):
         if ran_before:
             warn("the stack ran before this: it is left as it is (`./inv down` removes it)")
         else:
-            with contextlib.suppress(OpsError):
+            with contextlib.suppress(ImageproofError):
                 kept = keep_logs(contract, engine)
                 if kept and not quiet:
                     say(f"  the logs are kept in {kept[0].parent.relative_to(contract.root)}")
-            with contextlib.suppress(OpsError):
+            with contextlib.suppress(ImageproofError):
                 down(engine, quiet=True)
                 if made := [name for name in _volumes(engine) if name not in volumes]:
                     engine.remove("volume", made)

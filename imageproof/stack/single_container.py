@@ -14,7 +14,7 @@ from imageproof.build import base_image
 from imageproof.docker.client import environment
 from imageproof.docker.errors import plain, tail_of, translating
 from imageproof.docker.image_refs import references
-from imageproof.errors import OpsError, StackFailed, UsageError
+from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 from imageproof.stack import compose
 
@@ -62,7 +62,7 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
 
 def _remove(engine: Engine, container: str) -> None:
     """Remove the container, and the network that Compose made for it unless the stack uses it."""
-    with contextlib.suppress(OpsError), translating("removing the container"):
+    with contextlib.suppress(ImageproofError), translating("removing the container"):
         engine.docker.stop(container)
         engine.docker.remove(container, force=True)
         if not engine.containers():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.docker.errors import tail_of
-from imageproof.errors import EngineUnavailable, OpsError
+from imageproof.errors import EngineUnavailable, ImageproofError
 from imageproof.redaction import redact
 from imageproof.signals import pause
 from imageproof.swarm.state import BROKEN, Service, Task, asked, read
@@ -123,7 +123,9 @@ class Watch:
                 console.say(f"  {name}: two tasks in one slot; Swarm is asked to look again")
                 label = f"--label-add={LOOKED_AT}={datetime.now(tz=UTC):%FT%TZ}"
                 update = ("service", "update", "--detach", label, services[name].full_name)
-                with contextlib.suppress(OpsError):  # it changed just now: the next look tells
+                with contextlib.suppress(
+                    ImageproofError
+                ):  # it changed just now: the next look tells
                     self.engine.ask(f"mending {name}", *update)
                     self.mended.add(name)
 
@@ -226,7 +228,7 @@ def _log(engine: Engine, task: Task) -> list[str]:
 
 
 def _health(engine: Engine, task: Task) -> list[str]:
-    with contextlib.suppress(OpsError, ValueError, IndexError):
+    with contextlib.suppress(ImageproofError, ValueError, IndexError):
         state = json.loads(engine.ask("asking", "container", "inspect", task.container))[0]["State"]
         log = (state.get("Health") or {}).get("Log") or []
         return [redact(line) for line in tail_of(log[-1].get("Output"))]

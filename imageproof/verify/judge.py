@@ -11,7 +11,7 @@ from imageproof.checks import REGISTRY, Check, Finding
 from imageproof.errors import ContractError
 
 if TYPE_CHECKING:
-    from imageproof.contract import Contract, Image
+    from imageproof.contract import Contract, ServiceContract
     from imageproof.deep.build_facts import BuildFacts
     from imageproof.deep.trial_facts import LineFacts, TrialFacts
     from imageproof.image.facts import ImageFacts
@@ -59,7 +59,7 @@ class Subject:
 
     name: str
     reference: str
-    terms: Image
+    terms: ServiceContract
     image: ImageFacts | None = None
     programs: ProgramFacts | None = None
     containers: Sequence[ContainerFacts] | None = None
@@ -108,7 +108,7 @@ def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
     for check in checks:
         if not check.of_project:
             waiver = subject.terms.waivers.get(check.id, "")
-            yield _ask(check, subject.name, subject.terms, getattr(subject, check.looks), waiver)
+            yield _ask(check, subject.name, subject.terms, getattr(subject, check.needs), waiver)
 
 
 def judge_project(
@@ -118,13 +118,13 @@ def judge_project(
     for check in checks:
         if check.of_project:
             waiver = contract.waivers.get(check.id, "")
-            yield _ask(check, PROJECT, contract, getattr(facts, check.looks), waiver)
+            yield _ask(check, PROJECT, contract, getattr(facts, check.needs), waiver)
 
 
 def _ask(check: Check, subject: str, terms: Any, facts: Any, waiver: str) -> Result:
     if facts is None:
-        return Result(check, subject, "not run", reason=NOT_LOOKED_AT[check.looks])
-    findings = tuple(check.ask(terms, facts))
+        return Result(check, subject, "not run", reason=NOT_LOOKED_AT[check.needs])
+    findings = tuple(check.function(terms, facts))
     if not findings:
         if waiver:
             # A waiver that waives nothing hides the next failure.

@@ -31,8 +31,8 @@ from imageproof.verify.judge import (
 )
 
 if TYPE_CHECKING:
-    from imageproof.checks.check import Looks
-    from imageproof.contract import Contract, Image
+    from imageproof.checks.check import Needs
+    from imageproof.contract import Contract, ServiceContract
     from imageproof.deep.trial_facts import LineFacts
     from imageproof.docker.client import Engine
     from imageproof.image.facts import ImageFacts
@@ -69,7 +69,7 @@ def parse_request(
         raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
     if static and deep:
         raise UsageError("reading the command line", "--static starts nothing, --deep does")
-    of_tasks = any(check.looks == "containers" for check in chosen)
+    of_tasks = any(check.needs == "containers" for check in chosen)
     if stack and (static or deep or reference or not of_tasks):
         raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
     if platform and not is_elsewhere(reference):
@@ -99,7 +99,7 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     checks = choose(request.only)
     if request.stack:
         return _verify_tasks(contract, engine, request, request.stack)
-    wanted = {check.looks for check in checks}
+    wanted = {check.needs for check in checks}
     whole = request.image is None
     with ThreadPoolExecutor(1) as pool:
         # Compose takes a process for each reading: meanwhile the images are read.
@@ -123,7 +123,7 @@ def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: s
     A service without a task here is not asked. Raises UsageError where none has one.
     """
     images = contract.select(request.image)
-    checks = [check for check in choose(request.only) if check.looks == "containers"]
+    checks = [check for check in choose(request.only) if check.needs == "containers"]
     own = of_stack(contract, engine, stack)
     probe = base_image.local(contract, engine)
     found = read_stack(own, images, probe.reference if probe else None)
@@ -142,7 +142,7 @@ def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: s
 
 
 def _sources(
-    contract: Contract, engine: Engine, images: Mapping[str, Image], request: Request
+    contract: Contract, engine: Engine, images: Mapping[str, ServiceContract], request: Request
 ) -> Sources:
     found: Mapping[str, str] = {}
     if not (request.reference and is_elsewhere(request.reference)):
@@ -154,8 +154,8 @@ def _look(
     contract: Contract,
     engine: Engine,
     request: Request,
-    images: Mapping[str, Image],
-    wanted: AbstractSet[Looks],
+    images: Mapping[str, ServiceContract],
+    wanted: AbstractSet[Needs],
 ) -> list[Subject]:
     """Read the facts of each image, and of what runs of it, as far as checks want them."""
     subjects = _subjects(contract, engine, request, images)
@@ -193,7 +193,7 @@ def _read_stack(
 
 
 def _subjects(
-    contract: Contract, engine: Engine, request: Request, images: Mapping[str, Image]
+    contract: Contract, engine: Engine, request: Request, images: Mapping[str, ServiceContract]
 ) -> list[Subject]:
     if request.reference and is_elsewhere(request.reference):
         if not request.static:
@@ -235,7 +235,7 @@ def _seen(subjects: Sequence[Subject]) -> Mapping[str, ImageFacts] | None:
 
 
 def _read_deep(
-    contract: Contract, engine: Engine, subjects: list[Subject], wanted: AbstractSet[Looks]
+    contract: Contract, engine: Engine, subjects: list[Subject], wanted: AbstractSet[Needs]
 ) -> tuple[list[Subject], LineFacts | None]:
     """Facts that cost minutes: of a stack of its own, and of two builds without cache."""
     from imageproof.deep.double_build import read_builds
@@ -253,7 +253,7 @@ def _read_deep(
     return subjects, line
 
 
-def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Looks]) -> ProjectFacts:
+def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Needs]) -> ProjectFacts:
     """What the project's own files say: variables, compose file, the swarm's file."""
     return ProjectFacts(
         variables=read_variables(contract, engine) if "variables" in wanted else None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imageproof import console, contract
 from imageproof.docker.client import Engine
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from tests.bench import images, line, reviews
 from tests.bench.copy import copied
 from tests.bench.machine import machine
@@ -30,7 +30,7 @@ def main() -> None:
     try:
         engine.require()
         measured = list(_rows(wanted))
-    except OpsError as error:
+    except ImageproofError as error:
         sys.exit(f"✗ {error} ({error.hint})")
     found = {"machine": machine(engine), "rows": [row.document() for row in measured]}
     _write(ROOT / "docs", found, measured, whole=set(wanted) == set(PARTS))

@@ -10,7 +10,7 @@ import pytest
 from imageproof import contract
 from imageproof.build.base_image import BaseImage, resolve
 from imageproof.docker.client import Engine
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from tests.defects import corpus
 from tests.defects.corpus import Case, Project
 from tests.defects.reading import Reader, Seen, costly, longest_first
@@ -24,7 +24,7 @@ def base_image() -> BaseImage:
     try:
         engine.require()
         return resolve(terms, engine)
-    except OpsError as error:
+    except ImageproofError as error:
         reason = f"the defects need a Docker engine: {error} ({error.hint})"
     pytest.fail(reason, pytrace=False)
 

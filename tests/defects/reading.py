@@ -22,8 +22,10 @@ from imageproof.deep.stack_trial import read_trial
 from imageproof.docker.client import Engine
 from imageproof.docker.errors import translating
 from imageproof.image.facts import ImageFacts
+from imageproof.image.sizes import sizes_of
 from imageproof.image.sources import read_images
-from imageproof.project.record import read_record, write_baselines
+from imageproof.project.record import read_record
+from imageproof.project.size_baseline import write_baselines
 from imageproof.runtime.containers import read_stack
 from imageproof.runtime.programs import run_programs
 from imageproof.stack import compose
@@ -56,7 +58,7 @@ class Seen:
 
 def costly(case: Case) -> list[str]:
     """Which of the costly facts are read of a case; of the good project, all."""
-    return [look for look in COSTLY if not case.check or REGISTRY[case.check].looks == look]
+    return [look for look in COSTLY if not case.check or REGISTRY[case.check].needs == look]
 
 
 def longest_first(case: Case) -> int:
@@ -80,7 +82,9 @@ class Reader:
         tags = good.tags(terms)
         planted = [project.reference for project in others]
         self.images = read_images(Engine(()), [*tags.values(), *planted], self.cache)
-        sizes = write_baselines(terms, {name: self.images[tag] for name, tag in tags.items()})
+        sizes = write_baselines(
+            terms, {name: sizes_of(self.images[tag]) for name, tag in tags.items()}
+        )
         for project in others:
             shutil.copy(sizes, project.root)
 

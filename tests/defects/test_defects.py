@@ -52,7 +52,7 @@ def test_the_planted_fault_is_found_and_nothing_else(case, see):
 def test_nobody_else_tells_it_when_its_check_finds_nothing(case, see):
     """Mutation: a check that always passes must be noticed by this suite."""
     checks = [
-        replace(check, ask=lambda *_: ()) if check.id == case.check else check
+        replace(check, function=lambda *_: ()) if check.id == case.check else check
         for check in REGISTRY.values()
     ]
     with pytest.raises(AssertionError):

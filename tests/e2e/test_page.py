@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from imageproof.checks.size.growth import base_of
+from imageproof.image.sizes import base_of, sizes_of
 from imageproof.project.record import Record
 from imageproof.report.html import as_html
 from imageproof.verify.judge import Verdict
@@ -103,7 +103,7 @@ def test_one_image_alone_is_shown_when_it_is_chosen(opened: Open):
 
 def test_what_runs_and_what_grew_is_shown(opened: Open):
     facts = image(layers=(layer(file("usr/bin/python"), size=2_000_000),))
-    before = replace(image().sizes, base=base_of(facts))
+    before = replace(sizes_of(image()), base=base_of(facts))
     grown = replace(facts, record=Record(TODAY, baselines=(before,)))
     made = (replace(ALL.subjects[0], image=grown, containers=(container(name="<i>shop-1"),)),)
     page = opened(replace(ALL, subjects=made))

@@ -11,7 +11,7 @@ from pathlib import Path
 from imageproof import contract
 from imageproof.build import base_image
 from imageproof.docker.client import Engine
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from tests.defects.corpus import ROOT
 from tests.peers.compare import compare
 from tests.peers.table import page
@@ -28,7 +28,7 @@ def main() -> None:
     terms = contract.load(ROOT)
     try:
         origin = base_image.resolve(terms, Engine((terms.compose_file,)))
-    except OpsError as error:
+    except ImageproofError as error:
         sys.exit(f"{error} ({error.hint})")
     kit = Kit(
         options.bin, origin.reference, options.goss, options.goss_version, options.docker_bench

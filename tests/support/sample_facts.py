@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from imageproof.contract import Contract, Image
+from imageproof.contract import Contract, ServiceContract
 from imageproof.image.facts import File, Healthcheck, ImageFacts, Layer, Package
 from imageproof.project.env_vars import ExampleEntry, Variable, VariableFacts
 from imageproof.project.record import Record
@@ -35,7 +35,7 @@ class Case:
     terms: Any
 
 
-def terms(**changes: Any) -> Image:
+def terms(**changes: Any) -> ServiceContract:
     """A contract for one image; `changes` replace keys of its table."""
     table: dict[str, Any] = {
         "service": "shop",
@@ -49,7 +49,7 @@ def terms(**changes: Any) -> Image:
         "programs": {"python": {"answers": r"^Python 3\.11\.\d+$"}},
         "health": {"notices_within": 45},
     }
-    return Image.model_validate(table | changes)
+    return ServiceContract.model_validate(table | changes)
 
 
 def contract(**changes: Any) -> Contract:

@@ -10,7 +10,7 @@ from imageproof.checks.base.support import data, last_day, parts, rolls
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts
 
 NAME = "org.opencontainers.image.base.name"
@@ -22,10 +22,10 @@ DIGEST = "org.opencontainers.image.base.digest"
     "image",
     title="The image says which base it was made from",
     why="When a hole in a base becomes known, the labels say which images have it.",
-    mend="LABEL it in the Dockerfile from the build argument that names the base.",
+    remedy="LABEL it in the Dockerfile from the build argument that names the base.",
     reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md",
 )
-def recorded(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def recorded(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail where the base's name is not among the labels."""
     if not facts.labels.get(NAME):
         yield Finding(f"the label {NAME} is missing or empty")
@@ -37,10 +37,10 @@ def recorded(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="The image says which version of its base it was made from",
     why="A tag moves: without the digest nobody can tell whether last month's hole is in it, nor "
     "build the same image again.",
-    mend="LABEL it from a build argument that holds the digest; `./inv build` gives BASE_DIGEST.",
+    remedy="LABEL it from a build argument that holds the digest; `./inv build` gives BASE_DIGEST.",
     reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md; SLSA",
 )
-def pinned(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def pinned(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail where the base's digest is not among the labels, in its name or beside it."""
     name = facts.labels.get(NAME, "")
     digest = facts.labels.get(DIGEST) or name.partition("@")[2]
@@ -53,10 +53,10 @@ def pinned(_: Image, facts: ImageFacts) -> Iterator[Finding]:
     "image",
     title="Distribution, Python and Node still get security updates",
     why="After its end of life no hole is mended any more, and rebuilding brings nothing.",
-    mend="Build on a newer base; `./inv explain base.supported` says of which day the dates are.",
+    remedy="Build on a newer base; `./inv explain base.supported` says of which day the dates are.",
     reference=f"imageproof/checks/base/support.toml: dates as known on {data()['as-of']}, with their sources",
 )
-def supported(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def supported(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each part whose end of life is over; unknown for one that is not on record. What
     the contract forbids is told by content.forbidden."""
     if facts.record is None:

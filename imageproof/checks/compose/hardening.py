@@ -28,7 +28,7 @@ UNCONFINED = re.compile(r"(?:seccomp|apparmor|systempaths):unconfined|label:disa
     title="No service has a right, a mount or a resource beyond its needs",
     why="What the compose file grants is what an intruder has. The defaults grant fourteen "
     "capabilities, a writable root, and all memory, processors and process ids of the machine.",
-    mend="The finding names the line: put it under the service, or once under an anchor "
+    remedy="The finding names the line: put it under the service, or once under an anchor "
     "(`x-service: &service`) that every service merges (`<<: *service`).",
     reference=f"{CIS}; https://docs.docker.com/reference/compose-file/services/",
 )
@@ -111,7 +111,7 @@ def _bounds(service: Service) -> Iterator[str]:
     title="Each published port is bound to an address, and is one of the contract's",
     why="A port without an address is open on every network of the machine, past its firewall: "
     "Docker writes its own rules.",
-    mend='ports: ["127.0.0.1:8000:8000"], or a variable whose default is the loopback.',
+    remedy='ports: ["127.0.0.1:8000:8000"], or a variable whose default is the loopback.',
     reference=f"{CIS}: 5.9, 5.14; https://docs.docker.com/engine/network/"
     "packet-filtering-firewalls/",
 )
@@ -152,7 +152,7 @@ def _is_everywhere(address: str) -> bool:
     "compose",
     title="Each image that is not built here is named by its digest",
     why="A tag is moved by whoever owns it: what runs tomorrow is not what was tested today.",
-    mend="image: NAME:TAG@sha256:..., as `docker buildx imagetools inspect NAME:TAG` shows it.",
+    remedy="image: NAME:TAG@sha256:..., as `docker buildx imagetools inspect NAME:TAG` shows it.",
     reference=f"{CIS}: 5.28; https://docs.docker.com/build/building/best-practices/"
     "#pin-base-image-versions",
 )

@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check, named
-from imageproof.checks.content.locked import normal
+from imageproof.project.lock_files import normal_name
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts, Layer
 
 # Compilers, linkers and build drivers, with a target in front or a version behind.
@@ -29,10 +29,10 @@ _TOOLCHAIN = re.compile(
     "image",
     title="No compiler, linker or build tool is in the image",
     why="A build toolchain costs a hundred megabytes, and gives an intruder a workshop.",
-    mend="Build in the `builder` stage, and copy only what runs into `runtime`.",
+    remedy="Build in the `builder` stage, and copy only what runs into `runtime`.",
     reference="https://docs.docker.com/build/building/multi-stage/",
 )
-def toolchain(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def toolchain(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for every executable of a toolchain, wherever it lies."""
     for path, (file, layer) in sorted(facts.files.items()):
         if file.executable and _TOOLCHAIN.match(file.name) and "share/" not in path:
@@ -59,10 +59,10 @@ def _present(what: str, file: File, layer: Layer) -> Finding:
     title="What the contract requires is there",
     why="A licence, a certificate bundle or a data file that a build lost is missed on the day "
     "that somebody needs it.",
-    mend="COPY it in the Dockerfile, or take it out of `required`.",
+    remedy="COPY it in the Dockerfile, or take it out of `required`.",
     reference="[tool.imageproof.images.*] required",
 )
-def required(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def required(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each path or glob of `required` that nothing matches, or that leads nowhere."""
     for wanted in terms.required:
         glob = wanted.strip("/")
@@ -76,10 +76,10 @@ def required(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="Nothing is there that the contract forbids",
     why="A shell or a second language's runtime that nothing needs is a tool for whoever gets in, "
     "and one more thing to patch.",
-    mend="Remove it from the stage that brings it, or from `absent` if the image does need it.",
+    remedy="Remove it from the stage that brings it, or from `absent` if the image does need it.",
     reference="[tool.imageproof.images.*] absent; https://github.com/GoogleContainerTools/distroless",
 )
-def forbidden(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def forbidden(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each program, path or package of `absent` that is there."""
     programs = facts.programs()
     for item in terms.absent:
@@ -90,7 +90,7 @@ def forbidden(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
                 yield _present(named(found), file, layer)
         elif colon:
             for package, layer in facts.packages:
-                if package.kind == kind and normal(package.name) == normal(name):
+                if package.kind == kind and normal_name(package.name) == normal_name(name):
                     yield _present(item, facts.files[package.record][0], layer)
         elif item in programs and facts.leads(programs[item][0].path):
             yield _present(item, *programs[item])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts, Layer
 
 # Caches of package managers and of the tools of a build. A program's own cache (models, fonts,
@@ -60,11 +60,11 @@ def _finding(what: str, root: str, size: int, layer: Layer) -> Finding:
     "image",
     title="No cache of a package manager is in the image",
     why="Downloads are kept to make the next install quicker, and there is none.",
-    mend="Clean up in the step that installs (`rm -rf /var/lib/apt/lists/*`, `--no-cache-dir`), or "
+    remedy="Clean up in the step that installs (`rm -rf /var/lib/apt/lists/*`, `--no-cache-dir`), or "
     "mount a cache there: `RUN --mount=type=cache,target=/root/.cache`.",
     reference="https://docs.docker.com/build/building/best-practices/#apt-get",
 )
-def caches(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def caches(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each cache folder with something in it, and for bytecode whose module is gone."""
 
     def root(path: str, file: File) -> str | None:
@@ -88,10 +88,10 @@ def caches(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     "image",
     title="No version control is in the image",
     why="A .git folder holds every version of everything, what was deleted for good reason too.",
-    mend="Name it in .dockerignore, or COPY the folders that are needed by name.",
+    remedy="Name it in .dockerignore, or COPY the folders that are needed by name.",
     reference="https://docs.docker.com/build/concepts/context/#dockerignore-files; CWE-527",
 )
-def vcs(_: Image, facts: ImageFacts) -> Iterator[Finding]:
+def vcs(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each folder of git, Mercurial, Subversion, Bazaar or Darcs, and for the file that
     stands for one (git-worktree(1)); files such as .gitignore tell nothing of the past."""
 

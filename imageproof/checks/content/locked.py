@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
 from imageproof.checks.content.package_managers import is_of_manager
+from imageproof.project.lock_files import normal_name
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts, Layer, Package
 
 # Where Debian's own Python and npm packages lie; the distribution's record explains them.
 _DISTRIBUTION = re.compile(r"^usr/(?:lib/python3(?:\.\d+)?|share/nodejs)/")
 SYSTEM = ("dpkg", "apk")
-
-
-def normal(name: str) -> str:
-    """A Python package's name as all its spellings are compared (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @check(
@@ -30,11 +26,11 @@ def normal(name: str) -> str:
     title="Every package is in the lock file or the contract, in that version",
     why="A package that no lock names was not reviewed, changes from build to build, and is found "
     "by no search for who uses it.",
-    mend="`./inv lock`, and install from the lock alone; or name the distribution's package in "
+    remedy="`./inv lock`, and install from the lock alone; or name the distribution's package in "
     "`packages` of the contract, once you know what needs it.",
     reference="PEP 503, PEP 440; https://slsa.dev/spec/v1.0/",
 )
-def locked(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def locked(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for packages beyond the lock or the contract, for other versions, and for packages of
     the lock that are not there though it names no condition for them."""
     record = facts.record
@@ -44,7 +40,7 @@ def locked(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
         if _is_explained(package, terms, system):
             continue
         if package.kind == "python" and record and record.python is not None:
-            versions = record.python.get(normal(package.name), ())
+            versions = record.python.get(normal_name(package.name), ())
             yield from _compared(package, layer, versions, terms.lock)
         elif package.kind == "npm" and record and record.npm is not None:
             versions = record.npm.get(package.name, ())
@@ -52,16 +48,20 @@ def locked(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
         elif package.kind in SYSTEM and terms.packages is not None:
             yield _finding(package, layer, f"{package.name} is not among the contract's packages")
     if record and record.python is not None:
-        here = {normal(package.name) for package, _ in facts.packages if package.kind == "python"}
+        here = {
+            normal_name(package.name) for package, _ in facts.packages if package.kind == "python"
+        }
         for name in sorted(record.python.keys() - record.conditional - here):
             yield Finding(f"{name} is in {terms.lock}, and not in the image", file=terms.lock)
 
 
-def _is_explained(package: Package, terms: Image, system: set[str]) -> bool:
+def _is_explained(package: Package, terms: ServiceContract, system: set[str]) -> bool:
     """Whether somebody answers for it, or another check tells it: package managers, `absent`."""
     if is_of_manager(package):
         return True
-    if f"{package.kind}:{normal(package.name)}" in {normal(item) for item in terms.absent}:
+    if f"{package.kind}:{normal_name(package.name)}" in {
+        normal_name(item) for item in terms.absent
+    }:
         return True
     if package.kind not in SYSTEM:
         own = package.record in system or bool(_DISTRIBUTION.match(package.record))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check, named
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts, Layer, Package
 
 
@@ -64,10 +64,10 @@ def is_of_manager(package: Package) -> bool:
     title="Nothing that installs packages is in the image",
     why="A package manager brings an intruder whatever he lacks, and its own holes; what runs "
     "read-only can install nothing anyway.",
-    mend="Copy what runs into a stage that never had one (`FROM scratch`), or remove it there.",
+    remedy="Copy what runs into a stage that never had one (`FROM scratch`), or remove it there.",
     reference="https://github.com/GoogleContainerTools/distroless; CIS Docker Benchmark 4.3",
 )
-def package_managers(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def package_managers(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each package manager, by its programs or its package; what the contract asks for is
     none, and what it names in `absent` is told by content.forbidden."""
     programs = list(_programs(facts))
@@ -98,7 +98,7 @@ def _programs(facts: ImageFacts) -> Iterator[tuple[str, Entry]]:
             yield path, entry
 
 
-def _told(manager: Manager, terms: Image) -> bool:
+def _told(manager: Manager, terms: ServiceContract) -> bool:
     names = (*terms.absent, *terms.programs)
     return any(
         name == manager.package or re.fullmatch(manager.programs, name) is not None

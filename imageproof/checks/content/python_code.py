@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check, named
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts, Layer
 
 Entry = tuple["File", "Layer"]
@@ -35,11 +35,11 @@ _MODULE = re.compile(r"^[A-Za-z_]\w*$")
     "image",
     title="No tests are in the image",
     why="Tests never run there; they bring bytes, sample keys and sample exploits.",
-    mend="COPY the code without its tests (.dockerignore), and prune what packages bring of "
+    remedy="COPY the code without its tests (.dockerignore), and prune what packages bring of "
     "theirs.",
     reference="https://docs.docker.com/build/concepts/context/#dockerignore-files",
 )
-def tests(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def tests(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for tests of the program itself; warn of those of packages, from 100 kB on."""
     own: dict[str, dict[str, Entry]] = defaultdict(dict)
     theirs: dict[str, dict[str, Entry]] = defaultdict(dict)
@@ -75,7 +75,7 @@ def _finding(root: str, files: dict[str, Entry], *, warning: bool) -> Finding:
     )
 
 
-def _home(terms: Image, facts: ImageFacts) -> str:
+def _home(terms: ServiceContract, facts: ImageFacts) -> str:
     """The program's own folder; nothing where it is the root, since that is everybody's."""
     folder = (terms.workdir or facts.workdir).strip("/")
     return f"{folder}/" if folder else ""
@@ -111,11 +111,11 @@ def _file(path: str) -> str | None:
     title="Python is compiled, or is not, as the contract says",
     why="Where bytecode is missing each start compiles again, for half a second and more, and on a "
     "read-only root it is never kept; where it is not wanted it is a third of the bytes.",
-    mend="`python -m compileall --invalidation-mode checked-hash` in the last step that brings "
+    remedy="`python -m compileall --invalidation-mode checked-hash` in the last step that brings "
     "code; or PYTHONDONTWRITEBYTECODE=1 in the builder.",
     reference="https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation",
 )
-def bytecode(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def bytecode(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail, with "all", for a module that the image's Python finds no bytecode of; with "none",
     for any bytecode."""
     if terms.bytecode == "any":

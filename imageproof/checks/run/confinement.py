@@ -10,7 +10,7 @@ from imageproof.checks.check import Finding, check
 from imageproof.checks.run.processes import looked
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.probe_client import Socket, Writes
 
@@ -39,11 +39,11 @@ def _within(path: str, allowed: Iterable[str]) -> bool:
     title="Only the contract's paths take writes, tried in the running container",
     why="What an attacker cannot write does not stay: no program left behind, no changed code. "
     "And what the service writes elsewhere is lost at its next start.",
-    mend="`read_only: true` in the compose file, `tmpfs:` or a volume for what it must write, and "
+    remedy="`read_only: true` in the compose file, `tmpfs:` or a volume for what it must write, and "
     "[tool.imageproof.images.*.writable] for those; files and folders of the image owned by root.",
     reference="CIS Docker Benchmark 5.13; path_resolution(7)",
 )
-def readonly(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def readonly(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for a root that is not read-only, for each path that takes a write where the contract
     names none (with the read-only root, and without it), and for what was written to the root."""
     allowed = (*terms.writable, *ENGINES_OWN)
@@ -82,7 +82,7 @@ def _tried(
         yield Finding(f"{container.name}: not all of {where} was tried: {why}", unknown=True)
 
 
-def _changes(container: ContainerFacts, terms: Image) -> Iterator[Finding]:
+def _changes(container: ContainerFacts, terms: ServiceContract) -> Iterator[Finding]:
     """What `docker diff` tells, but for the places that the engine made to mount something on."""
     places = [place for place in (*container.mounts, *terms.writable) if place != "/"]
     changed = container.changed or ()
@@ -107,10 +107,10 @@ def _changes(container: ContainerFacts, terms: Image) -> Iterator[Finding]:
     title="The kernel bounds memory, processes and processors",
     why="Without bounds, one service that leaks or forks takes the whole machine with it. An "
     "engine that cannot set one says so in a warning at most.",
-    mend="`mem_limit`, `pids_limit` and `cpus` in the compose file, or `deploy.resources.limits`.",
+    remedy="`mem_limit`, `pids_limit` and `cpus` in the compose file, or `deploy.resources.limits`.",
     reference="CIS Docker Benchmark 5.11, 5.12, 5.29; cgroups(7)",
 )
-def limits(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def limits(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each bound that the container's cgroup does not have."""
     for seen in looked(facts, "limits"):
         if isinstance(seen, Finding):
@@ -157,11 +157,11 @@ def _reachable(sockets: Sequence[Socket]) -> dict[tuple[str, int], Socket]:
     title="The contract's ports listen, and no other",
     why="A debugger, a metrics page or a development server beside the service is open to every "
     "container of its network, and one that listens on the loopback only is open to nobody.",
-    mend="Close what need not listen, bind what only the container uses to 127.0.0.1; or name the "
+    remedy="Close what need not listen, bind what only the container uses to 127.0.0.1; or name the "
     "port in [tool.imageproof.images.*.ports].",
     reference="CIS Docker Benchmark 5.9; proc(5): /proc/net/tcp",
 )
-def listening(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def listening(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each port that others reach and the contract does not name, or the reverse."""
     for seen in looked(facts, "sockets"):
         if isinstance(seen, Finding):
@@ -195,10 +195,10 @@ def listening(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding
     title="The service has the environment that the compose file passes, and nothing else",
     why="A variable that an older start, an override or an env_file brought makes a service "
     "behave as no file of the project says; one that did not arrive, too.",
-    mend="`./inv up` makes the containers anew; remove what overrides the compose file.",
+    remedy="`./inv up` makes the containers anew; remove what overrides the compose file.",
     reference="https://docs.docker.com/compose/how-tos/environment-variables/envvars-precedence/",
 )
-def environment(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def environment(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each variable that is missing, differs, or that nobody passes. Values are not
     known here: their digests are compared."""
     for seen in looked(facts, "environment"):

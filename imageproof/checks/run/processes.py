@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.probe_client import Process
 
@@ -62,11 +62,11 @@ def _processes(containers: Sequence[ContainerFacts]) -> Iterator[tuple[str, Proc
     title="Every process runs as the contract's user, by all of its ids and groups",
     why="What counts is who the process is, not what the image says: an entry point, a compose "
     "file or a setuid program may have made it root, and each further group opens files.",
-    mend="Remove `user:` and `group_add:` from the compose file, setuid programs and memberships "
+    remedy="Remove `user:` and `group_add:` from the compose file, setuid programs and memberships "
     "in /etc/group from the image.",
     reference=f"CIS Docker Benchmark 4.1; {PROC}; credentials(7)",
 )
-def nonroot(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def nonroot(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each process with another uid or gid, or with a group besides the contract's."""
     for seen in _processes(facts):
         if isinstance(seen, Finding):
@@ -102,11 +102,11 @@ def _names(bits: int) -> str:
     why="Docker gives fourteen capabilities by default, among them raw sockets and changing file "
     "owners: root has them at once, and everybody else as soon as a program of the image brings "
     "them. A service above port 1023 needs none.",
-    mend="`cap_drop: [ALL]` in the compose file and no `cap_add`; no file capabilities in the "
+    remedy="`cap_drop: [ALL]` in the compose file and no `cap_add`; no file capabilities in the "
     "image.",
     reference=f"CIS Docker Benchmark 5.4; {PROC}; capabilities(7)",
 )
-def capabilities(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def capabilities(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each process whose sets are not empty: the bounding set is what it could get."""
     for seen in _processes(facts):
         if isinstance(seen, Finding):
@@ -129,10 +129,10 @@ def capabilities(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]
     "containers",
     title="No process can gain privileges",
     why="With no_new_privs set, a setuid program is an ordinary one.",
-    mend='`security_opt: ["no-new-privileges:true"]` in the compose file.',
+    remedy='`security_opt: ["no-new-privileges:true"]` in the compose file.',
     reference="CIS Docker Benchmark 5.26; https://docs.kernel.org/userspace-api/no_new_privs.html",
 )
-def no_new_privileges(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def no_new_privileges(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each process without no_new_privs."""
     for seen in _processes(facts):
         if isinstance(seen, Finding):
@@ -147,10 +147,10 @@ def no_new_privileges(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Fin
     title="Every process runs under a seccomp filter",
     why="The engine's profile refuses some fifty system calls that a service never needs, and "
     "that most ways out of a container begin with.",
-    mend="Remove `seccomp:unconfined` and `privileged` from the compose file.",
+    remedy="Remove `seccomp:unconfined` and `privileged` from the compose file.",
     reference="CIS Docker Benchmark 5.22; https://docs.docker.com/engine/security/seccomp/",
 )
-def seccomp(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def seccomp(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each process whose mode is not 2, a filter."""
     for seen in _processes(facts):
         if isinstance(seen, Finding):
@@ -170,10 +170,10 @@ def seccomp(_: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     title="The first process handles the stop signal",
     why="The kernel drops a signal that PID 1 has no handler for: each stop then takes its whole "
     "timeout, and ends in SIGKILL.",
-    mend="`init: true` in the compose file, or a handler in the program; no shell in front of it.",
+    remedy="`init: true` in the compose file, or a handler in the program; no shell in front of it.",
     reference="pid_namespaces(7); https://docs.docker.com/reference/compose-file/services/#init",
 )
-def pid1(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def pid1(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for a first process that neither catches the signal, nor blocks it to wait for it."""
     number = SIGNALS.get(terms.stop_signal.upper().removeprefix("SIG"))
     number = int(terms.stop_signal) if terms.stop_signal.isdecimal() else number

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.programs import ProgramFacts
 
@@ -22,10 +22,10 @@ LAST = 3  # lines of output that a finding shows
     title="The programs of the contract run, and answer with the right version",
     why="A program that is in the image may still not start: a library, a data file or a loader "
     "may be missing.",
-    mend="The closure in the Dockerfile must bring what it loads; `./inv debug` has tools.",
+    remedy="The closure in the Dockerfile must bring what it loads; `./inv debug` has tools.",
     reference="[tool.imageproof.images.*.programs]",
 )
-def programs(terms: Image, facts: ProgramFacts) -> Iterator[Finding]:
+def programs(terms: ServiceContract, facts: ProgramFacts) -> Iterator[Finding]:
     """Fail for each program that does not start, or answers something else."""
     for name, program in terms.programs.items():
         run = facts.programs.get(name)
@@ -48,11 +48,11 @@ def programs(terms: Image, facts: ProgramFacts) -> Iterator[Finding]:
     title="The smoke tests of the contract hold, as the image's user and without network",
     why="An image whose programs start may still not do its work: a module, a plugin or a data "
     "file that is only loaded later is missing.",
-    mend="Run the command as it is run here: `docker run --rm --network none --read-only --tmpfs "
+    remedy="Run the command as it is run here: `docker run --rm --network none --read-only --tmpfs "
     "/tmp IMAGE COMMAND`; copy into the image what it misses.",
     reference="[tool.imageproof.images.*.smoke]",
 )
-def smoke(terms: Image, facts: ProgramFacts) -> Iterator[Finding]:
+def smoke(terms: ServiceContract, facts: ProgramFacts) -> Iterator[Finding]:
     """Fail for each command that ends late, or badly, or without the answer."""
     runs = {run.command: run for run in facts.smokes}
     for test in terms.smoke:
@@ -83,10 +83,10 @@ def smoke(terms: Image, facts: ProgramFacts) -> Iterator[Finding]:
     "containers",
     title="Every container became healthy in time, and was never restarted or out of memory",
     why="A service that is up again after a crash looks well, until the next one.",
-    mend="`./inv logs SERVICE` and `docker inspect` show why.",
+    remedy="`./inv logs SERVICE` and `docker inspect` show why.",
     reference="https://docs.docker.com/reference/dockerfile/#healthcheck",
 )
-def healthy(terms: Image, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
+def healthy(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
     """Fail for each container that is not running and healthy, was not in time, or not always."""
     if not facts:
         yield Finding("no container of this service is there", unknown=True)

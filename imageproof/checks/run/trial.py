@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.deep.trial_facts import TrialFacts
 
 SPARE = 2.0  # seconds: what the engine itself may take on top of the health check's own times
@@ -22,11 +22,11 @@ ENDED_BY_ITSELF = {0, 143}  # 143 = 128 + SIGTERM
     title="A service that hangs becomes unhealthy in time, and healthy again when it goes on",
     why="A health check is worth what it notices. One that asks the wrong thing, or looks at a "
     "file that nobody renews, says healthy while nothing is answered.",
-    mend="Let the probe ask the program itself (a request, a heartbeat with a short bound), and "
+    remedy="Let the probe ask the program itself (a request, a heartbeat with a short bound), and "
     "keep (interval + timeout) x retries below the contract's notices_within.",
     reference="https://docs.docker.com/reference/dockerfile/#healthcheck; signal(7): SIGSTOP",
 )
-def health_notices(_: Image, facts: TrialFacts) -> Iterator[Finding]:
+def health_notices(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
     """Fail unless all processes stopped means unhealthy within the check's own times + 2 s."""
     if facts.unknown:
         yield Finding(facts.unknown, unknown=True)
@@ -54,10 +54,10 @@ def health_notices(_: Image, facts: TrialFacts) -> Iterator[Finding]:
     title="A service ends by itself when it is stopped, within its time",
     why="Where SIGTERM is not answered, each stop takes the whole timeout and ends in SIGKILL: "
     "requests in hand are lost, and each deployment waits.",
-    mend="Handle SIGTERM, and start the program in exec form, or under `init: true`.",
+    remedy="Handle SIGTERM, and start the program in exec form, or under `init: true`.",
     reference="https://docs.docker.com/reference/cli/docker/container/stop/",
 )
-def stop(terms: Image, facts: TrialFacts) -> Iterator[Finding]:
+def stop(terms: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
     """Fail for an end by SIGKILL, for another exit status than 0 or 143, and for a late end."""
     if facts.unknown or facts.exit_status is None or facts.stopped_after is None:
         yield Finding(facts.unknown or "it was not stopped", unknown=True)
@@ -83,10 +83,10 @@ def stop(terms: Image, facts: TrialFacts) -> Iterator[Finding]:
     title="No zombie stays: PID 1 waits for children that lost their parent",
     why="Each zombie keeps an entry of the process table; where PID 1 does not wait, pids_limit is "
     "reached some day, and the service can start nothing any more.",
-    mend="`init: true` in the compose file, or a PID 1 that waits for every child.",
+    remedy="`init: true` in the compose file, or a PID 1 that waits for every child.",
     reference="pid_namespaces(7); https://docs.docker.com/reference/compose-file/services/#init",
 )
-def reaps(_: Image, facts: TrialFacts) -> Iterator[Finding]:
+def reaps(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
     """Fail for each orphaned child that ended and was not waited for."""
     if facts.unknown or facts.orphans_left is None or not facts.orphans:
         yield Finding(facts.unknown or "no child was orphaned", unknown=True)
@@ -103,10 +103,10 @@ def reaps(_: Image, facts: TrialFacts) -> Iterator[Finding]:
     "trial",
     title="Nothing that a service was given as a secret is in its log",
     why="Logs are copied to more places than anything else, and read by more people.",
-    mend="Strike secrets out where the log is written; never log a whole configuration or URL.",
+    remedy="Strike secrets out where the log is written; never log a whole configuration or URL.",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Logging_Cheat_Sheet.html",
 )
-def secret_log(_: Image, facts: TrialFacts) -> Iterator[Finding]:
+def secret_log(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
     """Fail for each canary, given in place of a secret, that the log holds in any form."""
     if facts.unknown:
         yield Finding(facts.unknown, unknown=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.size.growth import baseline_for, most_grown
+from imageproof.image.sizes import baseline_for, most_grown
 
 if TYPE_CHECKING:
-    from imageproof.contract import Image
+    from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts, Layer
 
 REPEATED = 4096  # bytes: smaller files are licences and empty modules, equal by nature
@@ -21,10 +21,10 @@ REPEATED = 4096  # bytes: smaller files are licences and empty modules, equal by
     title="All layers together stay within the budget",
     why="Bytes are pulled on each node at each deployment, and each file is one more to patch. "
     "Layer bytes, uncompressed, are the same on every engine and image store.",
-    mend="`./inv size` shows which layer grew. Raise the budget only with a reason in the commit.",
+    remedy="`./inv size` shows which layer grew. Raise the budget only with a reason in the commit.",
     reference="OCI image spec, config.md: rootfs.diff_ids name uncompressed layers",
 )
-def budget(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def budget(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail when the sum of the layers' uncompressed tars exceeds the budget; names the largest, and
     what grew since the size was recorded."""
     if facts.size > terms.size:
@@ -47,10 +47,10 @@ def budget(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
     title="No bytes are hidden or repeated by a later layer",
     why="What a later step deletes, changes or copies stays in the layer below: it is pulled and "
     "kept, and nobody sees it.",
-    mend="Clean up in the step that makes it; COPY --chown or --chmod instead of a RUN behind it.",
+    remedy="Clean up in the step that makes it; COPY --chown or --chmod instead of a RUN behind it.",
     reference="https://docs.docker.com/build/building/best-practices/#minimize-layers",
 )
-def waste(terms: Image, facts: ImageFacts) -> Iterator[Finding]:
+def waste(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail above the contract's `waste`; names the largest file and what hides it."""
     found = [*_hidden(facts), *_repeated(facts)]
     total = sum(file.size for file, _, _ in found)

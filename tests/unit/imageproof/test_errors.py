@@ -8,9 +8,9 @@ import re
 import pytest
 
 from imageproof import errors
-from imageproof.errors import TAIL_LINES, OpsError, unexpected
+from imageproof.errors import TAIL_LINES, ImageproofError, unexpected
 
-STATUSES = {"OpsError": 1, "Shortfall": 1, "UsageError": 2, "MachineError": 3}
+STATUSES = {"ImageproofError": 1, "Violation": 1, "UsageError": 2, "MachineError": 3}
 
 
 def _drawn() -> dict[str, str]:
@@ -25,11 +25,11 @@ def _drawn() -> dict[str, str]:
     return found
 
 
-def _classes() -> dict[str, type[OpsError]]:
+def _classes() -> dict[str, type[ImageproofError]]:
     return {
         name: value
         for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, OpsError)
+        if isinstance(value, type) and issubclass(value, ImageproofError)
     }
 
 
@@ -51,7 +51,7 @@ def test_the_status_is_that_of_the_branch_in_the_docstring(name):
 
 
 @pytest.mark.parametrize(
-    ("branch", "status"), [("Shortfall", 1), ("UsageError", 2), ("MachineError", 3)]
+    ("branch", "status"), [("Violation", 1), ("UsageError", 2), ("MachineError", 3)]
 )
 def test_the_docstring_tells_each_branch_its_status(branch, status):
     assert re.search(rf"─ {branch} +{status}  \w", errors.__doc__ or "")
@@ -61,12 +61,12 @@ def test_the_docstring_tells_each_branch_its_status(branch, status):
 @pytest.mark.parametrize("count", [0, 1, TAIL_LINES - 1, TAIL_LINES, TAIL_LINES + 1, 5000])
 def test_the_tail_holds_the_last_lines_only(count):
     lines = [f"line {number}" for number in range(count)]
-    error = OpsError("building", "it failed", tail=iter(lines))
+    error = ImageproofError("building", "it failed", tail=iter(lines))
     assert error.tail == tuple(lines[max(0, count - TAIL_LINES) :])
 
 
 def test_an_error_reads_as_what_was_done_and_what_happened():
-    error = OpsError("building api", "it failed", hint="look")
+    error = ImageproofError("building api", "it failed", hint="look")
     assert (str(error), error.hint) == ("building api: it failed", "look")
 
 

@@ -17,7 +17,7 @@ from imageproof.errors import (
     BuildFailed,
     EngineUnavailable,
     NoSpace,
-    OpsError,
+    ImageproofError,
     RegistryUnavailable,
     UsageError,
 )
@@ -32,10 +32,10 @@ FILES = {
 }
 
 
-def _fail(error: OpsError, *vertices: Vertex, words: tuple[str, ...] = ()) -> OpsError:
+def _fail(error: ImageproofError, *vertices: Vertex, words: tuple[str, ...] = ()) -> ImageproofError:
     """The error that a build ends with when it raised `error` and told these steps."""
     log = BuildLog({vertex.digest: vertex for vertex in vertices}, list(words))
-    with pytest.raises(OpsError) as caught, _explaining("building api", log):
+    with pytest.raises(ImageproofError) as caught, _explaining("building api", log):
         raise error
     return caught.value
 

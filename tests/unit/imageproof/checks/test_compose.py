@@ -19,9 +19,9 @@ CASES = [
 
 
 def _found(facts: Any) -> list[Finding]:
-    checks = [check for check in REGISTRY.values() if check.looks == "compose"]
+    checks = [check for check in REGISTRY.values() if check.needs == "compose"]
     assert len(checks) == len(FAULTS)
-    return [f for check in checks for f in check.ask(contract(compose="stack.yaml"), facts)]
+    return [f for check in checks for f in check.function(contract(compose="stack.yaml"), facts)]
 
 
 @pytest.mark.parametrize("facts", CASES)

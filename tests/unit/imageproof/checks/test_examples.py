@@ -60,7 +60,7 @@ def _ask(id_: str, facts: Any, by: Any = None, ask: Any = None) -> list[Finding]
     """What a check says of facts, by the usual terms if no others are given."""
     check = REGISTRY[id_]
     usual = contract() if check.of_project else terms()
-    return list((ask or check.ask)(by or usual, facts))
+    return list((ask or check.function)(by or usual, facts))
 
 
 def _fault(case: tuple[Any, ...]) -> tuple[Any, str, Any]:
@@ -116,9 +116,9 @@ def test_a_near_miss_passes(id_, case):
     assert _ask(id_, facts, by) == []
 
 
-@pytest.mark.parametrize("id_", [id_ for id_, check in REGISTRY.items() if check.looks in GOOD])
+@pytest.mark.parametrize("id_", [id_ for id_, check in REGISTRY.items() if check.needs in GOOD])
 def test_what_is_all_right_passes_every_check(id_):
-    assert _ask(id_, GOOD[REGISTRY[id_].looks]()) == []
+    assert _ask(id_, GOOD[REGISTRY[id_].needs]()) == []
 
 
 @pytest.mark.parametrize("id_", sorted(REGISTRY))
@@ -147,7 +147,7 @@ def test_no_finding_shows_the_value_of_a_secret(id_):
 
 @pytest.mark.parametrize("check", REGISTRY.values(), ids=list(REGISTRY))
 def test_a_check_says_why_it_matters_and_how_to_mend_it(check):
-    for text in (check.title, check.why, check.mend, check.reference):
+    for text in (check.title, check.why, check.remedy, check.reference):
         assert text.strip()
         assert text == text.strip()
     assert not check.title.endswith(".")
@@ -174,9 +174,9 @@ def test_the_size_is_told_against_its_bound_with_the_largest_layer():
 
 def test_every_missing_thing_is_a_finding_of_its_own():
     needs = terms(labels=["a", "b", TITLE_LABEL], absent=["sh", "npm"])
-    assert len(list(REGISTRY["config.labels"].ask(needs, image()))) == 2
+    assert len(list(REGISTRY["config.labels"].function(needs, image()))) == 2
     facts = holding("usr/bin/sh", "usr/bin/npm")
-    assert len(list(REGISTRY["content.forbidden"].ask(needs, facts))) == 2
+    assert len(list(REGISTRY["content.forbidden"].function(needs, facts))) == 2
     assert len(_ask("config.ports", image(ports=("80/tcp",)))) == 3
 
 
@@ -199,9 +199,9 @@ def test_an_image_is_compared_with_its_own_service():
     good = variables()
     shop = good.compose["shop"]
     facts = replace(good, settings={"api": good.settings["shop"]}, compose={"web": shop})
-    assert list(REGISTRY["env.parity"].ask(project, facts)) == []
+    assert list(REGISTRY["env.parity"].function(project, facts)) == []
     apart = replace(facts, compose={"api": shop})
-    assert len(list(REGISTRY["env.parity"].ask(project, apart))) == len(shop)
+    assert len(list(REGISTRY["env.parity"].function(project, apart))) == len(shop)
 
 
 # --- by name

@@ -14,11 +14,11 @@ from tests.support.sample_facts import container, running, terms, writes
 
 
 def _ask(id_: str, facts: Any) -> list[Finding]:
-    return list(REGISTRY[id_].ask(terms(), facts))
+    return list(REGISTRY[id_].function(terms(), facts))
 
 
 PROCESSES = ("run.nonroot", "run.capabilities", "run.no-new-privileges", "run.seccomp", "run.pid1")
-CONTAINERS = sorted(id_ for id_, check in REGISTRY.items() if check.looks == "containers")
+CONTAINERS = sorted(id_ for id_, check in REGISTRY.items() if check.needs == "containers")
 UNSEEN = ContainerFacts("shop-1", "running", "healthy", 0, False, "", None, unknown="no base image")
 
 

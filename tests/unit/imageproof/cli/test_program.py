@@ -1,4 +1,4 @@
-"""Tests of imageproof.cli.program and imageproof.cli.tasks: the command line, as a user meets it."""
+"""Tests of imageproof.cli.program and ops.tasks: the command line, as a user meets it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from invoke.exceptions import Exit
 from imageproof.checks import find
 from imageproof.cli import command as commands
 from imageproof.cli.command import GROUPS, command
-from imageproof.cli.tasks import namespace
 from imageproof.report import summary
 from imageproof.signals import Interruption
+from ops.tasks import namespace
 from tests.support.sample_facts import ROOT
 
 PROGRAM = str(ROOT / "tasks.py")
@@ -110,7 +110,7 @@ def test_explain_says_everything_about_a_check(capsys):
     check = find("user.nonroot")
     summary.explained(check)
     out = capsys.readouterr().out
-    for text in (check.why, check.mend, check.reference, "Looks at: image"):
+    for text in (check.why, check.remedy, check.reference, "Looks at: image"):
         assert text in out
 
 

@@ -16,7 +16,7 @@ from tests.support.sample_facts import contract
 def reads(monkeypatch) -> list[str | None]:
     """What the project is; the last of these."""
     known: list[str | None] = ["one"]
-    monkeypatch.setattr(up.inputs, "project", lambda *_: known[-1])
+    monkeypatch.setattr(up, "project_fingerprint", lambda *_: known[-1])
     return known
 
 
@@ -43,25 +43,25 @@ def _count(runs: list[str], said: str | None = "lint") -> Any:
 def test_a_step_is_run_once_for_the_same_project(steps, said):
     runs: list[str] = []
     for _ in range(3):
-        steps.once("lint", "lint", _count(runs))
+        steps.run("lint", "lint", _count(runs))
     assert len(runs) == 1
     assert said[0] == "lint"
-    assert "nothing changed since" in said[1]
+    assert "(cached, " in said[1]
 
 
 @pytest.mark.parametrize("then", ["two", None])
 def test_another_project_or_one_that_nobody_knows_is_looked_at(steps, reads, then):
     runs: list[str] = []
-    steps.once("lint", "lint", _count(runs))
+    steps.run("lint", "lint", _count(runs))
     reads.append(then)
-    steps.once("lint", "lint", _count(runs))
+    steps.run("lint", "lint", _count(runs))
     assert len(runs) == 2
 
 
 def test_another_run_of_a_container_is_looked_at(steps):
     runs: list[str] = []
     for container in ("a noon", "a noon", "a later", "b later"):
-        steps.once("verify", "running", _count(runs), [container])
+        steps.run("verify", "running", _count(runs), [container])
     assert len(runs) == 3
 
 
@@ -74,8 +74,8 @@ def test_what_failed_or_is_to_be_said_each_time_is_not_remembered(steps):
 
     for _ in range(2):
         with pytest.raises(LintFailed):
-            steps.once("lint", "lint", fail)
-        steps.once("remarks", "remarks", _count(runs, None))
+            steps.run("lint", "lint", fail)
+        steps.run("remarks", "remarks", _count(runs, None))
     assert len(runs) == 4
 
 
@@ -86,9 +86,9 @@ def test_what_was_edited_meanwhile_did_not_pass(steps, reads):
         reads.append("edited")
         return "lint"
 
-    steps.once("lint", "lint", edit)
+    steps.run("lint", "lint", edit)
     reads.append("one")
-    steps.once("lint", "lint", _count(runs))
+    steps.run("lint", "lint", _count(runs))
     assert runs == ["ran"]
 
 
@@ -100,13 +100,13 @@ def linted(monkeypatch) -> list[str]:
     """How often the linters were run; what they say is the last of these."""
     runs: list[str] = []
 
-    def tell(outcomes: list[str]) -> bool:
+    def report(outcomes: list[str]) -> bool:
         if outcomes == ["bad"]:
             raise LintFailed("linting", "ruff complained")
         return True
 
-    monkeypatch.setattr(lint, "look", lambda *_: runs.append("ran") or runs[:1])
-    monkeypatch.setattr(lint, "tell", tell)
+    monkeypatch.setattr(lint, "run_linters", lambda *_: runs.append("ran") or runs[:1])
+    monkeypatch.setattr(lint, "report", report)
     return runs
 
 
@@ -116,7 +116,7 @@ def test_lint_is_told_after_the_build_and_not_run_again(steps, linted, said):
             said.append("built")
     assert linted == ["ran"]
     assert said[:2] == ["built", "lint"]
-    assert "nothing changed since" in said[2]
+    assert "(cached, " in said[2]
 
 
 def test_a_file_edited_while_the_linters_look_is_looked_at_again(steps, linted, reads):
@@ -128,8 +128,10 @@ def test_a_file_edited_while_the_linters_look_is_looked_at_again(steps, linted, 
 
 
 def test_where_the_build_fails_too_the_linters_are_heard(steps, monkeypatch):
-    monkeypatch.setattr(lint, "look", lambda *_: ["bad"])
-    monkeypatch.setattr(lint, "tell", lambda _: (_ for _ in ()).throw(LintFailed("linting", "E1")))
+    monkeypatch.setattr(lint, "run_linters", lambda *_: ["bad"])
+    monkeypatch.setattr(
+        lint, "report", lambda _: (_ for _ in ()).throw(LintFailed("linting", "E1"))
+    )
     with pytest.raises(LintFailed, match="E1"), steps.linting():
         raise BuildFailed("building", "a step failed")
 

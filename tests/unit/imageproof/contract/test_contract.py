@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imageproof.contract import Contract, load
-from imageproof.errors import ContractError, OpsError, UsageError
+from imageproof.errors import ContractError, ImageproofError, UsageError
 from tests.support.sample_facts import ROOT, contract, terms
 
 GOOD = """
@@ -28,7 +28,7 @@ def _load(folder: Path, text: str | bytes) -> Contract:
 
 
 def _refused(folder: Path, text: str | bytes) -> ContractError:
-    with pytest.raises(OpsError) as caught:
+    with pytest.raises(ImageproofError) as caught:
         _load(folder, text)
     assert isinstance(caught.value, ContractError)
     assert caught.value.status == 2

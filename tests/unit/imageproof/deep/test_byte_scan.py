@@ -14,7 +14,7 @@ import pytest
 from imageproof.deep import canary
 from imageproof.deep.byte_scan import Scan, differing, scan
 from imageproof.deep.canary import Search
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 
 VALUE = canary.make()
 SEARCH = Search({"pip": VALUE})
@@ -119,5 +119,5 @@ def test_an_empty_layer_is_a_layer():
 
 @pytest.mark.parametrize("content", [b"", b"nothing", _tar({"a": b"{"})])
 def test_what_is_no_image_is_refused(content):
-    with pytest.raises((OpsError, KeyError, ValueError)):
+    with pytest.raises((ImageproofError, KeyError, ValueError)):
         scan(iter([content]), SEARCH)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imageproof.errors import OpsError, StackFailed
+from imageproof.errors import ImageproofError, StackFailed
 from imageproof.image import archive
 from imageproof.image import oci_layout as layout_
 from tests.support.archives import (
@@ -77,7 +77,7 @@ def _digest_of(value: Any) -> Any:
 )
 def test_a_layout_that_contradicts_itself_is_an_error(tmp_path, spoil, said):
     folder = _layout_with(tmp_path, spoil)
-    with pytest.raises(OpsError) as caught:
+    with pytest.raises(ImageproofError) as caught:
         read_path(folder, tmp_path)
     assert said in caught.value.cause
     assert caught.value.hint
@@ -132,7 +132,7 @@ def test_an_index_that_names_itself_ends(tmp_path):
     ],
 )
 def test_an_archive_that_is_none_is_an_error(tmp_path, text, said):
-    with pytest.raises(OpsError) as caught:
+    with pytest.raises(ImageproofError) as caught:
         read_path(in_file(tmp_path, text), tmp_path)
     assert said in str(caught.value)
     assert caught.value.hint

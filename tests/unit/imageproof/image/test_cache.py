@@ -10,7 +10,7 @@ import pytest
 from imageproof.image import cache
 from imageproof.image.cache import FORMAT, find, find_steps, keep, keep_steps, place
 from imageproof.image.config import Steps
-from imageproof.image.facts import File, Layer, Package, Suspect
+from imageproof.image.facts import File, Layer, Package, SecretCandidate
 
 LAYER = Layer(
     "sha256:" + "c" * 64,
@@ -20,7 +20,7 @@ LAYER = Layer(
         File("b", "file", 3, 0o644, 0, 0, "", "ab" * 16, ("security.capability",)),
     ),
     packages=(Package("python", "left-pad", "1.0", "x/METADATA", ("x/", "y.py")),),
-    suspects=(Suspect("b", "npm token"),),
+    secret_candidates=(SecretCandidate("b", "npm token"),),
     texts={"etc/passwd": "root:x:0:0::/:\n"},
     oddities=("b is there twice",),
 )

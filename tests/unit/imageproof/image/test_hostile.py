@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imageproof import contract
-from imageproof.errors import ContractError, OpsError
+from imageproof.errors import ContractError, ImageproofError
 from imageproof.image.archive import image_of_tar
 from imageproof.image.config import from_blob, steps_of
 from imageproof.image.facts import ImageFacts
@@ -43,13 +43,13 @@ def _outcome(call: Callable[[], Any]) -> Any:
     """What came of it, or the error that a user can act on: anything else is the test's failure."""
     try:
         return call()
-    except OpsError as error:
+    except ImageproofError as error:
         return error
 
 
 def _read(blob: bytes) -> None:
     found = _outcome(lambda: read_layer(plain(blob[:8], iter([blob]))))
-    if isinstance(found, OpsError):
+    if isinstance(found, ImageproofError):
         assert found.hint
         assert not CONTROL.search(str(found))
     else:
@@ -131,9 +131,13 @@ KEYS = st.sampled_from(
 )
 def test_a_configuration_of_any_form(document):
     found = _outcome(lambda: from_blob("x", "y", document, (), ()))
-    assert found.hint if isinstance(found, OpsError) else not CONTROL.search(_said(found))
+    assert found.hint if isinstance(found, ImageproofError) else not CONTROL.search(_said(found))
     steps = _outcome(lambda: steps_of(document, 2))
-    assert steps.hint if isinstance(steps, OpsError) else not CONTROL.search("".join(steps.history))
+    assert (
+        steps.hint
+        if isinstance(steps, ImageproofError)
+        else not CONTROL.search("".join(steps.history))
+    )
 
 
 def _said(facts: ImageFacts) -> str:
@@ -151,7 +155,7 @@ def _said(facts: ImageFacts) -> str:
 def test_an_archive_with_a_configuration_of_any_form(document, tmp_path):
     path = tmp_path / "image.tar"
     path.write_bytes(saved([GOOD], document if document is not None else 0))
-    with pytest.raises(OpsError):
+    with pytest.raises(ImageproofError):
         image_of_tar(path, lambda _: None)
 
 
@@ -189,7 +193,7 @@ def _sparse() -> Iterator[bytes]:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("made", [_deep, _long_number, _sparse])
 def test_headers_made_to_be_slow_or_deep_end_soon(made):
-    with pytest.raises(OpsError):
+    with pytest.raises(ImageproofError):
         read_layer(made())
 
 
@@ -204,7 +208,9 @@ TOML = st.recursive(
     lambda inner: st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
     max_leaves=4,
 )
-FIELDS = st.sampled_from([*contract.Image.model_fields, *contract.Contract.model_fields, "other"])
+FIELDS = st.sampled_from(
+    [*contract.ServiceContract.model_fields, *contract.Contract.model_fields, "other"]
+)
 
 
 @QUICK

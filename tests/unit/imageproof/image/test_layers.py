@@ -208,7 +208,7 @@ def test_a_file_with_holes_is_searched_and_noted():
     layer = _read(_sparse(key.encode()))
     assert [(file.path, file.size, file.digest) for file in layer.files] == [("x", 1 << 20, "")]
     assert layer.oddities == ("x has holes, which tools fill in different ways",)
-    assert [suspect.rule for suspect in layer.suspects] == ["private key"]
+    assert [candidate.rule for candidate in layer.secret_candidates] == ["private key"]
 
 
 def test_a_global_header_changes_no_entry():

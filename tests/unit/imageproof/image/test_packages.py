@@ -8,7 +8,8 @@ import pytest
 
 from imageproof.image.facts import ImageFacts, Layer, Package
 from imageproof.image.layers import read_layer
-from imageproof.image.packages import owned_bytes, room
+from imageproof.image.package_owners import owned_bytes, package_owners
+from imageproof.image.packages import room
 from tests.support.archives import member, tar
 from tests.support.sample_facts import image
 
@@ -175,7 +176,7 @@ def _image(*layers: dict) -> ImageFacts:
 
 
 def _owners(facts: ImageFacts) -> dict[str, str]:
-    return {path: package.name for path, package in facts.owners.items()}
+    return {path: package.name for path, package in package_owners(facts).items()}
 
 
 def test_a_python_package_owns_what_it_recorded_and_what_was_compiled_of_it():

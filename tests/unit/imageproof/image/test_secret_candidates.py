@@ -23,7 +23,7 @@ def _rules(path: str, *chunks: bytes | str) -> list[str]:
     look = Look(path)
     for chunk in chunks:
         look.at(chunk.encode() if isinstance(chunk, str) else chunk)
-    return [suspect.rule for suspect in look.found()]
+    return [candidate.rule for candidate in look.found()]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from imageproof.errors import MachineError
 from imageproof.machine import doctor
-from imageproof.machine.doctor import MEND, Prerequisite, _at_least, _space, examine, judge
+from imageproof.machine.doctor import REMEDY, Prerequisite, _at_least, _space, examine, judge
 from tests.support.sample_facts import contract
 
 
@@ -41,7 +41,7 @@ def test_a_version_is_compared_number_by_number(answer, minimum, found, ok):
     assert (item.found, item.ok) == (found, ok)
     if not ok:
         assert ".".join(map(str, minimum)) in (item.problem or "")
-        assert item.mend == MEND
+        assert item.remedy == REMEDY
 
 
 def test_where_all_is_well_nothing_is_raised():

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from imageproof.checks import REGISTRY
-from imageproof.checks.size.growth import Change, baseline_for, changes
 from imageproof.errors import ContractError, UsageError
-from imageproof.project.record import read_lock, read_npm_lock, read_record, write_baselines
+from imageproof.image.sizes import baseline_for, sizes_of
+from imageproof.project.lock_files import read_lock, read_npm_lock
+from imageproof.project.record import read_record
+from imageproof.project.size_baseline import Change, changes, write_baselines
 from tests.support.sample_facts import (
     BASE_LABEL,
     MB,
@@ -117,20 +119,20 @@ def _sized(size: int, base: str = "python:3.11"):
 def test_what_was_recorded_is_read_again(tmp_path):
     project = _project(tmp_path)
     facts = _sized(200_000)
-    assert write_baselines(project, {"shop": facts}) == tmp_path / "sizes.json"
+    assert write_baselines(project, {"shop": sizes_of(facts)}) == tmp_path / "sizes.json"
     record = read_record(project, "shop", TODAY)
-    assert record.baselines == (facts.sizes,)
-    assert baseline_for(replace(facts, record=record)) == facts.sizes
-    assert facts.sizes.packages == {"dpkg:shop": 200_000}
-    assert facts.sizes.files == {"srv/stock": 200_000}  # no small ones
-    assert facts.sizes.layers == {"COPY a /": MB, "COPY b /": 201_000}
+    assert record.baselines == (sizes_of(facts),)
+    assert baseline_for(replace(facts, record=record)) == sizes_of(facts)
+    assert sizes_of(facts).packages == {"dpkg:shop": 200_000}
+    assert sizes_of(facts).files == {"srv/stock": 200_000}  # no small ones
+    assert sizes_of(facts).layers == {"COPY a /": MB, "COPY b /": 201_000}
 
 
 def test_recording_moves_one_image_on_one_base_and_leaves_the_others(tmp_path):
     project = _project(tmp_path)
-    write_baselines(project, {"shop": _sized(1, "a"), "other": _sized(2, "a")})
-    write_baselines(project, {"shop": _sized(3, "b")})
-    write_baselines(project, {"shop": _sized(4, "a")})
+    write_baselines(project, {"shop": sizes_of(_sized(1, "a")), "other": sizes_of(_sized(2, "a"))})
+    write_baselines(project, {"shop": sizes_of(_sized(3, "b"))})
+    write_baselines(project, {"shop": sizes_of(_sized(4, "a"))})
     document = json.loads((tmp_path / "sizes.json").read_text())
     sizes = {(n, base): s["size"] - MB - 1000 for n, b in document.items() for base, s in b.items()}
     assert sizes == {("shop", "a"): 4, ("shop", "b"): 3, ("other", "a"): 2}
@@ -138,18 +140,18 @@ def test_recording_moves_one_image_on_one_base_and_leaves_the_others(tmp_path):
 
 def test_recording_the_same_gives_the_same_bytes(tmp_path):
     project = _project(tmp_path)
-    path = write_baselines(project, {"shop": _sized(1), "other": _sized(2)})
+    path = write_baselines(project, {"shop": sizes_of(_sized(1)), "other": sizes_of(_sized(2))})
     first = path.read_bytes()
-    write_baselines(project, {"other": _sized(2)})
-    write_baselines(project, {"shop": _sized(1)})
+    write_baselines(project, {"other": sizes_of(_sized(2))})
+    write_baselines(project, {"shop": sizes_of(_sized(1))})
     assert path.read_bytes() == first
 
 
 def test_what_was_recorded_is_what_growth_is_measured_from(tmp_path):
     project = _project(tmp_path, growth="100kB")
-    write_baselines(project, {"shop": _sized(200_000)})
+    write_baselines(project, {"shop": sizes_of(_sized(200_000))})
     record = read_record(project, "shop", TODAY)
-    ask = REGISTRY["size.growth"].ask
+    ask = REGISTRY["size.growth"].function
     small, large = (replace(_sized(size), record=record) for size in (300_000, 300_001))
     assert not list(ask(project.images["shop"], small))
     (finding,) = ask(project.images["shop"], large)
@@ -158,22 +160,22 @@ def test_what_was_recorded_is_what_growth_is_measured_from(tmp_path):
 
 
 def test_changes_name_what_grew_and_what_shrank_the_largest_first():
-    before, now = _sized(500_000).sizes, _sized(200_000).sizes
+    before, now = sizes_of(_sized(500_000)), sizes_of(_sized(200_000))
     assert changes(before, before) == []
     assert changes(before, now)[0] == Change("file", "srv/stock", -300_000)
     assert str(changes(now, before)[0]) == "file /srv/stock +0.30 MB"
-    assert [c.name for c in changes(image().sizes, now)][:1] == ["COPY b /"]
+    assert [c.name for c in changes(sizes_of(image()), now)][:1] == ["COPY b /"]
 
 
 def test_a_layer_is_called_by_its_instruction_as_far_as_it_is_short():
     layers = (replace(layer(), instruction="RUN " + "x" * 200), replace(layer(), instruction=""))
-    names = image(layers=layers).sizes.layers
+    names = sizes_of(image(layers=layers)).layers
     assert list(names) == ["RUN " + "x" * 96, "a layer of unknown origin"]
 
 
 def test_sizes_are_not_recorded_where_the_contract_names_no_file(tmp_path):
     with pytest.raises(UsageError, match="names no file") as caught:
-        write_baselines(contract(root=tmp_path), {"shop": image()})
+        write_baselines(contract(root=tmp_path), {"shop": sizes_of(image())})
     assert caught.value.status == 2
 
 
@@ -192,4 +194,4 @@ def test_compiled_python_counts_to_the_package_that_brought_its_module():
     python = package("dpkg", "python3.11", owns=(module,))
     files = (file(module), file(bytecode, size=500), file("a/__pycache__/x.pyc"))
     facts = image(layers=(layer(*files, file(python.record), packages=(python,)),))
-    assert facts.sizes.packages == {"dpkg:python3.11": 1500}
+    assert sizes_of(facts).packages == {"dpkg:python3.11": 1500}

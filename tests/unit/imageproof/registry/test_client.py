@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from imageproof.errors import OpsError, RegistryUnavailable, StackFailed
+from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
 from imageproof.registry import transport
 from imageproof.registry.client import Descriptor, Manifest, Registry
 from tests.support.archives import LAYERS, digest
@@ -189,7 +189,7 @@ def test_an_address_that_is_none_is_an_error_of_the_registry(fake, registry):
 def test_what_is_no_token_is_refused_and_not_shown(fake, registry, body):
     fake.auth = "bearer"
     fake.before = lambda h, told: told.path == "/token" and (h.answer(200, body) or True)
-    with pytest.raises(OpsError) as caught:
+    with pytest.raises(ImageproofError) as caught:
         registry.manifest("gate/api", "1")
     assert caught.value.__cause__ is None
 

@@ -12,9 +12,9 @@ import pytest
 
 from imageproof import console
 from imageproof.checks import REGISTRY
-from imageproof.checks.check import ImageLooks, ProjectLooks
+from imageproof.checks.check import ImageNeeds, ProjectNeeds
 from imageproof.errors import UsageError
-from imageproof.report.check_reference import COMMAND, FILE, LOOKS, markdown, show
+from imageproof.report.check_reference import COMMAND, FILE, NEEDS, markdown, show
 from tests.support.sample_facts import ROOT
 
 CHECK = REGISTRY["compose.pinned"]
@@ -30,12 +30,12 @@ def test_every_check_is_there_once_with_all_that_it_says():
     assert re.findall(r"^### (.+)$", made, re.MULTILINE) == sorted(REGISTRY)
     plain = re.sub(r"\\(.)|<(https?://[^>]+)>", r"\1\2", made)
     for check in REGISTRY.values():
-        for text in (check.title, check.why, check.mend, check.reference):
+        for text in (check.title, check.why, check.remedy, check.reference):
             assert text in plain
 
 
 def test_each_kind_of_facts_is_explained():
-    assert list(LOOKS) == [*get_args(ImageLooks), *get_args(ProjectLooks)]
+    assert list(NEEDS) == [*get_args(ImageNeeds), *get_args(ProjectNeeds)]
 
 
 def test_links_lead_to_headings_as_github_names_them():

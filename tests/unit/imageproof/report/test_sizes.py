@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from imageproof.image.sizes import sizes_of
 from imageproof.project.record import Record
 from imageproof.report import summary
 from imageproof.verify.judge import Subject
@@ -34,7 +35,7 @@ def test_layers_and_large_files_are_shown(said):
 
 
 def test_what_changed_since_it_was_recorded_is_shown_the_largest_first(said):
-    before = _shop(1_500_000).sizes
+    before = sizes_of(_shop(1_500_000))
     text = said(replace(_shop(2 * MB), record=Record(TODAY, baselines=(before,))))
     since = text.partition("+0.50 MB since it was recorded")[2].split("\n")
     assert [line.strip() for line in since if line] == [

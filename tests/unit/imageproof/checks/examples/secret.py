@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imageproof.image.facts import Suspect
+from imageproof.image.facts import SecretCandidate
 from tests.support.sample_facts import (
     SECRET,
     SHAPED,
@@ -28,16 +28,18 @@ def _line(text: str) -> Any:
     return image(history=("COPY a /", text))
 
 
-ENV_FILE = (Suspect("app/.env", "environment file"),)
+ENV_FILE = (SecretCandidate("app/.env", "environment file"),)
 SECOND = {"name": "b"}
 
 
 def _packed(kind: str, **record: Any) -> Any:
-    """A suspect that a package says it brought."""
+    """A candidate that a package says it brought."""
     path = f"{SITE}/tornado/test.key"
     facts = installed(package(kind, "tornado", owns=(path,)), files=(file(path),), **record)
     (only,) = facts.layers
-    return replace(facts, layers=(replace(only, suspects=(Suspect(path, "private key"),)),))
+    return replace(
+        facts, layers=(replace(only, secret_candidates=(SecretCandidate(path, "private key"),)),)
+    )
 
 
 FAULTS: dict[str, list[tuple[Any, str]]] = {
@@ -63,11 +65,14 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (labelled("plain", SHAPED), "plain"),
     ],
     "secret.file": [
-        (having(file("app/.env"), suspects=ENV_FILE), "/app/.env looks like a secret (environ"),
+        (
+            having(file("app/.env"), secret_candidates=ENV_FILE),
+            "/app/.env looks like a secret (environ",
+        ),
         (
             image(
                 layers=(
-                    layer(file("app/.env"), suspects=ENV_FILE),
+                    layer(file("app/.env"), secret_candidates=ENV_FILE),
                     layer(file("app/.wh..env"), **SECOND),
                 )
             ),
@@ -76,7 +81,7 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (
             image(
                 layers=(
-                    layer(file("app/.env"), suspects=ENV_FILE),
+                    layer(file("app/.env"), secret_candidates=ENV_FILE),
                     layer(file("app/.env"), **SECOND),
                 )
             ),

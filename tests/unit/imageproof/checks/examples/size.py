@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imageproof.project.record import Baseline, Record
+from imageproof.project.record import Record
+from imageproof.project.size_baseline import Baseline
 from tests.support.sample_facts import (
     BASE_LABEL,
     MB,

@@ -1,0 +1,36 @@
+"""The `build` command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from imageproof.build import bake
+from imageproof.build.options import Options, locate
+from imageproof.image.sources import read_images
+from imageproof.report import summary
+
+if TYPE_CHECKING:
+    from imageproof.build.bake import Built
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+
+
+def build(
+    contract: Contract, engine: Engine, image: str | None, options: Options | None = None
+) -> Built:
+    """Build one image of the contract, or all, and print their sizes."""
+    engine, options = locate(engine, options or Options())
+    result = bake.build(contract, engine, image, options)
+    summary.built(result, _sizes(contract, engine, result, options.platforms))
+    return result
+
+
+def _sizes(
+    contract: Contract, engine: Engine, built: Built, platforms: Sequence[str]
+) -> dict[str, int]:
+    """Return the bytes of each image's layers, for the first platform."""
+    platform = platforms[0] if platforms else None
+    facts = read_images(engine, list(built.references.values()), contract.cache, platform)
+    by_name = {name: facts[reference] for name, reference in built.references.items()}
+    return {name: found.size for name, found in by_name.items() if found}

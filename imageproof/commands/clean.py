@@ -1,0 +1,34 @@
+"""The `clean` command."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from imageproof import console
+from imageproof.docker.errors import translating
+from imageproof.docker.image_refs import references
+from imageproof.stack import compose
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+
+
+def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
+    """Remove the stack with its volumes, the contract's images and their cached facts.
+
+    `base`: also the base image that was made on this machine.
+    """
+    engine.require()
+    images = list(references(contract, engine).values())
+    compose.down(engine, volumes=True)
+    if base:
+        images.append(contract.base.made)
+    for reference in images:
+        if engine.image(reference):
+            console.say(f"  removing {reference}")
+            with translating(f"removing the image {reference}"):
+                engine.docker.image.remove(reference, force=True)
+    shutil.rmtree(contract.cache, ignore_errors=True)
+    console.done("clean")

@@ -1,0 +1,39 @@
+"""The `sbom` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imageproof import console
+from imageproof.errors import UsageError
+from imageproof.report.sbom import as_cyclonedx
+from imageproof.verify.run import parse_request, verify
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+
+FOLDER = ".imageproof/sbom"
+
+
+def sbom(contract: Contract, engine: Engine, image: str | None, output: str | None) -> None:
+    """Write a CycloneDX document for each image to a folder; for one image, print it.
+
+    Raises UsageError if an image does not exist or the folder cannot be written.
+    """
+    request = parse_request(image, "size.budget", static=True)
+    images = {s.name: s.image for s in verify(contract, engine, request).subjects if s.image}
+    documents = {name: as_cyclonedx(name, facts) for name, facts in images.items()}
+    if image and output is None:
+        console.write("".join(documents.values()))
+        return
+    folder = Path(output or contract.root / FOLDER)
+    for name, text in documents.items():
+        path = folder / f"{name}.cdx.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n")
+        except OSError as error:
+            raise UsageError(f"writing {path}", error.strerror or str(error)) from error
+        console.write(str(path))

@@ -1,0 +1,53 @@
+"""The `verify` command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from imageproof.errors import VerifyFailed
+from imageproof.report import formats
+from imageproof.report.table import count
+from imageproof.verify import run
+from imageproof.verify.run import Request
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+    from imageproof.verify.judge import Verdict
+
+
+def verify(
+    contract: Contract, engine: Engine, request: Request, format_: str, output: str | None
+) -> None:
+    """Verify, and render the verdict. Raises VerifyFailed if a check fails."""
+    formats.known(format_)
+    verdict = run.verify(contract, engine, request)
+    formats.render(verdict, format_, output)
+    _require_pass(verdict)
+
+
+def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
+    """Verify, and return the verdict in one line.
+
+    Raises VerifyFailed, after printing the whole table, if a check fails.
+    """
+    verdict = run.verify(contract, engine, Request(running=running, static=not running))
+    require_all_pass([verdict])
+    return f"verify: {count(verdict)}"
+
+
+def require_all_pass(verdicts: Sequence[Verdict]) -> None:
+    """Print each failed verdict. Raises VerifyFailed for the first of them."""
+    failed = [verdict for verdict in verdicts if not verdict.holds]
+    for verdict in failed:
+        formats.render(verdict, "table", None)
+    for verdict in failed:
+        _require_pass(verdict)
+
+
+def _require_pass(verdict: Verdict) -> None:
+    if not verdict.holds:
+        raise VerifyFailed(
+            "verifying", count(verdict), hint="`./inv explain ID` says why a check matters"
+        )

@@ -1,0 +1,34 @@
+"""The `watch` command."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from imageproof import console
+from imageproof.build.bake import build_variables
+from imageproof.build.base_image import resolve
+from imageproof.docker.client import Engine, environment
+from imageproof.docker.errors import translating
+from imageproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+
+OVERLAY = "compose/development.yaml"
+
+
+def watch(contract: Contract, engine: Engine) -> None:
+    """Rebuild and replace a service when its code changes (docker compose watch)."""
+    file = contract.root / OVERLAY
+    if not file.exists():
+        raise UsageError("watching the code", f"there is no {OVERLAY}")
+    variables = build_variables(contract, resolve(contract, engine))
+    watching = Engine((*engine.compose_files, file), engine.project, variables)
+    console.step("watch (Ctrl-C ends it; the stack keeps running)")
+    with (
+        translating("watching the code"),
+        environment(variables),
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        watching.foreground("watch")

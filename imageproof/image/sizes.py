@@ -1,0 +1,59 @@
+"""Sizes of an image by layer, package and file, and the baseline that they are compared with."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, get_args
+
+from imageproof.image.package_owners import package_owners
+from imageproof.project.size_baseline import Baseline, Change, What, changes
+
+if TYPE_CHECKING:
+    from imageproof.image.facts import ImageFacts, Layer
+
+BASE_NAME = "org.opencontainers.image.base.name"
+MAX_NAME = 100  # characters of an instruction
+MIN_FILE = 100_000  # bytes: smaller files are not recorded
+_HOST = re.compile(r"^(?:(?:localhost|[^/]*[.:][^/]*)/)?(?:library/)?")
+
+
+def sizes_of(facts: ImageFacts) -> Baseline:
+    """Return the sizes to record for an image, in bytes."""
+    layers: dict[str, int] = defaultdict(int)
+    for layer in facts.layers:
+        layers[layer_name(layer)] += layer.size
+    packages: dict[str, int] = defaultdict(int)
+    for path, package in package_owners(facts).items():
+        packages[f"{package.kind}:{package.name}"] += facts.files[path][0].size
+    files = {p: file.size for p, (file, _) in facts.files.items() if file.size >= MIN_FILE}
+    return Baseline(base_of(facts), facts.size, dict(layers), dict(packages), files)
+
+
+def base_of(facts: ImageFacts) -> str:
+    """Return the base's name without registry host and digest: the same for every mirror.
+
+    Grammar: https://distribution.github.io/reference
+    """
+    return _HOST.sub("", facts.labels.get(BASE_NAME, "").partition("@")[0])
+
+
+def baseline_for(facts: ImageFacts) -> Baseline | None:
+    """Return the recorded sizes of an image on its base; None if there are none."""
+    recorded = (facts.record and facts.record.baselines) or ()
+    return next((one for one in recorded if one.base == base_of(facts)), None)
+
+
+def layer_name(layer: Layer) -> str:
+    """Return the name of a layer in a baseline: its instruction, shortened."""
+    return layer.instruction[:MAX_NAME] or "a layer of unknown origin"
+
+
+def most_grown(facts: ImageFacts, before: Baseline) -> list[Change]:
+    """Return the layer, the package and the file that grew most."""
+    found = changes(before, sizes_of(facts))
+    return [
+        next(change for change in found if change.what == what and change.by > 0)
+        for what in get_args(What)
+        if any(change.what == what and change.by > 0 for change in found)
+    ]
