@@ -1,1 +1,1 @@
-"""The API: settings, log, routes, and the job model that the worker shares."""
+"""HTTP API, and the settings, log and job model that it shares with the worker."""

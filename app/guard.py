@@ -1,4 +1,4 @@
-"""What stands before /v1: the token, the rate and the size of requests; and each request's id."""
+"""Middleware that checks the token, rate and size of /v1 requests, and sets every request's id."""
 
 import re
 import secrets
@@ -14,14 +14,14 @@ from app.log import request_id
 from app.problems import problem
 
 MAX_BODY_BYTES = 4096
-"""Of a request: a name and two versions take less than a kilobyte."""
+"""Maximum size of a request body. A name and two versions take less than a kilobyte."""
 REQUEST_ID = "x-request-id"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass
-class Rate:
-    """A bucket of tokens: `per_second` in the long run, twice as many at once."""
+class TokenBucket:
+    """Rate limiter: a sustained rate of `per_second`, with bursts of twice as many requests."""
 
     per_second: float
     clock: Callable[[], float] = time.monotonic
@@ -29,17 +29,17 @@ class Rate:
     _at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin full."""
-        self._level, self._at = self._most, self.clock()
+        """Start with a full bucket."""
+        self._level, self._at = self._capacity, self.clock()
 
     @property
-    def _most(self) -> float:
+    def _capacity(self) -> float:
         return max(1.0, 2 * self.per_second)
 
     def take(self) -> float:
-        """Take one; returns 0, or the seconds until there is one."""
+        """Take a token; return 0.0, or the seconds until the next one if the bucket is empty."""
         now = self.clock()
-        self._level = min(self._most, self._level + (now - self._at) * self.per_second)
+        self._level = min(self._capacity, self._level + (now - self._at) * self.per_second)
         self._at = now
         if self._level >= 1:
             self._level -= 1
@@ -48,50 +48,58 @@ class Rate:
 
 
 class Guard:
-    """ASGI middleware. Whoever has no token learns nothing of /v1 but that it needs one."""
+    """ASGI middleware. Without the token, every path below /v1 answers 401."""
 
-    def __init__(self, app: ASGIApp, token: str | None, rate: Rate) -> None:
-        """`token`: what clients must send; None: /v1 is closed. `rate`: of requests that write."""
+    def __init__(self, app: ASGIApp, token: str | None, rate: TokenBucket) -> None:
+        """Wrap `app`.
+
+        Args:
+            app: the application that handles accepted requests.
+            token: the bearer token that clients must send; None disables /v1.
+            rate: the limiter of POST requests.
+        """
         self._app = app
         self._token = token
         self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on to the application."""
+        """Reject the request, or pass it to the application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID, "")
-        id_ = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        sent = headers.get(REQUEST_ID, "")
+        id_ = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
         request_id.set(id_)
 
-        async def named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[REQUEST_ID] = id_
             await send(message)
 
         if _is_v1(scope["path"]):
-            refusal = self._refusal(scope["method"], headers)
-            if refusal is None and scope["method"] not in ("GET", "HEAD"):
-                body = await _body(receive)
+            rejection = self._rejection(scope["method"], headers)
+            if rejection is None and scope["method"] not in ("GET", "HEAD"):
+                body = await _read_body(receive)
                 if body is None:
-                    refusal = _too_large()
+                    rejection = _too_large()
                 else:
-                    receive = _again(body, receive)
-            if refusal is not None:
-                await refusal(scope, receive, named)
+                    receive = _replay(body, receive)
+            if rejection is not None:
+                await rejection(scope, receive, send_with_id)
                 return
-        await self._app(scope, receive, named)
+        await self._app(scope, receive, send_with_id)
 
-    def _refusal(self, method: str, headers: Headers) -> Response | None:
+    def _rejection(self, method: str, headers: Headers) -> Response | None:
         if not self._token:
-            return problem(503, "/v1 is closed: API_TOKEN is not set")
+            return problem(503, "/v1 is disabled: API_TOKEN is not set")
         scheme, _, sent = headers.get("authorization", "").partition(" ")
-        # Both as bytes of any length: the comparison takes the same time wherever they differ.
+        # As bytes, which may hold any character; the comparison takes constant time.
         same = secrets.compare_digest(sent.strip().encode(), self._token.encode())
         if scheme.lower() != "bearer" or not same:
-            return problem(401, "a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
+            return problem(
+                401, "a valid bearer token is required", headers={"WWW-Authenticate": "Bearer"}
+            )
         length = headers.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length) > MAX_BODY_BYTES:
             return _too_large()
@@ -106,16 +114,16 @@ def _is_v1(path: str) -> bool:
 
 
 def _too_large() -> Response:
-    return problem(413, f"a request has at most {MAX_BODY_BYTES} bytes")
+    return problem(413, f"the request body is larger than {MAX_BODY_BYTES} bytes")
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None: it is too long, however it was announced."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None if it is too large, whatever its Content-Length."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return bytes(body)  # the client left
+            return bytes(body)  # the client disconnected
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             return None
@@ -123,15 +131,15 @@ async def _body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Gives the body that was read, then what else comes."""
-    given = False
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that returns the body already read, then further messages."""
+    replayed = False
 
-    async def once() -> Message:
-        nonlocal given
-        if given:
+    async def replay() -> Message:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        given = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return once
+    return replay

@@ -1,7 +1,7 @@
-"""The log of both processes: one JSON object a line on stdout.
+"""Log of both processes: one JSON object per line on stdout.
 
-uvicorn's loggers propagate to the root logger (it is run without a log configuration of its
-own), so that their lines take the same shape.
+uvicorn runs without its own log configuration, so its loggers propagate to the root logger and
+its lines have the same format.
 """
 
 import json
@@ -13,26 +13,26 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-_STRUCK_OUT = "**********"
-# What every record has anyway; the rest of a record is what the caller gave as `extra`.
+_REDACTED = "**********"
+# Attributes of every record; the others come from the caller's `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-_PROBED = frozenset({"/health", "/ready"})
+_PROBE_PATHS = frozenset({"/health", "/ready"})
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Of the request in hand, or of the one that asked for the job in hand; each line names it."""
+"""Id of the current request, or of the request that submitted the current job; on every line."""
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as JSON: time (RFC 3339, UTC), level, logger, message, then the extras."""
+    """Formatter for JSON lines: time (RFC 3339, UTC), level, logger, message, then the extras."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Strike out each of `secrets` wherever it would appear in a value."""
+        """Redact each of `secrets` in every value."""
         super().__init__()
-        # the longest first, lest one that contains another be left half visible
+        # Longest first: a secret may contain another one.
         self._secrets = sorted((s for s in secrets if s), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its newline."""
+        """Return the line without a newline."""
         extras = {k: v for k, v in vars(record).items() if k not in _STANDARD}
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -46,10 +46,10 @@ class JsonFormatter(logging.Formatter):
             line.setdefault(key, self._clean(value))
         if record.exc_info:
             line["exception"] = self._clean(self.formatException(record.exc_info))
-        return json.dumps(line)  # ASCII: it fits every locale of stdout
+        return json.dumps(line)  # ASCII, so that every locale of stdout can encode it
 
     def _clean(self, value: object) -> Any:
-        """Return `value` as something JSON can hold, with no secret in it."""
+        """Return `value` as a JSON value without secrets."""
         if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float) and math.isfinite(value):  # JSON has no NaN
@@ -60,26 +60,26 @@ class JsonFormatter(logging.Formatter):
             return [self._clean(item) for item in value]
         text = str(value)
         for secret in self._secrets:
-            text = text.replace(secret, _STRUCK_OUT)
+            text = text.replace(secret, _REDACTED)
         return text
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Tell whether an access line is worth keeping: a probe that is answered 200 is not."""
+def _is_successful_probe(record: logging.LogRecord) -> bool:
+    """Return whether an access line is about a health probe that was answered 200."""
     args = record.args
     if not isinstance(args, tuple) or len(args) != 5:
-        return True
+        return False
     _client, _method, path, _version, status = args
-    return not (status == 200 and str(path) in _PROBED)
+    return status == 200 and str(path) in _PROBE_PATHS
 
 
 def configure(level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Send every logger of this process to `stream` as JSON lines.
 
     Args:
-        level: debug, info, warning, error or critical; at debug, answered probes are logged too.
-        secrets: values that no line may show.
-        stream: where to write; stdout unless given.
+        level: debug, info, warning, error or critical. Successful probes are logged only at debug.
+        secrets: values to redact.
+        stream: the output; default: stdout.
     """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter(secrets))
@@ -87,4 +87,4 @@ def configure(level: str, secrets: Iterable[str] = (), stream: TextIO | None = N
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     if level != "debug":
-        handler.addFilter(lambda record: record.name != "uvicorn.access" or _is_news(record))
+        handler.addFilter(lambda r: r.name != "uvicorn.access" or not _is_successful_probe(r))

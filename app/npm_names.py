@@ -1,35 +1,34 @@
-"""What npm takes for a package's name and for a version."""
+"""Validation of npm package names and versions."""
 
 import re
 
 MAX_NAME = 214
 MAX_VERSION = 256
-# validate-npm-package-name: what is safe in a URL; a scope and a name do not begin with a dot or an
-# underscore, and here not with what could be an option. Capital letters are in names that are older
-# than the rule against them (JSONStream).
+# Rules of validate-npm-package-name: URL-safe characters; no dot or underscore at the start of a
+# scope or name. A dash at the start is invalid too: npm could read it as an option. Capital letters
+# are valid, because some old names have them (JSONStream).
 _PART = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 _RESERVED = r"(?![Nn][Oo][Dd][Ee]_[Mm][Oo][Dd][Uu][Ll][Ee][Ss]$|[Ff][Aa][Vv][Ii][Cc][Oo][Nn]\.ico$)"
 _NAME = re.compile(rf"{_RESERVED}(?:@{_PART}/)?{_PART}")
-# A version, a range or a tag (node-semver, npm-package-arg); nothing that npm would take for an
-# address, a path, an alias or an option.
+# A version, range or tag (node-semver, npm-package-arg), but no URL, path, alias or option.
 _VERSION = re.compile(r"[A-Za-z0-9^~<>=*][A-Za-z0-9.^~<>=*+| -]*")
 PACKAGE_NAME_SCHEMA = {"type": "string", "maxLength": MAX_NAME, "pattern": f"^{_NAME.pattern}$"}
 VERSION_SCHEMA = {"type": "string", "maxLength": MAX_VERSION, "pattern": f"^{_VERSION.pattern}$"}
 
 
 def package_name(value: str) -> str:
-    """The name; raises ValueError where npm would not take it."""
-    return _checked(value, _NAME, MAX_NAME, "name of an npm package")
+    """Return the package name; raise ValueError if npm would reject it."""
+    return _validated(value, _NAME, MAX_NAME, "npm package name")
 
 
 def version(value: str) -> str:
-    """The version, range or tag; raises ValueError where it is none."""
-    return _checked(value, _VERSION, MAX_VERSION, "version, range or tag")
+    """Return the version, range or tag; raise ValueError if it is invalid."""
+    return _validated(value, _VERSION, MAX_VERSION, "version, range or tag")
 
 
-def _checked(value: str, pattern: re.Pattern[str], most: int, what: str) -> str:
-    if len(value) > most:
-        raise ValueError(f"a {what} has at most {most} characters")
+def _validated(value: str, pattern: re.Pattern[str], max_length: int, kind: str) -> str:
+    if len(value) > max_length:
+        raise ValueError(f"{kind} is longer than {max_length} characters")
     if not pattern.fullmatch(value):
-        raise ValueError(f"it is no {what}")
+        raise ValueError(f"invalid {kind}")
     return value

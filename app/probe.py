@@ -1,7 +1,7 @@
 """Health probe of the API's container: ``python -I -S /app/app/probe.py [port]``.
 
-Exits 0 when GET /health answers 200, else 1 with one line on stdout, which `docker inspect`
-shows. It runs every few seconds, so it imports no more than it needs: tens of milliseconds.
+Exits with 0 if GET /health answers 200, else with 1 and one line on stdout, which `docker inspect`
+shows. It runs every few seconds, so it imports little and takes about 20 ms.
 """
 
 import socket
@@ -12,7 +12,7 @@ REQUEST = b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n"
 
 
 def status_line(port: int) -> str:
-    """Return the first line of the answer on the loopback; raises OSError when there is none."""
+    """Return the status line of GET /health on the loopback; raise OSError if no server answers."""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(REQUEST)
         answer = b""
@@ -32,7 +32,7 @@ def main() -> int:
         print(f"GET /health on port {port}: {error or type(error).__name__}")
         return 1
     if line.split(" ")[1:2] != ["200"]:
-        print(f"GET /health on port {port}: {line or 'the connection closed with no answer'}")
+        print(f"GET /health on port {port}: {line or 'connection closed without a response'}")
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), every one of them."""
+"""Error responses as problem details (RFC 9457)."""
 
 import logging
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Invalid(BaseModel):
-    """One part of a request that is not acceptable."""
+    """Invalid part of a request."""
 
     where: str = Field(examples=["body.package"])
-    message: str = Field(examples=["it is no name of an npm package"])
+    message: str = Field(examples=["invalid npm package name"])
 
 
 class Problem(BaseModel):
@@ -33,8 +33,8 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str = Field(examples=["Not Found"])
     status: int = Field(ge=400, le=599, examples=[404])
-    detail: str = Field(examples=["there is no review 0123456789abcdef"])
-    errors: list[Invalid] | None = Field(None, description="Each part that is not acceptable")
+    detail: str = Field(examples=["review 0123456789abcdef does not exist or has expired"])
+    errors: list[Invalid] | None = Field(None, description="Every invalid part of the request")
 
 
 _SCHEMAS = models_json_schema(
@@ -49,7 +49,7 @@ def problem(
     errors: list[Invalid] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The answer that says what is wrong."""
+    """Return a problem details response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     return JSONResponse(
         body.model_dump(exclude_none=True),
@@ -60,7 +60,7 @@ def problem(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that are problems, for OpenAPI."""
+    """Return the OpenAPI documentation of a route's error responses."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -71,17 +71,17 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer every error so."""
+    """Make the application answer every error with problem details."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(StoreFull, _full)
-    app.add_exception_handler(StoreError, _away)
-    app.add_exception_handler(Exception, _broken)
+    app.add_exception_handler(StoreFull, _store_full)
+    app.add_exception_handler(StoreError, _store_unavailable)
+    app.add_exception_handler(Exception, _internal_error)
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema = generated()
-        schema["components"]["schemas"] |= _SCHEMAS  # which `documented` refers to
+        schema["components"]["schemas"] |= _SCHEMAS  # `documented` refers to them
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
@@ -94,29 +94,27 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    # Without the value: it may be a secret that was put into the wrong place.
-    found = [
-        Invalid(where=".".join(map(str, one["loc"])), message=_said(one["msg"]))
+    # Without the value: it may be a misplaced secret.
+    errors = [
+        Invalid(
+            where=".".join(map(str, one["loc"])), message=one["msg"].removeprefix("Value error, ")
+        )
         for one in error.errors()
     ]
-    return problem(422, "the request is not acceptable", errors=found)
+    return problem(422, "the request is invalid", errors=errors)
 
 
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ")
-
-
-async def _full(_: Request, error: Exception) -> JSONResponse:
+async def _store_full(_: Request, error: Exception) -> JSONResponse:
     return problem(503, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-async def _away(_: Request, error: Exception) -> JSONResponse:
-    # The class only: the text of an error may hold an address or a password.
+async def _store_unavailable(_: Request, error: Exception) -> JSONResponse:
+    # Only the class: the error's text may contain an address or a password.
     log.warning("store does not answer", extra={"error": str(error)})
     return problem(503, "the store does not answer", headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-async def _broken(_: Request, __: Exception) -> JSONResponse:
-    # uvicorn logs the error, to which it goes on; past app/guard.py, which names other answers.
+async def _internal_error(_: Request, __: Exception) -> JSONResponse:
+    # uvicorn logs the exception. The response bypasses app/guard.py, which sets this header.
     headers = {"X-Request-ID": request_id.get()}
-    return problem(500, "the API failed; its log says why, by the request's id", headers=headers)
+    return problem(500, "internal error; search the API's log for the request id", headers=headers)

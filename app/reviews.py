@@ -1,4 +1,4 @@
-"""A review: what is asked, where it stands, what came of it. The API and the worker share it."""
+"""Models of a review: its request, status and outcome. The API and the worker share them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Status(StrEnum):
-    """Where a review stands."""
+    """Status of a review."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -17,23 +17,23 @@ class Status(StrEnum):
 
 
 class Model(BaseModel):
-    """Frozen; its fields are written by the names that the API shows."""
+    """Base of the models: frozen, and created by field names as well as by the API's names."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
 
 class Finding(Model):
-    """One sign of risk, and where it is."""
+    """Sign of risk, and its place."""
 
-    signal: str = Field(description="The signal's id; docs/risk.md lists them")
-    path: str = Field(description="The file in the package; empty: the package as a whole")
-    line: int | None = Field(default=None, description="The line in the new version")
-    weight: float = Field(ge=0, le=1, description="How grave it is alone")
-    text: str = Field(description="What was found")
+    signal: str = Field(description="Id of the signal; docs/risk.md lists all")
+    path: str = Field(description="File in the package; empty: the whole package")
+    line: int | None = Field(default=None, description="Line in the new version")
+    weight: float = Field(ge=0, le=1, description="Risk of this finding alone")
+    text: str = Field(description="Description of the finding")
 
 
 class Statistics(Model):
-    """How much the upgrade changes."""
+    """Size of the upgrade's changes."""
 
     files_added: int = 0
     files_removed: int = 0
@@ -45,40 +45,40 @@ class Statistics(Model):
 
 
 class Result(Model):
-    """What a finished review says."""
+    """Outcome of a finished review."""
 
-    verdict: Literal["pass", "block"] = Field(description="block: the risk reaches the threshold")
+    verdict: Literal["pass", "block"] = Field(description="block if the risk reaches the threshold")
     risk: float = Field(ge=0, le=1)
-    threshold: float = Field(ge=0, le=1, description="The POLICY_THRESHOLD that was used")
-    from_version: str = Field(description="The version that `from` was resolved to")
-    to_version: str = Field(description="The version that `to` was resolved to")
-    findings: tuple[Finding, ...] = Field((), description="The gravest first")
+    threshold: float = Field(ge=0, le=1, description="POLICY_THRESHOLD of the worker")
+    from_version: str = Field(description="Version that `from` resolved to")
+    to_version: str = Field(description="Version that `to` resolved to")
+    findings: tuple[Finding, ...] = Field((), description="Findings, the gravest first")
     statistics: Statistics = Statistics()
-    summary: str | None = Field(None, description="Written by the LLM, where one is asked")
-    reasons: tuple[str, ...] = Field((), description="Why the LLM sees a risk")
-    summary_missing: str | None = Field(None, description="Why there is no summary")
-    diff_truncated: bool = Field(False, description="The diff was cut at its bound")
+    summary: str | None = Field(None, description="The LLM's summary, if one is configured")
+    reasons: tuple[str, ...] = Field((), description="Reasons for the LLM's assessment")
+    summary_missing: str | None = Field(None, description="Reason why the summary is missing")
+    diff_truncated: bool = Field(False, description="Whether the diff was cut at its size limit")
 
 
 class Failure(Model):
-    """Why a review could not be made."""
+    """Reason why a review failed."""
 
-    code: str = Field(description="What kind of failure, such as not_found or registry_unavailable")
+    code: str = Field(description="Kind of failure, such as not_found or registry_unavailable")
     message: str
 
 
 class Review(Model):
-    """An upgrade of a package, and where its review stands."""
+    """Review of a package's upgrade."""
 
     id: str
     package: str
-    from_: str = Field(alias="from", description="As it was asked: version, range or tag")
+    from_: str = Field(alias="from", description="As submitted: version, range or tag")
     to: str
     status: Status = Status.QUEUED
     created: datetime
     updated: datetime
-    expires: datetime = Field(description="When it will be forgotten")
-    attempts: int = Field(0, description="How often a worker took it up")
-    dead_letter: bool = Field(False, description="It failed for good after its last attempt")
+    expires: datetime = Field(description="Time at which the review is deleted")
+    attempts: int = Field(0, description="Number of times that a worker claimed it")
+    dead_letter: bool = Field(False, description="Whether its last attempt failed")
     result: Result | None = None
-    failure: Failure | None = Field(None, description="Of the last attempt, where that failed")
+    failure: Failure | None = Field(None, description="Failure of the last attempt")

@@ -1,4 +1,4 @@
-"""Runs the API in uvicorn, and the smoke test of its image."""
+"""HTTP server of the API, and the smoke test of its image."""
 
 import asyncio
 import logging
@@ -18,11 +18,11 @@ from app.store import Store, connect
 HOST = "0.0.0.0"
 PORT = 8000
 ANSWER_SECONDS = 5
-"""How long open requests may take at the stop. With DRAIN_SECONDS it is below Docker's 10 s."""
+"""Time limit for open requests at the stop. With DRAIN_SECONDS, it is below Docker's 10 s."""
 
 
 def serve() -> int:
-    """Serve until a signal; return the exit status."""
+    """Serve until a signal, and return the exit status."""
     try:
         settings = load(ApiSettings)
     except ConfigError as error:
@@ -37,16 +37,16 @@ def serve() -> int:
 
 
 def check() -> int:
-    """Load all that serving needs, answer in this process, print "ok".
+    """Load the application, send it requests in this process, and print "ok".
 
-    Opens no socket, reads no setting, writes no file. Raises what is wrong: at image build the
-    traceback is what helps.
+    Opens no socket, reads no setting, and writes no file. Raises on failure, because the image
+    build shows the traceback.
     """
-    logging.disable(logging.WARNING)  # that the store is away, which is so here
+    logging.disable(logging.WARNING)  # "store does not answer", which is expected here
     app = create_app(ApiSettings.model_construct(), Store(connect("unix:///nowhere")))
     _config(app).load()
     app.openapi()
-    # There is no store here, and no token: that both are told is part of what is checked.
+    # There is no store and no token here: the check covers both error responses.
     for path, expected in (("/health", 200), ("/ready", 503), ("/v1/reviews", 503)):
         status = asyncio.run(_status(app, path))
         if status != expected:
@@ -56,7 +56,7 @@ def check() -> int:
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
-    # The protocol is named so that uvicorn need not look for faster ones that are not here.
+    # The explicit protocol saves uvicorn the search for faster ones, which are not installed.
     return uvicorn.Config(
         app,
         host=HOST,
@@ -71,7 +71,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
 
 
 async def _status(app: FastAPI, path: str) -> int:
-    """Return the status of GET `path`, asked without a server or a client."""
+    """Return the status of GET `path`, sent to the application without a server."""
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:

@@ -1,11 +1,11 @@
-"""The reviews in Redis: what the API asks of them. The worker's side is ``worker/queue.py``.
+"""The API's side of the reviews in Redis. The worker's side is ``worker/queue.py``.
 
-A review is a hash. It is announced by an entry of a stream, which a group of workers reads: Redis
-hands an entry to one of them, keeps it until that one acknowledges, and lets another claim it when
-its holder has been silent for too long. So a job is lost with no process, only done twice; and
-what is written in the end is written once, by whoever holds the newest lease.
+A review is a hash. An entry of a stream is its job. The workers read the stream as one consumer
+group: Redis delivers an entry to one worker, keeps it until that worker acknowledges it, and lets
+another worker claim it if the first one is silent for too long. So no job is lost when a process
+dies. A job may run twice, but only the worker with the newest lease can write its outcome.
 
-What belongs together is written by one script, which Redis runs whole or not at all.
+Related keys are written by one Lua script, which Redis runs atomically.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from app.reviews import Failure, Result, Review, Status
 PREFIX = "upgrade-gate"
 STREAM = f"{PREFIX}:jobs"
 GROUP = "workers"
-INDEX = f"{PREFIX}:reviews"  # every review's id, by when it was made
+INDEX = f"{PREFIX}:reviews"  # sorted set: ids of reviews by creation time
 CURSOR = "^[0-9]{1,13}-[0-9a-f]{16}$"
 LATEST = "9" * 13  # milliseconds; the year 2286
 TTL_SECONDS = 7 * 24 * 3600
-MOST_QUEUED = 10_000
+MAX_QUEUED = 10_000
 TIMEOUT_SECONDS = 1.5
 
-# KEYS: triple, stream, index. ARGV: prefix, id, ttl, force, now (ms), most queued, fields as JSON.
+# KEYS: upgrade, stream, index. ARGV: prefix, id, ttl, force, now (ms), max queued, fields as JSON.
 _SUBMIT = """
 if ARGV[4] == '0' then
   local known = redis.call('GET', KEYS[1])
@@ -60,58 +60,65 @@ return {ARGV[2], 1}
 
 
 class StoreError(Exception):
-    """The store does not answer, or refuses."""
+    """The store does not answer, or answers with an error."""
 
 
 class StoreFull(StoreError):
-    """So many reviews wait that no more are taken."""
+    """The queue has reached `MAX_QUEUED` reviews."""
 
 
 def connect(url: str) -> redis.Redis:
-    """A client of the store; opens no connection yet. Each command answers or raises in seconds."""
+    """Return a client of the store. It connects at the first command; every command times out."""
     return redis.Redis.from_url(
         url,
         decode_responses=True,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         health_check_interval=30,
-        # One, for a connection that the store closed when it was started anew. The client's own
-        # default would hold a worker for so long that its heartbeat is overdue.
+        # One retry, for a connection that a restart of the store closed. The client's default
+        # would block a worker for so long that its heartbeat is overdue.
         retry=Retry(NoBackoff(), 1),
     )
 
 
 def review_key(id_: str) -> str:
-    """Where a review's fields are."""
+    """Return the key of a review's hash."""
     return f"{PREFIX}:review:{id_}"
 
 
 def diff_key(id_: str) -> str:
-    """Where the text of its diff is."""
+    """Return the key of a review's diff."""
     return f"{PREFIX}:diff:{id_}"
 
 
 class Store:
-    """What the API asks. Every method answers or raises StoreError within seconds."""
+    """Reviews, as the API reads and submits them. Methods raise StoreError within seconds."""
 
     def __init__(self, client: redis.Redis, *, ttl: int = TTL_SECONDS) -> None:
-        """Keep the client; `ttl`: seconds after which a review is forgotten."""
+        """Use `client`; reviews expire after `ttl` seconds."""
         self._client = client
         self._ttl = ttl
         self._submit = client.register_script(_SUBMIT)
 
     def ping(self) -> None:
-        """Return when the store can be used."""
-        with answering():
+        """Raise StoreError if the store does not answer."""
+        with store_errors():
             self._client.ping()
 
     def submit(
         self, package: str, old: str, new: str, *, force: bool = False, request_id: str = ""
     ) -> tuple[Review, bool]:
-        """The review of that upgrade, and whether it was made now: the same is not made twice.
+        """Return the review of an upgrade, and whether it is new.
+
+        Args:
+            package: name of the npm package.
+            old: version, range or tag in use.
+            new: version, range or tag to upgrade to.
+            force: create a new review even if one of the same upgrade exists.
+            request_id: id of the request, for the worker's log.
 
         Raises:
-            StoreFull: too many wait already.
+            StoreFull: too many reviews are queued.
         """
         id_ = secrets.token_hex(8)
         now = int(time.time() * 1000)
@@ -120,41 +127,45 @@ class Store:
             "created": str(now), "updated": str(now), "expires": str(now + self._ttl * 1000),
             "attempts": "0", "request_id": request_id,
         }  # fmt: skip
-        keys = [_triple(package, old, new), STREAM, INDEX]
-        with answering():
-            answer = self._submit(
+        keys = [_upgrade_key(package, old, new), STREAM, INDEX]
+        with store_errors():
+            reply = self._submit(
                 keys=keys,
-                args=[PREFIX, id_, self._ttl, int(force), now, MOST_QUEUED, json.dumps(fields)],
+                args=[PREFIX, id_, self._ttl, int(force), now, MAX_QUEUED, json.dumps(fields)],
             )
-        known, made = cast("tuple[str, int]", answer)
-        if not known:
-            raise StoreFull(f"{MOST_QUEUED} reviews wait already")
-        review = self.get(known)
+        id_, created = cast("tuple[str, int]", reply)
+        if not id_:
+            raise StoreFull(f"the queue is full ({MAX_QUEUED} reviews)")
+        review = self.get(id_)
         if review is None:
-            raise StoreError("the review expired while it was asked for")
-        return review, bool(made)
+            raise StoreError("the review expired while it was submitted")
+        return review, bool(created)
 
     def get(self, id_: str) -> Review | None:
-        """A review; None: there is none of that id, or it expired."""
-        with answering():
+        """Return a review, or None if it does not exist or has expired."""
+        with store_errors():
             fields = cast("dict[str, str]", self._client.hgetall(review_key(id_)))
         return read(id_, fields)
 
     def diff(self, id_: str) -> str | None:
-        """The unified diff of a finished review."""
-        with answering():
+        """Return the unified diff of a finished review, or None if it has none."""
+        with store_errors():
             return cast("str | None", self._client.get(diff_key(id_)))
 
     def page(self, limit: int, before: str | None = None) -> tuple[list[Review], str | None]:
-        """Reviews, the newest first, and the cursor of the next page; None: there is none.
+        """Return reviews, the newest first, and the cursor of the next page, if there is one.
 
-        A cursor is a place in time (CURSOR), good also when the review that stood there expired.
+        A cursor (CURSOR) is a creation time and an id. It stays valid after that review expires.
+
+        Args:
+            limit: maximum number of reviews.
+            before: cursor of the page; default: the first page.
         """
         last, last_id = (before or f"{LATEST}-").split("-")
-        with answering():
-            # Those of the cursor's very millisecond come again; the ones behind it are passed over.
+        with store_errors():
+            # The range starts at the cursor's millisecond, whose reviews may be on earlier pages.
             again = self._client.zcount(INDEX, last, last) if before else 0
-            found = cast(
+            scored = cast(
                 "list[tuple[str, float]]",
                 self._client.zrevrangebyscore(
                     INDEX, last, "-inf", start=0, num=limit + 1 + again, withscores=True
@@ -162,7 +173,7 @@ class Store:
             )
             places = [
                 (int(score), id_)
-                for id_, score in found
+                for id_, score in scored
                 if not before or (int(score), id_) < (int(last), last_id)
             ]
             pipe = self._client.pipeline(transaction=False)
@@ -175,22 +186,22 @@ class Store:
 
 
 def read(id_: str, fields: Mapping[str, str]) -> Review | None:
-    """A review out of the fields of its hash."""
+    """Return the review in the fields of its hash, or None if the hash is absent."""
     if "package" not in fields:
         return None
 
-    def moment(name: str) -> datetime:
+    def time_of(name: str) -> datetime:
         return datetime.fromtimestamp(int(fields[name]) / 1000, UTC)
 
-    values: dict[str, Any] = {"from": fields["from"]}  # a keyword of Python
+    values: dict[str, Any] = {"from": fields["from"]}  # a Python keyword
     return Review(
         id=id_,
         package=fields["package"],
         to=fields["to"],
         status=Status(fields["status"]),
-        created=moment("created"),
-        updated=moment("updated"),
-        expires=moment("expires"),
+        created=time_of("created"),
+        updated=time_of("updated"),
+        expires=time_of("expires"),
         attempts=int(fields.get("attempts", 0)),
         dead_letter=fields.get("dead_letter") == "1",
         result=Result.model_validate_json(fields["result"]) if fields.get("result") else None,
@@ -199,14 +210,14 @@ def read(id_: str, fields: Mapping[str, str]) -> Review | None:
     )
 
 
-def _triple(package: str, old: str, new: str) -> str:
+def _upgrade_key(package: str, old: str, new: str) -> str:
     digest = hashlib.sha256(f"{package}\0{old}\0{new}".encode()).hexdigest()
     return f"{PREFIX}:triple:{digest}"
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[None]:
-    """Turns whatever the client raises into a StoreError, without its address or password."""
+def store_errors() -> Iterator[None]:
+    """Raise a client's error as StoreError, without the store's address or password."""
     try:
         yield
     except redis.RedisError as error:

@@ -1,4 +1,4 @@
-"""The routes of /v1: reviews are asked for, read, and listed."""
+"""Routes of /v1: submit, read and list reviews."""
 
 from typing import Annotated, Any
 
@@ -14,8 +14,8 @@ from app.problems import documented
 from app.reviews import Review, Status
 from app.store import CURSOR, Store
 
-MOST_IN_PAGE = 100
-# For OpenAPI alone: app/guard.py asks for the token, before anything of a request is read.
+MAX_PAGE_SIZE = 100
+# Only for OpenAPI: app/guard.py checks the token before the request is read.
 _BEARER = HTTPBearer(auto_error=False, description="API_TOKEN")
 router = APIRouter(
     prefix="/v1/reviews",
@@ -34,75 +34,75 @@ EXAMPLE: dict[str, JsonValue] = {"package": "left-pad", "from": "1.2.0", "to": "
 
 
 class Upgrade(BaseModel):
-    """An upgrade of a package that is to be reviewed."""
+    """Upgrade of a package to review."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
-    package: Name = Field(description="As npm names it")
-    from_: Version = Field(alias="from", description="The version in use, or a range or a tag")
-    to: Version = Field(description="The version that is wanted, or a range or a tag")
+    package: Name = Field(description="Name of the npm package")
+    from_: Version = Field(alias="from", description="Version in use, or a range or tag")
+    to: Version = Field(description="Version to upgrade to, or a range or tag")
 
 
 class Page(BaseModel):
-    """Some of the reviews, the newest first."""
+    """Page of reviews, the newest first."""
 
     reviews: list[Review]
-    next: str | None = Field(
-        None, description="The cursor of the next page; none: this is the last"
-    )
+    next: str | None = Field(None, description="Cursor of the next page; null on the last page")
 
 
 Reviews = Annotated[Store, Depends(store_of)]
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", examples=["0123456789abcdef"])]
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
-    200: {"model": Review, "description": "It was reviewed already"},
+    200: {"model": Review, "description": "The upgrade has been reviewed"},
     202: {
-        "description": "It waits or runs",
-        "headers": {"Location": {"description": "Where it is", "schema": {"type": "string"}}},
+        "description": "The review is queued or running",
+        "headers": {
+            "Location": {"description": "Path of the review", "schema": {"type": "string"}}
+        },
     },
 }
 
 
 def _json(model: BaseModel, status: int = 200, **headers: str) -> Response:
-    """The answer as pydantic writes it; FastAPI would check it again first, at twice the time."""
+    """Return the model as JSON. FastAPI would validate it again, which doubles the time."""
     body = model.model_dump_json(by_alias=True)
     return Response(body, status, headers, media_type="application/json")
 
 
-# Not async, as all that ask the store: they wait in threads, and /health goes on answering.
+# The routes that use the store are not async: they block in threads, and /health is still answered.
 @router.post(
     "", status_code=202, response_model=Review, responses=_ACCEPTED | documented(413, 422, 429)
 )
 def submit(
     upgrade: Upgrade,
     store: Reviews,
-    force: Annotated[bool, Query(description="Review it anew")] = False,
+    force: Annotated[bool, Query(description="Review it again")] = False,
 ) -> Response:
-    """Ask for a review. The same upgrade asked again is the same review."""
+    """Submit an upgrade for review. The same upgrade returns the existing review, unless forced."""
     review, _ = store.submit(
         upgrade.package, upgrade.from_, upgrade.to, force=force, request_id=request_id.get()
     )
-    over = review.status in (Status.DONE, Status.FAILED)
-    return _json(review, 200 if over else 202, Location=f"{router.prefix}/{review.id}")
+    finished = review.status in (Status.DONE, Status.FAILED)
+    return _json(review, 200 if finished else 202, Location=f"{router.prefix}/{review.id}")
 
 
 @router.get("", response_model=Page, responses=documented(422))
 def page(
     store: Reviews,
-    limit: Annotated[int, Query(ge=1, le=MOST_IN_PAGE)] = 20,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
     cursor: Annotated[
-        str | None, Query(pattern=CURSOR, description="`next` of the page before")
+        str | None, Query(pattern=CURSOR, description="`next` of the previous page")
     ] = None,
 ) -> Response:
-    """Reviews, the newest first."""
+    """List reviews, the newest first."""
     reviews, following = store.page(limit, cursor)
     return _json(Page(reviews=reviews, next=following))
 
 
 @router.get("/{id}", response_model=Review, responses=documented(404, 422))
-def review(id: Id, store: Reviews) -> Response:  # noqa: A002 - the word of the path
-    """A review: where it stands, and what came of it."""
-    return _json(_known(store, id))
+def review(id: Id, store: Reviews) -> Response:  # noqa: A002 - the path's parameter
+    """Return a review: its status and outcome."""
+    return _json(_get_or_404(store, id))
 
 
 @router.get(
@@ -110,18 +110,18 @@ def review(id: Id, store: Reviews) -> Response:  # noqa: A002 - the word of the 
     response_class=PlainTextResponse,
     responses=documented(404, 409, 422),
 )
-def diff(id: Id, store: Reviews) -> PlainTextResponse:  # noqa: A002 - the word of the path
-    """The unified diff of a finished review, as `npm diff` prints it."""
-    found = _known(store, id)
-    if found.status != Status.DONE:
-        raise HTTPException(409, f"the review is {found.status}: there is no diff")
-    # Strangers wrote it: a browser must not take it for a page.
+def diff(id: Id, store: Reviews) -> PlainTextResponse:  # noqa: A002 - the path's parameter
+    """Return the unified diff of a finished review, as `npm diff` prints it."""
+    review = _get_or_404(store, id)
+    if review.status != Status.DONE:
+        raise HTTPException(409, f"no diff: the review is {review.status}")
+    # The diff is untrusted: a browser must not render it as a page.
     headers = {"X-Content-Type-Options": "nosniff"}
     return PlainTextResponse(store.diff(id) or "", headers=headers)
 
 
-def _known(store: Store, id_: str) -> Review:
-    found = store.get(id_)
-    if found is None:
-        raise HTTPException(404, f"there is no review {id_}, or it expired")
-    return found
+def _get_or_404(store: Store, id_: str) -> Review:
+    review = store.get(id_)
+    if review is None:
+        raise HTTPException(404, f"review {id_} does not exist or has expired")
+    return review

@@ -33,18 +33,17 @@ class Load:
 
     def run(self) -> None:
         """Send requests until `stop`."""
-        last = time.monotonic()
-        check_at, turn = last, 0
+        last, turn = time.monotonic(), 0
         with httpx.Client(
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=TIMEOUT,
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
         ) as client:
+            self._check(client)
+            checks = threading.Thread(target=self._keep_checking, args=[client])
+            checks.start()  # in this thread's network namespace
             while not self._stop.is_set():
-                if time.monotonic() >= check_at:
-                    self._ready = [a for a in self.addresses if _is_ready(client, a)]
-                    check_at = time.monotonic() + CHECK_SECONDS
                 turn += 1
                 failure = self._send(client, turn)
                 now = time.monotonic()
@@ -54,6 +53,7 @@ class Load:
                     self.served += 1
                     self.longest, last = max(self.longest, now - last), now
                 self._stop.wait(PAUSE_SECONDS)
+            checks.join()
 
     def stop(self) -> None:
         self._stop.set()
@@ -61,14 +61,21 @@ class Load:
     def _send(self, client: httpx.Client, turn: int) -> str:
         """Return the reason why a request failed; empty if it was served."""
         path = PATHS[turn % len(PATHS)]
-        if not self._ready:
+        if not (ready := self._ready):
             return f"{path}: no node is ready"
-        address = self._ready[turn % len(self._ready)]
+        address = ready[turn % len(ready)]
         try:
             response = client.get(f"http://{address}{path}")
         except httpx.HTTPError as error:
             return f"{address}{path}: {type(error).__name__}: {error}"
         return "" if response.status_code == 200 else f"{address}{path}: {response.status_code}"
+
+    def _keep_checking(self, client: httpx.Client) -> None:
+        while not self._stop.wait(CHECK_SECONDS):
+            self._check(client)
+
+    def _check(self, client: httpx.Client) -> None:
+        self._ready = [address for address in self.addresses if _is_ready(client, address)]
 
 
 def _is_ready(client: httpx.Client, address: str) -> bool:

@@ -132,7 +132,7 @@ def answering() -> Iterator[tuple[int, list[bytes]]]:
     [
         (b"HTTP/1.1 500 Internal Server Error\r\n\r\n", "500 Internal Server Error"),
         (b"HTTP/1.1 2000 OK\r\n\r\n", "2000"),
-        (b"", "no answer"),
+        (b"", "without a response"),
     ],
 )
 def test_the_probe_fails_and_says_why(

@@ -73,9 +73,9 @@ def test_the_index_forgets_with_the_reviews(client):
 
 
 def test_a_full_queue_takes_no_more(reviews, client, monkeypatch):
-    monkeypatch.setattr(store, "MOST_QUEUED", 1)
+    monkeypatch.setattr(store, "MAX_QUEUED", 1)
     known, _ = reviews.submit(*UPGRADE)
-    with pytest.raises(StoreFull, match="1 reviews wait"):
+    with pytest.raises(StoreFull, match="queue is full .1 reviews"):
         reviews.submit("other", "1.0.0", "2.0.0")
     assert reviews.submit(*UPGRADE) == (known, False)  # what is there is still found
     assert client.zcard(store.INDEX) == 1

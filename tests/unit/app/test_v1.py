@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.guard import MAX_BODY_BYTES, Rate
+from app.guard import MAX_BODY_BYTES, TokenBucket
 from app.reviews import Failure, Result, Status
 from app.store import Store, connect
 from tests.support.api_client import TOKEN, Api
@@ -202,7 +202,7 @@ def test_too_many_are_told_when_to_come_again(client):
 
 def test_a_rate_is_kept_in_the_long_run_and_allows_a_burst():
     now = [100.0]
-    rate = Rate(2, clock=lambda: now[0])
+    rate = TokenBucket(2, clock=lambda: now[0])
     assert [rate.take() for _ in range(4)] == [0] * 4
     assert rate.take() == pytest.approx(0.5)
     now[0] += 0.5
