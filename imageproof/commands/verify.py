@@ -39,7 +39,7 @@ def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
 
 def require_all_pass(verdicts: Sequence[Verdict]) -> None:
     """Print each failed verdict. Raises VerifyFailed for the first of them."""
-    failed = [verdict for verdict in verdicts if not verdict.holds]
+    failed = [verdict for verdict in verdicts if not verdict.passes]
     for verdict in failed:
         formats.render(verdict, "table", None)
     for verdict in failed:
@@ -47,7 +47,7 @@ def require_all_pass(verdicts: Sequence[Verdict]) -> None:
 
 
 def _require_pass(verdict: Verdict) -> None:
-    if not verdict.holds:
+    if not verdict.passes:
         raise VerifyFailed(
             "verifying", count(verdict), hint="`./inv explain ID` says why a check matters"
         )

@@ -23,7 +23,7 @@ from imageproof.docker.errors import translating
 from imageproof.errors import RegistryUnavailable, StackFailed, VerifyFailed
 from imageproof.image.registry_source import SCHEME, resolve
 from imageproof.image.sources import read_images
-from imageproof.image.tar import harmless
+from imageproof.image.tar import printable
 from imageproof.registry.client import Registry
 from imageproof.registry.copy import copy
 from imageproof.registry.reference import DIGEST, Reference, parse, parse_prefix
@@ -127,7 +127,7 @@ def promote(
 def _facts(verdicts: Sequence[Verdict]) -> dict[str, ImageFacts]:
     """The facts that the verdicts are about. Nothing leaves here that does not hold."""
     for verdict in verdicts:
-        if not verdict.holds:
+        if not verdict.passes:
             raise VerifyFailed("publishing images", "they are not what the contract says")
     subjects = [subject for verdict in verdicts for subject in verdict.subjects]
     return {subject.name: subject.image for subject in subjects if subject.image}
@@ -136,9 +136,9 @@ def _facts(verdicts: Sequence[Verdict]) -> dict[str, ImageFacts]:
 def _push(engine: Engine, identity: str, reference: str) -> None:
     """By what was verified: the tag in the engine may have been moved meanwhile."""
     console.say(f"  {reference}")
-    doing = f"pushing {reference}"
+    action = f"pushing {reference}"
     there = engine.image(reference)
-    with translating(doing, RegistryUnavailable, HINT_LOGIN):
+    with translating(action, RegistryUnavailable, HINT_LOGIN):
         engine.docker.image.tag(identity, reference)
         try:
             engine.docker.image.push(reference, quiet=True)
@@ -207,7 +207,7 @@ def _only(what: str, found: set[Any]) -> Any:
         said = "; ".join(sorted(" ".join(one) if isinstance(one, tuple) else one for one in found))
         raise VerifyFailed(
             "publishing images",
-            f"they do not belong together: they are of several {what}: {harmless(said)}",
+            f"they do not belong together: they are of several {what}: {printable(said)}",
             hint="`./inv build` makes all of them anew",
         )
     return next(iter(found), None)

@@ -29,7 +29,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
     """Everything that the verdict says."""
     return {
         "schema": SCHEMA,
-        "holds": verdict.holds,
+        "holds": verdict.passes,
         "counts": counts(verdict),
         "images": {
             subject.name: _image(subject, subject.image)
@@ -53,7 +53,7 @@ def _image(subject: Subject, facts: ImageFacts) -> dict[str, Any]:
         "reference": clean(subject.reference),
         "id": clean(facts.identity),
         "layer_bytes": facts.size,
-        "budget_bytes": int(subject.terms.size),
+        "budget_bytes": int(subject.contract.size),
         "recorded_bytes": before.size if before else None,
         "layers": [
             {

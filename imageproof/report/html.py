@@ -42,7 +42,7 @@ def as_html(verdict: Verdict) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{'holds' if verdict.holds else 'falls short'}: inv verify</title>\n"
+        f"<title>{'holds' if verdict.passes else 'falls short'}: inv verify</title>\n"
         f"<style>{style}</style>\n</head>\n<body>\n{body}\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
@@ -58,7 +58,7 @@ def _shown(text: object) -> str:
 
 
 def _head(verdict: Verdict) -> Iterator[str]:
-    said = ("holds", "✓ verify holds") if verdict.holds else ("falls", "✗ verify falls short")
+    said = ("holds", "✓ verify holds") if verdict.passes else ("falls", "✗ verify falls short")
     yield f'<h1 class="{said[0]}">{said[1]}</h1>'
     yield f"<p>{_shown(count(verdict))}</p>"
     yield '<nav class="contents" aria-label="Contents"><a href="#results">Results</a>'
@@ -74,7 +74,7 @@ def _results(verdict: Verdict) -> Iterator[str]:
     yield '<form class="filter" role="search" aria-label="Filter of the results">'
     for status in STATUSES:
         number = counts(verdict)[status]
-        folded = status == "not run" or (status == "pass" and not verdict.holds)
+        folded = status == "not run" or (status == "pass" and not verdict.passes)
         ticked = "" if folded else " checked"
         yield (
             f'<label><input type="checkbox" value="{status}"{ticked}> '
@@ -130,7 +130,7 @@ def _images(subjects: Sequence[Subject]) -> Iterator[str]:
 
 
 def _bytes(subject: Subject, facts: ImageFacts, number: int) -> Iterator[str]:
-    name, budget = _shown(subject.name), int(subject.terms.size)
+    name, budget = _shown(subject.name), int(subject.contract.size)
     since = f", {growth(facts)} since its size was recorded" if growth(facts) else ""
     yield (
         f"<p>{_shown(subject.reference)}: {facts.size / 1e6:.1f} MB in layers, "

@@ -19,7 +19,7 @@ _MEANS = re.compile(r"([\\`*_{}\[\]()#+!|~>@])")
 
 def as_markdown(verdict: Verdict) -> str:
     """A heading with the verdict, sizes, what does not pass, and the rest folded away."""
-    lines = [f"## {'✓ verify holds' if verdict.holds else '✗ verify falls short'}", ""]
+    lines = [f"## {'✓ verify holds' if verdict.passes else '✗ verify falls short'}", ""]
     lines += [count(verdict), ""]
     lines += _sizes(verdict.subjects)
     for subject in dict.fromkeys(result.subject for result in verdict.results):
@@ -40,7 +40,7 @@ def _sizes(subjects: Sequence[Subject]) -> Iterator[str]:
         yield "| image | size | budget | since recorded |"
         yield "| --- | ---: | ---: | ---: |"
     for subject in known:
-        facts, budget = subject.image, int(subject.terms.size)
+        facts, budget = subject.image, int(subject.contract.size)
         assert facts is not None
         yield (
             f"| {escaped(subject.name)} | {facts.size / 1e6:.1f} MB "

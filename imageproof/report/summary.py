@@ -109,7 +109,7 @@ def sizes(subjects: Sequence[Subject]) -> None:
     for subject in subjects:
         if subject.image is None:
             continue
-        used = subject.image.size / int(subject.terms.size)
+        used = subject.image.size / int(subject.contract.size)
         console.write(
             f"{subject.name}  {subject.image.size / 1e6:.1f} MB, {used:.0%} of its budget"
         )

@@ -40,7 +40,7 @@ def table(verdict: Verdict) -> RenderableType:
             if result.status != "not run":
                 lines += _lines(result)
         lines += _not_run(results)
-    lines.append(Text(f"\n{count(verdict)}", style="bold green" if verdict.holds else "bold red"))
+    lines.append(Text(f"\n{count(verdict)}", style="bold green" if verdict.passes else "bold red"))
     return Group(*lines)
 
 

@@ -59,7 +59,7 @@ class Subject:
 
     name: str
     reference: str
-    terms: ServiceContract
+    contract: ServiceContract
     image: ImageFacts | None = None
     programs: ProgramFacts | None = None
     containers: Sequence[ContainerFacts] | None = None
@@ -79,7 +79,7 @@ class ProjectFacts:
 
 
 @dataclass(frozen=True)
-class Sources:
+class SourceFiles:
     """The files of the repository that findings come from, relative to its root."""
 
     root: Path = Path()
@@ -94,10 +94,10 @@ class Verdict:
 
     results: tuple[Result, ...]
     subjects: tuple[Subject, ...]
-    sources: Sources = Sources()
+    sources: SourceFiles = SourceFiles()
 
     @property
-    def holds(self) -> bool:
+    def passes(self) -> bool:
         """No check failed, none could not look, and at least one did look."""
         looked = any(result.status in ("pass", "warning", "waived") for result in self.results)
         return looked and not any(result.fails for result in self.results)
@@ -107,8 +107,8 @@ def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
     """Ask each check that looks at an image, or at what runs of it."""
     for check in checks:
         if not check.of_project:
-            waiver = subject.terms.waivers.get(check.id, "")
-            yield _ask(check, subject.name, subject.terms, getattr(subject, check.needs), waiver)
+            waiver = subject.contract.waivers.get(check.id, "")
+            yield _ask(check, subject.name, subject.contract, getattr(subject, check.needs), waiver)
 
 
 def judge_project(

@@ -22,7 +22,7 @@ from imageproof.runtime.containers import ContainerFacts, read_stack
 from imageproof.runtime.programs import ProgramFacts, run_programs
 from imageproof.verify.judge import (
     ProjectFacts,
-    Sources,
+    SourceFiles,
     Subject,
     Verdict,
     judge,
@@ -143,11 +143,11 @@ def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: s
 
 def _sources(
     contract: Contract, engine: Engine, images: Mapping[str, ServiceContract], request: Request
-) -> Sources:
+) -> SourceFiles:
     found: Mapping[str, str] = {}
     if not (request.reference and is_elsewhere(request.reference)):
         found = dockerfiles(contract, engine, images)
-    return Sources(contract.root, contract.compose, contract.env_example, found)
+    return SourceFiles(contract.root, contract.compose, contract.env_example, found)
 
 
 def _look(
@@ -177,7 +177,7 @@ def _look(
 
 def _run_programs(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
     with ThreadPoolExecutor(len(subjects)) as pool:
-        ran = pool.map(lambda s: run_programs(engine, s.reference, s.terms), subjects)
+        ran = pool.map(lambda s: run_programs(engine, s.reference, s.contract), subjects)
         return {subject.name: facts for subject, facts in zip(subjects, ran, strict=True)}
 
 
@@ -188,7 +188,7 @@ def _read_stack(
     if not (request.running or engine.containers(stopped=False)):
         return {}
     probe = base_image.local(contract, engine)
-    terms = {subject.name: subject.terms for subject in subjects}
+    terms = {subject.name: subject.contract for subject in subjects}
     return read_stack(engine, terms, probe.reference if probe else None)
 
 

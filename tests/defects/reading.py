@@ -139,7 +139,7 @@ class Reader:
         names = [PLANTED] if project.case.check else list(terms.images)
         if "programs" in looks:
             asked = [s for s in subjects if s.name in names]
-            ran = {s.name: run_programs(engine, s.reference, s.terms) for s in asked}
+            ran = {s.name: run_programs(engine, s.reference, s.contract) for s in asked}
             subjects = tuple(replace(s, programs=ran.get(s.name)) for s in subjects)
         if "containers" in looks:
             subjects = _running(project, terms, subjects, names)
@@ -187,7 +187,7 @@ def _settle(engine: Engine) -> None:
         f"--filter=label=com.docker.compose.project={engine.project}",
     ]
     deadline = time.monotonic() + SETTLED_SECONDS
-    while engine.ask("waiting for the stack", "container", "ls", "--quiet", *undecided):
+    while engine.query("waiting for the stack", "container", "ls", "--quiet", *undecided):
         if time.monotonic() > deadline:
             return
         time.sleep(0.5)

@@ -99,7 +99,7 @@ def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running,
         verdict = run.verify(contract, running, run.Request(only="run.healthy"))
         found = {result.subject: result.status for result in verdict.results}
         assert found == {"api": "pass", "worker": "unknown", "cache": "pass"}
-        assert not verdict.holds
+        assert not verdict.passes
     finally:
         stack.up(contract, running)
 

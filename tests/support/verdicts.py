@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imageproof.checks import Check, Finding
-from imageproof.verify.judge import Result, Sources, Status, Subject, Verdict
+from imageproof.verify.judge import Result, SourceFiles, Status, Subject, Verdict
 from tests.support.sample_facts import image, terms
 
 MARKUP = "[red]x[/red] [/nothing] [bold"
@@ -34,7 +34,7 @@ def result(status: Status, *findings: Finding, name: str = "", **changes: Any) -
 def verdict(*results: Result, **sources: Any) -> Verdict:
     """A verdict of these results on one image."""
     subjects = (Subject("shop", "shop:test", terms(), image()),)
-    return Verdict(results, subjects, Sources(**{"root": Path("/nowhere")} | sources))
+    return Verdict(results, subjects, SourceFiles(**{"root": Path("/nowhere")} | sources))
 
 
 ALL = verdict(

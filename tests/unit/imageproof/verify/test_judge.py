@@ -61,14 +61,14 @@ def _judged(*findings: Finding, waiver: str = "") -> Result:
 def test_findings_and_a_waiver_make_the_status(findings, waiver, status, fails):
     result = _judged(*findings, waiver=waiver)
     assert (result.status, result.fails) == (status, fails)
-    assert Verdict((result,), ()).holds is not fails
+    assert Verdict((result,), ()).passes is not fails
 
 
 def test_a_check_of_severity_warning_fails_nothing():
     mild = replace(_check(FAULT), severity="warning")
     (result,) = judge([mild], _subject(image=image()))
     assert (result.status, result.fails) == ("warning", False)
-    assert Verdict((result,), ()).holds
+    assert Verdict((result,), ()).passes
 
 
 def test_a_waiver_shows_its_reason_and_what_it_waives():
@@ -93,7 +93,7 @@ def test_without_its_facts_a_check_is_not_run_and_says_why(looks):
     (result,) = (*judge(checks, _subject()), *judge_project(checks, contract(), ProjectFacts()))
     assert (result.status, result.reason) == ("not run", NOT_LOOKED_AT[looks])
     assert result.findings == ()
-    assert not Verdict((result,), ()).holds
+    assert not Verdict((result,), ()).passes
 
 
 @pytest.mark.parametrize("facts", [{"programs": {}}, {"containers": []}])
@@ -115,7 +115,7 @@ def test_each_check_is_given_the_terms_and_the_facts_that_it_looks_at():
     subject = _subject(**facts)
     checks = [Check("made.up", "t", "w", "m", "r", looks, ask) for looks in NOT_LOOKED_AT]
     assert len(list(judge(checks, subject))) == len(IMAGE_LOOKS)
-    assert given == [(subject.terms, facts[looks]) for looks in IMAGE_LOOKS]
+    assert given == [(subject.contract, facts[looks]) for looks in IMAGE_LOOKS]
 
 
 def test_what_looks_at_the_project_is_asked_once_and_nothing_else_is():
@@ -139,7 +139,7 @@ def test_an_image_and_a_project_that_are_all_right_hold():
     ]
     assert {r.check.id for r in results} == set(REGISTRY)
     assert {r.status for r in results} == {"pass", "not run"}
-    assert Verdict(tuple(results), ()).holds
+    assert Verdict(tuple(results), ()).passes
 
 
 def test_one_fault_among_all_checks_fails_the_verdict():
@@ -148,7 +148,7 @@ def test_one_fault_among_all_checks_fails_the_verdict():
         *judge_project(list(REGISTRY.values()), contract(), _stale()),
     )
     assert [r.check.id for r in results if r.fails] == ["env.parity"]
-    assert not Verdict(results, ()).holds
+    assert not Verdict(results, ()).passes
 
 
 def _stale() -> ProjectFacts:
