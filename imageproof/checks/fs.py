@@ -160,7 +160,7 @@ def orphans(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     reference="OCI image spec, layer.md; CWE-22, CWE-150",
 )
 def entries(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for each oddity that was met while the layers were read."""
+    """Fail for each anomaly that was met while the layers were read."""
     for layer in facts.layers:
-        for oddity in layer.oddities:
-            yield Finding(oddity, layer=layer.diff_id, instruction=layer.instruction)
+        for anomaly in layer.anomalies:
+            yield Finding(anomaly, layer=layer.diff_id, instruction=layer.instruction)

@@ -20,7 +20,7 @@ from imageproof.image import layers as reader
 from imageproof.image.facts import Layer
 from imageproof.image.oci_layout import MISSHAPEN, Found, broken, laid_out, matched, only, why
 from imageproof.image.stream import GZIP, ZSTD, Digest, chunks_of, plain
-from imageproof.image.tar import harmless, members
+from imageproof.image.tar import printable, members
 
 DOCUMENT_BYTES = 1 << 22  # of one manifest or configuration: registries take no more
 DOCUMENTS_BYTES = 1 << 26  # of all of them
@@ -45,14 +45,14 @@ class Contents:
         text = self.documents.get(name)
         if text is None:
             most = f"of at most {DOCUMENT_BYTES:,} bytes"
-            raise broken(self.what, f"it has no document {harmless(str(name))} {most}")
+            raise broken(self.what, f"it has no document {printable(str(name))} {most}")
         return _parsed(text, name, self.what)
 
     def layer(self, name: str) -> Layer:
         """A layer of that name; engines before 25 wrote a link for one that is there twice."""
         found = self.layers.get(self.links.get(name, name))
         if found is None:
-            raise broken(self.what, f"it has no layer {harmless(str(name))}")
+            raise broken(self.what, f"it has no layer {printable(str(name))}")
         return found
 
     def read(self, name: str, chunks: Iterator[bytes], known: Known) -> Layer:
@@ -129,13 +129,13 @@ def _layer(
     cached = known(named) if named and not _compressed(head) else None
     if cached and trusted:
         return cached
-    doing = f"reading the layer {harmless(name)} of {contents.what}"
+    action = f"reading the layer {printable(name)} of {contents.what}"
     raw = Digest()
     # Of what is not compressed the layer itself gives the digest.
     passing = raw.through(body) if _compressed(head) or cached else body
     believed = named if trusted and not _compressed(head) else None
     layer = cached or reader.read_layer(
-        plain(head, passing, doing), doing, contents.room(), believed
+        plain(head, passing, action), action, contents.room(), believed
     )
     for _ in passing:
         pass
@@ -164,13 +164,13 @@ def _parsed(text: bytes, name: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise broken(what, f"{harmless(name)} is no JSON: {why(error)}") from error
+        raise broken(what, f"{printable(name)} is no JSON: {why(error)}") from error
 
 
 def image_of_tar(path: Path, known: Known, wanted: str | None = None) -> Found:
     """The one image of a tar file. Raises UsageError where it holds several or none, OSError where
     it cannot be read."""
-    what = harmless(path.name)
+    what = printable(path.name)
     with path.open("rb") as file:
         head = file.read(len(ZSTD))
         contents = read_tar(plain(head, chunks_of(file, head), f"reading {what}"), what, known)
@@ -196,13 +196,13 @@ def _saved(contents: Contents, wanted: str | None) -> Found:
 def image_of_folder(folder: Path, known: Known, wanted: str | None = None) -> Found:
     """The one image of an OCI layout. Raises UsageError where it holds several or none, OSError
     where it cannot be read."""
-    contents = Contents(harmless(folder.resolve().name))
+    contents = Contents(printable(folder.resolve().name))
     root = folder.resolve()
 
     def place(name: str) -> Path:
         path = root / name
         if not path.is_file() or path.resolve() != path:  # no link, to nowhere else
-            raise broken(contents.what, f"it has no file {harmless(name)}")
+            raise broken(contents.what, f"it has no file {printable(name)}")
         return path
 
     def document(name: str) -> Any:

@@ -20,7 +20,7 @@ from imageproof.image.config import Steps
 from imageproof.image.facts import File, Layer, Package, SecretCandidate
 from imageproof.redaction import redact
 
-FORMAT = 4  # raised whenever what is read of a layer or image changes
+FORMAT = 5  # raised whenever what is read of a layer or image changes
 _NAMES = tuple(item.name for item in fields(File))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -47,7 +47,7 @@ def find(cache: Path, diff_id: str) -> Layer | None:
         packages=tuple(map(_package, document["packages"])),
         secret_candidates=tuple(SecretCandidate(*s) for s in document["secret_candidates"]),
         texts=document["texts"],
-        oddities=tuple(document["oddities"]),
+        anomalies=tuple(document["anomalies"]),
     )
 
 
@@ -71,7 +71,7 @@ def keep(cache: Path, layer: Layer) -> None:
         ],
         "secret_candidates": [[s.path, s.rule] for s in layer.secret_candidates],
         "texts": dict(layer.texts),
-        "oddities": layer.oddities,
+        "anomalies": layer.anomalies,
     }
     _store(place(cache, layer.diff_id), layer.diff_id, document)
 

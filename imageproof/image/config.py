@@ -10,7 +10,7 @@ from typing import Any
 
 from imageproof.errors import StackFailed
 from imageproof.image.facts import Healthcheck, ImageFacts, Layer
-from imageproof.image.tar import harmless
+from imageproof.image.tar import printable
 from imageproof.redaction import redact
 
 # Instructions that change an image's configuration only (Dockerfile reference).
@@ -57,7 +57,7 @@ def instruction(created_by: str) -> str:
     """A history entry as a person wrote it: no shell in front, no BuildKit mark behind."""
     text = re.sub(r"^/bin/sh -c #\(nop\) +", "", created_by)
     text = re.sub(r"^(?:RUN )?/bin/sh -c ", "RUN ", text)
-    return harmless(" ".join(text.removesuffix(" # buildkit").split()))
+    return printable(" ".join(text.removesuffix(" # buildkit").split()))
 
 
 def from_inspect(
@@ -83,7 +83,7 @@ def from_blob(
 def _not_a_configuration(reference: str, error: object) -> StackFailed:
     return StackFailed(
         f"reading the configuration of {reference}",
-        f"it is not one that the OCI image specification knows: {harmless(str(error))[:200]}",
+        f"it is not one that the OCI image specification knows: {printable(str(error))[:200]}",
         hint="the image was not made by a working builder: build or fetch it anew",
     )
 
@@ -119,7 +119,7 @@ def _facts(
 def _text(value: Any) -> str:
     if not isinstance(value, str | None):
         raise TypeError(f"a text is {value!r}")
-    return harmless(value or "")
+    return printable(value or "")
 
 
 def _list(value: Any) -> list[Any]:

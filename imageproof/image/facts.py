@@ -75,7 +75,7 @@ class SecretCandidate:
 class Layer:
     """One layer: its identity, its size (bytes of the uncompressed tar), and what is in it.
 
-    `texts` holds the few small files that checks read, such as etc/passwd; `oddities` says what
+    `texts` holds the few small files that checks read, such as etc/passwd; `anomalies` says what
     no honest builder writes: a path with `..`, a name with control characters.
     """
 
@@ -86,7 +86,7 @@ class Layer:
     packages: tuple[Package, ...] = ()
     secret_candidates: tuple[SecretCandidate, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
-    oddities: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Read one layer: a tar, streamed once, of which nothing is unpacked.
 
 Who made the image decides what is in the tar, and need not be a friend: what a header may take is
-bounded, names are made harmless, and what no honest builder writes is noted as an oddity.
+bounded, names are made harmless, and what no honest builder writes is noted as an anomaly.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from imageproof.errors import StackFailed
 from imageproof.image import packages, secret_candidates
 from imageproof.image.facts import File, Kind, Layer, SecretCandidate
 from imageproof.image.stream import Digest
-from imageproof.image.tar import harmless, members
+from imageproof.image.tar import printable, members
 
 ENTRIES = 500_000  # of one layer; a desktop's whole file system has half as many
 PATH_BYTES = 4096  # PATH_MAX (limits.h)
-NOTED = 20  # oddities of one layer
+NOTED = 20  # anomalies of one layer
 TEXT_BYTES = 1 << 16
 RECORDS_BYTES = 1 << 26  # of all package records of a layer: they are in memory together
 XATTR = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
@@ -33,48 +33,48 @@ _BAD_WHITEOUTS = frozenset({".wh.", ".wh..", ".wh..."})
 class _Reading:
     """What is known of a layer so far."""
 
-    doing: str
+    action: str
     files: list[File] = field(default_factory=list)
     records: dict[str, bytes] = field(default_factory=dict)
     recorded: int = 0  # bytes
     secret_candidates: list[SecretCandidate] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
-    oddities: list[str] = field(default_factory=list)
+    anomalies: list[str] = field(default_factory=list)
     odd: int = 0
     seen: dict[str, Kind] = field(default_factory=dict)
 
-    def note(self, oddity: str) -> None:
+    def note(self, anomaly: str) -> None:
         """Keep the first few: a hostile image may have a million."""
         self.odd += 1
-        if len(self.oddities) < NOTED:
-            self.oddities.append(oddity)
+        if len(self.anomalies) < NOTED:
+            self.anomalies.append(anomaly)
 
     def beyond(self, what: str, hint: str) -> StackFailed:
         """The error for a layer that is beyond a bound."""
-        return StackFailed(self.doing, what, hint=hint)
+        return StackFailed(self.action, what, hint=hint)
 
 
 def read_layer(
     chunks: Iterator[bytes],
-    doing: str = "reading a layer",
+    action: str = "reading a layer",
     entries: int | None = None,
     diff_id: str | None = None,
 ) -> Layer:
     """A layer out of the bytes of its tar: see imageproof.image.stream.plain for what is compressed.
 
     `entries`: how many it may have. `diff_id`: where it is known, and to be believed. Raises
-    StackFailed, in the words of `doing`, for what is broken, or beyond the bounds.
+    StackFailed, in the words of `action`, for what is broken, or beyond the bounds.
     """
     entries = ENTRIES if entries is None else entries
     digest = Digest(diff_id)
-    reading = _Reading(doing)
-    for member, content in members(digest.through(chunks), doing, reading.note):
+    reading = _Reading(action)
+    for member, content in members(digest.through(chunks), action, reading.note):
         if len(reading.files) >= entries:
             hint = "no service needs so many files; split it, or do not run it"
             raise reading.beyond(f"it has more than {entries:,} entries", hint)
         _entry(member, content, reading)
     if reading.odd > NOTED:
-        reading.oddities.append(f"and {reading.odd - NOTED} more")
+        reading.anomalies.append(f"and {reading.odd - NOTED} more")
     return Layer(
         diff_id=str(digest),
         size=digest.size,
@@ -82,14 +82,14 @@ def read_layer(
         packages=tuple(packages.read(reading.records)),
         secret_candidates=tuple(reading.secret_candidates),
         texts=reading.texts,
-        oddities=tuple(reading.oddities),
+        anomalies=tuple(reading.anomalies),
     )
 
 
 def _entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Reading) -> None:
     path = _path(member, reading)
     kind = _kind(member)
-    target = harmless(member.linkname) if member.linkname else ""
+    target = printable(member.linkname) if member.linkname else ""
     digest = _content(content, path, member, reading) if kind == "file" else ""
     if kind == "hardlink" and _normal(target) not in reading.seen:
         reading.note(f"{path} is a hard link to nothing in its layer")
@@ -158,9 +158,9 @@ def _path(member: tarfile.TarInfo, reading: _Reading) -> str:
     """The entry's path, as Docker would use it; what is odd about it is noted."""
     raw = member.name
     if len(raw) * 4 > PATH_BYTES and len(raw.encode(errors="surrogateescape")) > PATH_BYTES:
-        what = f"a path has more than {PATH_BYTES} bytes: {harmless(raw[:60])}..."
+        what = f"a path has more than {PATH_BYTES} bytes: {printable(raw[:60])}..."
         raise reading.beyond(what, "no file system takes it; do not run the image")
-    shown = harmless(raw)
+    shown = printable(raw)
     path = _normal(shown)
     parts = path.split("/")
     if ".." in parts:
@@ -188,4 +188,4 @@ def _xattrs(member: tarfile.TarInfo) -> Iterator[str]:
     for name in member.pax_headers:
         for prefix in XATTR:
             if name.startswith(prefix):
-                yield harmless(name.removeprefix(prefix))
+                yield printable(name.removeprefix(prefix))

@@ -14,7 +14,7 @@ from typing import Any
 
 from imageproof.errors import StackFailed, UsageError
 from imageproof.image.facts import Layer
-from imageproof.image.tar import harmless
+from imageproof.image.tar import printable
 
 DEPTH = 4  # of indexes in indexes
 # What a document may raise that has another form than the specification's.
@@ -42,7 +42,7 @@ def broken(what: str, why: object) -> StackFailed:
 def why(error: Exception) -> str:
     """What is wrong with a document of another form, in few words."""
     said = f"{type(error).__name__} {error}"
-    return harmless(said if len(said) < 200 else f"{said[:200]}...")
+    return printable(said if len(said) < 200 else f"{said[:200]}...")
 
 
 def laid_out(
@@ -78,14 +78,14 @@ def matched(
 def blob(digest: object) -> str:
     """Where a layout has what a digest names, which may lead nowhere else."""
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{harmless(str(digest))[:80]} is no digest")
+        raise ValueError(f"{printable(str(digest))[:80]} is no digest")
     return f"blobs/{digest.replace(':', '/')}"
 
 
 def only(what: str, names: Sequence[str], wanted: str | None = None) -> None:
     """Raise UsageError unless there is one image."""
     if len(names) != 1:
-        named = f": {', '.join(map(harmless, names[:8]))}" if names else ""
+        named = f": {', '.join(map(printable, names[:8]))}" if names else ""
         raise UsageError(
             f"reading {what}",
             f"it holds {len(names)} images for {wanted or 'this machine'}{named}",

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from imageproof.image.facts import Package, PackageKind
-from imageproof.image.tar import harmless
+from imageproof.image.tar import printable
 
 RECORD_BYTES = 1 << 23  # of one record; a full Debian's dpkg status has about 5 MB
 NPM_BYTES = 1 << 20  # of a package.json
@@ -62,13 +62,13 @@ def _text(content: bytes) -> str:
 
 def _said(text: str) -> str:
     """A name or version as it may be shown."""
-    return harmless(text.strip())[:NAME]
+    return printable(text.strip())[:NAME]
 
 
 def _package(
     kind: PackageKind, name: str, version: str, record: str, owns: Iterable[str], source: str = ""
 ) -> Package:
-    paths = tuple(map(harmless, owns))  # as the paths of files are
+    paths = tuple(map(printable, owns))  # as the paths of files are
     return Package(kind, _said(name), _said(version), record, paths, _said(source))
 
 

@@ -26,17 +26,17 @@ Entry = tuple[tarfile.TarInfo, Iterator[bytes]]
 Note = Callable[[str], None]
 
 
-def members(chunks: Iterator[bytes], doing: str, note: Note | None = None) -> Iterator[Entry]:
+def members(chunks: Iterator[bytes], action: str, note: Note | None = None) -> Iterator[Entry]:
     """Each entry with its content, which is to be read before the next one, or not at all.
 
     All chunks are read, to the last. What no honest builder writes between the entries is told to
-    `note`. Raises StackFailed, in the words of `doing`, for what is no tar.
+    `note`. Raises StackFailed, in the words of `action`, for what is no tar.
     """
     stream = _Forward(chunks)
     try:
-        yield from _entries(stream, doing)
+        yield from _entries(stream, action)
     except BROKEN as error:
-        raise _broken(doing, error) from error
+        raise _broken(action, error) from error
     behind = 0
     while chunk := stream.take(CHUNK):
         behind += len(chunk) - chunk.count(0)
@@ -44,9 +44,9 @@ def members(chunks: Iterator[bytes], doing: str, note: Note | None = None) -> It
         note("there is more than padding behind its last entry")
 
 
-def _broken(doing: str, error: object) -> StackFailed:
-    said = harmless(str(error) or type(error).__name__)
-    return StackFailed(doing, f"it is no tar: {said}", hint="build or fetch the image anew")
+def _broken(action: str, error: object) -> StackFailed:
+    said = printable(str(error) or type(error).__name__)
+    return StackFailed(action, f"it is no tar: {said}", hint="build or fetch the image anew")
 
 
 class _Archive(tarfile.TarFile):
@@ -61,7 +61,7 @@ class _Archive(tarfile.TarFile):
         pass
 
 
-def _entries(stream: _Forward, doing: str) -> Iterator[Entry]:
+def _entries(stream: _Forward, action: str) -> Iterator[Entry]:
     source: Any = stream
     try:
         # The same names whatever this machine's locale is.
@@ -79,13 +79,13 @@ def _entries(stream: _Forward, doing: str) -> Iterator[Entry]:
         if member.size < 0:
             raise tarfile.ReadError("an entry has less than no bytes")
         stored = archive.offset - member.offset_data if member.issparse() else member.size
-        yield member, _content(stream, member, stored, doing)
+        yield member, _content(stream, member, stored, action)
     # tarfile takes a header that is none, or half a one, for the end.
     if stream.last.count(0) != len(stream.last) or len(stream.last) not in (0, tarfile.BLOCKSIZE):
         raise tarfile.ReadError("a header in it is none")
 
 
-def _content(stream: _Forward, member: tarfile.TarInfo, stored: int, doing: str) -> Iterator[bytes]:
+def _content(stream: _Forward, member: tarfile.TarInfo, stored: int, action: str) -> Iterator[bytes]:
     """What is stored of a file; of a sparse one, what lies between the holes."""
     if not member.isfile():
         return
@@ -94,12 +94,12 @@ def _content(stream: _Forward, member: tarfile.TarInfo, stored: int, doing: str)
     while left > 0:
         chunk = stream.take(min(left, CHUNK))
         if not chunk:
-            raise _broken(doing, "it ends in the middle of a file")
+            raise _broken(action, "it ends in the middle of a file")
         left -= len(chunk)
         yield chunk
 
 
-def harmless(name: str) -> str:
+def printable(name: str) -> str:
     """A name without what would steer a terminal or a page, and without half characters."""
     if name.isprintable():  # nearly every one is
         return name

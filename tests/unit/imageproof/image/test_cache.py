@@ -22,7 +22,7 @@ LAYER = Layer(
     packages=(Package("python", "left-pad", "1.0", "x/METADATA", ("x/", "y.py")),),
     secret_candidates=(SecretCandidate("b", "npm token"),),
     texts={"etc/passwd": "root:x:0:0::/:\n"},
-    oddities=("b is there twice",),
+    anomalies=("b is there twice",),
 )
 
 

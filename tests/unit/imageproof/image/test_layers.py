@@ -147,8 +147,8 @@ def test_memory_stays_flat_whatever_a_layer_weighs():
 # --- what no friend wrote
 
 
-def _oddities(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
-    return "\n".join(_read(tar(entries)).oddities)
+def _anomalies(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
+    return "\n".join(_read(tar(entries)).anomalies)
 
 
 @pytest.mark.parametrize(
@@ -168,29 +168,29 @@ def _oddities(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
     ],
 )
 def test_what_no_honest_builder_writes_is_noted(entries, said):
-    assert said in _oddities(entries)
+    assert said in _anomalies(entries)
 
 
 def test_a_file_that_is_there_twice_is_noted():
     blob = tar({"a": b"1"})[:1024] + tar({"a": b"2"})
-    assert _read(blob).oddities == ("a is there twice",)
+    assert _read(blob).anomalies == ("a is there twice",)
 
 
 @pytest.mark.parametrize("kinds", [(tarfile.DIRTYPE, tarfile.SYMTYPE), (b"0", tarfile.DIRTYPE)])
 def test_what_is_there_as_two_kinds_is_noted(kinds):
     first, second = (tar({"a": member("a", kind)}) for kind in kinds)
-    assert _read(first[:512] + second).oddities == ("a is there twice",)
+    assert _read(first[:512] + second).anomalies == ("a is there twice",)
 
 
 def test_a_folder_may_be_told_twice():
     folder = tar({"a": member("a", tarfile.DIRTYPE)})
-    assert _read(folder[:512] + folder).oddities == ()
+    assert _read(folder[:512] + folder).anomalies == ()
 
 
 def test_bytes_behind_the_last_entry_are_noted():
     """One tool stops there, another one reads on."""
-    (oddity,) = _read(FIRST + tar({"evil": b"x"})).oddities
-    assert oddity == "there is more than padding behind its last entry"
+    (anomaly,) = _read(FIRST + tar({"evil": b"x"})).anomalies
+    assert anomaly == "there is more than padding behind its last entry"
 
 
 def _sparse(content: bytes) -> bytes:
@@ -207,7 +207,7 @@ def test_a_file_with_holes_is_searched_and_noted():
     key = "-----BEGIN PRIVATE" + f" KEY-----\n{'QUJD' * 100}\n-----END PRIVATE" + " KEY-----\n"
     layer = _read(_sparse(key.encode()))
     assert [(file.path, file.size, file.digest) for file in layer.files] == [("x", 1 << 20, "")]
-    assert layer.oddities == ("x has holes, which tools fill in different ways",)
+    assert layer.anomalies == ("x has holes, which tools fill in different ways",)
     assert [candidate.rule for candidate in layer.secret_candidates] == ["private key"]
 
 
@@ -233,13 +233,13 @@ def test_one_file_has_one_path(name, path):
     "name", ["two words", "menü", "..data", "a..b", "/absolute", "./x", "dir/...", "日本"]
 )
 def test_what_only_looks_odd_is_not_noted(name):
-    assert _oddities({name: b"x"}) == ""
+    assert _anomalies({name: b"x"}) == ""
 
 
 def test_links_may_lead_anywhere():
     """In an image they lead no further than its own root."""
     for target in ("/etc/alternatives/vi", "../../../lib", "nowhere"):
-        assert _oddities({"x": member("x", tarfile.SYMTYPE, linkname=target)}) == ""
+        assert _anomalies({"x": member("x", tarfile.SYMTYPE, linkname=target)}) == ""
 
 
 def test_a_path_that_leads_out_never_stands_for_the_one_that_it_means():
@@ -255,7 +255,7 @@ def test_bytes_that_are_no_text_are_shown_as_bytes():
 
 
 def test_a_thousand_oddities_are_counted_and_the_first_are_named():
-    found = _read(tar({f"../{number}": b"" for number in range(1000)})).oddities
+    found = _read(tar({f"../{number}": b"" for number in range(1000)})).anomalies
     assert len(found) == layers.NOTED + 1
     assert found[-1] == f"and {1000 - layers.NOTED} more"
 
@@ -318,7 +318,7 @@ def test_package_records_without_end_are_an_error(monkeypatch):
 def test_an_error_says_what_was_being_read():
     with pytest.raises(StackFailed) as caught:
         read_layer(iter([b"no tar"]), "reading the layer x of y")
-    assert caught.value.doing == "reading the layer x of y"
+    assert caught.value.action == "reading the layer x of y"
 
 
 def test_what_inflates_without_end_is_an_error(monkeypatch):

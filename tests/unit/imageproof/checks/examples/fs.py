@@ -65,8 +65,8 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (having(file("etc/passwd", kind="link", target="/nix/passwd")), "could not be read"),
     ],
     "fs.entries": [
-        (having(oddities=("../../etc/cron.d/x leads out of its folder",)), "../../etc/cron.d/x"),
-        (image(layers=(layer(), layer(oddities=("a is there twice",)))), "a is there twice"),
+        (having(anomalies=("../../etc/cron.d/x leads out of its folder",)), "../../etc/cron.d/x"),
+        (image(layers=(layer(), layer(anomalies=("a is there twice",)))), "a is there twice"),
     ],
 }
 
