@@ -1,0 +1,1 @@
+"""Build images: the base image, buildx bake, and its progress."""
