@@ -79,15 +79,17 @@ def install(packages: Sequence[str], *, start_services: bool) -> None:
     _must(f"installing {', '.join(packages)}", command, environment)
 
 
-def _must(doing: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+def _must(
+    action: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> None:
     result = _run(command, environment)
     if result.returncode == 0:
         return
     tail = (result.stdout + result.stderr).splitlines()
     if any("No space left" in line for line in tail):
-        raise NoSpace(doing, "no space is left on this machine", tail=tail)
+        raise NoSpace(action, "no space is left on this machine", tail=tail)
     raise ProvisionFailed(
-        doing,
+        action,
         "apt-get failed",
         tail=tail,
         hint="`apt-get update` by hand shows whether the machine's mirrors answer",

@@ -113,7 +113,7 @@ def render_error(error: ImageproofError, *, debug: bool = False) -> None:
     if debug:
         # The engine's client puts its whole command line into its exceptions.
         out.print(redact("".join(traceback.format_exception(error))), markup=False, style="dim")
-    out.print(f"✗ {error.doing}: {error.cause}", style="bold red", markup=False)
+    out.print(f"✗ {error.action}: {error.cause}", style="bold red", markup=False)
     for line in error.tail:
         out.print(f"  │ {line}", markup=False)
     if error.hint:

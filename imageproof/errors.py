@@ -18,7 +18,7 @@
         ├── RegistryUnavailable
         └── ProvisionFailed
 
-An error says what was being done (`doing`), what happened (`cause`), the last lines of the log
+An error says what was being done (`action`), what happened (`cause`), the last lines of the log
 that matters (`tail`), and what to do next (`hint`). It is rendered by imageproof.console, once.
 """
 
@@ -57,10 +57,10 @@ class ImageproofError(Exception):
     status = 1
 
     def __init__(
-        self, doing: str, cause: str, *, tail: Iterable[str] = (), hint: str | None = None
+        self, action: str, cause: str, *, tail: Iterable[str] = (), hint: str | None = None
     ) -> None:
-        super().__init__(f"{doing}: {cause}")
-        self.doing = doing
+        super().__init__(f"{action}: {cause}")
+        self.action = action
         self.cause = cause
         self.tail = tuple(tail)[-TAIL_LINES:]
         self.hint = hint
@@ -142,16 +142,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what one may have of it
 def unexpected(error: Exception) -> ImageproofError:
     """The error for what nobody foresaw: no space, wherever something is written, or else a defect
     of this program, named without a traceback."""
-    doing = "running this command"
+    action = "running this command"
     made: ImageproofError
     if isinstance(error, OSError) and error.errno in FULL:
         place = [error.filename] if isinstance(error.filename, str) else []
-        made = NoSpace(doing, "no space is left on this machine", tail=place)
+        made = NoSpace(action, "no space is left on this machine", tail=place)
     else:
         # The first line only: an exception of the engine's client holds its whole command line.
         words = str(error).splitlines()[:1]
         made = ImageproofError(
-            doing,
+            action,
             f"a defect: {type(error).__name__}",
             tail=[line for line in words if "command executed" not in line],
             hint="`--debug` shows where it happened",

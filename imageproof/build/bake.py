@@ -120,7 +120,7 @@ def bake(
 
     Raises BuildFailed with the instruction that failed.
     """
-    doing = f"building {', '.join(targets)}"
+    action = f"building {', '.join(targets)}"
     # Since buildx 0.20, bake asks for leave to read files outside of its folder. What it reads
     # here is what the compose file and `build_variables` name: there is nobody else to ask.
     variables = {**build_variables(contract, origin), "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
@@ -128,8 +128,8 @@ def bake(
     with (
         environment({**engine.variables, **variables}),
         contextlib.chdir(contract.root),
-        _explaining(doing, log),
-        translating(doing, BuildFailed, HINT_LOG),
+        _explaining(action, log),
+        translating(action, BuildFailed, HINT_LOG),
     ):
         progress: Any = "rawjson"  # python-on-whales' types do not know it yet
         lines: Any = engine.docker.buildx.bake(
@@ -143,32 +143,32 @@ def bake(
 
 
 @contextlib.contextmanager
-def _explaining(doing: str, log: BuildLog) -> Iterator[None]:
+def _explaining(action: str, log: BuildLog) -> Iterator[None]:
     """Where a step failed, say which instruction, with the last lines that it wrote."""
     try:
         yield
     except ImageproofError as error:
-        raise _explained(doing, log, error) from error
+        raise _explained(action, log, error) from error
 
 
-def _explained(doing: str, log: BuildLog, error: ImageproofError) -> ImageproofError:
+def _explained(action: str, log: BuildLog, error: ImageproofError) -> ImageproofError:
     """The error that a broken build amounts to, by what BuildKit and buildx said."""
     words = _last_words(log)
-    named = translate(doing, words, BuildFailed, HINT_LOG) if words else error
+    named = translate(action, words, BuildFailed, HINT_LOG) if words else error
     vertex = log.failed
     if vertex is None or isinstance(named, EngineUnavailable):
         return error if type(named) is BuildFailed and type(error) is not BuildFailed else named
     written = tail_of("\n".join([*vertex.log, *vertex.error.splitlines()[-1:]]))
     # Of what a program in a step says, only a full disk is the machine's affair.
-    full = translate(doing, "\n".join([*vertex.log, vertex.error]), BuildFailed)
+    full = translate(action, "\n".join([*vertex.log, vertex.error]), BuildFailed)
     if isinstance(full, NoSpace):
         return full
     step = redact(" ".join(vertex.name.split()))
     if step.startswith("pushing "):
         said = redact(written[-1]) if written else "it does not say why"
         hint = "does the registry answer there, and may this user push? `docker login` says who"
-        return RegistryUnavailable(doing, f"{step} failed: {said}", hint=hint)
-    return BuildFailed(doing, f"this step failed: {step}", tail=written, hint=HINT_LOG)
+        return RegistryUnavailable(action, f"{step} failed: {said}", hint=hint)
+    return BuildFailed(action, f"this step failed: {step}", tail=written, hint=HINT_LOG)
 
 
 def _last_words(log: BuildLog) -> str:

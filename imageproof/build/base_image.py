@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from imageproof import apt
 from imageproof.console import say
 from imageproof.docker.client import Engine
-from imageproof.errors import BaseUnavailable, EngineUnavailable, NoSpace, ImageproofError, UsageError
+from imageproof.errors import (
+    BaseUnavailable,
+    EngineUnavailable,
+    NoSpace,
+    ImageproofError,
+    UsageError,
+)
 from imageproof.registry.client import Registry
 from imageproof.registry.copy import manifest
 from imageproof.registry.reference import parse
@@ -84,10 +90,10 @@ def elsewhere(contract: Contract) -> BaseImage:
     Raises UsageError for one that was made here, and for one that its registry has not.
     """
     reference = _named(contract) or contract.base.image
-    doing = f"looking for the base image {reference}"
+    action = f"looking for the base image {reference}"
     if reference == contract.base.made:
         raise UsageError(
-            doing,
+            action,
             "it was made in this machine's engine, where the builder does not look",
             hint=f"push it to a registry, and name it there in {contract.base.variable}",
         )
@@ -150,10 +156,10 @@ def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) ->
 def make(contract: Contract, engine: Engine) -> BaseImage:
     """Make the base from Debian's packages by mmdebstrap, from the machine's own mirror."""
     base = contract.base
-    doing = f"making the base image {base.made} from Debian's packages"
+    action = f"making the base image {base.made} from Debian's packages"
     hint = HINT.format(variable=base.variable)
     if not shutil.which("mmdebstrap"):
-        raise BuilderMissing(doing, "mmdebstrap is not installed", hint=hint)
+        raise BuilderMissing(action, "mmdebstrap is not installed", hint=hint)
     say(f"  making {base.made} from Debian's packages (about a minute)")
     with tempfile.TemporaryDirectory(prefix="imageproof-base-") as folder:
         archive = Path(folder, "base.tar")
@@ -178,12 +184,12 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
         if result.returncode != 0:
             if "No space left" in result.stderr:
                 raise NoSpace(
-                    doing, "no space is left on this machine", tail=tail_of(result.stderr)
+                    action, "no space is left on this machine", tail=tail_of(result.stderr)
                 )
             raise BaseUnavailable(
-                doing, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint
+                action, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint
             )
-        with translating(doing, BaseUnavailable):
+        with translating(action, BaseUnavailable):
             made = engine.docker.image.import_(
                 str(archive),
                 base.made,

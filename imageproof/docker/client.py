@@ -99,7 +99,7 @@ class Engine:
 
     def require(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
-        self.ask(
+        self.query(
             "asking for the Docker engine",
             *("version", "--format", "{{.Server.Version}}"),
             fallback=EngineUnavailable,
@@ -111,10 +111,10 @@ class Engine:
 
         Raises EngineUnavailable where there is no client either.
         """
-        doing = "asking for the docker client"
-        result = self._run(doing, "version", "--format", "{{json .}}")
+        action = "asking for the docker client"
+        result = self._run(action, "version", "--format", "{{json .}}")
         if not result.stdout.strip().startswith("{"):  # without an engine: the client's half
-            raise translate(doing, result.stderr, EngineUnavailable, HINT_ENGINE)
+            raise translate(action, result.stderr, EngineUnavailable, HINT_ENGINE)
         found = json.loads(result.stdout)
         server = found.get("Server") or {}
         return found.get("Client", {}).get("Version", "unknown"), server.get("Version")
@@ -134,16 +134,16 @@ class Engine:
 
     def images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The same of each of these that is there, in one question."""
-        doing = f"looking for {', '.join(references)}"
-        result = self._run(doing, "image", "inspect", "--", *references)
+        action = f"looking for {', '.join(references)}"
+        result = self._run(action, "image", "inspect", "--", *references)
         missing = _MISSING.findall(result.stderr)
         if result.returncode != 0 and not missing:
-            raise translate(doing, result.stderr)
+            raise translate(action, result.stderr)
         there = [r for r in references if r not in missing and f"{r}:latest" not in missing]
         return dict(zip(there, json.loads(result.stdout), strict=True))
 
     def _run(
-        self, doing: str, *arguments: str, given: str | None = None
+        self, action: str, *arguments: str, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """A short question to the client. Not by python-on-whales: its import takes as long as
         several of them, and it asks again for each attribute of an object older than 10 ms."""
@@ -153,16 +153,16 @@ class Engine:
                 capture_output=True,
                 text=True,
                 check=False,
-                input=given,
+                input=stdin,
             )
         except FileNotFoundError as error:
-            raise no_client(doing) from error
+            raise no_client(action) from error
 
-    def ask(
+    def query(
         self,
-        doing: str,
+        action: str,
         *arguments: str,
-        given: str | None = None,
+        stdin: str | None = None,
         fallback: type[ImageproofError] = StackFailed,
         hint: str | None = None,
     ) -> str:
@@ -170,9 +170,9 @@ class Engine:
 
         Raises what its words amount to where it fails; `fallback` for words that are not known.
         """
-        result = self._run(doing, *arguments, given=given)
+        result = self._run(action, *arguments, stdin=stdin)
         if result.returncode != 0:
-            raise translate(doing, result.stderr + result.stdout, fallback, hint)
+            raise translate(action, result.stderr + result.stdout, fallback, hint)
         return result.stdout
 
     def only(self, file: Path) -> Engine:
@@ -203,22 +203,22 @@ class Engine:
         """Everything that the engine knows of some containers or images, in one call."""
         if not names:
             return []
-        answer = self.ask(f"inspecting {', '.join(names)}", kind, "inspect", *names)
+        answer = self.query(f"inspecting {', '.join(names)}", kind, "inspect", *names)
         found: list[dict[str, Any]] = json.loads(answer)
         return found
 
     def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The tasks of a swarm, of these that it still knows: it forgets old ones at any time."""
-        doing = "asking for the tasks of the swarm"
-        result = self._run(doing, "inspect", "--type=task", *ids)
+        action = "asking for the tasks of the swarm"
+        result = self._run(action, "inspect", "--type=task", *ids)
         if result.returncode != 0 and not _FORGOTTEN.search(result.stderr):
-            raise translate(doing, result.stderr)
+            raise translate(action, result.stderr)
         found: list[dict[str, Any]] = json.loads(result.stdout or "[]")
         return found
 
     def history(self, reference: str) -> list[str]:
         """What made each entry of an image's history, oldest first."""
-        lines = self.ask(
+        lines = self.query(
             f"reading the history of {reference}",
             *("image", "history", "--no-trunc", "--format", "json", reference),
         ).splitlines()
@@ -239,7 +239,7 @@ class Engine:
             project = self.project or self.compose_model(interpolate=True)["name"]
             labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
         filters = [f"--filter=label={label}" for label in labels]
-        ids = self.ask(
+        ids = self.query(
             "listing the stack's containers",
             *("container", "ls", "--quiet", "--no-trunc", *filters),
             *(("--all",) if stopped else ()),
@@ -257,7 +257,7 @@ class Engine:
         """
         filters = [f"container={container}", *(f"event={kind}" for kind in kinds)]
         options = [word for text in filters for word in ("--filter", text)]
-        answer = self.ask(
+        answer = self.query(
             "asking for the engine's events",
             *("events", "--since", since, "--until", "0s", "--format", "{{json .}}", *options),
         )
@@ -269,8 +269,8 @@ class Engine:
         Not by python-on-whales, whose stream takes twice as long. Raises what the engine's words
         amount to, after the last chunk.
         """
-        doing = f"saving {', '.join(references)}"
-        with tempfile.TemporaryFile() as errors, self._saving(doing, references, errors) as run:
+        action = f"saving {', '.join(references)}"
+        with tempfile.TemporaryFile() as errors, self._saving(action, references, errors) as run:
             assert run.stdout is not None
             try:
                 while chunk := run.stdout.read(SAVED_CHUNK):
@@ -280,22 +280,22 @@ class Engine:
                 raise
             if run.wait() != 0:
                 errors.seek(0)
-                raise translate(doing, errors.read().decode(errors="replace"))
+                raise translate(action, errors.read().decode(errors="replace"))
 
     def _saving(
-        self, doing: str, references: Sequence[str], errors: IO[bytes]
+        self, action: str, references: Sequence[str], errors: IO[bytes]
     ) -> subprocess.Popen[bytes]:
         command = [*self._client, "image", "save", "--", *references]
         try:
             return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors)
         except FileNotFoundError as error:
-            raise no_client(doing) from error
+            raise no_client(action) from error
 
     def labelled(self, kind: str, label: str) -> list[str]:
         """The names of all containers, networks or volumes with that label."""
         name = "{{.Names}}" if kind == "container" else "{{.Name}}"
         options = ["--all"] if kind == "container" else []
-        return self.ask(
+        return self.query(
             f"listing the engine's {kind}s",
             *(kind, "ls", *options, "--filter", f"label={label}", "--format", name),
         ).split()
@@ -303,7 +303,7 @@ class Engine:
     def remove(self, kind: str, names: Sequence[str]) -> None:
         """Remove containers, networks or volumes by name, whatever state they are in."""
         force = () if kind == "network" else ("--force",)
-        self.ask(f"removing the engine's {kind}s", kind, "rm", *force, *names)
+        self.query(f"removing the engine's {kind}s", kind, "rm", *force, *names)
 
     def foreground(self, *arguments: str) -> None:
         """A compose command that holds the terminal until it ends."""

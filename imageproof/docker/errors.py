@@ -62,13 +62,13 @@ def tail_of(text: str | None) -> list[str]:
 
 
 def translate(
-    doing: str, stderr: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
+    action: str, stderr: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
 ) -> ImageproofError:
     """The error that the engine's own words amount to."""
     tail = [line for line in tail_of(stderr) if not _HELP.match(line)]
     if _NO_SPACE.search(stderr):
         return NoSpace(
-            doing,
+            action,
             "no space is left for the engine",
             tail=tail,
             hint="`docker system df` shows what takes it; `./inv clean` removes this project's",
@@ -77,37 +77,37 @@ def translate(
         number = _PORT_NUMBER.search(stderr)
         port = f"port {number[1]}" if number else "a port"
         return PortTaken(
-            doing,
+            action,
             f"{port} is taken by another program",
             tail=tail,
             hint="end that program, or choose another host port where the compose file has it",
         )
     if _LEADERLESS.search(stderr):
         return EngineUnavailable(
-            doing,
+            action,
             "the swarm has no leader",
             tail=tail,
             hint="managers elect one within seconds, if more than half of them are there",
         )
     if _UNAVAILABLE.search(stderr):
         return EngineUnavailable(
-            doing, "the Docker engine does not answer", tail=tail, hint=HINT_ENGINE
+            action, "the Docker engine does not answer", tail=tail, hint=HINT_ENGINE
         )
     if _CONFIGURATION.search(stderr):
         return ConfigurationError(
-            doing,
+            action,
             "the compose file or .env is wrong",
             tail=tail,
             hint="`docker compose config` shows the whole; .env takes one NAME=value a line",
         )
     return fallback(
-        doing, tail[-1] if tail else "the engine gave no reason", tail=tail[:-1], hint=hint
+        action, tail[-1] if tail else "the engine gave no reason", tail=tail[:-1], hint=hint
     )
 
 
 @contextlib.contextmanager
 def translating(
-    doing: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
+    action: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
 ) -> Iterator[None]:
     """Turn whatever python-on-whales raises into an ImageproofError."""
     from python_on_whales import DockerException
@@ -116,14 +116,14 @@ def translating(
     try:
         yield
     except DockerException as error:
-        raise translate(doing, _words(error), fallback, hint) from error
+        raise translate(action, _words(error), fallback, hint) from error
     except ClientNotFoundError as error:
-        raise no_client(doing) from error
+        raise no_client(action) from error
 
 
-def no_client(doing: str) -> EngineUnavailable:
+def no_client(action: str) -> EngineUnavailable:
     """The docker client is not installed."""
-    return EngineUnavailable(doing, "there is no docker client on PATH", hint=HINT_ENGINE)
+    return EngineUnavailable(action, "there is no docker client on PATH", hint=HINT_ENGINE)
 
 
 def _words(error: DockerException) -> str:

@@ -130,15 +130,17 @@ def _read_elsewhere(reference: str, cache: Path, platform: str | None) -> ImageF
 
 
 def _read_archive(path: Path, known: Known, platform: str | None) -> Found:
-    doing = "reading an image"
+    action = "reading an image"
     if not (path.is_file() or path.is_dir()):
         raise UsageError(
-            doing, f"there is no file or folder {path}", hint="an image's name has no such ending"
+            action, f"there is no file or folder {path}", hint="an image's name has no such ending"
         )
     try:
         return (image_of_folder if path.is_dir() else image_of_tar)(path, known, platform)
     except OSError as error:
-        raise UsageError(doing, f"{path}: {error.strerror}", hint="is it yours to read?") from error
+        raise UsageError(
+            action, f"{path}: {error.strerror}", hint="is it yours to read?"
+        ) from error
 
 
 def _made(layers: Sequence[Layer], steps: Steps) -> Iterator[Layer]:

@@ -71,33 +71,33 @@ def chunks_of(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
         yield chunk
 
 
-def plain(head: bytes, chunks: Iterator[bytes], doing: str = "reading a layer") -> Iterator[bytes]:
+def plain(head: bytes, chunks: Iterator[bytes], action: str = "reading a layer") -> Iterator[bytes]:
     """The content of a stream that begins with `head`, whatever it is compressed with.
 
-    Raises StackFailed, in the words of `doing`, for what is broken, and for what inflates beyond
+    Raises StackFailed, in the words of `action`, for what is broken, and for what inflates beyond
     LIMIT.
     """
     if head.startswith(GZIP):
-        chunks = _gunzipped(chunks, doing)
+        chunks = _gunzipped(chunks, action)
     elif head.startswith(ZSTD):
-        chunks = _unzstd(chunks, doing)
-    return _bounded(chunks, doing)
+        chunks = _unzstd(chunks, action)
+    return _bounded(chunks, action)
 
 
-def _bounded(chunks: Iterator[bytes], doing: str) -> Iterator[bytes]:
+def _bounded(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
         if size > LIMIT:
             raise StackFailed(
-                doing,
+                action,
                 f"it has more than {LIMIT >> 30} GiB, inflated",
                 hint="no honest image does; do not run it",
             )
         yield chunk
 
 
-def _gunzipped(chunks: Iterator[bytes], doing: str) -> Iterator[bytes]:
+def _gunzipped(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
     """RFC 1952; there may be several members, and a bounded part is inflated at a time."""
     inflate = zlib.decompressobj(wbits=31)
     begun = False
@@ -109,17 +109,17 @@ def _gunzipped(chunks: Iterator[bytes], doing: str) -> Iterator[bytes]:
             try:
                 yield inflate.decompress(left, CHUNK)
             except zlib.error as error:
-                raise _broken("gzip", error, doing) from error
+                raise _broken("gzip", error, action) from error
             begun = True
             left = inflate.unconsumed_tail
             if inflate.eof:
                 left = inflate.unused_data
                 inflate, begun = zlib.decompressobj(wbits=31), False
     if begun:
-        raise _broken("gzip", "it ends in the middle", doing)
+        raise _broken("gzip", "it ends in the middle", action)
 
 
-def _unzstd(chunks: Iterator[bytes], doing: str) -> Iterator[bytes]:
+def _unzstd(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
     """RFC 8878; several frames are read as one.
 
     The library takes a frame that is cut off for one that ends: what was read then has another
@@ -133,12 +133,12 @@ def _unzstd(chunks: Iterator[bytes], doing: str) -> Iterator[bytes]:
             while chunk := reader.read(CHUNK):
                 yield chunk
     except zstandard.ZstdError as error:
-        raise _broken("zstd", error, doing) from error
+        raise _broken("zstd", error, action) from error
 
 
-def _broken(kind: str, error: object, doing: str) -> StackFailed:
+def _broken(kind: str, error: object, action: str) -> StackFailed:
     return StackFailed(
-        doing,
+        action,
         f"its {kind} data is broken: {error}",
         hint="fetch or build the image anew: what is there now cannot be run either",
     )

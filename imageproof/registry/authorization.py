@@ -42,7 +42,7 @@ class Authorization:
         own = url.netloc.decode() == self._host
         return own and url.scheme == transport.scheme(self._host)
 
-    def gain(self, answer: httpx.Response, scopes: Sequence[str], doing: str) -> bool:
+    def gain(self, answer: httpx.Response, scopes: Sequence[str], action: str) -> bool:
         """Do as a 401 says, once; False where nothing can be done.
 
         Raises RegistryUnavailable where no token is given, ConfigurationError for credentials
@@ -56,25 +56,25 @@ class Authorization:
             self._headers[tuple(scopes)] = self._credentials.basic
             return True
         if kind.lower() == "bearer":
-            token = self._token(dict(_PARAMETER.findall(rest)), scopes, doing)
+            token = self._token(dict(_PARAMETER.findall(rest)), scopes, action)
             self._headers[tuple(scopes)] = f"Bearer {token}"
             return True
         return False
 
-    def _token(self, challenge: Mapping[str, str], scopes: Sequence[str], doing: str) -> str:
+    def _token(self, challenge: Mapping[str, str], scopes: Sequence[str], action: str) -> str:
         """A token for these scopes, from where the registry says that they are given."""
         import httpx
 
         realm = httpx.URL(challenge.get("realm", ""))
         if not transport.is_private(realm):
             said = "it wants the password where it can be overheard"
-            raise RegistryUnavailable(doing, f"{self._host} cannot be followed: {said}")
+            raise RegistryUnavailable(action, f"{self._host} cannot be followed: {said}")
         request = self._question(realm, challenge.get("service", ""), scopes)
         answer = self._client.send(request, stream=True)
         with contextlib.closing(answer):
             if not answer.is_success:
-                raise transport.answered(self._host, doing, answer)
-            body = b"".join(transport.bounded(answer, TOKEN_BYTES, doing))
+                raise transport.answered(self._host, action, answer)
+            body = b"".join(transport.bounded(answer, TOKEN_BYTES, action))
         try:
             document = json.loads(body)
             token = document.get("token") or document["access_token"]
@@ -83,7 +83,7 @@ class Authorization:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             # Nothing of it is shown, nor kept as a cause: it may be a token after all.
             said = "what it gives for a token is none"
-            raise RegistryUnavailable(doing, f"{self._host} cannot be followed: {said}") from None
+            raise RegistryUnavailable(action, f"{self._host} cannot be followed: {said}") from None
         return token
 
     def _question(self, realm: httpx.URL, service: str, scopes: Sequence[str]) -> httpx.Request:

@@ -72,13 +72,13 @@ class Manifest:
         return self.media_type in INDEXES
 
 
-def descriptor(item: Any, doing: str) -> Descriptor:
+def descriptor(item: Any, action: str) -> Descriptor:
     """A descriptor in a manifest. Raises StackFailed for what is none, or beyond the bounds."""
     digest, size = (item.get("digest"), item.get("size")) if isinstance(item, dict) else ("", 0)
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise StackFailed(doing, "a digest in the manifest is none", hint=ANEW)
+        raise StackFailed(action, "a digest in the manifest is none", hint=ANEW)
     if type(size) is not int or not 0 <= size <= BLOB_BYTES:
-        raise StackFailed(doing, f"a size in the manifest is beyond {BLOB_BYTES:,}", hint=ANEW)
+        raise StackFailed(action, f"a size in the manifest is beyond {BLOB_BYTES:,}", hint=ANEW)
     return Descriptor(digest, size)
 
 
@@ -102,20 +102,20 @@ class Registry:
 
         Raises RegistryUnavailable, and StackFailed for one that is not what it is named by.
         """
-        doing = f"reading {self._named(path, name)}"
+        action = f"reading {self._named(path, name)}"
         accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
-        with self._open("GET", path, f"manifests/{name}", doing, accept) as answer:
+        with self._open("GET", path, f"manifests/{name}", action, accept) as answer:
             if answer.status_code == 404:
                 return None
-            self._judge(answer, doing)
-            raw = b"".join(transport.bounded(answer, DOCUMENT_BYTES, doing))
+            self._judge(answer, action)
+            raw = b"".join(transport.bounded(answer, DOCUMENT_BYTES, action))
             said = answer.headers.get("Content-Type", "").partition(";")[0].strip()
             named = answer.headers.get("Docker-Content-Digest")
         found = Manifest(said, raw)
-        _sound(found, doing)
+        _sound(found, action)
         wanted = {name} if _DIGEST.fullmatch(name) else {named} - {None}
         if wanted - {found.digest}:
-            raise _damaged(doing, wanted.pop() or "", found.digest)
+            raise _damaged(action, wanted.pop() or "", found.digest)
         return found
 
     def _named(self, path: str, name: str) -> Reference:
@@ -127,58 +127,58 @@ class Registry:
 
         Raises RegistryUnavailable; StackFailed for another size or digest than was wanted.
         """
-        doing = f"reading {what} of {Reference(self.host, path)}"
+        action = f"reading {what} of {Reference(self.host, path)}"
         sha, size = hashlib.sha256(), 0
-        with self._open("GET", path, f"blobs/{wanted.digest}", doing) as answer:
+        with self._open("GET", path, f"blobs/{wanted.digest}", action) as answer:
             if answer.status_code == 404:
-                raise StackFailed(doing, f"the registry has no {wanted.digest}", hint=ANEW)
-            self._judge(answer, doing)
-            for chunk in transport.bounded(answer, wanted.size, doing):
+                raise StackFailed(action, f"the registry has no {wanted.digest}", hint=ANEW)
+            self._judge(answer, action)
+            for chunk in transport.bounded(answer, wanted.size, action):
                 sha.update(chunk)
                 size += len(chunk)
                 yield chunk
         if size != wanted.size or f"sha256:{sha.hexdigest()}" != wanted.digest:
-            raise _damaged(doing, wanted.digest, f"sha256:{sha.hexdigest()}, {size:,} bytes")
+            raise _damaged(action, wanted.digest, f"sha256:{sha.hexdigest()}, {size:,} bytes")
 
     def has(self, path: str, digest: str) -> bool:
         """Whether a blob is there."""
-        doing = f"asking for a blob of {Reference(self.host, path)}"
-        with self._open("HEAD", path, f"blobs/{digest}", doing, push=True) as answer:
+        action = f"asking for a blob of {Reference(self.host, path)}"
+        with self._open("HEAD", path, f"blobs/{digest}", action, push=True) as answer:
             if answer.status_code != 404:
-                self._judge(answer, doing)
+                self._judge(answer, action)
             return answer.status_code != 404
 
     def mount(self, path: str, digest: str, source: str) -> bool:
         """Take a blob over from another repository of this registry; False where it does not."""
-        doing = f"writing a blob of {Reference(self.host, path)}"
+        action = f"writing a blob of {Reference(self.host, path)}"
         asked = f"blobs/uploads/?mount={digest}&from={quote(source)}"
-        with self._open("POST", path, asked, doing, push=True, source=source) as answer:
-            self._judge(answer, doing)
+        with self._open("POST", path, asked, action, push=True, source=source) as answer:
+            self._judge(answer, action)
             return answer.status_code == 201  # 202: it has begun an upload in its place
 
     def upload(self, path: str, wanted: Descriptor, chunks: Iterable[bytes]) -> None:
         """Write a blob, which the registry holds to its digest."""
-        doing = f"writing a blob of {Reference(self.host, path)}"
-        with self._open("POST", path, "blobs/uploads/", doing, push=True) as answer:
-            self._judge(answer, doing)
-            place = self._elsewhere(answer, doing)
+        action = f"writing a blob of {Reference(self.host, path)}"
+        with self._open("POST", path, "blobs/uploads/", action, push=True) as answer:
+            self._judge(answer, action)
+            place = self._elsewhere(answer, action)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(wanted.size)}
         place = place.copy_add_param("digest", wanted.digest)
-        with self._open("PUT", path, place, doing, headers, push=True, content=chunks) as answer:
-            self._judge(answer, doing)
+        with self._open("PUT", path, place, action, headers, push=True, content=chunks) as answer:
+            self._judge(answer, action)
 
     def put(self, path: str, name: str, manifest: Manifest) -> None:
         """Write a manifest under a tag, or its own digest. Raises StackFailed where the registry
         makes another one of it."""
-        doing = f"writing {self._named(path, name)}"
+        action = f"writing {self._named(path, name)}"
         headers = {"Content-Type": manifest.media_type}
         with self._open(
-            "PUT", path, f"manifests/{name}", doing, headers, push=True, content=manifest.raw
+            "PUT", path, f"manifests/{name}", action, headers, push=True, content=manifest.raw
         ) as answer:
-            self._judge(answer, doing)
+            self._judge(answer, action)
             made = answer.headers.get("Docker-Content-Digest", manifest.digest)
         if made != manifest.digest:
-            raise _damaged(doing, manifest.digest, made)
+            raise _damaged(action, manifest.digest, made)
 
     @contextlib.contextmanager
     def _open(
@@ -186,7 +186,7 @@ class Registry:
         method: str,
         path: str,
         place: str | httpx.URL,
-        doing: str,
+        action: str,
         headers: Mapping[str, str] | None = None,
         *,
         push: bool = False,
@@ -211,48 +211,48 @@ class Registry:
                 with contextlib.closing(answer):
                     if answer.status_code == 401 and again:
                         again = False
-                        if self._authorization.gain(answer, scopes, doing):
+                        if self._authorization.gain(answer, scopes, action):
                             continue
                     if answer.has_redirect_location and method in ("GET", "HEAD"):
-                        url = self._elsewhere(answer, doing)
+                        url = self._elsewhere(answer, action)
                         continue
                     yield answer
                     return
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise transport.unreachable(self.host, doing, error) from error
-        raise self._refused(doing, f"it redirects more than {REDIRECTS} times")
+            raise transport.unreachable(self.host, action, error) from error
+        raise self._refused(action, f"it redirects more than {REDIRECTS} times")
 
-    def _elsewhere(self, answer: httpx.Response, doing: str) -> httpx.URL:
+    def _elsewhere(self, answer: httpx.Response, action: str) -> httpx.URL:
         """Where an answer leads; nowhere that can be overheard."""
         url = answer.url.join(answer.headers.get("Location", ""))
         if not transport.is_private(url):
-            raise self._refused(doing, f"it leads to {plain(url.host)} without encryption")
+            raise self._refused(action, f"it leads to {plain(url.host)} without encryption")
         return url
 
-    def _judge(self, answer: httpx.Response, doing: str) -> None:
+    def _judge(self, answer: httpx.Response, action: str) -> None:
         """Raise RegistryUnavailable for an answer that is none."""
         if not answer.is_success:
-            raise transport.answered(self.host, doing, answer)
+            raise transport.answered(self.host, action, answer)
 
-    def _refused(self, doing: str, why: str) -> ImageproofError:
-        return RegistryUnavailable(doing, f"{self.host} cannot be followed: {why}")
+    def _refused(self, action: str, why: str) -> ImageproofError:
+        return RegistryUnavailable(action, f"{self.host} cannot be followed: {why}")
 
 
-def _sound(found: Manifest, doing: str) -> None:
+def _sound(found: Manifest, action: str) -> None:
     """Raise StackFailed for what is no manifest that can be read here."""
     try:
         document = found.document
         said = document.get("mediaType") or found.media_type
     except (ValueError, RecursionError, AttributeError) as error:
-        raise StackFailed(doing, "the manifest is no JSON object", hint=ANEW) from error
+        raise StackFailed(action, "the manifest is no JSON object", hint=ANEW) from error
     if said != found.media_type or said not in (*INDEXES, *MANIFESTS):
         raise StackFailed(
-            doing,
+            action,
             f"its media type is {plain(str(said))[:100]!r} ({plain(found.media_type)[:100]!r})",
             hint="OCI images and Docker's schema 2 can be read: push it by a newer client",
         )
 
 
-def _damaged(doing: str, wanted: str, found: str) -> StackFailed:
+def _damaged(action: str, wanted: str, found: str) -> StackFailed:
     said = f"{plain(wanted)[:80]} is damaged: what is there is {plain(found)[:120]}"
-    return StackFailed(doing, said, hint=ANEW)
+    return StackFailed(action, said, hint=ANEW)

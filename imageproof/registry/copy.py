@@ -56,18 +56,18 @@ def _below(source: Registry, origin: Reference, top: Manifest) -> Iterator[Manif
     return walk(top, 1)
 
 
-def _blobs(found: Manifest, doing: str) -> list[Descriptor]:
+def _blobs(found: Manifest, action: str) -> list[Descriptor]:
     if found.is_index:
         return []
-    config = descriptor(found.document.get("config"), doing)
-    return list(dict.fromkeys([config, *_listed(found, "layers", doing)]))
+    config = descriptor(found.document.get("config"), action)
+    return list(dict.fromkeys([config, *_listed(found, "layers", action)]))
 
 
-def _listed(found: Manifest, key: str, doing: str) -> list[Descriptor]:
+def _listed(found: Manifest, key: str, action: str) -> list[Descriptor]:
     items = found.document.get(key)
     if not isinstance(items, list):
-        raise StackFailed(doing, f"the manifest has no list of {key}", hint=ANEW)
-    return [descriptor(item, doing) for item in items]
+        raise StackFailed(action, f"the manifest has no list of {key}", hint=ANEW)
+    return [descriptor(item, action) for item in items]
 
 
 def _bring(

@@ -43,22 +43,22 @@ def find(host: str) -> Credentials | None:
     """
     folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
     path = Path(folder, "config.json")
-    doing = f"looking for credentials of {host} in {path}"
+    action = f"looking for credentials of {host} in {path}"
     try:
         document = json.loads(path.read_bytes())
         auths, helpers = document.get("auths") or {}, document.get("credHelpers") or {}
         entry = next((e for name, e in auths.items() if _host(name) == host), None)
         helper = next((h for name, h in helpers.items() if _host(name) == host), None)
         if helper := helper or document.get("credsStore"):
-            return _ask(str(helper), host, doing)
+            return _ask(str(helper), host, action)
         return _decoded(entry) if entry else None
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(doing, str(error.strerror), hint=HINT) from error
+        raise ConfigurationError(action, str(error.strerror), hint=HINT) from error
     except (ValueError, AttributeError, TypeError, RecursionError):
         # Not even the cause is shown: it may quote what it could not read.
-        raise ConfigurationError(doing, "the file is not as docker writes it", hint=HINT) from None
+        raise ConfigurationError(action, "the file is not as docker writes it", hint=HINT) from None
 
 
 def _host(name: str) -> str:
@@ -76,11 +76,11 @@ def _decoded(entry: Any) -> Credentials | None:
     return Credentials(user, password, identity) if user or identity else None
 
 
-def _ask(helper: str, host: str, doing: str) -> Credentials | None:
+def _ask(helper: str, host: str, action: str) -> Credentials | None:
     """docker-credential-NAME get: the host on standard input, JSON on standard output."""
     program = f"docker-credential-{helper}"
     if not _HELPER.fullmatch(helper):
-        raise ConfigurationError(doing, "a credential helper has a name that is none", hint=HINT)
+        raise ConfigurationError(action, "a credential helper has a name that is none", hint=HINT)
     try:
         result = subprocess.run(
             [program, "get"],
@@ -92,15 +92,15 @@ def _ask(helper: str, host: str, doing: str) -> Credentials | None:
         )
     except FileNotFoundError:
         hint = "install it, or take it out of config.json"
-        raise ConfigurationError(doing, f"there is no {program} on PATH", hint=hint) from None
+        raise ConfigurationError(action, f"there is no {program} on PATH", hint=hint) from None
     except subprocess.TimeoutExpired:
         said = f"{program} did not answer within {HELPER_SECONDS} s"
-        raise ConfigurationError(doing, said) from None
+        raise ConfigurationError(action, said) from None
     if result.returncode != 0:
         if _NONE in result.stdout + result.stderr:
             return None
         said = f"{program} ended with status {result.returncode}"
-        raise ConfigurationError(doing, said, hint=f"echo {host} | {program} get")
+        raise ConfigurationError(action, said, hint=f"echo {host} | {program} get")
     found = json.loads(result.stdout)
     user, secret = str(found["Username"]), str(found["Secret"])
     return Credentials("", "", secret) if user == TOKEN else Credentials(user, secret)

@@ -49,23 +49,23 @@ class Reference:
         return f"{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"
 
 
-def parse(text: str, doing: str = "reading the name of an image") -> Reference:
+def parse(text: str, action: str = "reading the name of an image") -> Reference:
     """Raises UsageError for what is no such name; without tag and digest, `latest` is meant."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
-        raise UsageError(doing, f"{text!r} is no image in a registry", hint=HINT)
+        raise UsageError(action, f"{text!r} is no image in a registry", hint=HINT)
     parts = {name: part or "" for name, part in match.groupdict().items()}
     if not parts["tag"] and not parts["digest"]:
         parts["tag"] = "latest"
     return Reference(**parts)
 
 
-def parse_prefix(text: str, doing: str = "reading the command line") -> str:
+def parse_prefix(text: str, action: str = "reading the command line") -> str:
     """HOST or HOST/PREFIX, below which images shall lie. Raises UsageError."""
     prefix = text.rstrip("/")
     if not _PREFIX.fullmatch(prefix):
         hint = "as in HOST/PREFIX, with the host (and its port) written out, without https://"
-        raise UsageError(doing, f"{text!r} is no place in a registry", hint=hint)
+        raise UsageError(action, f"{text!r} is no place in a registry", hint=hint)
     return prefix
 
 

@@ -67,12 +67,12 @@ def _context(host: str) -> ssl.SSLContext:
         for own in sorted((CERTIFICATES / host).glob("*.cert")):
             context.load_cert_chain(own, own.with_suffix(".key"))
     except OSError as error:  # ssl.SSLError is one
-        doing = f"reading the certificates in {CERTIFICATES / host}"
-        raise RegistryUnavailable(doing, str(error.strerror)) from error
+        action = f"reading the certificates in {CERTIFICATES / host}"
+        raise RegistryUnavailable(action, str(error.strerror)) from error
     return context
 
 
-def bounded(answer: httpx.Response, most: int, doing: str) -> Iterator[bytes]:
+def bounded(answer: httpx.Response, most: int, action: str) -> Iterator[bytes]:
     """The body as it is sent, of no more than so many bytes, in no more than its time."""
     until = time.monotonic() + SECONDS + most / BYTES_A_SECOND
     size, held = 0, bytearray()
@@ -80,9 +80,9 @@ def bounded(answer: httpx.Response, most: int, doing: str) -> Iterator[bytes]:
         size += len(part)
         if size > most:
             hint = "it is not what it says to be: do not run it"
-            raise StackFailed(doing, f"it has more than {most:,} bytes", hint=hint)
+            raise StackFailed(action, f"it has more than {most:,} bytes", hint=hint)
         if time.monotonic() > until:
-            raise RegistryUnavailable(doing, "the registry gives it too slowly")
+            raise RegistryUnavailable(action, "the registry gives it too slowly")
         held += part
         if len(held) >= CHUNK:
             yield bytes(held)
@@ -91,14 +91,14 @@ def bounded(answer: httpx.Response, most: int, doing: str) -> Iterator[bytes]:
         yield bytes(held)
 
 
-def unreachable(host: str, doing: str, error: Exception) -> RegistryUnavailable:
+def unreachable(host: str, action: str, error: Exception) -> RegistryUnavailable:
     """The error for a registry that does not answer, or stops in the middle."""
     said = _words(str(error)) or type(error).__name__
     hint = f"is {host} reachable from here, and does it speak https? (http: on the loopback only)"
-    return RegistryUnavailable(doing, f"{host} does not answer as it should: {said}", hint=hint)
+    return RegistryUnavailable(action, f"{host} does not answer as it should: {said}", hint=hint)
 
 
-def answered(host: str, doing: str, answer: httpx.Response) -> RegistryUnavailable:
+def answered(host: str, action: str, answer: httpx.Response) -> RegistryUnavailable:
     """The error for a registry that says no, in its own words."""
     status = answer.status_code
     hint = None
@@ -108,7 +108,7 @@ def answered(host: str, doing: str, answer: httpx.Response) -> RegistryUnavailab
         hint = "try again later: what is there already is not transferred again"
     said = f"{host} answered {status} {plain(answer.reason_phrase)}"
     words = _told(answer)
-    return RegistryUnavailable(doing, f"{said}: {words}" if words else said, hint=hint)
+    return RegistryUnavailable(action, f"{said}: {words}" if words else said, hint=hint)
 
 
 def _told(answer: httpx.Response) -> str:

@@ -90,23 +90,23 @@ class Release(Model):
 
 def load(path: Path) -> Release:
     """Read a release. Raises UsageError, with the place in the file, for what is none."""
-    doing = f"reading the release {path}"
+    action = f"reading the release {path}"
     try:
         with path.open("rb") as file:
             text = file.read(SIZE + 1)
     except OSError as error:
-        raise UsageError(doing, f"it cannot be read: {error.strerror}", hint=HINT) from error
+        raise UsageError(action, f"it cannot be read: {error.strerror}", hint=HINT) from error
     if len(text) > SIZE:
-        raise UsageError(doing, f"it has more than {SIZE:,} bytes", hint=HINT)
+        raise UsageError(action, f"it has more than {SIZE:,} bytes", hint=HINT)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(doing, f"it is no JSON: {error}", hint=HINT) from error
+        raise UsageError(action, f"it is no JSON: {error}", hint=HINT) from error
     try:
         return Release.model_validate(document)
     except ValidationError as error:
         problems = [_place(problem) for problem in error.errors()]
-        raise UsageError(doing, problems[0], tail=problems[1:], hint=HINT) from error
+        raise UsageError(action, problems[0], tail=problems[1:], hint=HINT) from error
 
 
 def _place(problem: Any) -> str:
@@ -124,5 +124,5 @@ def write(release: Release, path: Path) -> None:
     try:
         write_whole(path, f"{text}\n".encode())
     except OSError as error:
-        doing = f"writing the release {path}"
-        raise UsageError(doing, str(error.strerror), hint="name another with --output") from error
+        action = f"writing the release {path}"
+        raise UsageError(action, str(error.strerror), hint="name another with --output") from error

@@ -75,14 +75,14 @@ def idle(engine: Engine, image: str, architecture: str, user: str) -> Iterator[s
     It runs as `user`, without network, capability or health check. Yields its name; raises
     ImageproofError where there can be none.
     """
-    doing = f"starting an idle container of {image[:19]}"
+    action = f"starting an idle container of {image[:19]}"
     text = program(architecture)
     if text is None:
-        raise MachineError(doing, f"it is for the machine {architecture!r}, which is not known")
+        raise MachineError(action, f"it is for the machine {architecture!r}, which is not known")
     name = f"imageproof-idle-{secrets.token_hex(4)}"
     options = {key: value for key, value in CONFINED.items() if key != "read_only"}
     try:
-        with tempfile.TemporaryDirectory(prefix="imageproof-idle-") as folder, translating(doing):
+        with tempfile.TemporaryDirectory(prefix="imageproof-idle-") as folder, translating(action):
             file = Path(folder, name)
             file.write_bytes(text)
             file.chmod(0o755)  # docker cp keeps it; the owner becomes root

@@ -129,17 +129,17 @@ def run(
     can be had.
     """
     name = f"imageproof-run-{secrets.token_hex(4)}"
-    doing = f"running {command[0]} in {reference}"
+    action = f"running {command[0]} in {reference}"
     late = threading.Event()
 
     def end() -> None:
         late.set()
-        with contextlib.suppress(ImageproofError), translating(doing):
+        with contextlib.suppress(ImageproofError), translating(action):
             engine.docker.container.kill(name)
 
     timer = threading.Timer(within, end)
     try:
-        with translating(doing):
+        with translating(action):
             engine.docker.container.create(
                 reference,
                 list(command[1:]),
@@ -148,23 +148,23 @@ def run(
                 tmpfs=list(writable),
                 **OPTIONS,
             )
-        if refused := _start(engine, name, doing):
+        if refused := _start(engine, name, action):
             return refused
         timer.start()
-        with translating(doing):
+        with translating(action):
             status = engine.docker.container.wait(name)
             said = engine.docker.container.logs(name, tail=SAID_LINES)
     finally:
         timer.cancel()
-        with contextlib.suppress(ImageproofError), translating(doing):
+        with contextlib.suppress(ImageproofError), translating(action):
             engine.docker.container.remove(name, force=True, volumes=True)
     return None if late.is_set() else status, [redact(line) for line in tail_of(str(said))]
 
 
-def _start(engine: Engine, name: str, doing: str) -> tuple[int, list[str]] | None:
+def _start(engine: Engine, name: str, action: str) -> tuple[int, list[str]] | None:
     """Start a container; its status and why where its program cannot be: 126, 127 (chroot(1))."""
     try:
-        with translating(doing):
+        with translating(action):
             engine.docker.container.start(name)
     except ImageproofError:
         state = engine.inspect("container", [name])[0]["State"]

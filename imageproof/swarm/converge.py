@@ -126,7 +126,7 @@ class Watch:
                 with contextlib.suppress(
                     ImageproofError
                 ):  # it changed just now: the next look tells
-                    self.engine.ask(f"mending {name}", *update)
+                    self.engine.query(f"mending {name}", *update)
                     self.mended.add(name)
 
     def _done(self, service: Service) -> bool:
@@ -229,7 +229,9 @@ def _log(engine: Engine, task: Task) -> list[str]:
 
 def _health(engine: Engine, task: Task) -> list[str]:
     with contextlib.suppress(ImageproofError, ValueError, IndexError):
-        state = json.loads(engine.ask("asking", "container", "inspect", task.container))[0]["State"]
+        state = json.loads(engine.query("asking", "container", "inspect", task.container))[0][
+            "State"
+        ]
         log = (state.get("Health") or {}).get("Log") or []
         return [redact(line) for line in tail_of(log[-1].get("Output"))]
     return []

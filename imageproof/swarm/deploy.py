@@ -50,10 +50,10 @@ def deploy(
     started = time.monotonic()
     before = read(engine, stack)
     secrets.create(engine, stack, file.secrets)
-    doing = f"deploying {stack}"
+    action = f"deploying {stack}"
     with environment(dict(file.variables)):
-        engine.ask(
-            doing,
+        engine.query(
+            action,
             *("stack", "deploy", "--detach=true", "--prune", "--with-registry-auth"),
             *("--resolve-image", "never", "--compose-file", str(file.path), stack),
             fallback=ConfigurationError,
@@ -62,7 +62,7 @@ def deploy(
     watch = Watch(engine, stack, before, updating)
     services, failure = watch.wait(within)
     if failure:
-        raise _failed(watch, doing, services, failure, within)
+        raise _failed(watch, action, services, failure, within)
     secrets.remove_unused(engine, stack, services)
     tasks = sum(len(service.running) for service in services.values())
     console.done(f"deploy: {tasks} tasks healthy after {time.monotonic() - started:.1f} s")
@@ -70,7 +70,7 @@ def deploy(
 
 
 def _failed(
-    watch: Watch, doing: str, services: Mapping[str, Service], failure: Failure, within: float
+    watch: Watch, action: str, services: Mapping[str, Service], failure: Failure, within: float
 ) -> StackFailed:
     """The error, after all that this deployment changed was taken back."""
     engine, stack, before = watch.engine, watch.stack, watch.before
@@ -90,7 +90,7 @@ def _failed(
     if not before:
         said.append("there was nothing before: it is left as it is")
     gone = f"`docker stack rm {stack}` removes it; " if not before else ""
-    return StackFailed(doing, "; ".join(said), tail=tail, hint=gone + HINT)
+    return StackFailed(action, "; ".join(said), tail=tail, hint=gone + HINT)
 
 
 def rollback(engine: Engine, stack: str, within: float = WITHIN) -> dict[str, Service]:
@@ -101,10 +101,10 @@ def rollback(engine: Engine, stack: str, within: float = WITHIN) -> dict[str, Se
     require_manager(engine)
     services = existing(engine, stack)
     names = sorted(service.name for service in services.values() if service.previous)
-    doing = f"taking {stack} back"
+    action = f"taking {stack} back"
     if not names:
         raise UsageError(
-            doing,
+            action,
             "Swarm knows no version before this one",
             hint="`./inv deploy --release FILE` deploys an older release",
         )
@@ -112,7 +112,7 @@ def rollback(engine: Engine, stack: str, within: float = WITHIN) -> dict[str, Se
     failure = _take_back(engine, stack, services, names, within)
     if failure:
         tail = last_words(engine, failure.task) if failure.task else []
-        raise StackFailed(doing, failure.cause, tail=tail, hint=HINT)
+        raise StackFailed(action, failure.cause, tail=tail, hint=HINT)
     console.done(f"rollback: {', '.join(names)}")
     return read(engine, stack)
 
@@ -124,7 +124,7 @@ def _take_back(
     for name in names:
         if services[name].previous:
             full_name = services[name].full_name
-            engine.ask(f"taking {name} back", "service", "rollback", "--detach", full_name)
+            engine.query(f"taking {name} back", "service", "rollback", "--detach", full_name)
     updating = changed(services, read(engine, stack))
     return Watch(engine, stack, services, updating, back=True).wait(within)[1]
 

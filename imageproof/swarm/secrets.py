@@ -45,10 +45,10 @@ def create(engine: Engine, stack: str, secrets: Iterable[Secret]) -> None:
     there = _names(engine, stack)
     for secret in secrets:
         if secret.name not in there:
-            engine.ask(
+            engine.query(
                 f"making the secret {secret.name}",
                 *("secret", "create", "--label", f"{NAMESPACE}={stack}", secret.name, "-"),
-                given=secret.value,
+                stdin=secret.value,
             )
 
 
@@ -58,7 +58,7 @@ def remove_unused(engine: Engine, stack: str, services: Mapping[str, Service]) -
     used = {name for spec in specs for name in used_by(spec).values()}
     for name in sorted(_names(engine, stack) - used):
         console.say(f"  removing the secret {name}, which nothing uses")
-        engine.ask(f"removing the secret {name}", "secret", "rm", name)
+        engine.query(f"removing the secret {name}", "secret", "rm", name)
 
 
 def used_by(spec: Mapping[str, Any]) -> dict[str, str]:
@@ -69,7 +69,7 @@ def used_by(spec: Mapping[str, Any]) -> dict[str, str]:
 
 def _names(engine: Engine, stack: str) -> set[str]:
     return set(
-        engine.ask(
+        engine.query(
             "listing the secrets",
             *("secret", "ls", "--filter", f"label={NAMESPACE}={stack}", "--format", "{{.Name}}"),
         ).split()

@@ -125,19 +125,19 @@ def asked(template: Mapping[str, Any]) -> dict[str, Any]:
 
 def require_manager(engine: Engine) -> None:
     """Raise EngineUnavailable unless the engine is a manager of a swarm: nobody else may ask."""
-    doing = "asking for the swarm"
-    answer = engine.ask(doing, "info", "--format", "{{json .Swarm}}", fallback=EngineUnavailable)
+    action = "asking for the swarm"
+    answer = engine.query(action, "info", "--format", "{{json .Swarm}}", fallback=EngineUnavailable)
     found = json.loads(answer) or {}
     if found.get("ControlAvailable"):
         return
     if found.get("LocalNodeState") == "active":
         raise EngineUnavailable(
-            doing,
+            action,
             "this node is a worker of its swarm, and only managers answer",
             hint="`--host ssh://MANAGER` or `--context NAME` asks a manager",
         )
     raise EngineUnavailable(
-        doing,
+        action,
         f"the engine is in no swarm ({found.get('LocalNodeState') or 'no state'})",
         hint="`docker swarm init` makes one of it; `--host` or `--context` asks another engine",
     )
@@ -149,14 +149,14 @@ def read(engine: Engine, stack: str, names: dict[str, str] | None = None) -> dic
     `names`: of nodes that are known, by their ids; where a task has another, all are asked for and
     added to it, for the next time.
     """
-    doing = f"asking for the stack {stack}"
+    action = f"asking for the stack {stack}"
     of_it = ("--filter", f"label={NAMESPACE}={stack}")
-    ids = engine.ask(doing, "service", "ls", "--quiet", *of_it).split()
+    ids = engine.query(action, "service", "ls", "--quiet", *of_it).split()
     if not ids:
         return {}
-    services = json.loads(engine.ask(doing, "service", "inspect", *ids))
+    services = json.loads(engine.query(action, "service", "inspect", *ids))
     # `service ps` names tasks alone; the wide `node ls` is one question for all of their nodes.
-    listed = engine.ask(doing, "service", "ps", "--quiet", "--no-trunc", *ids).split()
+    listed = engine.query(action, "service", "ps", "--quiet", "--no-trunc", *ids).split()
     tasks = engine.tasks(listed) if listed else []
     nodes = {} if names is None else names
     if any(task.get("NodeID") not in nodes for task in tasks if task.get("NodeID")):
@@ -193,7 +193,9 @@ def existing(engine: Engine, stack: str) -> dict[str, Service]:
 
 def read_nodes(engine: Engine) -> list[dict[str, Any]]:
     """The nodes of the swarm, as `docker node ls` tells them."""
-    lines = engine.ask("asking for the nodes", "node", "ls", "--format", "{{json .}}").splitlines()
+    lines = engine.query(
+        "asking for the nodes", "node", "ls", "--format", "{{json .}}"
+    ).splitlines()
     return [json.loads(line) for line in lines]
 
 

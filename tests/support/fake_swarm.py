@@ -102,16 +102,16 @@ class Told:
     project: str | None = None
     manager: str = '{"ControlAvailable": true, "LocalNodeState": "active"}'
 
-    def ask(self, doing: str, *arguments: str, given: str | None = None, **_: Any) -> str:
+    def query(self, action: str, *arguments: str, stdin: str | None = None, **_: Any) -> str:
         self.said.append(arguments)
-        if given is not None:
-            self.given.append(given)
+        if stdin is not None:
+            self.given.append(stdin)
         asked, moment = " ".join(arguments[:2]), self.moments[0]
         if asked == "container inspect":
-            raise StackFailed(doing, "no such container")
+            raise StackFailed(action, "no such container")
         if moment == LEADERLESS:
             self.moments.pop(0)
-            raise EngineUnavailable(doing, "the swarm has no leader")
+            raise EngineUnavailable(action, "the swarm has no leader")
         if asked == "service ls" and not moment.tasks:  # of no service nobody asks for tasks
             self.tasks(())
         answers = {

@@ -32,7 +32,7 @@ def _refused(folder: Path, text: str | bytes) -> ContractError:
         _load(folder, text)
     assert isinstance(caught.value, ContractError)
     assert caught.value.status == 2
-    assert "pyproject.toml" in caught.value.doing
+    assert "pyproject.toml" in caught.value.action
     return caught.value
 
 

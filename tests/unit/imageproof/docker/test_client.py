@@ -40,7 +40,7 @@ def test_a_save_that_breaks_off_says_why_after_the_last_chunk(client):
     assert next(stream) == b"beginning"
     with pytest.raises(NoSpace) as caught:
         next(stream)
-    assert caught.value.doing == "saving shop:1"
+    assert caught.value.action == "saving shop:1"
 
 
 def test_a_save_that_nobody_reads_on_ends_its_client(client, tmp_path):
@@ -111,7 +111,7 @@ def test_the_tasks_of_a_stack_that_ended_are_not_its_containers(client, tmp_path
 
 def test_what_is_given_goes_to_standard_input(client):
     client("cat")
-    assert Engine(()).ask("giving", "secret", given="word") == "word"
+    assert Engine(()).query("giving", "secret", stdin="word") == "word"
 
 
 def test_a_task_that_swarm_forgot_meanwhile_is_left_out(client):

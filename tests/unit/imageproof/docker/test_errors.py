@@ -74,7 +74,7 @@ NEW_PORT = (  # from engine 28 on
 def test_the_words_of_the_engine_name_the_error(words, kind):
     error = translate("doing it", words, BuildFailed, "try again")
     assert type(error) is kind
-    assert error.doing == "doing it"
+    assert error.action == "doing it"
     assert error.hint
 
 
@@ -138,7 +138,7 @@ def test_nothing_of_the_command_line_shows(words):
         raise DockerException(["docker", "build", "--build-arg", f"T={secret}"], 1, None, words)
     error = caught.value
     assert secret in str(error.__cause__)
-    assert secret not in " ".join([str(error), error.doing, *error.tail, str(error.hint)])
+    assert secret not in " ".join([str(error), error.action, *error.tail, str(error.hint)])
     assert "build-arg" not in " ".join([str(error), *error.tail])
 
 

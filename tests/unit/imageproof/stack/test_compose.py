@@ -98,7 +98,7 @@ def test_a_failure_ends_the_waiting_with_the_log_and_the_last_words():
     bad = {"Status": "running", "Health": {"Status": "unhealthy", "Log": [{"Output": "refused"}]}}
     with pytest.raises(StackFailed, match="its health check fails") as caught:
         compose._wait(contract(), _engine(_container(), _container(State=bad)))
-    assert caught.value.doing == "waiting for shop to become healthy"
+    assert caught.value.action == "waiting for shop to become healthy"
     assert caught.value.tail == ("log: shop says no", "health: refused")
     assert "docker compose up shop" in (caught.value.hint or "")
 
