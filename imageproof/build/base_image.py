@@ -61,7 +61,7 @@ class BaseImage:
 def local(contract: Contract, engine: Engine) -> BaseImage | None:
     """The base that the engine has already: the named one, the default, or the one made here."""
     base = contract.base
-    roads: list[tuple[str, Origin]] = [(base.image, "present"), (base.made, "made")]
+    roads: list[tuple[str, Origin]] = [(base.image, "present"), (base.local_tag, "made")]
     if named := _named(contract):
         roads = [(named, "named")]
     there = engine.images([reference for reference, _ in roads])
@@ -91,7 +91,7 @@ def elsewhere(contract: Contract) -> BaseImage:
     """
     reference = _named(contract) or contract.base.image
     action = f"looking for the base image {reference}"
-    if reference == contract.base.made:
+    if reference == contract.base.local_tag:
         raise UsageError(
             action,
             "it was made in this machine's engine, where the builder does not look",
@@ -116,8 +116,8 @@ def acquire(contract: Contract, engine: Engine) -> BaseImage:
         raise
     except ImageproofError as error:
         say(f"  {base.image} cannot be pulled: {error.cause}")
-    if image := engine.image(base.made):
-        return _found(base.made, image, "made")
+    if image := engine.image(base.local_tag):
+        return _found(base.local_tag, image, "made")
     return make(contract, engine)
 
 
@@ -156,11 +156,11 @@ def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) ->
 def make(contract: Contract, engine: Engine) -> BaseImage:
     """Make the base from Debian's packages by mmdebstrap, from the machine's own mirror."""
     base = contract.base
-    action = f"making the base image {base.made} from Debian's packages"
+    action = f"making the base image {base.local_tag} from Debian's packages"
     hint = HINT.format(variable=base.variable)
     if not shutil.which("mmdebstrap"):
         raise BuilderMissing(action, "mmdebstrap is not installed", hint=hint)
-    say(f"  making {base.made} from Debian's packages (about a minute)")
+    say(f"  making {base.local_tag} from Debian's packages (about a minute)")
     with tempfile.TemporaryDirectory(prefix="imageproof-base-") as folder:
         archive = Path(folder, "base.tar")
         result = subprocess.run(
@@ -192,7 +192,7 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
         with translating(action, BaseUnavailable):
             made = engine.docker.image.import_(
                 str(archive),
-                base.made,
+                base.local_tag,
                 changes=[f"LABEL org.opencontainers.image.title=python-base-{base.suite}"],
             )
-    return BaseImage(base.made, made.id, "made")
+    return BaseImage(base.local_tag, made.id, "made")

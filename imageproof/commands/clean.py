@@ -24,7 +24,7 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
     images = list(references(contract, engine).values())
     compose.down(engine, volumes=True)
     if base:
-        images.append(contract.base.made)
+        images.append(contract.base.local_tag)
     for reference in images:
         if engine.image(reference):
             console.say(f"  removing {reference}")

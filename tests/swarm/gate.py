@@ -134,7 +134,7 @@ def _release(images: Mapping[str, Pushed]) -> manifest.Release:
         schema=1,
         created=datetime.now(tz=UTC),
         revision="",
-        base=manifest.Base(reference=load(ROOT).base.made, digest=none),
+        base=manifest.Base(reference=load(ROOT).base.local_tag, digest=none),
         images={
             name: manifest.Released(
                 reference=reference,

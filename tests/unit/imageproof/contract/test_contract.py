@@ -8,7 +8,7 @@ import pytest
 
 from imageproof.contract import Contract, load
 from imageproof.errors import ContractError, ImageproofError, UsageError
-from tests.support.sample_facts import ROOT, contract, terms
+from tests.support.sample_facts import ROOT, contract, service_contract
 
 GOOD = """
 [tool.imageproof.images.shop]
@@ -126,8 +126,8 @@ def test_a_pattern_that_is_none_is_refused_with_its_place(tmp_path):
         ("[tool]\nimageproof = 3\n", "no table [tool.imageproof]"),
         ("[tool.imageproof]\n", "tool.imageproof.images"),
         ("[tool.imageproof]\nimages = {}\n", "tool.imageproof.images"),
-        ("[tool.imageproof\n", "not TOML"),
-        (b"\xff\xfe[tool.imageproof]", "not TOML"),
+        ("[tool.imageproof\n", "invalid TOML"),
+        (b"\xff\xfe[tool.imageproof]", "invalid TOML"),
     ],
 )
 def test_a_file_that_holds_no_contract_is_refused(tmp_path, text, said):
@@ -149,17 +149,17 @@ def test_every_problem_is_told_not_only_the_first(tmp_path):
 
 def test_a_contract_cannot_be_changed_once_it_is_read():
     with pytest.raises(ValueError, match="frozen"):
-        terms().user = "0:0"
+        service_contract().user = "0:0"
 
 
 def test_without_a_name_every_image_is_meant():
-    both = contract(images={"a": terms(), "b": terms()})
+    both = contract(images={"a": service_contract(), "b": service_contract()})
     assert list(both.select(None)) == ["a", "b"]
     assert list(both.select("b")) == ["b"]
 
 
 def test_an_image_that_is_none_is_refused_and_the_known_ones_are_named():
     with pytest.raises(UsageError, match="'c'") as caught:
-        contract(images={"a": terms(), "b": terms()}).select("c")
+        contract(images={"a": service_contract(), "b": service_contract()}).select("c")
     assert caught.value.status == 2
     assert "a, b" in (caught.value.hint or "")
