@@ -13,7 +13,7 @@ from imageproof.contract import Contract, ServiceContract
 from imageproof.image.facts import File, Healthcheck, ImageFacts, Layer, Package
 from imageproof.project.env_vars import ExampleEntry, Variable, VariableFacts
 from imageproof.project.record import Record
-from imageproof.runtime.containers import ContainerFacts, Environment
+from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits, Process, Socket, Writes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +29,13 @@ SHAPED = "ghp_" + "x" * 36
 
 @dataclass(frozen=True)
 class Case:
-    """Facts, and the terms that they are judged by where those of `terms()` do not serve."""
+    """Facts, and the terms that they are judged by if not `service_contract()`."""
 
     facts: Any
     terms: Any
 
 
-def terms(**changes: Any) -> ServiceContract:
+def service_contract(**changes: Any) -> ServiceContract:
     """A contract for one image; `changes` replace keys of its table."""
     table: dict[str, Any] = {
         "service": "shop",
@@ -55,7 +55,7 @@ def terms(**changes: Any) -> ServiceContract:
 def contract(**changes: Any) -> Contract:
     """A contract for a whole project, with that one image."""
     return Contract.model_validate(
-        {"root": Path("/nowhere"), "images": {"shop": terms()}} | changes
+        {"root": Path("/nowhere"), "images": {"shop": service_contract()}} | changes
     )
 
 
@@ -70,7 +70,7 @@ def layer(*files: File, size: int = MB, name: str = "a", **more: Any) -> Layer:
 
 
 def image(**changes: Any) -> ImageFacts:
-    """An image that keeps the contract of `terms()`; `changes` spoil it."""
+    """An image that keeps the contract of `service_contract()`; `changes` spoil it."""
     good = ImageFacts(
         reference="shop:test",
         identity="sha256:" + "0" * 64,
@@ -154,17 +154,17 @@ def container(**changes: Any) -> ContainerFacts:
         health="healthy",
         restarts=0,
         out_of_memory=False,
-        last_words="",
+        health_output="",
         processes=(process(),),
         ready_after=3.5,
         sockets=(Socket("tcp", "0.0.0.0", 8000, 1),),
         limits=limits,
-        asked=limits,
+        requested_limits=limits,
         writes=writes(),
-        unlocked=writes(read_only=False),
+        image_writes=writes(read_only=False),
         changed=("/run", "/run/secrets"),
         mounts=("/", "/proc", "/run/secrets", "/tmp"),
-        environment=Environment(
+        environment=EnvironmentDigests(
             received={"PATH": "1", "HOME": "2", "LOG_LEVEL": "3", "LANG": "4"},
             passed={"LOG_LEVEL": "3"},
             image={"PATH": "1", "LANG": "4"},

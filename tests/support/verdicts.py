@@ -7,7 +7,7 @@ from typing import Any
 
 from imageproof.checks import Check, Finding
 from imageproof.verify.judge import Result, SourceFiles, Status, Subject, Verdict
-from tests.support.sample_facts import image, terms
+from tests.support.sample_facts import image, service_contract
 
 MARKUP = "[red]x[/red] [/nothing] [bold"
 FINDING = Finding(
@@ -33,7 +33,7 @@ def result(status: Status, *findings: Finding, name: str = "", **changes: Any) -
 
 def verdict(*results: Result, **sources: Any) -> Verdict:
     """A verdict of these results on one image."""
-    subjects = (Subject("shop", "shop:test", terms(), image()),)
+    subjects = (Subject("shop", "shop:test", service_contract(), image()),)
     return Verdict(results, subjects, SourceFiles(**{"root": Path("/nowhere")} | sources))
 
 

@@ -13,19 +13,23 @@ from imageproof.contract import load
 from imageproof.errors import MachineError
 from ops import locks
 from ops.locks import ALL, FOLDER, _command, apart, lock, of_images
-from tests.support.sample_facts import ROOT, contract, terms
+from tests.support.sample_facts import ROOT, contract, service_contract
 
 IMAGES = of_images(load(ROOT))
 APART = apart(load(ROOT))
 GROUPS = (ALL, *IMAGES, *APART)
 
 
-def test_the_contract_says_what_images_are_made_of_and_the_folder_the_rest(tmp_path):
+def test_contract_names_the_groups_of_images_and_the_folder_the_others(tmp_path):
     assert GROUPS == ("dev", "api", "worker", "peers")
     (tmp_path / FOLDER).mkdir()
     for name in ("dev", "web", "docs"):
         (tmp_path / FOLDER / f"{name}.txt").touch()
-    images = {"a": terms(lock="locks/web.txt"), "b": terms(lock="locks/web.txt"), "c": terms()}
+    images = {
+        "a": service_contract(lock="locks/web.txt"),
+        "b": service_contract(lock="locks/web.txt"),
+        "c": service_contract(),
+    }
     project = contract(root=tmp_path, images=images)
     assert of_images(project) == ("web",)
     assert apart(project) == ("docs",)
@@ -33,7 +37,7 @@ def test_the_contract_says_what_images_are_made_of_and_the_folder_the_rest(tmp_p
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("upgrade", [True, False])
-def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
+def test_locks_are_compiled_with_hashes_and_without_addresses(group, upgrade):
     of_image = group in IMAGES
     command = _command(group, f"{FOLDER}/{group}.txt", upgrade=upgrade, of_image=of_image)
     assert "--generate-hashes" in command
@@ -44,14 +48,14 @@ def test_every_lock_is_made_with_hashes_and_without_addresses(group, upgrade):
 
 
 @pytest.mark.parametrize("group", IMAGES)
-def test_an_image_takes_the_versions_that_the_tests_run_with(group):
+def test_image_locks_are_constrained_by_the_dev_lock(group):
     command = _command(group, "x", upgrade=True, of_image=True)
     assert command[command.index("--constraint") + 1] == "locks/dev.txt"
     assert command[command.index("--python-platform") + 1] == "linux"
 
 
 @pytest.mark.parametrize("group", APART)
-def test_tools_that_run_apart_have_versions_of_their_own(group):
+def test_separate_tools_are_locked_without_constraint(group):
     assert "--constraint" not in _command(group, "x", upgrade=True, of_image=False)
 
 
@@ -70,33 +74,33 @@ def _requirements(group: str) -> dict[str, list[str]]:
     return found
 
 
-def test_there_is_a_lock_for_each_group_and_a_group_for_each_lock():
+def test_every_group_has_a_lock_and_every_lock_a_group():
     assert {path.stem for path in (ROOT / FOLDER).glob("*.txt")} == set(GROUPS)
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     assert set(GROUPS) <= groups.keys()
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_lock_has_no_address(group):
+def test_locks_contain_no_address(group):
     text = (ROOT / FOLDER / f"{group}.txt").read_text()
     assert "://" not in text
     assert not re.search(r"--(?:extra-)?index-url|--find-links|--trusted-host", text)
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_each_requirement_has_a_version_and_hashes(group):
+def test_every_requirement_has_a_version_and_hashes(group):
     found = _requirements(group)
     assert found
     assert [name for name, hashes in found.items() if not hashes] == []
 
 
 @pytest.mark.parametrize("group", IMAGES)
-def test_what_an_image_has_is_what_the_tests_run_with(group):
+def test_images_have_the_versions_that_the_tests_run_with(group):
     assert set(_requirements(group)) <= set(_requirements(ALL))
 
 
 @pytest.mark.parametrize("status", [0, 2])
-def test_a_resolver_that_fails_is_told_with_its_words(monkeypatch, status):
+def test_failed_resolver_is_reported_with_its_output(monkeypatch, status):
     commands = []
 
     def run(command: list[str], *, cwd: Path, **_: object) -> SimpleNamespace:

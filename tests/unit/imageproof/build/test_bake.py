@@ -10,19 +10,19 @@ from types import SimpleNamespace
 import pytest
 
 from imageproof.build import bake
-from imageproof.build.base_image import BaseImage
 from imageproof.build.bake import _explaining, build_variables
+from imageproof.build.base_image import BaseImage
 from imageproof.build.options import Options
+from imageproof.build.progress import BuildLog, Vertex
 from imageproof.errors import (
     BuildFailed,
     EngineUnavailable,
-    NoSpace,
     ImageproofError,
+    NoSpace,
     RegistryUnavailable,
     UsageError,
 )
-from imageproof.build.progress import BuildLog, Vertex
-from tests.support.sample_facts import contract, terms
+from tests.support.sample_facts import contract, service_contract
 
 BASE = BaseImage("base.invalid/python:3", "sha256:" + "b" * 64, "named")
 FILES = {
@@ -32,7 +32,9 @@ FILES = {
 }
 
 
-def _fail(error: ImageproofError, *vertices: Vertex, words: tuple[str, ...] = ()) -> ImageproofError:
+def _fail(
+    error: ImageproofError, *vertices: Vertex, words: tuple[str, ...] = ()
+) -> ImageproofError:
     """The error that a build ends with when it raised `error` and told these steps."""
     log = BuildLog({vertex.digest: vertex for vertex in vertices}, list(words))
     with pytest.raises(ImageproofError) as caught, _explaining("building api", log):
@@ -252,7 +254,7 @@ def building(tmp_path, monkeypatch) -> Callable[..., int]:
 
     def once(*, during: Callable[[], object] = lambda: None, **options: object) -> int:
         monkeypatch.setattr(bake, "bake", lambda *a, **k: (bake(*a, **k), during()))
-        project = contract(root=tmp_path, images={"api": terms(service="api")})
+        project = contract(root=tmp_path, images={"api": service_contract(service="api")})
         once.result = bake.build(project, engine, None, Options(**options))
         assert once.result.ids in ({"api": f"sha256:{engine.made}"}, {})
         return engine.made

@@ -26,7 +26,7 @@ from tests.support.sample_facts import (
     holding,
     image,
     layer,
-    terms,
+    service_contract,
     variables,
 )
 
@@ -59,7 +59,7 @@ GOOD: dict[str, Callable[[], Any]] = {
 def _ask(id_: str, facts: Any, by: Any = None, ask: Any = None) -> list[Finding]:
     """What a check says of facts, by the usual terms if no others are given."""
     check = REGISTRY[id_]
-    usual = contract() if check.of_project else terms()
+    usual = contract() if check.of_project else service_contract()
     return list((ask or check.function)(by or usual, facts))
 
 
@@ -173,7 +173,7 @@ def test_the_size_is_told_against_its_bound_with_the_largest_layer():
 
 
 def test_every_missing_thing_is_a_finding_of_its_own():
-    needs = terms(labels=["a", "b", TITLE_LABEL], absent=["sh", "npm"])
+    needs = service_contract(labels=["a", "b", TITLE_LABEL], absent=["sh", "npm"])
     assert len(list(REGISTRY["config.labels"].function(needs, image()))) == 2
     facts = holding("usr/bin/sh", "usr/bin/npm")
     assert len(list(REGISTRY["content.forbidden"].function(needs, facts))) == 2
@@ -195,7 +195,7 @@ def test_a_secret_of_the_environment_is_told_once_only():
 
 def test_an_image_is_compared_with_its_own_service():
     """An image has the name of the contract, a service that of the compose file."""
-    project = contract(images={"api": terms(service="web")})
+    project = contract(images={"api": service_contract(service="web")})
     good = variables()
     shop = good.compose["shop"]
     facts = replace(good, settings={"api": good.settings["shop"]}, compose={"web": shop})

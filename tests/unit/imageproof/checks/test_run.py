@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from imageproof.checks import REGISTRY, Finding
-from imageproof.runtime.containers import ContainerFacts, Environment
+from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits
 from imageproof.runtime.programs import ProgramFacts
-from tests.support.sample_facts import container, running, terms, writes
+from tests.support.sample_facts import container, running, service_contract, writes
 
 
 def _ask(id_: str, facts: Any) -> list[Finding]:
-    return list(REGISTRY[id_].function(terms(), facts))
+    return list(REGISTRY[id_].function(service_contract(), facts))
 
 
 PROCESSES = ("run.nonroot", "run.capabilities", "run.no-new-privileges", "run.seccomp", "run.pid1")
@@ -62,7 +62,7 @@ def test_the_engine_alone_tells_health():
 
 
 def test_a_path_that_takes_writes_with_and_without_the_read_only_root_is_told_once():
-    facts = container(writes=writes("/app"), unlocked=writes("/app"))
+    facts = container(writes=writes("/app"), image_writes=writes("/app"))
     assert [f.file for f in _ask("run.readonly", [facts])] == ["/app"]
 
 
@@ -78,7 +78,7 @@ def test_each_missing_bound_is_a_finding_of_its_own():
 
 
 def test_what_an_environment_holds_is_never_told():
-    facts = container(environment=Environment({"TOKEN": "digest-a"}, {"TOKEN": "digest-b"}, {}))
+    facts = container(environment=EnvironmentDigests({"TOKEN": "digest-a"}, {"TOKEN": "digest-b"}, {}))
     findings = _ask("run.environment", [facts])
     assert findings
     assert "digest" not in repr(findings)

@@ -9,7 +9,7 @@ from imageproof.deep.trial_facts import Teardown, TrialFacts
 from imageproof.docker.client import Engine
 from imageproof.verify import run
 from imageproof.verify.judge import Subject
-from tests.support.sample_facts import contract, terms
+from tests.support.sample_facts import contract, service_contract
 
 WHOLE = Teardown("up and down")
 BROKEN = [Teardown("a start that failed"), Teardown("a start that was interrupted")]
@@ -38,7 +38,7 @@ def begun(monkeypatch) -> list[object]:
     [({"trial"}, ("shop",), False), ({"line"}, (), True), ({"trial", "line"}, ("shop",), True)],
 )
 def test_what_no_check_looks_at_is_not_started(begun, wanted, tried, ended):
-    subjects = [Subject("shop", "shop:local", terms())]
+    subjects = [Subject("shop", "shop:local", service_contract())]
     (subject,), line = run._read_deep(contract(), Engine(()), subjects, wanted)
     assert (tried in begun, "ends" in begun) == (True, ended)
     assert (subject.trial is not None) == bool(tried)

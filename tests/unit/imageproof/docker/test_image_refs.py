@@ -8,13 +8,13 @@ import pytest
 
 from imageproof.docker.image_refs import references
 from imageproof.errors import ContractError
-from tests.support.sample_facts import contract, terms
+from tests.support.sample_facts import contract, service_contract
 
 SERVICES = {"web": {"image": "shop/web:1"}, "db": {"image": "shop/db:1"}, "plain": {}}
 ENGINE = SimpleNamespace(
     compose_files=(), compose_model=lambda *, interpolate: {"services": SERVICES}
 )
-BOTH = {"shop": terms(service="web"), "store": terms(service="db")}
+BOTH = {"shop": service_contract(service="web"), "store": service_contract(service="db")}
 
 
 def test_each_image_has_the_tag_of_its_service():
@@ -22,7 +22,7 @@ def test_each_image_has_the_tag_of_its_service():
 
 
 def test_only_the_images_that_are_asked_for_are_looked_at():
-    project = contract(images={**BOTH, "broken": terms(service="none")})
+    project = contract(images={**BOTH, "broken": service_contract(service="none")})
     assert references(project, ENGINE, {"shop": BOTH["shop"]}) == {"shop": "shop/web:1"}
     assert references(project, ENGINE, {}) == {}
 
@@ -32,6 +32,6 @@ def test_only_the_images_that_are_asked_for_are_looked_at():
 )
 def test_a_service_that_names_no_image_is_a_wrong_contract(service, said):
     with pytest.raises(ContractError, match=said) as caught:
-        references(contract(images={"shop": terms(service=service)}), ENGINE)
+        references(contract(images={"shop": service_contract(service=service)}), ENGINE)
     assert repr(service) in caught.value.cause
     assert "web, db, plain" in (caught.value.hint or "")

@@ -17,7 +17,7 @@ from imageproof.project.env_vars import (
     read_settings,
     read_variables,
 )
-from tests.support.sample_facts import ROOT, contract, terms
+from tests.support.sample_facts import ROOT, contract, service_contract
 
 # --- .env.example
 
@@ -209,8 +209,10 @@ def test_a_class_is_read_for_an_image_and_the_compose_file_for_every_service(
     tmp_path, module, monkeypatch
 ):
     place = next(tmp_path.glob("ops_test_*.py")).stem
-    reading = terms(environment={"settings": f"{place}:Prefixed"}, service="web")
-    project = contract(root=tmp_path, images={"shop": reading, "plain": terms(service="db")})
+    reading = service_contract(environment={"settings": f"{place}:Prefixed"}, service="web")
+    project = contract(
+        root=tmp_path, images={"shop": reading, "plain": service_contract(service="db")}
+    )
     model = {
         "services": {
             "web": {"environment": {"SHOP_TEXT": "${SHOP_TEXT:-t}"}, "ports": ["${PORT-1}:80"]},

@@ -24,7 +24,7 @@ from tests.support.sample_facts import (
     labelled,
     layer,
     package,
-    terms,
+    service_contract,
 )
 
 LOCK = """\
@@ -88,7 +88,7 @@ def test_npm_lock_file_of_another_form_is_refused(text):
 
 
 def _project(folder: Path, **changes: object):
-    images = {"shop": terms(**changes), "other": terms()}
+    images = {"shop": service_contract(**changes), "other": service_contract()}
     return contract(root=folder, images=images, baseline="sizes.json")
 
 

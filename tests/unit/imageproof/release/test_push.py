@@ -21,7 +21,7 @@ from imageproof.release.push import REVISION
 from imageproof.verify.judge import Result, Subject, Verdict
 from tests.support.archives import LAYERS, config, tar
 from tests.support.registry_server import INDEX, serving
-from tests.support.sample_facts import contract, terms
+from tests.support.sample_facts import contract, service_contract
 
 COMMIT, DIGEST = "0" * 40, f"sha256:{'b' * 64}"
 LABELS = {REVISION: COMMIT, BASE_NAME: "python:3", BASE_DIGEST: DIGEST}
@@ -42,7 +42,10 @@ def fake(monkeypatch, tmp_path):
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "api.txt").write_text("fastapi==1\n")
-    return contract(root=tmp_path, images={"api": terms(lock="api.txt"), "worker": terms()})
+    return contract(
+        root=tmp_path,
+        images={"api": service_contract(lock="api.txt"), "worker": service_contract()},
+    )
 
 
 @pytest.fixture
@@ -227,7 +230,7 @@ def test_a_source_that_is_none_is_a_wrong_command_line(fake, project, source):
 
 
 def test_an_image_that_the_contract_does_not_have_cannot_be_judged(project, released):
-    project = project.model_copy(update={"images": {"worker": terms()}})
+    project = project.model_copy(update={"images": {"worker": service_contract()}})
     with pytest.raises(UsageError, match="no image 'api'"):
         release_push.sources(project, released[0])
 

@@ -18,7 +18,7 @@ from imageproof.report.document import SCHEMA, as_json
 from imageproof.report.formats import FORMS, known, render
 from imageproof.report.table import WORST_FIRST, count, table
 from imageproof.verify.judge import Subject, Verdict
-from tests.support.sample_facts import ROOT, image, terms
+from tests.support.sample_facts import ROOT, image, service_contract
 from tests.support.verdicts import ALL, FINDING, MARKUP, SPOILT, result, verdict
 
 
@@ -65,18 +65,22 @@ def test_the_json_describes_each_image():
 
 
 def test_the_same_verdict_gives_the_same_bytes():
-    again = Verdict(tuple(ALL.results), (Subject("shop", "shop:test", terms(), image()),))
+    again = Verdict(
+        tuple(ALL.results), (Subject("shop", "shop:test", service_contract(), image()),)
+    )
     assert as_json(ALL) == as_json(again)
 
 
 def test_labels_in_another_order_change_nothing():
     labels = dict(reversed(image().labels.items()))
-    other = Verdict(ALL.results, (Subject("shop", "shop:test", terms(), image(labels=labels)),))
+    other = Verdict(
+        ALL.results, (Subject("shop", "shop:test", service_contract(), image(labels=labels)),)
+    )
     assert as_json(ALL) == as_json(other)
 
 
 def test_a_subject_whose_image_was_not_read_is_left_out():
-    made = Verdict((), (Subject("shop", "shop:test", terms()),))
+    made = Verdict((), (Subject("shop", "shop:test", service_contract()),))
     assert json.loads(as_json(made))["images"] == {}
 
 

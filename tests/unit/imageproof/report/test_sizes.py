@@ -10,7 +10,7 @@ from imageproof.image.sizes import sizes_of
 from imageproof.project.record import Record
 from imageproof.report import summary
 from imageproof.verify.judge import Subject
-from tests.support.sample_facts import MB, TODAY, file, image, layer, terms
+from tests.support.sample_facts import MB, TODAY, file, image, layer, service_contract
 
 
 def _shop(size: int):
@@ -20,7 +20,12 @@ def _shop(size: int):
 @pytest.fixture
 def said(capsys):
     def show(facts) -> str:
-        summary.sizes([Subject("shop", "shop:test", terms(), facts), Subject("x", "x", terms())])
+        summary.sizes(
+            [
+                Subject("shop", "shop:test", service_contract(), facts),
+                Subject("x", "x", service_contract()),
+            ]
+        )
         return capsys.readouterr().out
 
     return show

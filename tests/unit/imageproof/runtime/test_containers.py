@@ -12,9 +12,9 @@ import pytest
 from imageproof.docker.client import service_of
 from imageproof.errors import ConfigurationError, MachineError, StackFailed
 from imageproof.runtime import containers
-from imageproof.runtime.containers import ContainerFacts, asked, read_stack
+from imageproof.runtime.containers import ContainerFacts, requested_limits, read_containers
 from imageproof.runtime.probe_client import Limits, Seen
-from tests.support.sample_facts import SECRET, process, terms, writes
+from tests.support.sample_facts import SECRET, process, service_contract, writes
 
 ENV = ["PATH=/bin", "LANG=C.UTF-8"]
 IMAGE = {"Id": "sha256:1", "Architecture": "amd64", "Config": {"Env": ENV}}
@@ -101,7 +101,7 @@ def probes(monkeypatch) -> SimpleNamespace:
 
 
 def _read(engine: Any, probe: str | None = "base", **changes: Any) -> ContainerFacts:
-    (facts,) = read_stack(engine, {"shop": terms(**changes)}, probe)["shop"]
+    (facts,) = read_containers(engine, {"shop": service_contract(**changes)}, probe)["shop"]
     return facts
 
 
@@ -118,14 +118,14 @@ def test_all_that_was_seen_is_there(probes):
         SEEN.sockets,
         SEEN.limits,
     )
-    assert (facts.writes, facts.unlocked, facts.mounts) == (
+    assert (facts.writes, facts.image_writes, facts.mounts) == (
         writes(),
         writes("/x"),
         ("/", "/tmp"),
     )
     assert facts.changed == ("/app", "/tmp")
     assert facts.ready_after == 3
-    assert (facts.unknown, dict(facts.unknowns)) == ("", {})
+    assert (facts.unknown, dict(facts.unknown_parts)) == ("", {})
     assert not facts.out_of_memory
 
 
@@ -143,20 +143,24 @@ def test_the_probe_is_asked_by_the_contract_and_the_other_one_may_touch(probes):
 
 def test_the_stack_is_read_by_image_and_an_image_is_tried_once(probes):
     engine = Engine(_found("a", 1), _found("a", 2), _found("b", 1))
-    images = {"first": terms(service="a"), "second": terms(service="b"), "none": terms(service="c")}
-    found = read_stack(engine, images, "base")
+    images = {
+        "first": service_contract(service="a"),
+        "second": service_contract(service="b"),
+        "none": service_contract(service="c"),
+    }
+    found = read_containers(engine, images, "base")
     assert {name: [facts.name for facts in each] for name, each in found.items()} == {
         "first": ["a-1", "a-2"],
         "second": ["b-1"],
         "none": [],
     }
     assert len(probes.idle) == 1
-    assert all(facts.unlocked == writes("/x") for each in found.values() for facts in each)
+    assert all(facts.image_writes == writes("/x") for each in found.values() for facts in each)
 
 
 # --- what could not be looked at
 
-PARTS = ("processes", "sockets", "limits", "writes", "unlocked", "environment")
+PARTS = ("processes", "sockets", "limits", "writes", "image_writes", "environment")
 
 
 def _blind(facts: ContainerFacts) -> set[str]:
@@ -196,8 +200,8 @@ def test_an_idle_container_that_cannot_be_had_leaves_the_rest(probes, monkeypatc
 
     monkeypatch.setattr(containers, "idle", refuse)
     facts = _read(Engine(_found()))
-    assert facts.unlocked is None
-    assert "mips" in facts.why("unlocked")
+    assert facts.image_writes is None
+    assert "mips" in facts.why("image_writes")
     assert facts.writes == writes()
 
 
@@ -208,14 +212,14 @@ def test_a_part_that_the_probe_could_not_see_keeps_its_reason(probes):
     assert facts.processes == (process(),)
     assert facts.why("sockets") == "denied"
     assert facts.why("environment") == "hidden"
-    assert facts.why("unlocked") == "no root"
+    assert facts.why("image_writes") == "no root"
     assert facts.why("limits") == "the probe does not say its limits"
 
 
 def test_an_image_that_is_gone_leaves_its_part_unknown():
     facts = _read(Engine(_found(), images=StackFailed("inspecting", "no such image")))
-    assert facts.unlocked is facts.environment is None
-    assert facts.why("unlocked") == facts.why("environment") == "its image is no longer there"
+    assert facts.image_writes is facts.environment is None
+    assert facts.why("image_writes") == facts.why("environment") == "its image is no longer there"
 
 
 def test_an_engine_that_does_not_tell_changes_is_no_sign_of_none():
@@ -292,7 +296,7 @@ def _health(**changes: Any) -> dict[str, Any]:
 def test_the_last_words_of_a_health_check_are_its_last_lines_without_secrets():
     output = f"a\nb\nc\nrefused\nAPI_TOKEN={SECRET}\n\x1b[31mred\n"
     facts = _read(Engine(_found(**_health(Log=[{"Output": "old"}, {"Output": output}]))))
-    assert facts.last_words == "refused | API_TOKEN=*** | red"
+    assert facts.health_output == "refused | API_TOKEN=*** | red"
 
 
 def test_the_log_of_what_is_not_well_is_kept_without_secrets():
@@ -342,4 +346,4 @@ def test_a_kill_for_want_of_memory_is_known_to_the_engine_or_to_the_kernel(
     ],
 )
 def test_what_the_engine_was_told_is_read_from_its_configuration(given, limits):
-    assert asked(given) == limits
+    assert requested_limits(given) == limits

@@ -10,7 +10,7 @@ import pytest
 
 from imageproof.errors import StackFailed
 from imageproof.runtime.programs import ProgramRun, SmokeRun, run, run_programs
-from tests.support.sample_facts import SECRET, terms
+from tests.support.sample_facts import SECRET, service_contract
 
 NOT_FOUND = 'exec: "nope": executable file not found in $PATH: unknown'
 
@@ -117,7 +117,7 @@ SMOKE = [{"command": ["shop", "check"], "within": 7}]
 )
 def test_a_program_answers_by_its_first_line_and_fails_by_its_last(status, said, answer):
     engine = _engine(Containers(status, said))
-    facts = run_programs(engine, "shop", terms(programs=PROGRAM))
+    facts = run_programs(engine, "shop", service_contract(programs=PROGRAM))
     assert facts.programs == {"python": ProgramRun(answer, status)}
     assert facts.smokes == ()
 
@@ -139,7 +139,7 @@ class Forgetful(Containers):
 )
 def test_silence_of_what_should_speak_is_asked_about_again(losses, answer, runs):
     containers = Forgetful(losses)
-    facts = run_programs(_engine(containers), "shop", terms(programs=PROGRAM))
+    facts = run_programs(_engine(containers), "shop", service_contract(programs=PROGRAM))
     assert facts.programs == {"python": ProgramRun(answer, 0)}
     assert len(containers.created) == len(containers.removed) == runs
 
@@ -148,13 +148,13 @@ def test_silence_of_what_should_speak_is_asked_about_again(losses, answer, runs)
 def test_silence_that_says_enough_is_not_asked_about_again(status, answers, runs):
     containers = Containers(status)
     smoke = [{"command": ["shop", "check"], "answers": answers}]
-    run_programs(_engine(containers), "shop", terms(programs={}, smoke=smoke))
+    run_programs(_engine(containers), "shop", service_contract(programs={}, smoke=smoke))
     assert len(containers.created) == runs
 
 
 def test_a_smoke_command_is_run_where_the_contract_lets_it_write():
     containers = Containers(0, "one\nready")
-    image = terms(programs={}, smoke=SMOKE, writable=["/tmp", "/data"])
+    image = service_contract(programs={}, smoke=SMOKE, writable=["/tmp", "/data"])
     facts = run_programs(_engine(containers), "shop", image)
     assert facts.smokes == (SmokeRun(("shop", "check"), 0, ("one", "ready")),)
     assert containers.created[0][2]["tmpfs"] == ["/tmp", "/data"]
@@ -163,7 +163,7 @@ def test_a_smoke_command_is_run_where_the_contract_lets_it_write():
 
 def test_what_could_not_be_tried_says_why():
     engine = _engine(Containers(start=StackFailed("running", "no room")))
-    facts = run_programs(engine, "shop", terms(programs=PROGRAM, smoke=SMOKE))
+    facts = run_programs(engine, "shop", service_contract(programs=PROGRAM, smoke=SMOKE))
     assert facts.programs["python"].status is None
     assert "no room" in facts.programs["python"].unknown
     assert "no room" in facts.smokes[0].unknown

@@ -10,7 +10,7 @@ import pytest
 from imageproof.errors import StackFailed
 from imageproof.stack import compose
 from imageproof.stack.compose import ServiceState, _state
-from tests.support.sample_facts import contract, terms
+from tests.support.sample_facts import contract, service_contract
 
 
 def _service(status: str = "running", health: str | None = "healthy", restarts: int = 0):
@@ -109,7 +109,9 @@ def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
     monkeypatch.setattr(compose, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(compose, "pause", lambda _: None)
     slow = {"Status": "running", "Health": {"Status": "starting"}}
-    project = contract(images={"x": terms(health={"notices_within": 9, "ready_within": 20})})
+    project = contract(
+        images={"x": service_contract(health={"notices_within": 9, "ready_within": 20})}
+    )
     with pytest.raises(StackFailed, match="not healthy within 20 s"):
         compose._wait(project, _engine(_container(State=slow)))
     assert next(clock) < 40

@@ -18,9 +18,9 @@ from imageproof.verify.judge import (
     Verdict,
     judge,
     judge_project,
-    known_waivers,
+    require_known_waivers,
 )
-from tests.support.sample_facts import contract, example, image, terms, variables
+from tests.support.sample_facts import contract, example, image, service_contract, variables
 
 REASON = "the base is to be replaced in May"
 FAULT, UNSEEN = Finding("a fault"), Finding("nobody looked", unknown=True)
@@ -34,7 +34,7 @@ def _check(*findings: Finding, looks: Any = "image") -> Check:
 
 def _subject(waiver: str = "", **facts: Any) -> Subject:
     waivers = {"made.up": waiver} if waiver else {}
-    return Subject("shop", "shop:test", terms(waivers=waivers), **facts)
+    return Subject("shop", "shop:test", service_contract(waivers=waivers), **facts)
 
 
 def _judged(*findings: Finding, waiver: str = "") -> Result:
@@ -83,7 +83,7 @@ def test_a_waiver_that_is_no_longer_needed_says_so():
 
 
 def test_a_waiver_of_another_check_changes_nothing():
-    subject = Subject("shop", "r", terms(waivers={"other.check": REASON}), image=image())
+    subject = Subject("shop", "r", service_contract(waivers={"other.check": REASON}), image=image())
     assert [r.status for r in judge([_check(FAULT)], subject)] == ["fail"]
 
 
@@ -157,14 +157,14 @@ def _stale() -> ProjectFacts:
 
 def test_a_waiver_for_a_check_that_does_not_exist_is_refused():
     with pytest.raises(ContractError, match=r"size\.bugdet"):
-        known_waivers(contract(images={"shop": terms(waivers={"size.bugdet": REASON})}))
+        require_known_waivers(contract(images={"shop": service_contract(waivers={"size.bugdet": REASON})}))
 
 
 @pytest.mark.parametrize(
     ("of_image", "of_project"), [("env.parity", ""), ("", "size.budget")], ids=["image", "project"]
 )
 def test_a_waiver_in_the_wrong_table_is_refused(of_image, of_project):
-    images = {"shop": terms(waivers={of_image: REASON} if of_image else {})}
+    images = {"shop": service_contract(waivers={of_image: REASON} if of_image else {})}
     waivers = {of_project: REASON} if of_project else {}
     with pytest.raises(ContractError, match="there is no check"):
-        known_waivers(contract(images=images, waivers=waivers))
+        require_known_waivers(contract(images=images, waivers=waivers))

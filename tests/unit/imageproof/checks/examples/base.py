@@ -18,7 +18,7 @@ from tests.support.sample_facts import (
     image,
     labelled,
     package,
-    terms,
+    service_contract,
 )
 
 DEBIAN_12 = 'PRETTY_NAME="Debian"\nID=debian\nVERSION_ID="12"\n'
@@ -106,7 +106,9 @@ FINE: dict[str, list[Any]] = {
         _on(DEBIAN_12, "usr/bin/node", packages=(package("dpkg", "nodejs", "18.20.4+dfsg-1"),)),
         _on(_release("alpine", "3.22.1"), "usr/bin/node", packages=(package("apk", "nodejs"),)),
         _on("", "usr/bin/node", NODE_VERSION="22.11.0"),
-        Case(_on("", "usr/bin/node"), terms(absent=["node"])),  # content.forbidden tells it
+        Case(
+            _on("", "usr/bin/node"), service_contract(absent=["node"])
+        ),  # content.forbidden tells it
         _on(
             DEBIAN_12,
             "usr/lib/python3.9/os.py",

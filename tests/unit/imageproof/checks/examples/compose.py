@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from imageproof.project.compose_file import ComposeFacts, Mount, Published, Service
-from tests.support.sample_facts import Case, contract, terms
+from tests.support.sample_facts import Case, contract, service_contract
 
 GOOD = Service(
     name="shop",
@@ -168,11 +168,14 @@ FINE: dict[str, list[Any]] = {
         _published("::1"),
         _published("[::1]"),
         # a service that the contract says nothing of
-        Case(_published("127.0.0.1", 9000), contract(images={"till": terms(service="till")})),
+        Case(
+            _published("127.0.0.1", 9000),
+            contract(images={"till": service_contract(service="till")}),
+        ),
         # two images of one service: what either has
         Case(
             _with(ports=(Published("127.0.0.1", 8000), Published("127.0.0.1", 9000))),
-            contract(images={"shop": terms(), "old": terms(ports=[9000])}),
+            contract(images={"shop": service_contract(), "old": service_contract(ports=[9000])}),
         ),
     ],
     "compose.pinned": [

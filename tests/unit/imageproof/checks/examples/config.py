@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from imageproof.image.facts import Healthcheck
-from tests.support.sample_facts import BASE_LABEL, TITLE_LABEL, Case, image, labelled, terms
+from tests.support.sample_facts import (
+    BASE_LABEL,
+    TITLE_LABEL,
+    Case,
+    image,
+    labelled,
+    service_contract,
+)
 
 
 def _started(*command: str, entrypoint: tuple[str, ...] = ()) -> Any:
@@ -20,9 +27,9 @@ def _env(**variables: str) -> Any:
     return image(environment={"PATH": "/usr/bin:/bin", **variables})
 
 
-HOME = terms(workdir="/app")
-UNBUFFERED = terms(env={"PYTHONUNBUFFERED": "1"})
-VOLUME = terms(volumes=["/data"])
+HOME = service_contract(workdir="/app")
+UNBUFFERED = service_contract(env={"PYTHONUNBUFFERED": "1"})
+VOLUME = service_contract(volumes=["/data"])
 ALLOC = "/usr/lib/libjemalloc.so"
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
@@ -65,7 +72,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "config.volumes": [
         (image(volumes=("/data",)), "/data is not in the contract"),
         (image(volumes=("/",)), "the volume / is not in the contract"),
-        (image(), "the volume / of the contract", terms(volumes=["/"])),
+        (image(), "the volume / of the contract", service_contract(volumes=["/"])),
         (image(volumes=("/data", "/logs")), "/logs is not in the contract", VOLUME),
         (image(), "/data of the contract is not declared", VOLUME),
     ],
@@ -83,21 +90,21 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_env(PYTHONPATH="."), "PYTHONPATH names the relative folder '.'"),
         (_env(PATH="/tmp/bin:/usr/bin"), "/tmp/bin, which the program may write"),
         (_env(PATH="/usr/bin:/opt/../dev/shm"), "/dev/shm, which the program may write"),
-        (_env(PYTHONPATH="/data"), "/data, which", terms(writable=["/data/"])),
+        (_env(PYTHONPATH="/data"), "/data, which", service_contract(writable=["/data/"])),
     ],
     "config.stop-signal": [
         (image(stop_signal="SIGINT"), "sends SIGINT, not SIGTERM"),
         (image(stop_signal="9"), "sends 9"),
         (image(stop_signal="SIGRTMIN+3"), "SIGRTMIN+3"),
-        (image(), "sends SIGTERM, not SIGQUIT", terms(stop_signal="SIGQUIT")),
+        (image(), "sends SIGTERM, not SIGQUIT", service_contract(stop_signal="SIGQUIT")),
     ],
 }
 
 FINE: dict[str, list[Any]] = {
     "config.exec-form": [
         _started("-m", "shop", entrypoint=("python",)),
-        Case(_started("sh"), terms(command=["sh"])),
-        Case(_started("nice", "-c"), terms(command=["nice", "-c"])),
+        Case(_started("sh"), service_contract(command=["sh"])),
+        Case(_started("nice", "-c"), service_contract(command=["nice", "-c"])),
         image(),
     ],
     "config.healthcheck": [
@@ -109,24 +116,24 @@ FINE: dict[str, list[Any]] = {
     "config.ports": [
         image(ports=("8000/udp",)),
         image(ports=("8000",)),
-        Case(image(ports=("1024/tcp",)), terms(ports=[1024])),
+        Case(image(ports=("1024/tcp",)), service_contract(ports=[1024])),
     ],
     "config.workdir": [
         image(workdir=""),
         image(workdir="/anywhere"),
         Case(image(workdir="/app"), HOME),
         Case(image(workdir="/app/"), HOME),
-        Case(image(), terms(workdir="/")),
+        Case(image(), service_contract(workdir="/")),
     ],
     "config.volumes": [
         Case(image(volumes=("/data",)), VOLUME),
         Case(image(volumes=("/data/",)), VOLUME),
-        Case(image(volumes=("/",)), terms(volumes=["/"])),
+        Case(image(volumes=("/",)), service_contract(volumes=["/"])),
     ],
     "config.env": [
         image(environment={}),
         Case(_env(PYTHONUNBUFFERED="1"), UNBUFFERED),
-        Case(_env(LD_PRELOAD=ALLOC), terms(env={"LD_PRELOAD": ALLOC})),
+        Case(_env(LD_PRELOAD=ALLOC), service_contract(env={"LD_PRELOAD": ALLOC})),
         _env(LD_PRELOAD="", PYTHONPATH=""),
         _env(NODE_OPTIONS="--max-old-space-size=64", JAVA_TOOL_OPTIONS="-XX:+UseZGC", ENV="live"),
         _env(PYTHONPATH="/app:/opt/lib", PYTHONDONTWRITEBYTECODE="1", PATH="/tmpl/bin:/bin"),
@@ -135,7 +142,7 @@ FINE: dict[str, list[Any]] = {
     "config.stop-signal": [
         image(stop_signal=""),
         *(image(stop_signal=name) for name in ("SIGTERM", "TERM", "15", "sigterm")),
-        Case(image(stop_signal="3"), terms(stop_signal="SIGQUIT")),
-        Case(image(stop_signal="RTMIN+3"), terms(stop_signal="SIGRTMIN+3")),
+        Case(image(stop_signal="3"), service_contract(stop_signal="SIGQUIT")),
+        Case(image(stop_signal="RTMIN+3"), service_contract(stop_signal="SIGRTMIN+3")),
     ],
 }

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.support.sample_facts import Case, file, having, holding, image, layer, terms
+from tests.support.sample_facts import Case, file, having, holding, image, layer, service_contract
 
 
 def _link(path: str, target: str) -> Any:
     return file(path, kind="link", target=target)
 
 
-REQUIRED = terms(required=["/app/LICENSE", "/usr/share/doc/*/copyright"])
+REQUIRED = service_contract(required=["/app/LICENSE", "/usr/share/doc/*/copyright"])
 LICENCES = (file("app/LICENSE"), file("usr/share/doc/libc6/copyright"))
 WHEEL = file("usr/local/lib/python3.11/ensurepip/_bundled/pip-24.0-py3-none-any.whl")
-NO_MANUALS = terms(absent=["/usr/share/man/*", "/app/tests"])
+NO_MANUALS = service_contract(absent=["/usr/share/man/*", "/app/tests"])
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "content.toolchain": [
@@ -38,14 +38,14 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (holding("sbin/apk"), "apk is in the image: /sbin/apk"),
         (holding("opt/tools/bin/conda"), "conda is in the image"),
         (replace(holding("opt/tools/uv"), environment={"PATH": "/opt/tools"}), "/opt/tools/uv"),
-        (holding("usr/bin/npm"), "npm is in the image", terms(absent=[])),
+        (holding("usr/bin/npm"), "npm is in the image", service_contract(absent=[])),
         (
             having(
                 _link("usr/local/bin/npx", "../lib/node_modules/npm/bin/npx-cli.js"),
                 file("usr/local/lib/node_modules/npm/bin/npx-cli.js"),
             ),
             "npm is in the image",
-            terms(absent=["sh"]),
+            service_contract(absent=["sh"]),
         ),
         (having(WHEEL), "ensurepip"),
     ],
@@ -84,15 +84,17 @@ FINE: dict[str, list[Any]] = {
     ],
     "content.package-managers": [
         holding("usr/bin/npm"),  # in `absent`: content.forbidden tells it
-        Case(holding("usr/bin/pip"), terms(absent=["python:pip"])),
-        Case(holding("usr/bin/npm"), terms(absent=[], programs={"npm": {"answers": "10"}})),
+        Case(holding("usr/bin/pip"), service_contract(absent=["python:pip"])),
+        Case(
+            holding("usr/bin/npm"), service_contract(absent=[], programs={"npm": {"answers": "10"}})
+        ),
         holding("usr/bin/adapt", "usr/bin/pipe", "usr/bin/uvicorn", "usr/bin/aptly"),
         holding("etc/cron.daily/dpkg", "usr/share/bash-completion/completions/pip"),
         having(file("usr/bin/pip", mode=0o644), file("app/pip", kind="folder")),
         having(_link("usr/local/bin/yarn", "../lib/node_modules/yarn/bin/yarn.js")),
         having(file("usr/lib/python3.11/ensurepip/__init__.py")),
         having(file("usr/lib/python3.11/ensurepip/_bundled/setuptools-65.5-py3-none-any.whl")),
-        Case(having(WHEEL), terms(absent=["python:pip"])),
+        Case(having(WHEEL), service_contract(absent=["python:pip"])),
         image(layers=(layer(file("usr/bin/apt")), layer(file("usr/bin/.wh.apt"), name="b"))),
     ],
     "content.required": [

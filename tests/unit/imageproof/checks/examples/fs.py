@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.sample_facts import Case, file, having, image, layer, saying, terms
+from tests.support.sample_facts import Case, file, having, image, layer, saying, service_contract
 
 PASSWD = "root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n"
 GROUP = "root:x:0:\nshadow:x:42:\nnogroup:x:65534:\n"
@@ -18,7 +18,7 @@ def _owned(uid: int, gid: int) -> Any:
 
 
 def _writable(*paths: str) -> Any:
-    return terms(writable=list(paths))
+    return service_contract(writable=list(paths))
 
 
 def _gone(**changes: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.sample_facts import SITE, Case, file, having, image, layer, terms
+from tests.support.sample_facts import SITE, Case, file, having, image, layer, service_contract
 
 STDLIB = "usr/lib/python3.11"
-ALL, NONE = terms(bytecode="all", workdir="/app"), terms(bytecode="none")
-AT_HOME = terms(workdir="/app")
+ALL, NONE = service_contract(bytecode="all", workdir="/app"), service_contract(bytecode="none")
+AT_HOME = service_contract(workdir="/app")
 PYTHON = file("usr/bin/python3.11")
 
 
@@ -97,7 +97,7 @@ FINE: dict[str, list[Any]] = {
         _code(f"{SITE}/jinja2/tests.py", size=300_000),
         _code(f"{SITE}/greenlet/tests/test_a.py", size=99_999),  # not worth a line
         Case(_code(f"{STDLIB}/unittest/case.py", f"{STDLIB}/test/support.py"), AT_HOME),
-        Case(image(layers=(layer(file("tests/a.py")),)), terms(workdir="/")),
+        Case(image(layers=(layer(file("tests/a.py")),)), service_contract(workdir="/")),
         Case(
             having(file("app/x/tests", kind="folder"), file("app/tests/x", kind="folder")), AT_HOME
         ),
@@ -112,8 +112,10 @@ FINE: dict[str, list[Any]] = {
         Case(_code(f"{STDLIB}/lib2to3/tests/data/py2_test.py", "app/my-script.py"), ALL),
         Case(_code("usr/local/lib/python3.12/a.pth", "app/a.pyi"), ALL),
         Case(_code("srv/a.py", "apple/a.py", f"{SITE}/x/LICENSE"), ALL),
-        Case(_code("srv/a.py"), terms(bytecode="all")),  # nobody says where the program is
-        Case(_code(f"{SITE}/a.py"), terms(bytecode="any")),
+        Case(
+            _code("srv/a.py"), service_contract(bytecode="all")
+        ),  # nobody says where the program is
+        Case(_code(f"{SITE}/a.py"), service_contract(bytecode="any")),
         Case(
             having(file("app/a.py", kind="folder"), file("app/b.py", kind="link", target="x")), ALL
         ),

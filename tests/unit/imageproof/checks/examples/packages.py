@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.support.sample_facts import SITE, Case, installed, package, terms
+from tests.support.sample_facts import SITE, Case, installed, package, service_contract
 
-LOCK = terms(lock="locks/shop.txt", npm_lock="package-lock.json", packages=["lib*", "python3.11"])
+LOCK = service_contract(
+    lock="locks/shop.txt", npm_lock="package-lock.json", packages=["lib*", "python3.11"]
+)
 PYTHON = {"ice-cream": ("3.0",), "numpy": ("1.26.4", "2.1.0")}
 NPM = {"blink": ("1.0.0", "2.0.0")}
 FULL = (package("python", "Ice_Cream", "3.0"), package("python", "numpy", "2.1.0"))
@@ -47,8 +49,12 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (installed(package("npm", "corepack")), "corepack is in the image"),
     ],
     "content.forbidden": [
-        (installed(package("python", "Left_Pad")), "left-pad", terms(absent=["python:left-pad"])),
-        (installed(package("dpkg", "bash")), "dpkg:bash", terms(absent=["dpkg:bash"])),
+        (
+            installed(package("python", "Left_Pad")),
+            "left-pad",
+            service_contract(absent=["python:left-pad"]),
+        ),
+        (installed(package("dpkg", "bash")), "dpkg:bash", service_contract(absent=["dpkg:bash"])),
     ],
 }
 
@@ -58,7 +64,7 @@ FINE: dict[str, list[Any]] = {
         Case(_locked(package("dpkg", "libssl3t64"), package("dpkg", "python3.11")), LOCK),
         Case(installed(*FULL, python=PYTHON), LOCK),
         Case(_locked(package("npm", "blink", "1.0.0")), LOCK),
-        Case(_locked(package("dpkg", "bash")), terms(lock="locks/shop.txt")),
+        Case(_locked(package("dpkg", "bash")), service_contract(lock="locks/shop.txt")),
         Case(replace(_locked(package("npm", "x"), package("python", "y")), record=None), LOCK),
         Case(installed(package("npm", "x"), package("python", "y")), LOCK),
         Case(installed(package("python", "x", "2024.1"), python={"x": ("2024.01",)}), LOCK),
@@ -66,7 +72,7 @@ FINE: dict[str, list[Any]] = {
         Case(_locked(package("python", "pip")), LOCK),  # content.package-managers tells it
         Case(
             _locked(package("python", "spam"), package("dpkg", "bash")),
-            terms(lock="l", packages=["lib*"], absent=["python:spam", "dpkg:bash"]),
+            service_contract(lock="l", packages=["lib*"], absent=["python:spam", "dpkg:bash"]),
         ),
         Case(_locked(_vendored("six", "usr/lib/python3/dist-packages/six.egg-info")), LOCK),
         Case(
@@ -89,12 +95,16 @@ FINE: dict[str, list[Any]] = {
     "content.package-managers": [
         # dpkg keeps the record of a package whose programs were removed, and so do closures
         installed(package("dpkg", "apt"), package("dpkg", "dpkg")),
-        Case(installed(package("python", "pip")), terms(absent=["pip"])),
-        Case(installed(package("python", "pip")), terms(absent=["python:pip"])),
+        Case(installed(package("python", "pip")), service_contract(absent=["pip"])),
+        Case(installed(package("python", "pip")), service_contract(absent=["python:pip"])),
         installed(package("python", "pip-tools"), package("npm", "npm-run-all")),
     ],
     "content.forbidden": [
-        Case(installed(package("python", "pip")), terms(absent=["npm:pip", "python:pi"])),
-        Case(installed(package("dpkg", "bash")), terms(absent=["bash"])),  # a record, no program
+        Case(
+            installed(package("python", "pip")), service_contract(absent=["npm:pip", "python:pi"])
+        ),
+        Case(
+            installed(package("dpkg", "bash")), service_contract(absent=["bash"])
+        ),  # a record, no program
     ],
 }

@@ -15,11 +15,11 @@ from tests.support.sample_facts import (
     labelled,
     layer,
     package,
-    terms,
+    service_contract,
 )
 
-BOTH = contract(images={"web": terms(), "job": terms()})
-OTHERS = contract(images={"web": terms(), "job": terms(user="10002:10002")})
+BOTH = contract(images={"web": service_contract(), "job": service_contract()})
+OTHERS = contract(images={"web": service_contract(), "job": service_contract(user="10002:10002")})
 
 
 def _pair(web: Any, job: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
 FINE: dict[str, list[Any]] = {
     "pair.shared": [
         Case(_pair(image(), image()), BOTH),
-        Case({"web": image()}, contract(images={"web": terms()})),
+        Case({"web": image()}, contract(images={"web": service_contract()})),
         # One without Python, on another base
         Case(_pair(_python("3.11"), _based(OTHER_LAYER, "scratch")), BOTH),
         Case(_pair(_based(image(), "a"), _based(OTHER_LAYER, "b")), BOTH),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imageproof.runtime.containers import ContainerFacts, Environment
+from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits, Socket
 from imageproof.runtime.programs import ProgramFacts, ProgramRun, SmokeRun
-from tests.support.sample_facts import Case, container, process, running, terms, writes
+from tests.support.sample_facts import Case, container, process, running, service_contract, writes
 
 TERM = 1 << 14
 TEST = {"command": ["shop", "check"], "answers": "^ready$", "within": 20}
-SMOKE = terms(smoke=[TEST])
-SOON = terms(health={"notices_within": 45, "ready_within": 8})
+SMOKE = service_contract(smoke=[TEST])
+SOON = service_contract(health={"notices_within": 45, "ready_within": 8})
 
 
 def _answer(answer: str, status: int | None = 0) -> ProgramFacts:
@@ -38,12 +38,12 @@ def _bounded(**changes: Any) -> list[ContainerFacts]:
 
 
 def _given(**changes: Any) -> list[ContainerFacts]:
-    good = container().environment or Environment({}, {}, {})
+    good = container().environment or EnvironmentDigests({}, {}, {})
     return [container(environment=replace(good, **changes))]
 
 
 def _received(**changes: str) -> list[ContainerFacts]:
-    good = container().environment or Environment({}, {}, {})
+    good = container().environment or EnvironmentDigests({}, {}, {})
     return _given(received={**good.received, **changes})
 
 
@@ -69,12 +69,12 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_received(PATH="other"), "another PATH than its image"),
         (_received(HOSTNAME_="x"), "HOSTNAME_"),
         ([container(), *_received(DEBUG="1")], "DEBUG"),
-        ([container(environment=None, unknowns={"environment": "no file"})], "no file"),
+        ([container(environment=None, unknown_parts={"environment": "no file"})], "no file"),
     ],
     "run.healthy": [
         ([container(status="exited")], "exited"),
         ([container(status="paused")], "paused"),
-        ([container(health="unhealthy", last_words="refused")], "health check says: refused"),
+        ([container(health="unhealthy", health_output="refused")], "health check says: refused"),
         ([container(health="unhealthy", log=("a", "b"))], "log ends: a | b"),
         ([container(status="exited", log=("killed",))], "killed"),
         ([container(health="starting")], "starting"),
@@ -89,7 +89,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_bounded(memory=None), "memory is not bounded, though the engine was told 64000000 bytes"),
         (_bounded(pids=None), "pids is not bounded"),
         (_bounded(cpu=None), "told 1 processors"),
-        ([container(limits=Limits(1, 1, None), asked=Limits())], "cpu is not bounded"),
+        ([container(limits=Limits(1, 1, None), requested_limits=Limits())], "cpu is not bounded"),
         (_bounded(pids=None, missing=("pids",)), "does not say how pids is bounded"),
         ([container(limits=None, unknown="no probe")], "no probe"),
     ],
@@ -104,8 +104,8 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_only("::1", "tcp6"), "loopback only"),
         (_only("::ffff:127.0.0.1", "tcp6"), "loopback only"),
         ([container(sockets=())], "port 8000 listens to nobody"),
-        (_hearing(), "8000", terms(ports=[])),
-        ([container(sockets=None, unknowns={"sockets": "denied"})], "denied"),
+        (_hearing(), "8000", service_contract(ports=[])),
+        ([container(sockets=None, unknown_parts={"sockets": "denied"})], "denied"),
         (_hearing(processes=()), "no process"),
     ],
     "run.no-new-privileges": [
@@ -134,12 +134,16 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (running(caught=0, ignored=TERM, awaited=None), "ignores SIGTERM"),
         (running(caught=TERM << 1), "no handler"),
         (running(caught=TERM >> 1, awaited=TERM << 1), "no handler"),
-        (running(), "no handler for SIGQUIT", terms(stop_signal="SIGQUIT")),
-        (running(), "no handler for 3", terms(stop_signal="3")),
+        (running(), "no handler for SIGQUIT", service_contract(stop_signal="SIGQUIT")),
+        (running(), "no handler for 3", service_contract(stop_signal="3")),
         ([container(processes=(process(caught=0), process(pid=7)))], "process 1"),
         (running(caught=0, awaited=None), "does not say its awaited"),
         (running(pid=7), "no process 1"),
-        (running(), "nothing is known of the signal RTMIN+3", terms(stop_signal="RTMIN+3")),
+        (
+            running(),
+            "nothing is known of the signal RTMIN+3",
+            service_contract(stop_signal="RTMIN+3"),
+        ),
     ],
     "run.programs": [
         (_answer("Python 3.12.1"), "3.12.1"),
@@ -154,14 +158,14 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         ([container(writes=writes("/app"))], "can write /app in the running container"),
         ([container(writes=writes("/tmpx"))], "/tmpx"),
         ([container(writes=writes("/"))], "can write / in"),
-        ([container(unlocked=writes("/app/code.py"))], "/app/code.py in the image"),
+        ([container(image_writes=writes("/app/code.py"))], "/app/code.py in the image"),
         ([container(writes=writes(read_only=False))], "not mounted read-only"),
         (_wrote("/app/left"), "/app/left is not what the image has"),
         (_wrote("/run/secrets2"), "/run/secrets2"),
         ([container(writes=writes(cut="no end"))], "no end"),
-        ([container(unlocked=writes(tried=0))], "nothing was tried"),
-        ([container(unlocked=None, unknowns={"unlocked": "no room"})], "no room"),
-        ([container(changed=None, unknowns={"changed": "no diff"})], "no diff"),
+        ([container(image_writes=writes(tried=0))], "nothing was tried"),
+        ([container(image_writes=None, unknown_parts={"image_writes": "no room"})], "no room"),
+        ([container(changed=None, unknown_parts={"changed": "no diff"})], "no diff"),
         ([container(), container(name="shop-2", writes=writes("/x"))], "shop-2"),
     ],
     "run.seccomp": [
@@ -198,7 +202,7 @@ FINE: dict[str, list[Any]] = {
         [container(ready_after=None)],
         Case([container(ready_after=8)], SOON),
     ],
-    "run.limits": [_bounded(cpu=0.1), [container(asked=Limits())]],
+    "run.limits": [_bounded(cpu=0.1), [container(requested_limits=Limits())]],
     "run.listening": [
         _hearing(Socket("tcp", "127.0.0.11", 9000, 1)),
         _hearing(Socket("tcp6", "::1", 9000, 1)),
@@ -206,8 +210,8 @@ FINE: dict[str, list[Any]] = {
         _hearing(Socket("udp", "0.0.0.0", 40000, 1)),  # it asked something
         _only("::", "tcp6"),
         _only("172.17.0.2"),
-        Case(_only("0.0.0.0", "udp", 53), terms(ports=[53])),
-        Case([container(sockets=())], terms(ports=[])),
+        Case(_only("0.0.0.0", "udp", 53), service_contract(ports=[53])),
+        Case([container(sockets=())], service_contract(ports=[])),
     ],
     "run.no-new-privileges": [running(uids=(0,) * 4)],
     "run.nonroot": [running(groups=()), running(groups=(10001, 10001)), running(effective=1)],
@@ -217,9 +221,9 @@ FINE: dict[str, list[Any]] = {
         running(caught=0, awaited=TERM, ignored=TERM << 1),
         running(awaited=None),
         [container(processes=(process(), process(pid=7, caught=0)))],
-        Case(running(caught=1 << 2), terms(stop_signal="SIGQUIT")),
-        Case(running(caught=1 << 2), terms(stop_signal="quit")),
-        Case(running(caught=1 << 2), terms(stop_signal="3")),
+        Case(running(caught=1 << 2), service_contract(stop_signal="SIGQUIT")),
+        Case(running(caught=1 << 2), service_contract(stop_signal="quit")),
+        Case(running(caught=1 << 2), service_contract(stop_signal="3")),
     ],
     "run.programs": [
         _answer("Python 3.11.9"),
@@ -227,17 +231,20 @@ FINE: dict[str, list[Any]] = {
     ],
     "run.readonly": [
         [container(writes=writes("/tmp/heartbeat", "/tmp/a/b"))],
-        [container(unlocked=writes("/tmp", read_only=False))],
+        [container(image_writes=writes("/tmp", read_only=False))],
         [container(changed=())],
         _wrote("/tmp", "/tmp/left", "/run"),
         _wrote("/run", "/run/secrets", "/run/secrets/token"),
-        Case([container(writes=writes("/var/lib/shop"))], terms(writable=["/tmp", "/var/lib/"])),
-        Case(_wrote("/var", "/var/lib"), terms(writable=["/var/lib/shop", "/tmp"])),
+        Case(
+            [container(writes=writes("/var/lib/shop"))],
+            service_contract(writable=["/tmp", "/var/lib/"]),
+        ),
+        Case(_wrote("/var", "/var/lib"), service_contract(writable=["/var/lib/shop", "/tmp"])),
     ],
     "run.seccomp": [running(uids=(0,) * 4)],
     "run.smoke": [
         Case(_smoked(0, "starting", "ready", "bye"), SMOKE),
-        Case(_smoked(0), terms(smoke=[{"command": ["shop", "check"]}])),
+        Case(_smoked(0), service_contract(smoke=[{"command": ["shop", "check"]}])),
         ProgramFacts(),
     ],
 }

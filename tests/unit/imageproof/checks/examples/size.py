@@ -17,11 +17,11 @@ from tests.support.sample_facts import (
     labelled,
     layer,
     package,
-    terms,
+    service_contract,
 )
 
-LEAN = terms(waste="100kB", growth="100kB")
-NONE = terms(waste=0)
+LEAN = service_contract(waste="100kB", growth="100kB")
+NONE = service_contract(waste=0)
 SAME = {"digest": "d" * 32}
 
 
@@ -56,7 +56,11 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "size.budget": [
         (_sized(10 * MB + 1), "the budget is 10.0 MB"),
         (_sized(50 * MB), "the largest layer has 49.0 MB"),
-        (_grown(), "layer COPY b / +0.30 MB, package dpkg:shop +0.30 MB", terms(size="1MB")),
+        (
+            _grown(),
+            "layer COPY b / +0.30 MB, package dpkg:shop +0.30 MB",
+            service_contract(size="1MB"),
+        ),
         (replace(_sized(50 * MB), record=None), "the budget is 10.0 MB"),
     ],
     "size.waste": [
@@ -68,7 +72,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (
             _layers([file("a", size=90_000)], [file("a", size=90_000)]),
             "0.09 MB in 1 files",
-            terms(waste=0),
+            service_contract(waste=0),
         ),
         (
             _layers([file("a", size=60_000), file("b", size=60_000)], [file(".wh..wh..opq")]),
@@ -107,9 +111,13 @@ FINE: dict[str, list[Any]] = {
         ),
         Case(_layers([], [file(n, size=200_000, **SAME) for n in "ab"]), LEAN),  # in one layer
         Case(
-            _layers([file("a", size=4095, **SAME)], [file("b", size=4095, **SAME)]), terms(waste=0)
+            _layers([file("a", size=4095, **SAME)], [file("b", size=4095, **SAME)]),
+            service_contract(waste=0),
         ),
-        Case(_layers([file("a", kind="folder", size=4096)], [file(".wh.a")]), terms(waste=0)),
+        Case(
+            _layers([file("a", kind="folder", size=4096)], [file(".wh.a")]),
+            service_contract(waste=0),
+        ),
         Case(
             _layers(
                 [file("a", kind="hardlink", size=9000, **SAME)],
