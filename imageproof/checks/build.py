@@ -9,7 +9,7 @@ from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
-    from imageproof.deep.build_facts import BuildFacts
+    from imageproof.deep.double_build import BuildFacts
 
 SHOWN = 5  # paths of a layer that differs
 

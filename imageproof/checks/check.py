@@ -12,12 +12,12 @@ from imageproof.errors import UsageError
 # What a check looks at. It is given the terms of an image and the facts of that kind ...
 ImageNeeds = Literal["image", "programs", "containers", "trial", "build"]
 # ... or the whole contract and the facts of that kind.
-ProjectNeeds = Literal["images", "variables", "compose", "stack", "line"]
+ProjectNeeds = Literal["images", "variables", "compose", "stack", "teardown"]
 Needs = Literal[ImageNeeds, ProjectNeeds]
 Severity = Literal["error", "warning"]
 PROJECT_NEEDS = get_args(ProjectNeeds)
 # These build or start something of their own, and take minutes: asked for with --deep.
-DEEP = frozenset({"trial", "build", "line"})
+DEEP = frozenset({"trial", "build", "teardown"})
 CheckFunction = Callable[[Any, Any], Iterable["Finding"]]
 
 

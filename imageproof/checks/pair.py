@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from imageproof.checks.base.support import pythons
+from imageproof.checks.base.components import pythons
 from imageproof.checks.check import Finding, check
 from imageproof.image.sizes import base_of
 from imageproof.project.lock_files import normal_name

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof import console
-from imageproof.checks.base.origin import DIGEST as BASE_DIGEST
-from imageproof.checks.base.origin import NAME as BASE_NAME
+from imageproof.checks.base.supported import DIGEST as BASE_DIGEST
+from imageproof.checks.base.supported import NAME as BASE_NAME
 from imageproof.docker.errors import translating
 from imageproof.errors import RegistryUnavailable, StackFailed, VerifyFailed
 from imageproof.image.registry_source import SCHEME, resolve

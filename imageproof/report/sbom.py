@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
-from imageproof.checks.base import support
+from imageproof.checks.base.components import release as os_release
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
@@ -29,7 +29,7 @@ def as_cyclonedx(name: str, image: ImageFacts) -> str:
     from cyclonedx.output import make_outputter
     from cyclonedx.schema import OutputFormat, SchemaVersion
 
-    release, _ = support.release(image)
+    release, _ = os_release(image)
     components = [
         *(_component(package, release, layer.diff_id) for package, layer in image.packages),
         *([_system(release)] if release else []),

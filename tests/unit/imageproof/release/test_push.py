@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from imageproof.checks import REGISTRY
-from imageproof.checks.base.origin import DIGEST as BASE_DIGEST
-from imageproof.checks.base.origin import NAME as BASE_NAME
+from imageproof.checks.base.supported import DIGEST as BASE_DIGEST
+from imageproof.checks.base.supported import NAME as BASE_NAME
 from imageproof.errors import StackFailed, UsageError, VerifyFailed
 from imageproof.image.sources import read_images
 from imageproof.release import manifest

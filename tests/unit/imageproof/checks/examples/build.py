@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imageproof.deep.build_facts import BuildFacts, Difference, Leak
+from imageproof.deep.double_build import BuildFacts, Difference, Leak
 
 SEARCHED = ("layers", "configuration")
 UNKNOWN = BuildFacts(unknown="the second build failed")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from imageproof.deep.trial_facts import LineFacts, Teardown
+from imageproof.deep.teardown import TeardownFacts, Teardown
 
 FAULTS: dict[str, list[tuple[Any, str]]] = {
     "line.teardown": [
-        (LineFacts((Teardown("up and down", ("network shop_default",)),)), "network shop_default"),
-        (LineFacts((Teardown("a start that failed", logs_kept=False),)), "logs are not kept"),
-        (LineFacts((Teardown("up and down"), Teardown("x", unknown="no engine"))), "no engine"),
-        (LineFacts(), "not ended"),
+        (TeardownFacts((Teardown("up and down", ("network shop_default",)),)), "network shop_default"),
+        (TeardownFacts((Teardown("a start that failed", logs_saved=False),)), "logs are not kept"),
+        (TeardownFacts((Teardown("up and down"), Teardown("x", unknown="no engine"))), "no engine"),
+        (TeardownFacts(), "not ended"),
     ]
 }
 
 FINE: dict[str, list[Any]] = {
     "line.teardown": [
-        LineFacts((Teardown("up and down"), Teardown("a start that failed", logs_kept=True)))
+        TeardownFacts((Teardown("up and down"), Teardown("a start that failed", logs_saved=True)))
     ]
 }

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imageproof.deep.trial_facts import TrialFacts
+from imageproof.deep.stack_trial import TrialFacts
 
 GOOD = TrialFacts(
     bound=39,
-    noticed_after=35.2,
-    recovered_after=9.9,
+    unhealthy_after=35.2,
+    healthy_after=9.9,
     waited=54,
     stopped_after=0.4,
     exit_status=0,
     orphans=3,
-    orphans_left=0,
+    zombies=0,
     given=("API_TOKEN",),
 )
 
@@ -28,9 +28,9 @@ UNKNOWN = TrialFacts(unknown="the copy did not start")
 
 FAULTS: dict[str, list[tuple[Any, str]]] = {
     "run.health-notices": [
-        (_tried(noticed_after=None), "still not unhealthy after 54 s"),
-        (_tried(noticed_after=41.1), "after 41.1 s"),
-        (_tried(recovered_after=None), "not healthy again"),
+        (_tried(unhealthy_after=None), "still not unhealthy after 54 s"),
+        (_tried(unhealthy_after=41.1), "after 41.1 s"),
+        (_tried(healthy_after=None), "not healthy again"),
         (UNKNOWN, "did not start"),
     ],
     "run.stop": [
@@ -41,8 +41,8 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (UNKNOWN, "did not start"),
     ],
     "run.reaps": [
-        (_tried(orphans_left=1), "1 of 3"),
-        (_tried(orphans_left=None), "no child"),
+        (_tried(zombies=1), "1 of 3"),
+        (_tried(zombies=None), "no child"),
         (_tried(orphans=0), "no child"),
         (UNKNOWN, "did not start"),
     ],
@@ -53,7 +53,7 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
 }
 
 FINE: dict[str, list[Any]] = {
-    "run.health-notices": [GOOD, _tried(noticed_after=41.0), _tried(recovered_after=54)],
+    "run.health-notices": [GOOD, _tried(unhealthy_after=41.0), _tried(healthy_after=54)],
     "run.stop": [GOOD, _tried(exit_status=143, stopped_after=10)],
     "run.reaps": [GOOD],
     "secret.log": [GOOD, _tried(given=())],

@@ -10,7 +10,7 @@ from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
-    from imageproof.deep.trial_facts import TrialFacts
+    from imageproof.deep.stack_trial import TrialFacts
 
 SPARE = 2.0  # seconds: what the engine itself may take on top of the health check's own times
 ENDED_BY_ITSELF = {0, 143}  # 143 = 128 + SIGTERM
@@ -32,19 +32,19 @@ def health_notices(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
         yield Finding(facts.unknown, unknown=True)
         return
     bound = facts.bound + SPARE
-    if facts.noticed_after is None:
+    if facts.unhealthy_after is None:
         yield Finding(
             f"with every process stopped it was still not unhealthy after {facts.waited:.0f} s",
             bound=bound,
         )
-    elif facts.noticed_after > bound:
+    elif facts.unhealthy_after > bound:
         yield Finding(
-            f"with every process stopped it was unhealthy after {facts.noticed_after:.1f} s, "
+            f"with every process stopped it was unhealthy after {facts.unhealthy_after:.1f} s, "
             f"its health check promises {bound:.0f} s",
-            measured=round(facts.noticed_after, 1),
+            measured=round(facts.unhealthy_after, 1),
             bound=bound,
         )
-    elif facts.recovered_after is None:
+    elif facts.healthy_after is None:
         yield Finding(f"it was not healthy again {facts.waited:.0f} s after its processes went on")
 
 
@@ -88,12 +88,12 @@ def stop(terms: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
 )
 def reaps(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
     """Fail for each orphaned child that ended and was not waited for."""
-    if facts.unknown or facts.orphans_left is None or not facts.orphans:
+    if facts.unknown or facts.zombies is None or not facts.orphans:
         yield Finding(facts.unknown or "no child was orphaned", unknown=True)
-    elif facts.orphans_left:
+    elif facts.zombies:
         yield Finding(
-            f"{facts.orphans_left} of {facts.orphans} orphaned children stay as zombies",
-            measured=facts.orphans_left,
+            f"{facts.zombies} of {facts.orphans} orphaned children stay as zombies",
+            measured=facts.zombies,
             bound=0,
         )
 

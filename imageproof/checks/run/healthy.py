@@ -121,5 +121,5 @@ def healthy(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator
 
 def _words(container: ContainerFacts) -> str:
     """The last words of the health check, and the end of the log."""
-    said = f"; its health check says: {container.last_words}" if container.last_words else ""
+    said = f"; its health check says: {container.health_output}" if container.health_output else ""
     return said + (f"; its log ends: {' | '.join(container.log)}" if container.log else "")

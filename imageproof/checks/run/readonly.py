@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.run.processes import looked
+from imageproof.checks.run.observed import looked
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
@@ -48,7 +48,7 @@ def readonly(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterato
     names none (with the read-only root, and without it), and for what was written to the root."""
     allowed = (*terms.writable, *ENGINES_OWN)
     told: set[str] = set()
-    for part in ("writes", "unlocked", "changed"):
+    for part in ("writes", "image_writes", "changed"):
         for seen in looked(facts, part):
             if isinstance(seen, Finding):
                 if seen.message not in told:
@@ -59,7 +59,7 @@ def readonly(terms: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterato
             if part == "changed":
                 yield from _changes(container, terms)
             else:
-                yield from _tried(container, value, allowed, told, bare=part == "unlocked")
+                yield from _tried(container, value, allowed, told, bare=part == "image_writes")
 
 
 def _tried(
@@ -123,7 +123,7 @@ def limits(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Find
                     f"{container.name}: the kernel does not say how {name} is bounded", unknown=True
                 )
             elif getattr(found, name) is None:
-                asked = getattr(container.asked, name)
+                asked = getattr(container.requested_limits, name)
                 though = f", though the engine was told {_plain(asked)} {unit}" if asked else ""
                 yield Finding(
                     f"{container.name}: {name} is not bounded{though}", measured="unbounded"

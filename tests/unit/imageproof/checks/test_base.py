@@ -1,4 +1,4 @@
-"""imageproof/checks/base/support.toml: dates of a day, from sources that it names."""
+"""imageproof/checks/base/end_of_life.toml: dates of a day, from sources that it names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from imageproof.checks import REGISTRY
-from imageproof.checks.base.support import Part, data, last_day
+from imageproof.checks.base.components import Part, data, last_day
 from tests.support.sample_facts import layer
 
 TABLES = {name: table for name, table in data().items() if isinstance(table, dict)}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from imageproof.checks.base.support import data, last_day, parts, rolls
+from imageproof.checks.base.components import data, last_day, parts, rolls
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def pinned(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     title="Distribution, Python and Node still get security updates",
     why="After its end of life no hole is mended any more, and rebuilding brings nothing.",
     remedy="Build on a newer base; `./inv explain base.supported` says of which day the dates are.",
-    reference=f"imageproof/checks/base/support.toml: dates as known on {data()['as-of']}, with their sources",
+    reference=f"imageproof/checks/base/end_of_life.toml: dates as known on {data()['as-of']}, with their sources",
 )
 def supported(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each part whose end of life is over; unknown for one that is not on record. What

@@ -1,4 +1,4 @@
-"""Until when the parts of an image get security updates: data of a day, kept in support.toml.
+"""Until when the parts of an image get security updates: data of a day, kept in end_of_life.toml.
 
 A Python or Node that the distribution packages is supported with the distribution, whose security
 team mends it; one from elsewhere as long as its own project says.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts, Layer
 
-DATA = Path(__file__).with_name("support.toml")
+DATA = Path(__file__).with_name("end_of_life.toml")
 RELEASES = ("etc/os-release", "usr/lib/os-release")  # os-release(5), in this order
 _STDLIB = re.compile(r"^(?P<prefix>.*?)/?lib(?:64)?/python(?P<version>\d\.\d+)/os\.py$")
 # Packages in a distribution's form that are not the distribution's: NodeSource, deadsnakes.
