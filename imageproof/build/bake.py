@@ -25,10 +25,10 @@ from imageproof.errors import (
 )
 from imageproof.build.progress import BuildLog, follow
 from imageproof.redaction import redact
-from imageproof.docker.image_refs import references
+from imageproof.docker.compose_images import references
 from imageproof.build.git import revision_of
 from imageproof.docker.errors import tail_of, translate, translating
-from imageproof.docker.compose_variables import variable
+from imageproof.docker.environment import variable
 
 if TYPE_CHECKING:
     from imageproof.build.base_image import BaseImage

@@ -29,7 +29,7 @@ from imageproof.registry.client import Registry
 from imageproof.registry.copy import manifest
 from imageproof.registry.reference import parse
 from imageproof.docker.errors import tail_of, translating
-from imageproof.docker.compose_variables import variable
+from imageproof.docker.environment import variable
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.docker.errors import translating
-from imageproof.docker.image_refs import references
+from imageproof.docker.compose_images import references
 from imageproof.stack import compose
 
 if TYPE_CHECKING:

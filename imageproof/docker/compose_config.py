@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imageproof.docker.compose_variables import variable
+from imageproof.docker.environment import variable
 from imageproof.docker.errors import translate
 from imageproof.errors import ConfigurationError
 

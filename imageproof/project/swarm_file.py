@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.compose_variables import variables
+from imageproof.docker.environment import variables
 from imageproof.errors import UsageError
 from imageproof.project.compose_file import read_service
 from imageproof.project.env_vars import read_compose, read_settings

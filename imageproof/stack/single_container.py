@@ -13,7 +13,7 @@ from imageproof.build import bake as builds
 from imageproof.build import base_image
 from imageproof.docker.client import environment
 from imageproof.docker.errors import plain, tail_of, translating
-from imageproof.docker.image_refs import references
+from imageproof.docker.compose_images import references
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 from imageproof.stack import compose

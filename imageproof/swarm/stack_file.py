@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.compose_variables import variables as variables_of
+from imageproof.docker.environment import variables as variables_of
 from imageproof.errors import ConfigurationError, UsageError
 from imageproof.swarm.secrets import Secret, named
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from imageproof.build import base_image
 from imageproof.checks import choose
-from imageproof.docker.image_refs import dockerfiles, references
+from imageproof.docker.compose_images import dockerfiles, references
 from imageproof.errors import UsageError
 from imageproof.image.sources import is_elsewhere, read_images
 from imageproof.project.compose_file import read_compose
 from imageproof.project.env_vars import read_variables
 from imageproof.project.record import read_record
 from imageproof.project.swarm_file import of_stack, read_stack_files
-from imageproof.runtime.containers import ContainerFacts, read_stack
+from imageproof.runtime.containers import ContainerFacts, read_containers
 from imageproof.runtime.programs import ProgramFacts, run_programs
 from imageproof.verify.judge import (
     ProjectFacts,
@@ -27,13 +27,13 @@ from imageproof.verify.judge import (
     Verdict,
     judge,
     judge_project,
-    known_waivers,
+    require_known_waivers,
 )
 
 if TYPE_CHECKING:
     from imageproof.checks.check import Needs
     from imageproof.contract import Contract, ServiceContract
-    from imageproof.deep.trial_facts import LineFacts
+    from imageproof.deep.teardown import TeardownFacts
     from imageproof.docker.client import Engine
     from imageproof.image.facts import ImageFacts
 
@@ -95,7 +95,7 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     """Read the facts and ask the checks. Raises MachineError without an engine, UsageError for
     an image that the contract or the engine does not have."""
     images = contract.select(request.image)
-    known_waivers(contract)
+    require_known_waivers(contract)
     checks = choose(request.only)
     if request.stack:
         return _verify_tasks(contract, engine, request, request.stack)
@@ -126,7 +126,7 @@ def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: s
     checks = [check for check in choose(request.only) if check.needs == "containers"]
     own = of_stack(contract, engine, stack)
     probe = base_image.local(contract, engine)
-    found = read_stack(own, images, probe.reference if probe else None)
+    found = read_containers(own, images, probe.reference if probe else None)
     if not any(found.values()):
         raise UsageError(
             f"verifying the stack {stack}",
@@ -189,7 +189,7 @@ def _read_stack(
         return {}
     probe = base_image.local(contract, engine)
     terms = {subject.name: subject.contract for subject in subjects}
-    return read_stack(engine, terms, probe.reference if probe else None)
+    return read_containers(engine, terms, probe.reference if probe else None)
 
 
 def _subjects(
@@ -236,19 +236,19 @@ def _seen(subjects: Sequence[Subject]) -> Mapping[str, ImageFacts] | None:
 
 def _read_deep(
     contract: Contract, engine: Engine, subjects: list[Subject], wanted: AbstractSet[Needs]
-) -> tuple[list[Subject], LineFacts | None]:
+) -> tuple[list[Subject], TeardownFacts | None]:
     """Facts that cost minutes: of a stack of its own, and of two builds without cache."""
-    from imageproof.deep.double_build import read_builds
-    from imageproof.deep.stack_trial import read_trial
+    from imageproof.deep.double_build import build_twice
+    from imageproof.deep.stack_trial import run_stack_trial
 
     line = None
     names = [subject.name for subject in subjects]
     if wanted & {"trial", "line"}:
         tried = names if "trial" in wanted else []
-        trials, line = read_trial(contract, engine, tried, ends="line" in wanted)
+        trials, line = run_stack_trial(contract, engine, tried, ends="line" in wanted)
         subjects = [replace(s, trial=trials.get(s.name)) for s in subjects]
     if "build" in wanted:
-        builds = read_builds(contract, engine, names)
+        builds = build_twice(contract, engine, names)
         subjects = [replace(s, build=builds[s.name]) for s in subjects]
     return subjects, line
 

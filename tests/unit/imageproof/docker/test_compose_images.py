@@ -1,4 +1,4 @@
-"""imageproof.docker.image_refs: the compose file says which tag an image has, and must say it."""
+"""imageproof.docker.compose_images: the compose file says which tag an image has, and must say it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from imageproof.docker.image_refs import references
+from imageproof.docker.compose_images import references
 from imageproof.errors import ContractError
 from tests.support.sample_facts import contract, service_contract
 
