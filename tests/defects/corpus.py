@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from imageproof.contract import Contract
-from imageproof.docker.client import environment
+from imageproof.docker.environment import temporary_environment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -204,7 +204,7 @@ def in_engine(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Pr
     What BuildKit keeps of them makes the next time quick.
     """
     given = {"PYTHON_BASE": base, "BASE_DIGEST": digest, "KIOSK_PORT": "0"}
-    with environment(given), ThreadPoolExecutor(4) as pool:
+    with temporary_environment(given), ThreadPoolExecutor(4) as pool:
         projects = list(pool.map(lay_out, cases))
         try:
             build(projects)
@@ -243,7 +243,7 @@ def _target(project: Project, name: str, stage: str) -> dict[str, Any]:
     below = _below(os.environ["PYTHON_BASE"]) if project.case.has_image else {}
     return {
         "context": str(project.root),
-        "contexts": {"line": str(ROOT / "ops/dockerfiles/base"), **below},
+        "contexts": {"build-scripts": str(ROOT / "ops/dockerfiles/base"), **below},
         "target": stage,
         "args": {key: os.environ[key] for key in ("PYTHON_BASE", "BASE_DIGEST")},
         "tags": [reference(name, project.case)],

@@ -18,7 +18,7 @@ from imageproof.build import bake
 from imageproof.build.base_image import resolve
 from imageproof.contract import Contract, load
 from imageproof.docker.client import Engine
-from imageproof.errors import OpsError
+from imageproof.errors import ImageproofError
 from imageproof.stack import compose
 from tests.support.commands import (
     ROOT,
@@ -48,7 +48,7 @@ def engine(contract: Contract, project_name: str) -> Engine:
     client = Engine((contract.compose_file, ROOT / "compose/tests.yaml"), project_name)
     try:
         client.require()
-    except OpsError as error:
+    except ImageproofError as error:
         reason = f"the end-to-end tests need a Docker engine: {error} ({error.hint})"
     else:
         return client

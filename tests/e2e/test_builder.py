@@ -88,7 +88,7 @@ def layers(project: Project, reference: str, *options: str) -> list[str]:
     return [item["diff_id"] for item in json.loads(good(found).output)["images"]["web"]["layers"]]
 
 
-def test_a_second_engine_builds_the_same_layers(site, registry, second):
+def test_second_engine_builds_the_same_layers(site, registry, second):
     good(site.inv("build"))
     here = layers(site, f"{site.name}/web:local", "--static")
     place = f"{registry.host}/{site.name}"
@@ -129,7 +129,7 @@ def test_a_second_engine_builds_the_same_layers(site, registry, second):
     assert int(cached[1]) >= 3, outcome.messages
 
 
-def test_without_a_place_for_it_the_result_stays_in_the_second_engine(site, second):
+def test_result_stays_in_the_second_engine_by_default(site, second):
     outcome = good(site.inv("build", "--builder", second.context, **second.variables))
     assert f"{site.name}/web:local" in outcome.output
     assert docker("image", "ls", "-q", f"{site.name}/web") == ""
@@ -152,12 +152,12 @@ def test_without_a_place_for_it_the_result_stays_in_the_second_engine(site, seco
         (("--push", "registry.test/gate", "--load"), 2, "one place"),
     ],
 )
-def test_what_this_engines_builder_cannot_do_is_said_in_its_words(site, options, status, said):
+def test_unsupported_builder_option_is_reported_in_its_words(site, options, status, said):
     outcome = site.inv("build", *options, GIT_CEILING_DIRECTORIES=str(site.root.parent))
     assert (outcome.status, said in outcome.messages) == (status, True), outcome.messages
 
 
-def test_a_base_that_is_only_in_this_engine_is_no_base_for_a_builder_elsewhere(project, tmp_path):
+def test_remote_builder_cannot_use_a_local_base(project, tmp_path):
     outcome = project.inv(
         "build", "--builder", "ops-e2e-none", PYTHON_BASE="imageproof/python-base:3.11-bookworm"
     )

@@ -13,7 +13,7 @@ import urllib.request
 from tests.support.commands import Project, docker, docker_images, started, wait_until
 
 
-def test_a_good_project_comes_up_and_goes_down(project: Project):
+def test_good_project_goes_up_and_down(project: Project):
     """The control: with no fault planted, the same project passes the whole line."""
     (project.root / ".env").write_text("GREETING=from-the-file\n")
     outcome = project.inv("up")
@@ -32,7 +32,7 @@ def test_a_good_project_comes_up_and_goes_down(project: Project):
     assert not project.leftovers()
 
 
-def test_what_passed_is_not_run_again_until_something_changes(project: Project):
+def test_lint_and_verify_are_cached_until_an_input_changes(project: Project):
     subprocess.run(["git", "init", "--quiet", str(project.root)], check=True)
     assert project.inv("up").status == 0
     again = project.inv("up")
@@ -48,7 +48,7 @@ def test_what_passed_is_not_run_again_until_something_changes(project: Project):
     assert served == "second\n"
 
 
-def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
+def test_run_api_uses_a_free_port_and_leaves_nothing(project: Project):
     built = project.inv("build")
     assert built.status == 0, built.messages
     with started(project, "run-api") as process:
@@ -63,7 +63,7 @@ def test_the_api_alone_is_on_a_free_port_and_leaves_nothing(project: Project):
     wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
 
 
-def test_the_api_alone_that_does_not_start_shows_its_log(project: Project):
+def test_run_api_shows_the_log_of_a_failed_start(project: Project):
     project.edit(
         "compose.yaml",
         "    read_only: true",
@@ -75,7 +75,7 @@ def test_the_api_alone_that_does_not_start_shows_its_log(project: Project):
     assert not project.leftovers()
 
 
-def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
+def test_clean_removes_only_this_projects_images(project: Project):
     assert project.inv("build").status == 0
     own, near = f"{project.name}/web:local", f"{project.name}-2/web:local"
     docker("tag", own, near)
@@ -89,13 +89,13 @@ def test_clean_removes_this_projects_images_and_nothing_else(project: Project):
     assert before <= docker_images()
 
 
-def test_provision_changes_nothing_where_nothing_is_missing(project: Project):
+def test_provision_changes_nothing_on_a_complete_machine(project: Project):
     outcome = project.inv("provision")
     assert outcome.status == 0, outcome.messages
     assert "nothing to do" in outcome.messages
 
 
-def test_doctor_finds_this_machine_ready(project: Project):
+def test_doctor_passes_on_this_machine(project: Project):
     outcome = project.inv("doctor", "--format", "json")
     found = {item["name"]: item for item in json.loads(outcome.output)}
     assert outcome.status == 0
@@ -120,7 +120,7 @@ def page(port: str) -> str:
         return str(error)
 
 
-def test_watch_brings_a_change_to_the_running_stack(project: Project):
+def test_watch_applies_a_change_to_the_running_stack(project: Project):
     (project.root / "compose").mkdir()
     (project.root / "compose/development.yaml").write_text(DEVELOPMENT)
     with socket.socket() as free:

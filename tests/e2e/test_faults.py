@@ -132,7 +132,7 @@ def test_no_space_for_the_build(project: Project):
     assert_explains(project.inv("build"), 3, "no space", "docker system df")
 
 
-def test_a_failing_build_shows_its_instruction_and_last_lines_only(project: Project):
+def test_failed_build_shows_its_instruction_and_last_lines(project: Project):
     project.edit(
         "Dockerfile", "RUN echo prepared", "RUN seq -f 'line-%g' 1000; echo the-reason >&2; exit 7"
     )
@@ -184,7 +184,7 @@ def test_a_broken_contract_is_refused_with_its_place(old, new, place, project: P
     assert_explains(project.inv("build"), 2, place)
 
 
-def test_a_service_that_the_compose_file_lacks(project: Project):
+def test_contract_service_missing_from_the_compose_file(project: Project):
     project.edit("pyproject.toml", 'service = "web"', 'service = "wbe"')
     assert_explains(project.inv("build"), 2, "wbe", "web")
 
@@ -236,7 +236,7 @@ def test_an_interrupted_start_leaves_nothing(project: Project):
     assert not project.leftovers()
 
 
-def test_a_trial_that_a_ci_service_ends_leaves_nothing(project: Project):
+def test_terminated_deep_verify_leaves_nothing(project: Project):
     """Copies of the stack are waited for in several threads, which no signal reaches."""
     assert project.inv("build").status == 0
     image = f"ancestor={project.name}/web:local"
@@ -280,7 +280,7 @@ def told(tmp_path):
     os.close(pipe)
 
 
-def test_who_interrupts_the_tests_waits_until_they_have_cleared_away(tmp_path, told):
+def test_interrupted_test_run_waits_for_cleanup(tmp_path, told):
     """A CI service, say, whose signal goes to this process alone."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "pytest.ini").touch()

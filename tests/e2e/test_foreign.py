@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from imageproof.contract import Contract, Image
+from imageproof.contract import Contract, ServiceContract
 from tests.support.commands import ROOT, Outcome, Project, clean_environment, docker
 
 FOREIGN = Path(__file__).with_name("foreign")
@@ -105,7 +105,7 @@ def built(harbour: Harbour) -> Harbour:
     return harbour
 
 
-def test_the_harbour_has_nothing_of_this_project(harbour: Harbour, contract: Contract):
+def test_foreign_project_uses_no_file_of_this_repository(harbour: Harbour, contract: Contract):
     text = "".join(p.read_text() for p in FOREIGN.rglob("*") if p.is_file() and p.suffix != ".pyc")
     assert "upgrade" not in text
     assert not IMAGES & contract.images.keys()
@@ -119,24 +119,24 @@ def test_the_harbour_has_nothing_of_this_project(harbour: Harbour, contract: Con
     ("kind", "file"),
     [("toml", "pyproject.toml"), ("yaml", "compose.yaml"), ("dockerfile", "tide/Dockerfile")],
 )
-def test_the_page_shows_pieces_of_the_harbour(kind: str, file: str):
+def test_adopt_page_quotes_the_foreign_project(kind: str, file: str):
     blocks = _blocks(kind)
     assert blocks
     for block in blocks:
         assert block in (FOREIGN / file).read_text()
 
 
-def test_the_keys_that_the_page_calls_necessary_are():
-    needed = {name for name, field in Image.model_fields.items() if field.is_required()}
+def test_keys_that_the_adopt_page_calls_required_are_required():
+    needed = {name for name, field in ServiceContract.model_fields.items() if field.is_required()}
     (said,) = re.findall(r"^((?:`\w+`,? (?:and )?)+)must be there", ADOPT.read_text(), re.MULTILINE)
     assert set(re.findall(r"\w+(?=`)", said)) == needed
 
 
-def test_doctor_examines_the_machine_by_its_contract(harbour: Harbour):
+def test_doctor_follows_the_foreign_contract(harbour: Harbour):
     assert harbour.base_image in harbour.inv("doctor").output
 
 
-def test_lint_reads_what_there_is_and_no_more(harbour: Harbour):
+def test_lint_reads_existing_files_only(harbour: Harbour):
     outcome = harbour.inv("lint")
     assert outcome.status == 0, outcome.messages
     assert "hadolint" in outcome.messages
@@ -145,7 +145,7 @@ def test_lint_reads_what_there_is_and_no_more(harbour: Harbour):
     assert "mypy" not in outcome.messages
 
 
-def test_what_somebody_chose_for_his_machine_is_not_the_projects_fault(harbour: Harbour):
+def test_untracked_env_file_is_not_a_finding(harbour: Harbour):
     (harbour.root / ".env").write_text("TIDE_BIND=0.0.0.0\n")
     try:
         assert harbour.inv("lint").status == 0
@@ -154,7 +154,7 @@ def test_what_somebody_chose_for_his_machine_is_not_the_projects_fault(harbour: 
         (harbour.root / ".env").unlink()
 
 
-def test_a_fault_of_its_compose_file_is_told_with_the_line_to_write(harbour: Harbour):
+def test_compose_fault_is_reported_with_its_remedy(harbour: Harbour):
     harbour.edit("compose.yaml", "  read_only: true\n", "")
     harbour.edit("compose.yaml", "127.0.0.1:${BEACON_PORT", "${BEACON_PORT")
     try:
@@ -169,7 +169,7 @@ def test_a_fault_of_its_compose_file_is_told_with_the_line_to_write(harbour: Har
     assert outcome.messages.count("compose.") == 3
 
 
-def test_its_images_hold_by_its_own_contract(built: Harbour):
+def test_foreign_images_pass_their_own_contract(built: Harbour):
     found = built.results()
     subjects = {subject for _, subject in found}
     assert subjects == {*IMAGES, "project"}
@@ -180,7 +180,7 @@ def test_its_images_hold_by_its_own_contract(built: Harbour):
     assert found["pair.shared", "project"] == "pass"
 
 
-def test_an_image_that_breaks_the_contract_is_told_or_waived(built: Harbour):
+def test_violation_is_reported_or_waived(built: Harbour):
     pyproject = built.root / "pyproject.toml"
     before = pyproject.read_text()
     ask = ("verify", "--static", "--only", "content.forbidden")
@@ -198,7 +198,7 @@ def test_an_image_that_breaks_the_contract_is_told_or_waived(built: Harbour):
     assert "busybox is the server itself" in waived.output
 
 
-def test_the_whole_line_from_up_to_down(built: Harbour):
+def test_up_to_down(built: Harbour):
     try:
         up = built.inv("up")
         assert up.status == 0, up.output + up.messages
@@ -213,7 +213,7 @@ def test_the_whole_line_from_up_to_down(built: Harbour):
     assert built.leftovers() == ""
 
 
-def test_what_is_tried_by_deep_holds_without_python_as_well(built: Harbour):
+def test_deep_passes_for_a_service_without_python(built: Harbour):
     found = built.results("--deep")
     assert set(found.values()) == {"pass", "not run"}
     for name in IMAGES:
@@ -222,7 +222,7 @@ def test_what_is_tried_by_deep_holds_without_python_as_well(built: Harbour):
     assert built.leftovers() == ""
 
 
-def test_clean_removes_its_images_and_leaves_ours(built: Harbour):
+def test_clean_removes_the_projects_images_only(built: Harbour):
     before = set(docker("image", "ls", "--format", "{{.Repository}}").split())
     assert built.inv("clean").status == 0
     assert built.images() == ""

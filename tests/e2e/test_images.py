@@ -17,7 +17,7 @@ from imageproof.image.sources import read_images
 from tests.support.commands import ROOT, docker, inv
 
 
-def test_verify_as_json_says_that_everything_holds(built):
+def test_verify_json_reports_that_everything_passes(built):
     outcome = inv("verify", "--static", "--format", "json")
     verdict = json.loads(outcome.output)
     assert outcome.status == 0
@@ -26,7 +26,7 @@ def test_verify_as_json_says_that_everything_holds(built):
     assert verdict["images"].keys() == {"api", "worker", "cache"}
 
 
-def test_the_images_share_their_runtime_layer(built):
+def test_images_share_their_runtime_layer(built):
     first = [
         json.loads(docker("image", "inspect", reference))[0]["RootFS"]["Layers"][0]
         for reference in built.references.values()
@@ -34,7 +34,7 @@ def test_the_images_share_their_runtime_layer(built):
     assert first[0] == first[1]
 
 
-def test_the_layers_bytes_are_what_docker_save_holds(
+def test_layer_bytes_equal_those_of_docker_save(
     built, contract: Contract, engine: Engine, tmp_path
 ):
     """Measured another way: the size of each uncompressed layer tar, by its digest."""
@@ -51,7 +51,7 @@ def test_the_layers_bytes_are_what_docker_save_holds(
     assert facts.size <= contract.images["api"].size
 
 
-def test_the_bill_of_materials_names_what_the_locks_name(built, tmp_path):
+def test_sbom_lists_the_locked_packages(built, tmp_path):
     """The npm packages of the bundle too, though their files are one."""
     outcome = inv("sbom", "--output", str(tmp_path))
     assert outcome.status == 0, outcome.messages
@@ -69,7 +69,7 @@ def test_the_bill_of_materials_names_what_the_locks_name(built, tmp_path):
     assert {"redis-tools", "libc6"} <= {c["name"] for c in bills["cache"]}
 
 
-def test_a_saved_image_is_judged_as_the_one_in_the_engine(built, tmp_path):
+def test_saved_image_has_the_verdict_of_the_one_in_the_engine(built, tmp_path):
     path = tmp_path / "api.tar"
     subprocess.run(["docker", "save", "-o", str(path), built.references["api"]], check=True)
     saved = json.loads(
@@ -81,13 +81,13 @@ def test_a_saved_image_is_judged_as_the_one_in_the_engine(built, tmp_path):
     assert saved["images"]["api"]["layers"] == there["images"]["api"]["layers"]
 
 
-def test_an_image_in_a_file_cannot_be_run(tmp_path):
+def test_saved_image_needs_static(tmp_path):
     outcome = inv("verify", "--image", f"api={tmp_path}/x.tar")
     assert outcome.status == 2
     assert "--static" in outcome.messages
 
 
-def test_an_unchanged_image_is_not_read_again(built, contract: Contract, engine: Engine, tmp_path):
+def test_unchanged_image_is_not_read_again(built, contract: Contract, engine: Engine, tmp_path):
     reference = built.references["api"]
     before = read_images(engine, [reference], tmp_path)
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -113,7 +113,7 @@ ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 CANARY = "canary-7f3b9c1e5a"
 
 
-def test_a_base_with_python_in_usr_local_works_and_build_secrets_leave_no_trace(
+def test_base_with_python_in_usr_local_builds_without_leaking_secrets(
     engine, base_image, scratch_image, tmp_path: Path
 ):
     base = scratch_image(USR_LOCAL.format(base=base_image))
@@ -151,7 +151,7 @@ def test_a_base_with_python_in_usr_local_works_and_build_secrets_leave_no_trace(
         subprocess.run(["docker", "image", "rm", "-f", tag], capture_output=True)
 
 
-def test_a_secret_reaches_the_build(engine, base_image, scratch_image, tmp_path: Path):
+def test_build_secret_reaches_the_build(engine, base_image, scratch_image, tmp_path: Path):
     """The road itself works: a build that needs the secret sees its bytes."""
     (tmp_path / "pip").write_text(CANARY)
     (tmp_path / "Dockerfile.road").write_text(

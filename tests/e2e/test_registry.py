@@ -55,7 +55,7 @@ def verify(project: Project, reference: str, **variables: str) -> Outcome:
     return project.inv("verify", "--static", "--image", image, "--format", "json", **variables)
 
 
-def test_what_holds_is_pushed_and_verified_from_the_registry_alone(built, registry):
+def test_pushed_images_are_verified_from_the_registry(built, registry):
     local = layers(built.inv("verify", "--static", "--image", "web", "--format", "json"))
     outcome = push(built, registry)
     assert outcome.status == 0, outcome.output + outcome.messages
@@ -82,7 +82,7 @@ def test_what_holds_is_pushed_and_verified_from_the_registry_alone(built, regist
     assert registry.asked("/blobs/") > seen + 2
 
 
-def test_what_does_not_hold_is_neither_pushed_nor_promoted(project, registry):
+def test_failing_images_are_neither_pushed_nor_promoted(project, registry):
     project.edit("Dockerfile", "USER 10001:10001", "USER 0:0")
     assert project.inv("build").status == 0
     outcome = push(project, registry)
@@ -99,7 +99,7 @@ def test_what_does_not_hold_is_neither_pushed_nor_promoted(project, registry):
     assert not (project.root / ".imageproof/release.json").exists()
 
 
-def test_a_release_is_promoted_by_its_digest_wherever_its_tag_leads(built, registry, tmp_path):
+def test_release_is_promoted_by_digest_even_if_its_tag_moved(built, registry, tmp_path):
     assert push(built, registry).status == 0
     digest = registry.digest(f"{built.name}/web", "1.0")
     built.edit("index.html", "first", "another")
@@ -131,7 +131,7 @@ def test_a_release_is_promoted_by_its_digest_wherever_its_tag_leads(built, regis
     assert registry.asked("mount=") > 0  # within one registry, nothing is transferred
 
 
-def test_what_a_build_pushed_is_released_by_promoting_it(built, registry):
+def test_images_pushed_by_a_build_are_promoted(built, registry):
     staging = f"{built.name}-staging"
     outcome = built.inv("build", "--push", f"{registry.host}/{staging}", "--tag", "7")
     assert outcome.status == 0, outcome.messages
@@ -146,7 +146,7 @@ def test_what_a_build_pushed_is_released_by_promoting_it(built, registry):
     assert release(built)["images"]["web"]["digest"] == digest
 
 
-def test_what_is_damaged_in_the_registry_is_found_out(built, registry):
+def test_damage_in_the_registry_is_detected(built, registry):
     assert push(built, registry).status == 0
     layer = registry.layers(f"{built.name}/web", "1.0")[-1]
     pinned = release(built)["images"]["web"]["digest"]
@@ -168,7 +168,7 @@ def closed(tmp_path) -> Iterator[OciRegistry]:
         yield found
 
 
-def test_a_closed_registry_is_opened_by_dockers_own_credentials(built, registry, closed, tmp_path):
+def test_private_registry_uses_dockers_credentials(built, registry, closed, tmp_path):
     assert push(built, registry).status == 0
     folder = tmp_path / "docker"
     folder.mkdir()
@@ -195,7 +195,7 @@ def test_a_closed_registry_is_opened_by_dockers_own_credentials(built, registry,
     assert release(built)["images"]["web"]["reference"] == f"{place}/web:1.0"
 
 
-def test_a_registry_that_is_not_there_is_an_error_of_the_machine(built, tmp_path):
+def test_unreachable_registry_is_a_machine_error(built, tmp_path):
     with serving(tmp_path / "gone") as gone:
         pass
     outcome = push(built, gone)
@@ -206,7 +206,7 @@ def test_a_registry_that_is_not_there_is_an_error_of_the_machine(built, tmp_path
     assert "does not answer" in outcome.messages
 
 
-def test_the_command_line_is_read_before_anything_is_done(project):
+def test_wrong_options_are_rejected_before_any_work(project):
     for arguments, said in (
         (("push",), "no place in a registry"),
         (("push", "--registry", "https://registry.test"), "without https://"),

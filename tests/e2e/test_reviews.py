@@ -56,7 +56,7 @@ def gate(contract, engine, built, packages, project_name) -> Iterator[Gate]:
 # --- what it says
 
 
-def test_a_harmless_upgrade_passes_with_the_diff_that_npm_prints(gate, packages):
+def test_harmless_upgrade_passes_with_the_diff_of_npm(gate, packages):
     id_ = gate.submit("left-pad", "1.2.0", "1.3.0")
     review = gate.ended(id_)
     assert review["status"] == "done", review
@@ -68,7 +68,7 @@ def test_a_harmless_upgrade_passes_with_the_diff_that_npm_prints(gate, packages)
     assert diff.strip() == packages.npm_diff("left-pad", "1.2.0", "1.3.0").strip()
 
 
-def test_an_upgrade_that_steals_is_blocked_and_each_sign_has_its_place(gate):
+def test_malicious_upgrade_is_blocked_with_the_place_of_each_signal(gate):
     review = gate.ended(gate.submit("left-pad", "1.2.0", "1.3.1"))
     result = review["result"]
     assert (result["verdict"], result["threshold"]) == ("block", 0.75)
@@ -77,7 +77,7 @@ def test_an_upgrade_that_steals_is_blocked_and_each_sign_has_its_place(gate):
     assert ("steal.js", 2) in places
 
 
-def test_scopes_ranges_and_tags_are_understood(gate):
+def test_scopes_ranges_and_tags_are_resolved(gate):
     result = gate.ended(gate.submit("@scope/pad", "~1.0.0", "latest"))["result"]
     assert result["to_version"] == "1.0.1"
     result = gate.ended(gate.submit("left-pad", "1.2.x", "1.3.0"))["result"]
@@ -91,13 +91,13 @@ def test_scopes_ranges_and_tags_are_understood(gate):
         (("left-pad", "1.2.0", "9.9.9"), "no_such_version"),
     ],
 )
-def test_what_is_not_there_failed_and_says_so(gate, upgrade, code):
+def test_missing_package_fails_with_a_reason(gate, upgrade, code):
     review = gate.ended(gate.submit(*upgrade))
     assert (review["status"], review["failure"]["code"]) == ("failed", code)
     assert not review["dead_letter"]
 
 
-def test_one_request_is_followed_from_the_api_into_the_worker(gate):
+def test_request_id_appears_in_the_workers_log(gate):
     answer = httpx.post(
         f"{gate.address}/v1/reviews?force=true",
         json={"package": "left-pad", "from": "1.2.0", "to": "1.3.0"},
@@ -109,7 +109,7 @@ def test_one_request_is_followed_from_the_api_into_the_worker(gate):
         assert any(json.loads(line).get("request_id") == "followed-17" for line in lines), service
 
 
-def test_no_secret_is_in_any_log(gate, packages):
+def test_logs_contain_no_secret(gate, packages):
     gate.ended(gate.submit("left-pad", "1.2.0", "1.3.0", force=True))
     for service in ("api", "worker", "cache"):
         log = "\n".join(gate.engine.logs(service, 2000))
@@ -147,7 +147,7 @@ def _kill(gate: Gate, ids: list[str], *victims: str) -> None:
     wait_until(gate.ready, 60, "the API does not become ready again")
 
 
-def test_no_job_is_lost_when_the_registry_is_away_and_a_worker_and_the_cache_are_killed(
+def test_no_job_is_lost_if_registry_worker_and_cache_fail(
     gate, packages
 ):
     with _away(gate, packages):
@@ -176,7 +176,7 @@ def _away(gate: Gate, packages: Registry) -> Iterator[None]:
         docker("network", "connect", "--alias", verdaccio.HOST, network, packages.container)
 
 
-def test_while_the_api_is_killed_four_workers_share_the_jobs_and_do_each_once(gate):
+def test_four_workers_do_each_job_once_while_the_api_is_killed(gate):
     workers = gate.containers("worker")
     before = [_done_by(worker) for worker in workers]
     ids = _submit_many(gate)
@@ -191,7 +191,7 @@ def _done_by(worker: str) -> int:
     return docker("logs", worker).count('"job ended"')
 
 
-def test_workers_that_are_stopped_hand_back_what_they_cannot_finish(gate, packages):
+def test_stopped_workers_return_unfinished_jobs(gate, packages):
     """They end by themselves, in time, with status 0; the job is done by whoever comes next."""
     docker("pause", packages.container)
     workers = gate.containers("worker")

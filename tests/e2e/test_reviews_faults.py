@@ -68,7 +68,7 @@ def gate(contract, engine, built, registry, bridge, project_name) -> Iterator[Ga
 
 
 def _opinion(handler: llm_server.Handler) -> None:
-    told = json.dumps(handler.asked)
+    told = json.dumps(handler.request_body)
     names = [name for name in OPINIONS if f"about-{name}" in told]
     OPINIONS[names[0] if names else "calm"](handler)
 
@@ -77,22 +77,22 @@ def _away_then_lying(handler: llm_server.Handler) -> None:
     """No answer to half of the jobs, which ask twice; then something else each time: no JSON, a
     risk below zero, another shape, an answer that is cut off."""
     lies = (
-        llm_server.said("I am sorry"),
-        llm_server.thinks(risk=-1),
-        llm_server.said('{"risk": "none"}'),
-        llm_server.raw(b'{"choices": [{"mess'),
-        llm_server.thinks(summary=""),
+        llm_server.chat_reply("I am sorry"),
+        llm_server.opinion_reply(risk=-1),
+        llm_server.chat_reply('{"risk": "none"}'),
+        llm_server.raw_reply(b'{"choices": [{"mess'),
+        llm_server.opinion_reply(summary=""),
     )
-    turn = sum("about-unreliable" in json.dumps(asked) for asked in handler.provider.asked)
-    answer = llm_server.closes if turn <= JOBS else lies[turn % len(lies)]
+    turn = sum("about-unreliable" in json.dumps(asked) for asked in handler.provider.requests)
+    answer = llm_server.disconnect if turn <= JOBS else lies[turn % len(lies)]
     answer(handler)
 
 
 OPINIONS: dict[str, llm_server.Answer] = {
-    "calm": llm_server.thinks(risk=0.0),
+    "calm": llm_server.opinion_reply(risk=0.0),
     "unreliable": _away_then_lying,
-    "slow": llm_server.drips_body,
-    "grave": llm_server.thinks(risk=1.0),
+    "slow": llm_server.slow_body,
+    "grave": llm_server.opinion_reply(risk=1.0),
 }
 
 
@@ -144,7 +144,7 @@ def _slowly(body: bytes) -> Answer:
     return answer
 
 
-def test_what_passes_is_tried_again_and_no_job_is_lost(gate, registry):
+def test_temporary_failures_are_retried_and_no_job_is_lost(gate, registry):
     """The registry answers 500, cuts off, and is slow from then on; for half of the jobs the LLM is
     away, to others it lies."""
     path = _publish(registry, "about-unreliable")
@@ -161,7 +161,7 @@ def test_what_passes_is_tried_again_and_no_job_is_lost(gate, registry):
     assert {review["result"]["verdict"] for review in reviews} == {"pass"}
 
 
-def test_a_wrong_checksum_is_final_and_each_job_says_so(gate, registry):
+def test_wrong_checksum_fails_each_job_without_retry(gate, registry):
     _publish(registry, "forged")
     registry.answers["/forged/-/1.1.0.tgz"] = npm_registry.reply(200, npm_registry.packed(STEALS))
     reviews = gate.all_ended(_submit(gate, "forged", JOBS))
@@ -172,7 +172,7 @@ def test_a_wrong_checksum_is_final_and_each_job_says_so(gate, registry):
 # --- the LLM
 
 
-def test_an_llm_may_raise_the_risk_and_never_lower_it(gate, registry):
+def test_llm_raises_the_risk_but_never_lowers_it(gate, registry):
     _publish(registry, "about-grave")
     _publish(registry, "about-calm", STEALS)
     raised, kept = gate.all_ended(_submit(gate, "about-grave") + _submit(gate, "about-calm"))
@@ -181,7 +181,7 @@ def test_an_llm_may_raise_the_risk_and_never_lower_it(gate, registry):
     assert kept["result"]["summary"]
 
 
-def test_an_llm_without_end_costs_its_time_and_no_review(gate, registry):
+def test_endless_llm_answer_times_out_without_losing_the_review(gate, registry):
     """One for each worker but one; the last goes on with other jobs meanwhile."""
     _publish(registry, "about-slow")
     _publish(registry, "meanwhile")
@@ -262,7 +262,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 BEFORE: dict[str, Callable[[], bytes | Files]] = {"wide-characters": _wide("é€")}
 
 
-def test_hostile_packages_are_refused_and_harm_no_worker(gate, registry):
+def test_hostile_packages_are_refused_and_the_worker_survives(gate, registry):
     for package, (make, _) in HOSTILE.items():
         before = BEFORE.get(package, lambda: PLAIN)
         registry.publish("1.0.0", before(), package=package)
@@ -280,7 +280,7 @@ def test_hostile_packages_are_refused_and_harm_no_worker(gate, registry):
     assert good["status"] == "done"
 
 
-def test_a_package_whose_name_is_a_flag_is_refused_by_the_api(gate):
+def test_package_named_like_a_flag_is_refused_by_the_api(gate):
     body = {"package": "--registry=http://elsewhere.test", "from": "1.0.0", "to": "1.1.0"}
     assert gate.ask("POST", "/v1/reviews", json=body).status_code == 422
 

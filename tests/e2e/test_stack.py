@@ -13,7 +13,7 @@ import pytest
 from imageproof.build import base_image
 from imageproof.contract import Contract
 from imageproof.docker.client import Engine
-from imageproof.runtime.containers import read_stack
+from imageproof.runtime.containers import read_containers
 from imageproof.stack import compose as stack
 from imageproof.verify import run
 from tests.support.commands import ROOT, SERVICES, clean_environment, docker, wait_until
@@ -58,13 +58,13 @@ def test_health_answers_200_to_the_host(url):
     assert get(f"{url}/health") == (200, '{"status":"ok"}')
 
 
-def test_ready_says_what_the_api_depends_on(url):
+def test_ready_reports_the_store(url):
     status, body = get(f"{url}/ready")
     assert status == 200
     assert json.loads(body) == {"status": "ready", "dependencies": {"store": "ok"}}
 
 
-def test_the_port_is_published_on_the_loopback_only(running):
+def test_port_is_published_on_the_loopback_only(running):
     ports = running.containers(["api"])[0]["NetworkSettings"]["Ports"]
     assert {binding["HostIp"] for bindings in ports.values() for binding in bindings} == {
         "127.0.0.1"
@@ -72,11 +72,11 @@ def test_the_port_is_published_on_the_loopback_only(running):
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "cache"])
-def test_every_process_is_the_contracts_user_without_any_privilege(service, running, contract):
+def test_every_process_runs_as_the_contracts_user_without_privileges(service, running, contract):
     probe = base_image.local(contract, running)
     assert probe is not None
     image = contract.images[service]
-    (container,) = read_stack(running, {service: image}, probe.reference)[service]
+    (container,) = read_containers(running, {service: image}, probe.reference)[service]
     assert container.processes
     for process in container.processes:
         assert set(process.uids) == {10001}
@@ -86,14 +86,14 @@ def test_every_process_is_the_contracts_user_without_any_privilege(service, runn
         assert process.no_new_privileges
 
 
-def test_verify_holds_for_images_and_running_stack(running: Engine, contract: Contract):
+def test_verify_passes_for_images_and_running_stack(running: Engine, contract: Contract):
     verdict = run.verify(contract, running, run.Request(running=True))
     wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
     assert not wrong
     assert all(r.check.deep for r in verdict.results if r.status == "not run")
 
 
-def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running, contract):
+def test_verify_reports_a_service_that_is_not_running(running, contract):
     docker("rm", "--force", container_of(running, "worker"))
     try:
         verdict = run.verify(contract, running, run.Request(only="run.healthy"))
@@ -104,7 +104,7 @@ def test_verify_misses_a_service_that_does_not_run_beside_one_that_does(running,
         stack.up(contract, running)
 
 
-def test_the_worker_logs_its_start(running):
+def test_worker_logs_its_start(running):
     lines = [json.loads(line) for line in running.logs("worker", 50) if line.startswith("{")]
     started = [line for line in lines if line["message"] == "worker started"]
     assert started
@@ -115,7 +115,7 @@ def test_node_runs_in_the_worker(running):
     assert docker("exec", container_of(running, "worker"), "node", "--version").startswith("v")
 
 
-def test_there_is_no_node_and_no_shell_in_the_api(running):
+def test_api_has_no_node_and_no_shell(running):
     for program in ("node", "sh"):
         result = subprocess.run(
             ["docker", "exec", container_of(running, "api"), program, "--version"],
@@ -126,7 +126,7 @@ def test_there_is_no_node_and_no_shell_in_the_api(running):
         assert "executable file not found" in result.stdout + result.stderr
 
 
-def test_the_worker_diffs_two_tarballs_in_its_container(running):
+def test_worker_diffs_two_tarballs_in_its_container(running):
     answer = json.loads(
         docker("exec", container_of(running, "worker"), "python", "-m", "worker", "--self-test")
     )
@@ -135,7 +135,7 @@ def test_the_worker_diffs_two_tarballs_in_its_container(running):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_root_is_read_only_and_tmp_is_not(service, running):
+def test_root_is_read_only_and_tmp_is_writable(service, running):
     write = (
         "import errno\n"
         "for path in ('/app/x', '/opt/venv/x', '/etc/x'):\n"
@@ -150,19 +150,19 @@ def test_the_root_is_read_only_and_tmp_is_not(service, running):
 READ = "from app.config import load, WorkerSettings; print(load(WorkerSettings).policy_threshold)"
 
 
-def test_the_threshold_has_its_default_inside_a_container(running):
+def test_threshold_has_its_default_inside_a_container(running):
     result = compose(running, "run", "--rm", "-T", "worker", "python", "-c", READ)
     assert result.stdout.strip() == "0.75", result.stderr
 
 
-def test_a_variable_is_overridden_by_compose_run(running):
+def test_compose_run_overrides_a_variable(running):
     result = compose(
         running, "run", "--rm", "-T", "-e", "POLICY_THRESHOLD=0.5", "worker", "python", "-c", READ
     )
     assert result.stdout.strip() == "0.5", result.stderr
 
 
-def test_a_value_may_come_from_a_secret_file(built, tmp_path):
+def test_value_is_read_from_a_secret_file(built, tmp_path):
     secret = tmp_path / "policy_threshold"
     secret.write_text("0.25\n")
     tmp_path.chmod(0o755)
@@ -177,7 +177,7 @@ def test_a_value_may_come_from_a_secret_file(built, tmp_path):
     ("service", "variable", "value"),
     [("api", "API_RATE_LIMIT", "much"), ("worker", "WORKER_POLL_INTERVAL", "0")],
 )
-def test_a_bad_value_stops_the_start_with_one_line(service, variable, value, running):
+def test_invalid_value_stops_the_start_with_one_line(service, variable, value, running):
     result = compose(running, "run", "--rm", "-T", "-e", f"{variable}={value}", service)
     lines = [line for line in result.stderr.splitlines() if line.startswith("configuration:")]
     assert result.returncode == 2
@@ -218,7 +218,7 @@ SIGNAL_ALL = (
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_frozen_service_becomes_unhealthy_and_healthy_again_when_it_goes_on(service, lone):
+def test_frozen_service_becomes_unhealthy_and_recovers(service, lone):
     container = lone[service]
     wait_until(lambda: health(container) == "healthy", 60, f"{service} never became healthy")
     docker("exec", container, "python", "-c", SIGNAL_ALL, "19")  # SIGSTOP
@@ -228,7 +228,7 @@ def test_a_frozen_service_becomes_unhealthy_and_healthy_again_when_it_goes_on(se
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_ends_by_itself_when_it_is_stopped(service, lone):
+def test_stopped_service_exits_by_itself(service, lone):
     container = lone[service]
     wait_until(lambda: health(container) == "healthy", 60, f"{service} never became healthy")
     docker("stop", "--time", "10", container)
@@ -236,7 +236,7 @@ def test_a_service_ends_by_itself_when_it_is_stopped(service, lone):
     assert docker("inspect", "-f", "{{.State.ExitCode}}", container) in ("0", "143")
 
 
-def test_plain_compose_builds_by_itself_and_reaches_healthy(base_image, tmp_path, engine):
+def test_plain_compose_up_builds_and_becomes_healthy(base_image, tmp_path, engine):
     """No toolkit: images that are not there are built from the base that PYTHON_BASE names."""
     name = f"{engine.project}-plain"
     names = {service: f"{name}/{service}:local" for service in (*SERVICES, "cache")}

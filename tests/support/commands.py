@@ -121,8 +121,8 @@ def minimal_base(base: str) -> Iterator[str]:
     Small projects use it, because their tests build, save and push images often.
     """
     tag = f"ops-e2e-{secrets.token_hex(4)}:base"
-    line, folder = ROOT / "ops/dockerfiles/base", ROOT / "tests/e2e/base"
-    options = ("--build-arg", f"PYTHON_BASE={base}", "--build-context", f"line={line}")
+    scripts, folder = ROOT / "ops/dockerfiles/base", ROOT / "tests/e2e/base"
+    options = ("--build-arg", f"PYTHON_BASE={base}", "--build-context", f"build-scripts={scripts}")
     try:
         docker("buildx", "build", "--load", "-q", "-t", tag, *options, str(folder))
         yield tag

@@ -1,17 +1,19 @@
-"""Copy programs, and only what they need to run, into an empty root.
+"""Copy programs and their run-time dependencies into an empty root.
 
-Runs inside a build stage, on the base image's own Python, standard library only:
+Runs inside a build stage on the base image's own Python, with the standard library only:
 
     closure.py --out /runtime --python --prune stdlib.prune /etc/ssl/certs/ca-certificates.crt
     closure.py --out /deps --below /os --prune packages.prune --compile unchecked-hash /opt/venv
     closure.py --out /node --below /runtime --embedded /usr/share/nodejs /usr/bin/node
 
-Everything named is copied to the same path below --out, and with it: the shared libraries
-that it links (asked of the loader, so rpath and vendored libraries are honoured), links and
-what they point at, files whose paths are compiled into a program (--embedded), and the
-Debian package record and copyright of each file's package, so that scanners still see what
-is inside. What a root --below holds already is left out. A library that is missing stops the build
-here, not the container later.
+Each named file or folder is copied to the same path below --out, together with:
+
+- the shared libraries that it links (found by the loader, so rpath and vendored libraries work);
+- the targets of symbolic links;
+- files whose paths are compiled into a program (--embedded);
+- the Debian package record and copyright of each file's package, so that scanners still see it.
+
+Files that a root given by --below already holds are left out. A missing library stops the build.
 """
 
 from __future__ import annotations
@@ -32,17 +34,17 @@ from py_compile import PycInvalidationMode
 
 ELF = b"\x7fELF"
 DPKG = Path("/var/lib/dpkg")
-# One date for every file: layers depend on what is in them, not on when they were made.
+# One date for every file, so that a layer depends on its content only.
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))  # 1980-01-01, the oldest zip date
 
 
 def real_parent(path: Path) -> Path:
-    """The path with links in its folders followed, but not the last name itself."""
+    """Return the path with links in its folders resolved, but not in its last part."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 class Closure:
-    """The files to copy, gathered until nothing new is needed."""
+    """Set of files to copy: programs, their libraries and their package records."""
 
     def __init__(self, below: list[Path], prune: list[str]) -> None:
         self.below = below
@@ -52,7 +54,7 @@ class Closure:
         self.library_folders: set[Path] = set()
 
     def add(self, path: Path) -> None:
-        """Take a file, link or tree; a link brings what it points at."""
+        """Add a file, a tree, or a link with its target."""
         path = real_parent(path)
         if path in self.files or path in self.folders or self._skips(path):
             return
@@ -68,7 +70,7 @@ class Closure:
         elif path.is_file():
             self.files.add(path)
         else:
-            sys.exit(f"closure: {path} is not there")
+            sys.exit(f"closure: {path} does not exist")
 
     def _skips(self, path: Path) -> bool:
         if path.name == "__pycache__" or any(fnmatch(str(path), glob) for glob in self.prune):
@@ -78,7 +80,7 @@ class Closure:
         )
 
     def programs(self) -> list[Path]:
-        """Every ELF file taken so far."""
+        """Return every ELF file added so far."""
         found = []
         for path in sorted(self.files):
             if not path.is_symlink():
@@ -88,11 +90,11 @@ class Closure:
         return found
 
     def add_libraries(self) -> None:
-        """Take the shared libraries of every program; `ldd` already answers transitively."""
+        """Add the shared libraries of every program; `ldd` lists them transitively."""
         programs = self.programs()
         if not programs:
             return
-        # ldd exits 1 for a static program among many: what it prints is what counts.
+        # ldd exits with 1 if one of many programs is static, so the status says nothing.
         answer = subprocess.run(
             ["ldd", *map(str, programs)], capture_output=True, text=True, check=False
         ).stdout
@@ -104,7 +106,7 @@ class Closure:
             self.library_folders.add(real_parent(Path(library)).parent)
 
     def add_embedded(self, folder: str) -> None:
-        """Take files below `folder` whose paths are compiled into a program.
+        """Add files below `folder` whose paths are compiled into a program.
 
         Debian's Node loads parts of itself from /usr/share/nodejs and aborts without them.
         """
@@ -116,12 +118,12 @@ class Closure:
                     self.add(path)
 
     def add_package_records(self, out: Path) -> None:
-        """Keep each package's dpkg record, checksums and copyright, as distroless does."""
+        """Add each package's dpkg record, checksums and copyright, as distroless does."""
         records = out / "var/lib/dpkg/status.d"
         for package in sorted(self._packages()):
             name = package.partition(":")[0]
             if self._skips(Path("/var/lib/dpkg/status.d", name)):
-                continue  # the layer below has it
+                continue  # in the layer below
             stanza = subprocess.run(
                 ["dpkg-query", "--status", package], capture_output=True, text=True, check=True
             ).stdout
@@ -133,14 +135,13 @@ class Closure:
             (records / f"{name}.md5sums").write_text("".join(self._sums(package)))
 
     def _sums(self, package: str) -> Iterator[str]:
-        """The lines of a package's md5sums whose files are taken: which bytes are whose. A file
-        that the build altered is no longer the package's, and has no line."""
+        """Yield the md5sums lines of a package's files that are copied unchanged."""
         listing = DPKG / "info" / f"{package}.md5sums"
-        taken = {str(path)[1:]: path for path in self.files}
+        files = {str(path)[1:]: path for path in self.files}
         for line in listing.read_text().splitlines(keepends=True) if listing.exists() else ():
             digest, _, name = line.rstrip("\n").partition("  ")
-            # as dpkg knew it before the /usr merge
-            path = taken.get(name) or taken.get(f"usr/{name}")
+            # dpkg lists some files by their paths before the /usr merge
+            path = files.get(name) or files.get(f"usr/{name}")
             if path and digest == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
                 yield line
 
@@ -158,7 +159,7 @@ class Closure:
         return found
 
     def copy(self, out: Path) -> None:
-        """Write everything below `out`, owned by root; `settle` sets modes and dates."""
+        """Copy everything below `out`; `normalize` sets modes and dates."""
         for folder in sorted(self.folders):
             (out / str(folder)[1:]).mkdir(parents=True, exist_ok=True)
         for path in sorted(self.files):
@@ -168,7 +169,7 @@ class Closure:
 
 
 def python_files() -> Iterator[Path]:
-    """The interpreter that runs this, its names on PATH, and its standard library."""
+    """Yield the running interpreter, its names on PATH, and its standard library."""
     program = Path(os.path.realpath(sys.executable))
     yield program
     for name in ("python3.11", "python3"):
@@ -178,13 +179,15 @@ def python_files() -> Iterator[Path]:
 
 
 def merged_folders() -> Iterator[Path]:
-    """/lib -> usr/lib and its like: the loader's path and `#!` lines go through them."""
+    """Yield the links of a merged /usr (/lib -> usr/lib): the loader and `#!` lines need them."""
     return (path for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")) if path.is_symlink())
 
 
 def prune_list(file: Path | None, *, python: bool) -> list[str]:
-    """The globs of a prune file, below the standard library or below any site-packages: one a
-    line, `#` begins the reason."""
+    """Return the globs of a prune file: one a line, followed by `#` and the reason.
+
+    They apply below the standard library (`python`), else below any site-packages.
+    """
     lines = file.read_text().splitlines() if file else []
     below = sysconfig.get_path("stdlib") if python else "*/site-packages"
     globs = (line.partition("#")[0].strip() for line in lines)
@@ -192,7 +195,7 @@ def prune_list(file: Path | None, *, python: bool) -> list[str]:
 
 
 def compile_python(out: Path, folders: Iterable[Path], mode: str) -> None:
-    """Compile every module; bytecode is validated by hash, so that no date is in it."""
+    """Compile every module. Bytecode is validated by hash, so it contains no date."""
     for folder in folders:
         compileall.compile_dir(
             out / str(folder)[1:],
@@ -203,14 +206,13 @@ def compile_python(out: Path, folders: Iterable[Path], mode: str) -> None:
         )
 
 
-def settle(out: Path) -> None:
-    """Give everything the one date, and a mode that depends on nothing but what it is.
+def normalize(out: Path) -> None:
+    """Set one date on everything, and modes that do not depend on the umask of the checkout.
 
-    Whoever runs the image may read all of it and write none of it, whatever the umask of the
-    checkout was; a setuid bit does not pass either.
+    Any user may read everything and write nothing; setuid bits are removed.
     """
     for folder, folders, names in os.walk(out, topdown=False):
-        # A link to a folder stands among the folders, but is not walked into.
+        # os.walk lists a link to a folder among the folders, without walking into it.
         for name in [*names, *folders]:
             path = Path(folder, name)
             if not path.is_symlink():
@@ -222,15 +224,15 @@ def settle(out: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line, gather, copy."""
+    """Parse the command line and copy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the new root")
     parser.add_argument(
-        "--below", type=Path, action="append", default=[], help="a root whose files are there"
+        "--below", type=Path, action="append", default=[], help="a root whose files are left out"
     )
-    parser.add_argument("--prune", type=Path, help="globs of what to leave out")
-    parser.add_argument("--python", action="store_true", help="take this Python itself")
-    parser.add_argument("--embedded", metavar="FOLDER", help="take files named inside programs")
+    parser.add_argument("--prune", type=Path, help="file of globs to leave out")
+    parser.add_argument("--python", action="store_true", help="copy this Python itself")
+    parser.add_argument("--embedded", metavar="FOLDER", help="copy files named inside programs")
     parser.add_argument("--compile", choices=("unchecked-hash", "checked-hash"))
     parser.add_argument("paths", nargs="*", type=Path)
     options = parser.parse_args()
@@ -256,11 +258,11 @@ def main() -> None:
         compile_python(options.out, folders, options.compile)
     if options.python:
         (options.out / "tmp").mkdir()
-        # A library outside the loader's own folders is found by this cache alone: libpython in
-        # /usr/local/lib, in python:3.11-slim.
-        places = sorted(map(str, closure.library_folders))
-        subprocess.run(["ldconfig", "-r", str(options.out), *places], check=True)
-    settle(options.out)
+        # Libraries outside the loader's default folders are found by its cache only, such as
+        # libpython in /usr/local/lib of python:3.11-slim.
+        folders_of_libraries = sorted(map(str, closure.library_folders))
+        subprocess.run(["ldconfig", "-r", str(options.out), *folders_of_libraries], check=True)
+    normalize(options.out)
 
 
 if __name__ == "__main__":

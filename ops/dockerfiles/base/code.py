@@ -1,11 +1,11 @@
-"""Make the application ready where it lies, then try it, in the very root that ships.
+"""Compile the application in the root that ships, then run its smoke test.
 
-Runs inside a build stage that is that root, as root, on the Python that ships:
+Runs as root, on the Python that ships, in a build stage that is this root:
 
     code.py --user 10001:10001 /app python -m app --check
 
-Compiles every module below the folder, gives all of it one date and one mode (closure.py), and
-becomes the smoke test, as the user that the image has. One step, since each takes a container.
+Compiles every module below the folder, sets one date and fixed modes (closure.py), then executes
+the smoke test as the image's user. It is one step because each build step starts a container.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import argparse
 import os
 from pathlib import Path
 
-from closure import compile_python, settle  # type: ignore[import-not-found]  # it lies beside
+from closure import compile_python, normalize  # type: ignore[import-not-found]  # same folder
 
 
 def main() -> None:
-    """Read the command line, compile, become the smoke test."""
+    """Parse the command line, compile, and execute the smoke test."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--user", required=True, help="uid:gid that tries it")
-    parser.add_argument("folder", type=Path, help="where the application lies")
+    parser.add_argument("--user", required=True, help="uid:gid of the smoke test")
+    parser.add_argument("folder", type=Path, help="folder of the application")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the smoke test")
     options = parser.parse_args()
-    # checked-hash: a source file that was replaced is compiled anew, not ignored.
+    # checked-hash: Python recompiles a source file that was replaced.
     compile_python(Path("/"), [options.folder], "checked-hash")
-    settle(options.folder)
+    normalize(options.folder)
     uid, gid = map(int, options.user.split(":"))
     os.setgroups([])
     os.setgid(gid)

@@ -23,23 +23,23 @@ def ran(monkeypatch):
     return commands
 
 
-def test_without_a_part_all_are_measured(ran, tmp_path):
+def test_all_parts_are_measured_by_default(ran, tmp_path):
     bench.measure(tmp_path, None)
     assert ran == [["-m", "tests.bench"]]
 
 
-def test_one_part_can_be_measured_alone(ran, tmp_path):
+def test_single_part_is_measured(ran, tmp_path):
     bench.measure(tmp_path, "images")
     assert ran == [["-m", "tests.bench", "images"]]
 
 
-def test_a_part_that_is_none_is_a_wrong_command_line(ran, tmp_path):
+def test_unknown_part_is_a_usage_error(ran, tmp_path):
     with pytest.raises(UsageError, match="images, line, reviews"):
         bench.measure(tmp_path, "pictures")
     assert ran == []
 
 
-def test_a_benchmark_that_breaks_is_a_failure(monkeypatch, tmp_path):
+def test_failed_benchmark_raises(monkeypatch, tmp_path):
     monkeypatch.setattr(signals, "run", lambda *_: 1)
     with pytest.raises(TestsFailed, match="status 1"):
         bench.measure(tmp_path, None)
@@ -55,14 +55,14 @@ ROWS = [
 MACHINE = {"processors": 2, "memory_gib": 24, "architecture": "x", "engine": "26", "python": "3"}
 
 
-def test_the_page_has_each_row_with_its_spread_its_ratio_and_whether_the_aim_was_reached():
+def test_page_shows_spread_ratio_and_target_of_each_row():
     text = page.page({"machine": MACHINE}, ROWS)
     assert "| start | 0.6 s (0.5-0.7) | the usual | 1.2 s (1-1.4) | 0.50 | less | yes | a |" in text
     assert "| warm | 2 s | bake | 1 s | 2.00 | at most 1.15 of it | no | b |" in text
     assert "| p99 | 12 ms |  |  |  | under 50 ms | yes | c |" in text
 
 
-def test_the_picture_has_a_bar_for_each_ratio_and_asks_nobody_for_anything():
+def test_picture_has_a_bar_for_each_ratio_and_loads_nothing():
     text = page.picture(ROWS)
     assert text.startswith("<svg ")
     assert "start" in text
@@ -70,7 +70,7 @@ def test_the_picture_has_a_bar_for_each_ratio_and_asks_nobody_for_anything():
     assert text.replace('xmlns="http://www.w3.org/2000/svg"', "").count("http") == 0
 
 
-def test_turns_are_taken_and_an_action_may_measure_itself():
+def test_actions_alternate_and_may_measure_themselves():
     order = []
     _, second = in_turns(
         2, lambda: order.append("a"), lambda: 7.25, prepare=lambda: order.append("prepared")

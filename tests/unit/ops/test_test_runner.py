@@ -36,57 +36,57 @@ def runs(monkeypatch, tmp_path):
     return commands
 
 
-def test_what_cannot_be_run_is_named_as_not_run(runs, capsys):
+def test_swarm_tests_are_named_as_not_run_on_a_machine_that_cannot_run_them(runs, capsys):
     assert runs([], "-k x") == ["tests", "--ignore=tests/swarm", "-k", "x"]
     said = capsys.readouterr().err
     assert "not run: tests/swarm, since namespaces need root" in said
     assert "test, without tests/swarm" in said
 
 
-def test_asked_for_by_name_it_is_a_failure_of_the_machine(runs):
+def test_requested_swarm_tests_fail_on_a_machine_that_cannot_run_them(runs):
     with pytest.raises(MachineError, match="namespaces need root") as caught:
         runs(["swarm"])
     assert caught.value.status == 3
 
 
-def test_where_it_can_be_run_it_is(runs, monkeypatch, capsys):
+def test_swarm_tests_run_on_a_machine_that_can_run_them(runs, monkeypatch, capsys):
     monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "")
     assert runs([]) == ["tests"]
     assert runs(["swarm", "unit"]) == ["tests/unit", "tests/swarm"]
     assert "not run" not in capsys.readouterr().err
 
 
-def test_parts_that_need_no_nodes_do_not_ask(runs, capsys):
+def test_other_parts_do_not_check_for_namespaces(runs, capsys):
     assert runs(["unit", "e2e"]) == ["tests/unit", "tests/e2e"]
     assert "not run" not in capsys.readouterr().err
 
 
-def test_a_project_without_such_tests_is_not_told_of_them(runs, tmp_path, capsys):
+def test_project_without_swarm_tests_prints_nothing_about_them(runs, tmp_path, capsys):
     (tmp_path / "tests/swarm").rmdir()
     assert runs([]) == ["tests"]
     assert "not run" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["tests/swarm", "tests/swarm::test_it", "-x tests/swarm"])
-def test_a_path_that_follows_is_all_that_is_run(runs, word, capsys):
+def test_named_path_is_run_instead_of_the_suite(runs, word, capsys):
     assert runs([], word) == word.split()
     assert runs(["unit"], word) == ["tests/unit", *word.split()]
     assert "not run" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["tests/none", "-k tests", "--ignore=tests/swarm"])
-def test_a_word_that_is_no_test_leaves_the_whole_suite(runs, monkeypatch, word):
+def test_argument_that_names_no_test_keeps_the_whole_suite(runs, monkeypatch, word):
     monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "")
     assert runs([], word) == ["tests", *word.split()]
 
 
-def test_tests_that_fail_are_a_failure(runs, monkeypatch):
+def test_failed_tests_raise(runs, monkeypatch):
     monkeypatch.setattr(signals, "run", lambda *_: 1)
     with pytest.raises(TestsFailed):
         runs(["unit"])
 
 
-def test_what_the_machine_lacks_is_named(monkeypatch):
+def test_missing_requirement_is_named(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda name: None if name == "dockerd" else name)
     assert test_runner.missing_for_nodes() == "dockerd is not installed"
@@ -100,18 +100,18 @@ def test_what_the_machine_lacks_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize(("processors", "processes"), [(1, 2), (2, 3), (64, 8)])
-def test_there_are_more_processes_than_processors_since_tests_wait(processors, processes):
+def test_more_worker_processes_than_processors(processors, processes):
     made = test_runner.environment({}, processors)
     assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(processes)}
 
 
-def test_a_number_that_is_said_stays_and_bytecode_is_kept():
+def test_given_number_of_processes_wins_and_bytecode_is_written():
     given = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/x"}
     made = test_runner.environment(given, 2)
     assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "HOME": "/x"}
 
 
-def test_what_follows_comes_last():
+def test_pytest_arguments_come_last():
     assert test_runner.command(["tests/unit"], "-n0 -k 'a or b'")[-4:] == [
         "tests/unit", "-n0", "-k", "a or b",
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def test_more(): pass
 """
 
 
-def test_a_failure_is_shown_as_pytest_shows_it(tmp_path):
+def test_pytest_failure_is_printed_unchanged(tmp_path):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_it.py").write_text(FAILS)
     program = (

@@ -53,7 +53,7 @@ def inv(
         (["verify", "--format", "nope"], "there is no format 'nope'"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
+def test_wrong_command_line_exits_with_2_and_a_hint(arguments, said):
     done = inv(*arguments)
     assert done.returncode == 2, done.stderr
     failures = [line for line in done.stderr.splitlines() if line.startswith("✗ ")]
@@ -64,7 +64,7 @@ def test_a_wrong_command_line_ends_with_2_and_says_what_to_do(arguments, said):
     assert done.stdout == ""
 
 
-def test_with_debug_the_traceback_is_shown_as_well():
+def test_debug_adds_the_traceback():
     done = inv("explain", "nope", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
@@ -72,7 +72,7 @@ def test_with_debug_the_traceback_is_shown_as_well():
     assert "✗ reading the command line: there is no check 'nope'" in done.stderr
 
 
-def test_without_a_command_all_are_listed_in_their_groups():
+def test_no_command_lists_all_commands_by_group():
     done = inv()
     assert done.returncode == 0
     lines = done.stdout.splitlines()
@@ -84,7 +84,7 @@ def test_without_a_command_all_are_listed_in_their_groups():
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"], ["doctor"]])
-def test_who_reads_no_further_is_told_nothing(arguments):
+def test_closed_pipe_ends_silently_with_141(arguments):
     """As with `| head`: no traceback, no fault. Invoke prints the first, rich the last."""
     read, written = os.pipe()
     os.close(read)
@@ -94,19 +94,19 @@ def test_who_reads_no_further_is_told_nothing(arguments):
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"]])
-def test_a_full_disk_is_told_without_a_traceback(arguments):
+def test_full_disk_is_reported_without_traceback(arguments):
     with Path("/dev/full").open("w") as full:
         done = inv(*arguments, stdout=full)
     said = "✗ running this command: no space is left on this machine\n"
     assert (done.returncode, done.stderr) == (3, said)
 
 
-def test_every_command_stands_in_one_group():
+def test_every_command_is_in_one_group():
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(namespace.task_names)
 
 
-def test_explain_says_everything_about_a_check(capsys):
+def test_explain_prints_every_field_of_a_check(capsys):
     check = find("user.nonroot")
     summary.explained(check)
     out = capsys.readouterr().out
@@ -131,7 +131,7 @@ def broken(monkeypatch):
     return made
 
 
-def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
+def test_unexpected_error_is_one_line_without_traceback(broken, capsys, monkeypatch):
     monkeypatch.setattr("imageproof.console.messages", _console)
     with pytest.raises(Exit) as caught:
         broken(ZeroDivisionError("division by zero"))(None)
@@ -141,7 +141,7 @@ def test_a_defect_is_one_line_and_no_traceback(broken, capsys, monkeypatch):
     assert "Traceback" not in said
 
 
-def test_a_pipe_that_breaks_elsewhere_is_told(broken, capsys, monkeypatch):
+def test_other_broken_pipe_is_reported(broken, capsys, monkeypatch):
     """A registry's, say: what is printed here can be read."""
     monkeypatch.setattr("imageproof.console.messages", _console)
     with pytest.raises(Exit) as caught:
@@ -154,7 +154,7 @@ def test_a_pipe_that_breaks_elsewhere_is_told(broken, capsys, monkeypatch):
     ("error", "status"),
     [(KeyboardInterrupt(), 130), (Interruption(signal.SIGTERM), 143), (Exit(code=7), 7)],
 )
-def test_an_interruption_and_an_exit_keep_their_status(broken, error, status):
+def test_interruption_and_exit_keep_their_status(broken, error, status):
     with pytest.raises(Exit) as caught:
         broken(error)(None)
     assert caught.value.code == status

@@ -7,7 +7,7 @@ import pytest
 from imageproof.commands.cached_results import FILE, CachedResults
 
 
-def test_what_a_step_came_to_is_found_on_the_same_inputs_only(tmp_path):
+def test_result_is_found_for_the_same_inputs_only(tmp_path):
     passed = CachedResults(tmp_path)
     passed.store("lint", "a", said="all well")
     passed.store("build", "b", ids={"api": "sha256:1"})
@@ -17,7 +17,7 @@ def test_what_a_step_came_to_is_found_on_the_same_inputs_only(tmp_path):
     assert passed.find("verify", "a") is None
 
 
-def test_the_last_run_alone_is_remembered(tmp_path):
+def test_only_the_last_result_is_stored(tmp_path):
     passed = CachedResults(tmp_path)
     passed.store("lint", "a")
     passed.store("lint", "b")
@@ -25,7 +25,7 @@ def test_the_last_run_alone_is_remembered(tmp_path):
     assert passed.find("lint", "b") == {}
 
 
-def test_inputs_that_nobody_knows_are_never_the_same(tmp_path):
+def test_unknown_inputs_are_never_cached(tmp_path):
     passed = CachedResults(tmp_path)
     passed.store("lint", None)
     assert passed.find("lint", None) is None
@@ -35,7 +35,7 @@ def test_inputs_that_nobody_knows_are_never_the_same(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"lint": 7}', '{"lint": {"inputs": "a"}}', "[" * 100_000, "\0"]
 )
-def test_a_damaged_file_counts_as_none_and_is_written_anew(tmp_path, text):
+def test_damaged_file_counts_as_empty_and_is_replaced(tmp_path, text):
     passed = CachedResults(tmp_path)
     (tmp_path / FILE).parent.mkdir()
     (tmp_path / FILE).write_text(text)
@@ -44,7 +44,7 @@ def test_a_damaged_file_counts_as_none_and_is_written_anew(tmp_path, text):
     assert passed.find("lint", "a") == {}
 
 
-def test_a_place_that_cannot_be_written_costs_no_more_than_time(tmp_path):
+def test_unwritable_folder_is_ignored(tmp_path):
     (tmp_path / ".imageproof").write_text("a file")
     CachedResults(tmp_path).store("lint", "a")
     assert CachedResults(tmp_path).find("lint", "a") is None

@@ -73,22 +73,22 @@ def _tool(folder: Path, script: str) -> list[str]:
         ('read -r line || echo "nothing to read"; exit 1', ("nothing to read",)),
     ],
 )
-def test_what_a_tool_complains_of_is_passed_on(tmp_path, script, complaints):
+def test_complaints_of_a_linter_are_returned(tmp_path, script, complaints):
     assert _run(tmp_path, "tool", _tool(tmp_path, script)) == Outcome("tool", complaints)
 
 
-def test_a_tool_runs_in_the_projects_folder(tmp_path):
+def test_linter_runs_in_the_projects_folder(tmp_path):
     (tmp_path / "inner").mkdir()
     outcome = _run(tmp_path / "inner", "tool", _tool(tmp_path, "pwd; exit 1"))
     assert outcome.complaints == (str(tmp_path / "inner"),)
 
 
-def test_a_tool_that_is_not_there_is_a_complaint(tmp_path):
+def test_missing_linter_is_a_complaint(tmp_path):
     (said,) = _run(tmp_path, "tool", [str(tmp_path / "none")]).complaints
     assert "is not installed" in said
 
 
-def test_a_compose_file_that_is_refused_is_a_complaint(monkeypatch):
+def test_invalid_compose_file_is_a_complaint(monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise ConfigurationError("reading the compose file", "it is wrong", tail=["line 3"])
 
@@ -110,7 +110,7 @@ GOOD_SERVICE = {
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
+def test_differing_environment_variables_are_a_complaint(monkeypatch, agrees):
     """The repository's own settings and .env.example, with a made-up compose file."""
     project = load(ROOT).model_copy(update={"stack": None})
     text = (ROOT / "compose.yaml").read_text()
@@ -155,7 +155,7 @@ def test_places_that_disagree_are_a_complaint(monkeypatch, agrees):
         ),
     ],
 )
-def test_what_the_compose_file_grants_is_a_complaint_or_a_remark(
+def test_compose_findings_are_complaints_or_remarks(
     monkeypatch, tmp_path, changes, complaints, remarks
 ):
     model = {"services": {"till": {**GOOD_SERVICE, **changes}}}
@@ -166,7 +166,7 @@ def test_what_the_compose_file_grants_is_a_complaint_or_a_remark(
         assert all(line.startswith(start) for line, start in zip(said, expected, strict=True))
 
 
-def test_what_is_waived_is_not_told_again(monkeypatch, tmp_path):
+def test_waived_findings_are_not_printed(monkeypatch, tmp_path):
     model = {"services": {"till": {**GOOD_SERVICE, "privileged": True}}}
     monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
     waivers = {"compose.hardening": "the till drives a printer"}
@@ -174,7 +174,7 @@ def test_what_is_waived_is_not_told_again(monkeypatch, tmp_path):
     assert (outcome.complaints, outcome.remarks) == ((), ())
 
 
-def test_a_remark_is_shown_and_fails_nothing(monkeypatch, tmp_path):
+def test_remark_is_printed_and_does_not_fail(monkeypatch, tmp_path):
     said = Outcome("compose and environment", (), ("compose.pinned: it may move",))
     monkeypatch.setattr(lint, "linters", lambda _: {})
     monkeypatch.setattr(lint, "_compose", lambda *_: said)
@@ -185,7 +185,7 @@ def test_a_remark_is_shown_and_fails_nothing(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("script", ["exit 0", "echo bad; exit 1"])
-def test_one_complaint_fails_the_whole(monkeypatch, tmp_path, script):
+def test_one_complaint_fails_lint(monkeypatch, tmp_path, script):
     monkeypatch.setattr(lint, "linters", lambda _: {"tool": _tool(tmp_path, script)})
     monkeypatch.setattr(lint, "_compose", lambda *_: Outcome("compose and environment", ()))
     project = SimpleNamespace(root=tmp_path)

@@ -40,7 +40,7 @@ def _count(runs: list[str], said: str | None = "lint") -> Any:
     return run
 
 
-def test_a_step_is_run_once_for_the_same_project(steps, said):
+def test_step_runs_once_for_an_unchanged_project(steps, said):
     runs: list[str] = []
     for _ in range(3):
         steps.run("lint", "lint", _count(runs))
@@ -50,7 +50,7 @@ def test_a_step_is_run_once_for_the_same_project(steps, said):
 
 
 @pytest.mark.parametrize("then", ["two", None])
-def test_another_project_or_one_that_nobody_knows_is_looked_at(steps, reads, then):
+def test_step_runs_again_for_a_changed_or_unknown_project(steps, reads, then):
     runs: list[str] = []
     steps.run("lint", "lint", _count(runs))
     reads.append(then)
@@ -58,14 +58,14 @@ def test_another_project_or_one_that_nobody_knows_is_looked_at(steps, reads, the
     assert len(runs) == 2
 
 
-def test_another_run_of_a_container_is_looked_at(steps):
+def test_step_runs_again_after_a_container_restart(steps):
     runs: list[str] = []
     for container in ("a noon", "a noon", "a later", "b later"):
         steps.run("verify", "running", _count(runs), [container])
     assert len(runs) == 3
 
 
-def test_what_failed_or_is_to_be_said_each_time_is_not_remembered(steps):
+def test_failures_and_remarks_are_not_cached(steps):
     runs: list[str] = []
 
     def fail() -> str:
@@ -79,7 +79,7 @@ def test_what_failed_or_is_to_be_said_each_time_is_not_remembered(steps):
     assert len(runs) == 4
 
 
-def test_what_was_edited_meanwhile_did_not_pass(steps, reads):
+def test_result_is_not_cached_if_a_file_changed_meanwhile(steps, reads):
     runs: list[str] = []
 
     def edit() -> str:
@@ -110,7 +110,7 @@ def linted(monkeypatch) -> list[str]:
     return runs
 
 
-def test_lint_is_told_after_the_build_and_not_run_again(steps, linted, said):
+def test_lint_is_reported_after_the_build_and_cached(steps, linted, said):
     for _ in range(2):
         with steps.linting():
             said.append("built")
@@ -119,7 +119,7 @@ def test_lint_is_told_after_the_build_and_not_run_again(steps, linted, said):
     assert "(cached, " in said[2]
 
 
-def test_a_file_edited_while_the_linters_look_is_looked_at_again(steps, linted, reads):
+def test_lint_runs_again_if_a_file_changed_meanwhile(steps, linted, reads):
     with steps.linting():
         reads.append("two")
     with steps.linting():
@@ -127,7 +127,7 @@ def test_a_file_edited_while_the_linters_look_is_looked_at_again(steps, linted, 
     assert linted == ["ran", "ran"]
 
 
-def test_where_the_build_fails_too_the_linters_are_heard(steps, monkeypatch):
+def test_lint_is_reported_if_the_build_fails_too(steps, monkeypatch):
     monkeypatch.setattr(lint, "run_linters", lambda *_: ["bad"])
     monkeypatch.setattr(
         lint, "report", lambda _: (_ for _ in ()).throw(LintFailed("linting", "E1"))
@@ -136,6 +136,6 @@ def test_where_the_build_fails_too_the_linters_are_heard(steps, monkeypatch):
         raise BuildFailed("building", "a step failed")
 
 
-def test_where_only_the_build_fails_that_is_said(steps, linted):
+def test_build_failure_is_raised_if_lint_passes(steps, linted):
     with pytest.raises(BuildFailed), steps.linting():
         raise BuildFailed("building", "a step failed")

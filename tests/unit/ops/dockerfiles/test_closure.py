@@ -48,7 +48,7 @@ def env(tmp_path_factory) -> Path:
 # --- a real program: its libraries, its package, its date
 
 
-def test_a_program_brings_its_libraries_its_loader_and_runs_alone(env):
+def test_program_is_copied_with_its_libraries_and_loader_and_runs(env):
     names = {path.name for path in env.rglob("*") if path.is_file()}
     assert {"env", "libc.so.6"} <= names
     loader = next(env.rglob("ld-linux*"))
@@ -61,13 +61,13 @@ def test_a_program_brings_its_libraries_its_loader_and_runs_alone(env):
     assert done.stdout == "A=1\n"
 
 
-def test_nothing_else_comes_with_it(env):
+def test_unrelated_files_are_not_copied(env):
     files = {path for path in _files(env) if not path.startswith(("usr/share/doc/", "var/"))}
     assert len(files) < 8
     assert [path for path in files if "/bin/" in path] == ["usr/bin/env"]
 
 
-def test_each_package_leaves_its_record_and_its_copyright(env):
+def test_package_records_and_copyrights_are_copied(env):
     records = env / "var/lib/dpkg/status.d"
     assert {"coreutils", "libc6"} <= {path.name for path in records.iterdir()}
     for record in (path for path in records.iterdir() if path.suffix != ".md5sums"):
@@ -77,7 +77,7 @@ def test_each_package_leaves_its_record_and_its_copyright(env):
         assert (env / "usr/share/doc" / record.name / "copyright").is_file()
 
 
-def test_each_package_says_which_of_the_files_are_its_own(env):
+def test_package_checksums_list_the_copied_files(env):
     records = env / "var/lib/dpkg/status.d"
     for name, file in (("coreutils", "usr/bin/env"), ("libc6", "libc.so.6")):
         lines = (records / f"{name}.md5sums").read_text().splitlines()
@@ -86,14 +86,14 @@ def test_each_package_says_which_of_the_files_are_its_own(env):
         assert all((env / path).is_file() for path in named)  # none that was not taken
 
 
-def test_the_links_of_the_merged_root_are_made(env):
+def test_links_of_the_merged_usr_are_created(env):
     links = [path for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")) if path.is_symlink()]
     assert links
     for path in links:
         assert (env / path.name).readlink() == path.readlink()
 
 
-def test_what_another_root_holds_already_is_left_out(env, tmp_path):
+def test_files_of_a_root_below_are_left_out(env, tmp_path):
     done = _close(tmp_path / "out", "--below", env, "/usr/bin/env", "/usr/bin/true")
     assert done.returncode == 0, done.stderr
     files = _files(tmp_path / "out")
@@ -103,7 +103,7 @@ def test_what_another_root_holds_already_is_left_out(env, tmp_path):
     assert not (tmp_path / "out/bin").exists()
 
 
-def test_what_any_of_several_roots_holds_is_left_out(env, tmp_path):
+def test_files_of_any_root_below_are_left_out(env, tmp_path):
     """The worker's libraries stand on the runtime and on Node's."""
     second = tmp_path / "second"
     assert _close(second, "--below", env, "/usr/bin/true").returncode == 0
@@ -152,14 +152,14 @@ def copied(tmp_path_factory) -> tuple[Path, Path, Path]:
     return root, parent / "one", parent / "two"
 
 
-def test_links_are_kept_and_followed(copied):
+def test_links_are_copied_with_their_targets(copied):
     root, out, _ = copied
     for name in ("link", "far", "dangling", "folder"):
         assert (_inside(out, root) / name).readlink() == (root / name).readlink()
     assert _inside(out, root.parent / "outside").read_text() == "outside"
 
 
-def test_a_single_link_brings_what_it_points_at_and_nothing_more(tree):
+def test_single_link_is_copied_with_its_target_only(tree):
     found = closure.Closure([], [])
     found.add(tree / "link")
     assert found.files == {tree / "link", tree / "program"}
@@ -169,18 +169,18 @@ def test_a_single_link_brings_what_it_points_at_and_nothing_more(tree):
 @pytest.mark.parametrize(
     ("before", "after"), [(0o750, 0o755), (0o600, 0o644), (0o4755, 0o755), (0o666, 0o644)]
 )
-def test_everybody_may_read_and_nobody_but_root_may_write(before, after, tmp_path):
+def test_modes_let_everyone_read_and_only_root_write(before, after, tmp_path):
     """Whatever the umask of the checkout was; a setuid bit is not kept."""
     (tmp_path / "folder").mkdir(mode=0o700)
     path = tmp_path / "folder/file"
     path.write_text("x")
     path.chmod(before)
-    closure.settle(tmp_path)
+    closure.normalize(tmp_path)
     assert path.stat().st_mode & 0o7777 == after
     assert path.parent.stat().st_mode & 0o7777 == 0o755
 
 
-def test_bytecode_of_the_source_is_not_copied(tree, tmp_path):
+def test_existing_bytecode_is_not_copied(tree, tmp_path):
     found = closure.Closure([], [])
     found.add(tree)
     found.copy(tmp_path / "out")
@@ -189,14 +189,14 @@ def test_bytecode_of_the_source_is_not_copied(tree, tmp_path):
     assert not list((tmp_path / "out").rglob("*.pyc"))
 
 
-def test_two_copies_are_equal_byte_for_byte(copied):
+def test_two_copies_are_byte_identical(copied):
     _, one, two = copied
     assert len(_files(one)) > 5
     assert _files(one) == _files(two)
 
 
 @pytest.mark.parametrize(("mode", "flags"), [("unchecked-hash", 0b01), ("checked-hash", 0b11)])
-def test_bytecode_is_validated_by_hash_and_names_its_place_in_the_image(
+def test_bytecode_is_validated_by_hash_and_contains_its_path_in_the_image(
     tree, tmp_path, mode, flags
 ):
     """PEP 552: the flags stand behind the magic number."""
@@ -220,36 +220,36 @@ def _dates(out: Path) -> dict[Path, float]:
     return {p: p.lstat().st_mtime for p in (out, *out.rglob("*")) if p not in linked}
 
 
-def test_every_file_and_folder_has_the_one_date(copied):
+def test_every_file_and_folder_has_the_same_date(copied):
     for out in copied[1:]:
         assert len(_dates(out)) > 8
         assert set(_dates(out).values()) == {EPOCH}
 
 
-def test_the_date_is_taken_from_the_environment(tmp_path):
+def test_date_comes_from_source_date_epoch(tmp_path):
     (tmp_path / "a").write_text("x")
     done = _close(tmp_path / "out", tmp_path / "a", SOURCE_DATE_EPOCH="1")
     assert done.returncode == 0, done.stderr
     assert set(_dates(tmp_path / "out").values()) == {1}
 
 
-def test_links_to_folders_have_the_one_date_as_well(copied):
+def test_links_to_folders_have_the_same_date(copied):
     """Else /bin and /lib make another layer at each build."""
     root, out, _ = copied
     assert _inside(out, root / "folder").lstat().st_mtime == EPOCH
 
 
-def test_a_path_that_is_not_there_stops_the_build(tree, tmp_path):
+def test_missing_path_fails_the_build(tree, tmp_path):
     done = _close(tmp_path / "out", tree, tmp_path / "none")
     assert done.returncode == 1
-    assert f"closure: {tmp_path / 'none'} is not there" in done.stderr
+    assert f"closure: {tmp_path / 'none'} does not exist" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
 # --- its parts
 
 
-def test_a_file_that_the_build_altered_is_not_said_to_be_its_packages(tmp_path, monkeypatch):
+def test_altered_file_is_not_in_its_packages_checksums(tmp_path, monkeypatch):
     (tmp_path / "info").mkdir()
     lines = []
     for name in ("same", "altered"):
@@ -264,13 +264,13 @@ def test_a_file_that_the_build_altered_is_not_said_to_be_its_packages(tmp_path, 
     assert list(found._sums("some")) == lines[:1]
 
 
-def test_what_is_pruned_is_left_out_with_all_that_is_in_it(tree):
+def test_pruned_folder_is_left_out_with_its_content(tree):
     found = closure.Closure([], [f"{tree}/package", f"{tree}/pro*"])
     found.add(tree)
     assert {path.name for path in found.files} == {"link", "far", "dangling", "folder", "outside"}
 
 
-def test_files_that_are_named_inside_a_program_are_taken(tmp_path):
+def test_files_named_inside_a_program_are_copied(tmp_path):
     share = tmp_path / "share/nodejs"
     (share / "a").mkdir(parents=True)
     for name in ("a/index.js", "b.js", "never.js"):
@@ -285,7 +285,7 @@ def test_files_that_are_named_inside_a_program_are_taken(tmp_path):
     assert {path.name for path in found.files} == {"program", "text", "index.js", "b.js"}
 
 
-def test_a_library_that_is_missing_stops_the_build(monkeypatch):
+def test_missing_library_fails_the_build(monkeypatch):
     answer = "/usr/bin/env:\n\tlibgone.so.1 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x00)\n"
     done = subprocess.CompletedProcess([], 0, answer, "")
     monkeypatch.setattr(closure.subprocess, "run", lambda *_, **__: done)

@@ -13,7 +13,7 @@ from tests.support.sample_facts import ROOT
 
 FILES = sorted((ROOT / "ops/dockerfiles").glob("Dockerfile.*"))
 WORKER = ROOT / "ops/dockerfiles/Dockerfile.worker"
-BEGIN, END = "# --- The runtime root", "# --- end of the shared lines"
+BEGIN, END = "# --- Shared lines", "# --- end of the shared lines"
 each = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 
 
@@ -41,11 +41,11 @@ def _terms(file: Path):
     return load(ROOT).images[file.name.partition(".")[2]]
 
 
-def test_there_is_one_dockerfile_for_each_image_of_the_contract():
+def test_every_image_of_the_contract_has_a_dockerfile():
     assert {file.name.partition(".")[2] for file in FILES} == set(load(ROOT).images)
 
 
-def test_the_shared_lines_are_the_same_in_each():
+def test_shared_lines_are_identical():
     """Then BuildKit runs them once, and the images have the layer in common."""
     blocks = set()
     for file in FILES:
@@ -59,12 +59,12 @@ def test_the_shared_lines_are_the_same_in_each():
 
 
 @each
-def test_no_line_pulls_a_frontend_from_a_registry(file):
+def test_no_syntax_line_pulls_a_frontend(file):
     assert not re.search(r"^\s*#\s*syntax\s*=", file.read_text(), re.IGNORECASE | re.MULTILINE)
 
 
 @each
-def test_the_base_is_an_argument_and_nothing_else_is_pulled(file):
+def test_only_the_base_argument_is_pulled(file):
     found = _instructions(file.read_text())
     assert found[0] == ("ARG", f"{load(ROOT).base.variable}={load(ROOT).base.image}")
     stages = set()
@@ -77,23 +77,23 @@ def test_the_base_is_an_argument_and_nothing_else_is_pulled(file):
 
 
 @each
-def test_the_last_stage_is_the_runtime_from_nothing(file):
+def test_last_stage_is_runtime_from_scratch(file):
     assert _last_stage(file)[0] == ("FROM", "scratch AS runtime")
 
 
 @each
-def test_the_user_is_the_contracts_in_numbers(file):
+def test_user_is_numeric_and_as_in_the_contract(file):
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", _the(file, "USER"))
     assert _the(file, "USER") == _terms(file).user
 
 
 @each
-def test_the_command_is_the_contracts_in_exec_form(file):
+def test_command_is_in_exec_form_and_as_in_the_contract(file):
     assert tuple(json.loads(_the(file, "CMD"))) == _terms(file).command
 
 
 @each
-def test_the_health_check_is_in_exec_form_and_notices_in_time(file):
+def test_health_check_is_in_exec_form_and_within_the_contracts_time(file):
     text = _the(file, "HEALTHCHECK")
     assert json.loads(text.partition(" CMD ")[2])
     found = dict(re.findall(r"--(interval|timeout|retries)=(\d+)s?", text))
@@ -102,18 +102,18 @@ def test_the_health_check_is_in_exec_form_and_notices_in_time(file):
 
 
 @each
-def test_exactly_the_contracts_ports_are_exposed(file):
+def test_exposed_ports_are_those_of_the_contract(file):
     exposed = [int(rest) for word, rest in _last_stage(file) if word == "EXPOSE"]
     assert tuple(exposed) == _terms(file).ports
 
 
 @each
-def test_the_labels_of_the_contract_are_there(file):
+def test_labels_of_the_contract_are_set(file):
     assert set(_terms(file).labels) <= set(re.findall(r"([\w.]+)=\"", _the(file, "LABEL")))
 
 
 @each
-def test_nothing_runs_in_the_last_stage_and_its_smoke_test_cannot_be_left_out(file):
+def test_last_stage_copies_from_the_stage_of_the_smoke_test(file):
     """What ships is copied from the stage that runs the smoke test."""
     assert "RUN" not in {word for word, _ in _last_stage(file)}
     copied = [rest for word, rest in _last_stage(file) if word == "COPY"]
@@ -131,20 +131,20 @@ def test_nothing_runs_in_the_last_stage_and_its_smoke_test_cannot_be_left_out(fi
 
 
 @each
-def test_no_secret_is_an_argument_or_a_variable(file):
+def test_no_argument_or_variable_is_named_like_a_secret(file):
     for word, rest in _instructions(file.read_text()):
         if word in {"ARG", "ENV"}:
             assert not re.search(r"TOKEN|PASSWORD|SECRET|_KEY|INDEX_URL", rest, re.IGNORECASE)
 
 
 @each
-def test_every_requirement_of_the_check_on_hashes_is_in_its_own_lock(file):
+def test_dependencies_are_installed_with_hashes_from_the_images_lock(file):
     installed = re.findall(r"source=locks/(\S+?),", file.read_text())
     assert [f"locks/{name}" for name in installed] == list(filter(None, [_terms(file).lock]))
     assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()
 
 
-def test_what_the_worker_has_of_app_is_what_is_watched_for_it():
+def test_watch_covers_the_app_modules_copied_into_the_worker():
     copied = [rest for word, rest in _instructions(WORKER.read_text()) if word == "COPY"]
     (shared,) = [rest.split()[:-1] for rest in copied if rest.startswith("app/")]
     watched = (ROOT / "compose/development.yaml").read_text().partition("  worker:\n")[2]

@@ -14,7 +14,7 @@ from tests.support.build_scripts import BASE, EPOCH, closure
 from tests.support.sample_facts import ROOT
 
 
-def test_a_prune_file_is_read_without_its_reasons(tmp_path):
+def test_prune_list_ignores_reasons(tmp_path):
     file = tmp_path / "prune"
     file.write_text("# all of it\ntest   # a suite\n\n*/tests\n   # why\n")
     stdlib = closure.sysconfig.get_path("stdlib")
@@ -25,12 +25,12 @@ def test_a_prune_file_is_read_without_its_reasons(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["stdlib.prune", "packages.prune"])
-def test_each_line_of_a_prune_list_has_a_reason(name):
+def test_every_prune_line_has_a_reason(name):
     lines = (BASE / name).read_text().splitlines()
     assert [line for line in lines if line and not line.partition("#")[2].strip()] == []
 
 
-def test_each_line_of_the_packages_prune_list_leaves_something_out():
+def test_every_packages_prune_line_matches_a_file():
     """These very packages, by the same lock, are installed here: a name that a new version no
     longer has is noticed."""
     root = Path(closure.sysconfig.get_path("purelib"))
@@ -39,7 +39,7 @@ def test_each_line_of_the_packages_prune_list_leaves_something_out():
     assert [glob for glob in globs if not any(fnmatch(path, glob) for path in there)] == []
 
 
-def test_nothing_that_the_services_import_is_pruned():
+def test_modules_that_the_services_import_are_not_pruned():
     globs = closure.prune_list(BASE / "stdlib.prune", python=True)
     stdlib = closure.sysconfig.get_path("stdlib")
     imported = set()
@@ -57,7 +57,7 @@ def test_nothing_that_the_services_import_is_pruned():
 # --- code.py
 
 
-def test_code_is_compiled_and_dated_before_the_smoke_test_runs_as_the_images_user(
+def test_code_is_compiled_before_the_smoke_test_runs_as_the_images_user(
     tmp_path, monkeypatch
 ):
     (tmp_path / "app").mkdir()
