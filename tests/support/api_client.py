@@ -1,4 +1,4 @@
-"""The API in this process, asked without a socket."""
+"""Client of the API in this process, without a socket."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ TOKEN = "a-token-of-the-tests"
 
 
 class Api:
-    """Answers of one application; it is asked with the token unless told otherwise."""
+    """An application and its client, which sends the token unless `headers` replaces it."""
 
     def __init__(self, store: Store, *, token: str | None = TOKEN, **settings: Any) -> None:
-        """`token`: what the API was started with."""
+        """Create the application; `token` is its API_TOKEN."""
         secret = SecretStr(token) if token else None
         self.app = create_app(ApiSettings.model_construct(api_token=secret, **settings), store)
 
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request."""
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send one request; a header with the value None is omitted."""
         headers = {"Authorization": f"Bearer {TOKEN}", **options.pop("headers", {})}
         sent = {name: value for name, value in headers.items() if value is not None}
 
@@ -36,9 +36,7 @@ class Api:
         return asyncio.run(go())
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        """GET."""
-        return self.ask("GET", path, **options)
+        return self.request("GET", path, **options)
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        """POST."""
-        return self.ask("POST", path, **options)
+        return self.request("POST", path, **options)

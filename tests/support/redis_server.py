@@ -1,4 +1,4 @@
-"""A real Redis for the tests of the store: on a socket of its own, with no port and no file."""
+"""Real Redis server on a Unix socket, without a port or a file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import redis
 
 from app.store import connect
 
-PROGRAMS = ("redis-server", "redis-check-rdb")  # one program, that looks at its name
-STARTS_SECONDS = 10
+PROGRAMS = ("redis-server", "redis-check-rdb")  # one program, which behaves by its argv[0]
+START_SECONDS = 10
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Its address, while it runs."""
+def running() -> Iterator[str]:
+    """Start a server, and yield its URL."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    assert program, "the store's tests need redis-server: `./inv provision` installs redis-tools"
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own names are too long for a socket
+    assert program, "redis-server is not installed: `./inv provision` installs redis-tools"
+    with tempfile.TemporaryDirectory() as folder:  # pytest's paths are too long for a socket
         socket = Path(folder, "s")
         options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
         process = subprocess.Popen(
@@ -39,13 +39,13 @@ def server() -> Iterator[str]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTS_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     client = connect(url)
     while True:
         try:
             client.ping()
         except redis.ConnectionError:
-            assert process.poll() is None, "redis-server ended"
+            assert process.poll() is None, "redis-server exited"
             assert time.monotonic() < deadline, "redis-server does not answer"
             time.sleep(0.01)
         else:

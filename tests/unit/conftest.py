@@ -1,4 +1,4 @@
-"""What the tests of the API and of the worker share: a real Redis, empty for each test."""
+"""Fixtures of the unit tests: a real Redis, emptied for each test."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ if TYPE_CHECKING:
     import redis
 
 
-# How long an example takes is the machine's affair: other tests run beside it.
-settings.register_profile("any clock", deadline=None)
-settings.load_profile("any clock")
+# Without a deadline for an example: its time depends on the load of the machine.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A server that ends with the run."""
-    from tests.support.redis_server import server  # here, since the process that hands out tests needs none
+    """Start a server for the session."""
+    # Imported here, because most tests and xdist's controller need no Redis client.
+    from tests.support import redis_server
 
-    with server() as url:
+    with redis_server.running() as url:
         yield url
 
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
-    """A client of it; nothing is there."""
+    """Return a client of the empty server."""
     from app.store import connect
 
     client = connect(redis_url)

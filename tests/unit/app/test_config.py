@@ -1,12 +1,11 @@
-"""Settings: defaults, sources and their order, and errors that name the variable, not the value."""
+"""Tests of app.config: defaults, sources and their precedence, and errors without values."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from app.config import ApiSettings, ConfigError, WorkerSettings, load
+from app.config import ApiSettings, ConfigError, Settings, WorkerSettings, load
 
 SECRET = "hush-5f3a-never-shown"
 
@@ -17,40 +16,20 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("value", [None, ""])
-def test_threshold_is_0_75_when_unset_or_empty(
-    value: str | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("settings", [ApiSettings, WorkerSettings])
+def test_empty_variables_have_their_defaults(
+    settings: type[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Compose passes an empty variable for what nobody set."""
-    if value is not None:
-        monkeypatch.setenv("POLICY_THRESHOLD", value)
-    assert load(WorkerSettings).policy_threshold == 0.75
-
-
-def test_every_variable_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty means the default, for each of them."""
-    for name in WorkerSettings.variables():
+    """Compose passes an empty variable for an unset one."""
+    unset = load(settings)
+    for name in settings.variables():
         monkeypatch.setenv(name, "")
-    settings = load(WorkerSettings)
-    assert (settings.log_level, settings.llm_provider) == ("info", "none")
-    assert (settings.llm_api_key, settings.artifactory_url) == (None, None)
-    assert settings.worker_poll_interval == 5
+    assert load(settings) == unset
 
 
-def test_each_process_reads_only_its_own_variables() -> None:
-    """The API never holds the worker's key, nor the worker the API's token."""
-    shared = {"LOG_LEVEL", "STORE_URL"}
-    assert set(ApiSettings.variables()) == shared | {"API_TOKEN", "API_RATE_LIMIT", "REVIEW_TTL"}
-    assert set(WorkerSettings.variables()) == shared | {
-        "POLICY_THRESHOLD",
-        "LLM_PROVIDER",
-        "LLM_API_KEY",
-        "LLM_BASE_URL",
-        "LLM_MODEL",
-        "ARTIFACTORY_URL",
-        "ARTIFACTORY_TOKEN",
-        "WORKER_POLL_INTERVAL",
-    }
+def test_each_process_reads_only_its_own_secrets() -> None:
+    assert not {"LLM_API_KEY", "ARTIFACTORY_TOKEN"} & set(ApiSettings.variables())
+    assert "API_TOKEN" not in WorkerSettings.variables()
 
 
 @pytest.mark.parametrize(
@@ -69,10 +48,9 @@ def test_each_process_reads_only_its_own_variables() -> None:
         ("WORKER_POLL_INTERVAL", "inf", "a number of seconds above 0 and at most 3600"),
     ],
 )
-def test_a_bad_value_is_named_with_what_is_accepted(
+def test_error_names_the_variable_and_its_accepted_values_on_one_line(
     variable: str, value: str, accepted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line that names the variable and never shows a secret."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError) as caught:
         load(WorkerSettings)
@@ -82,8 +60,7 @@ def test_a_bad_value_is_named_with_what_is_accepted(
     assert SECRET not in text
 
 
-def test_several_bad_values_are_all_named_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody likes to find them one start at a time."""
+def test_error_names_all_invalid_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "loud")
     monkeypatch.setenv("POLICY_THRESHOLD", "2")
     with pytest.raises(ConfigError, match=r"^LOG_LEVEL must .*; POLICY_THRESHOLD must "):
@@ -91,18 +68,18 @@ def test_several_bad_values_are_all_named_on_one_line(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["api_token", "API_TOKEN"])
-def test_a_value_comes_from_a_secret_file(name: str, tmp_path: Path) -> None:
-    """In either case of its name, without the newline that editors add."""
+def test_secret_file_is_read_in_either_case_and_without_its_newline(
+    name: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text(f"{SECRET}\n")
     token = load(ApiSettings, tmp_path).api_token
     assert token is not None
     assert token.get_secret_value() == SECRET
 
 
-def test_a_variable_wins_over_a_file_and_an_empty_one_does_not(
+def test_variable_takes_precedence_over_secret_file_unless_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Set beats file; empty is unset."""
     (tmp_path / "policy_threshold").write_text("0.25")
     monkeypatch.setenv("POLICY_THRESHOLD", "")
     assert load(WorkerSettings, tmp_path).policy_threshold == 0.25
@@ -110,15 +87,13 @@ def test_a_variable_wins_over_a_file_and_an_empty_one_does_not(
     assert load(WorkerSettings, tmp_path).policy_threshold == 0.5
 
 
-def test_an_empty_secret_file_counts_as_unset(tmp_path: Path) -> None:
-    """As an empty variable does."""
+def test_empty_secret_file_counts_as_unset(tmp_path: Path) -> None:
     (tmp_path / "policy_threshold").write_text("\n")
     assert load(WorkerSettings, tmp_path).policy_threshold == 0.75
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_absent_secrets_folder_is_no_matter(tmp_path: Path) -> None:
-    """It is the usual case: no error and no warning."""
+def test_absent_secrets_folder_causes_no_warning(tmp_path: Path) -> None:
     assert load(ApiSettings, tmp_path / "none").api_token is None
 
 
@@ -170,26 +145,19 @@ def test_every_variable_is_read_from_a_secret_file(tmp_path: Path) -> None:
     for name, value in values.items():
         (tmp_path / name).write_text(value)
     settings = load(WorkerSettings, tmp_path)
-    assert not {name for name in values if name not in settings.model_fields_set}
+    assert settings.model_fields_set == set(values)
 
 
-def test_no_secret_shows_in_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the key nor the password in the URL."""
+def test_repr_and_dump_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_API_KEY", SECRET)
     monkeypatch.setenv("ARTIFACTORY_URL", f"https://user:{SECRET}@npm.test/")
     settings = load(WorkerSettings)
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
-def test_the_log_is_told_every_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key, and the URL's password in both spellings."""
+def test_secrets_include_url_passwords_as_written_and_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("LLM_API_KEY", SECRET)
     monkeypatch.setenv("ARTIFACTORY_URL", "https://user:p%40ss@npm.test/")
     assert load(WorkerSettings).secrets() == (SECRET, "p%40ss", "p@ss")
-
-
-def test_settings_are_frozen() -> None:
-    """They cannot change under the code that read them."""
-    settings = load(ApiSettings)
-    with pytest.raises(ValidationError):
-        settings.log_level = "debug"  # type: ignore[misc]

@@ -1,9 +1,8 @@
-"""The log: each line is one JSON object, with its extras and without secrets."""
+"""Tests of app.log: JSON lines with extras and without secrets."""
 
 import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +26,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_line_has_time_level_logger_message_and_extras() -> None:
-    """The time in UTC, as RFC 3339 has it."""
+def test_line_has_utc_time_level_logger_message_and_extras() -> None:
     stream = io.StringIO()
     log.configure("info", stream=stream)
     logging.getLogger("a.b").warning("two\nlines %s", "é", extra={"n": 1, "x": float("nan")})
@@ -38,8 +36,7 @@ def test_a_line_has_time_level_logger_message_and_extras() -> None:
     assert line == expected
 
 
-def test_no_secret_is_in_any_part_of_a_line() -> None:
-    """Not in the message, an extra, a nested extra or a traceback."""
+def test_secrets_are_redacted_in_message_extras_and_traceback() -> None:
     stream = io.StringIO()
     log.configure("info", [SECRET], stream)
     try:
@@ -51,16 +48,14 @@ def test_no_secret_is_in_any_part_of_a_line() -> None:
     assert "hush" not in stream.getvalue()
 
 
-def test_an_extra_cannot_replace_what_every_line_has() -> None:
-    """A record's level is its level."""
+def test_extras_cannot_replace_standard_keys() -> None:
     stream = io.StringIO()
     log.configure("info", stream=stream)
     logging.getLogger("x").info("m", extra={"level": "fake", "time": "never"})
     assert _lines(stream)[0]["level"] == "info"
 
 
-def test_the_level_holds() -> None:
-    """What lies below it is not written."""
+def test_lines_below_the_level_are_dropped() -> None:
     stream = io.StringIO()
     log.configure("error", stream=stream)
     logging.getLogger("x").warning("m")
@@ -76,8 +71,9 @@ def test_the_level_holds() -> None:
         ("debug", "/health", 200, True),
     ],
 )
-def test_an_answered_probe_is_no_news(level: str, path: str, status: int, written: bool) -> None:
-    """A log that is mostly probes hides what matters; a failed one does matter."""
+def test_successful_probes_are_logged_only_at_debug(
+    level: str, path: str, status: int, written: bool
+) -> None:
     stream = io.StringIO()
     log.configure(level, stream=stream)
     logging.getLogger("uvicorn.access").info(
@@ -86,8 +82,7 @@ def test_an_answered_probe_is_no_news(level: str, path: str, status: int, writte
     assert bool(stream.getvalue()) is written
 
 
-def test_the_log_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where a container's log is read from."""
-    log.configure("info", stream=sys.stdout)
+def test_log_goes_to_stdout_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info")
     logging.getLogger("x").info("m")
     assert json.loads(capsys.readouterr().out)["message"] == "m"

@@ -1,4 +1,4 @@
-"""What OpenAPI says of /v1 is what it does, whatever it is asked."""
+"""Tests that every response of the API matches its OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.store import Store
+from app.store import Store, connect
 from tests.support.api_client import TOKEN, Api
 
 if TYPE_CHECKING:
@@ -25,25 +25,52 @@ EXAMPLES = 50
 
 
 @pytest.fixture
-def documented(client):
-    # Here, since it takes a second: every process that collects tests would wait for it.
+def api(client) -> Api:
+    return Api(Store(client), api_rate_limit=10_000)
+
+
+@pytest.fixture
+def schema(api):
+    # Imported here, because it takes a second of every process that collects tests.
     import schemathesis
 
-    api = Api(Store(client), api_rate_limit=10_000)
     return schemathesis.openapi.from_asgi("/openapi.json", api.app)
 
 
-def test_each_operation_is_asked(documented):
-    found = [result.ok() for result in documented.get_all_operations()]
-    assert {(one.path, one.method.upper()) for one in found} == set(OPERATIONS)
+def test_every_operation_is_tested(schema):
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert {(one.path, one.method.upper()) for one in operations} == set(OPERATIONS)
 
 
-# Not by schemathesis' own plug-in: it does not work with pytest 9.
+# Without schemathesis' plug-in, which does not work with pytest 9.
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_every_answer_is_one_that_is_documented(documented, path, method):
+def test_responses_match_the_schema(schema, path, method):
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(case=documented[path][method].as_strategy())
-    def ask(case: schemathesis.Case) -> None:
+    @given(case=schema[path][method].as_strategy())
+    def send(case: schemathesis.Case) -> None:
         case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
 
-    ask()
+    send()
+
+
+def test_every_error_of_v1_is_documented_as_problem_details(api):
+    schema = api.get("/openapi.json").json()
+    errors = [
+        response
+        for path, operations in schema["paths"].items()
+        if path.startswith("/v1")
+        for operation in operations.values()
+        for status, response in operation["responses"].items()
+        if int(status) >= 400
+    ]
+    assert errors
+    assert all(list(error["content"]) == ["application/problem+json"] for error in errors)
+    assert "HTTPValidationError" not in schema["components"]["schemas"]
+
+
+def test_not_ready_response_matches_the_schema(schema):
+    from schemathesis.checks import not_a_server_error
+
+    api = Api(Store(connect("redis://127.0.0.1:1/0")))
+    case = schema["/ready"]["GET"].Case()
+    case.validate_response(case.call(app=api.app), excluded_checks=[not_a_server_error])

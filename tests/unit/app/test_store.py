@@ -1,4 +1,4 @@
-"""app.store: reviews are made once, found again, listed, and forgotten."""
+"""Tests of app.store: submit, read, list and expire reviews."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def reviews(client) -> Store:
     return Store(client)
 
 
-def test_a_review_is_made_and_waits(reviews):
-    review, made = reviews.submit(*UPGRADE)
-    assert made
+def test_submitted_review_is_queued(reviews):
+    review, created = reviews.submit(*UPGRADE)
+    assert created
     assert (review.package, review.from_, review.to) == UPGRADE
     assert (review.status, review.attempts, review.dead_letter) == (Status.QUEUED, 0, False)
     assert review.result is review.failure is None
@@ -26,16 +26,16 @@ def test_a_review_is_made_and_waits(reviews):
     assert reviews.get(review.id) == review
 
 
-def test_the_same_upgrade_is_the_same_review_and_one_job(reviews, client):
+def test_same_upgrade_returns_the_same_review_and_adds_no_job(reviews, client):
     first, _ = reviews.submit(*UPGRADE)
     assert reviews.submit(*UPGRADE) == (first, False)
     assert client.xlen(store.STREAM) == 1
 
 
-def test_a_review_may_be_forced_and_is_the_one_that_is_found_from_then_on(reviews, client):
+def test_forced_review_replaces_the_existing_one(reviews, client):
     first, _ = reviews.submit(*UPGRADE)
-    second, made = reviews.submit(*UPGRADE, force=True)
-    assert made
+    second, created = reviews.submit(*UPGRADE, force=True)
+    assert created
     assert second.id != first.id
     assert reviews.submit(*UPGRADE)[0].id == second.id
     assert reviews.get(first.id) == first
@@ -46,97 +46,102 @@ def test_a_review_may_be_forced_and_is_the_one_that_is_found_from_then_on(review
     "other",
     [("left-pad", "1.2.0", "1.3.1"), ("left-pad", "1.2.0\0", "1.3.0"), ("left", "-pad1.2.0", "")],
 )
-def test_another_upgrade_is_another_review(reviews, other):
+def test_different_upgrades_are_different_reviews(reviews, other):
     assert reviews.submit(*UPGRADE)[0].id != reviews.submit(*other)[0].id
 
 
-def test_a_review_that_expired_is_made_anew(reviews, client):
+def test_expired_review_is_created_again(reviews, client):
     first, _ = reviews.submit(*UPGRADE)
     client.delete(store.review_key(first.id))
-    second, made = reviews.submit(*UPGRADE)
-    assert made
+    second, created = reviews.submit(*UPGRADE)
+    assert created
     assert second.id != first.id
 
 
-def test_everything_that_is_written_expires(reviews, client):
+def test_all_keys_of_a_review_expire(reviews, client):
     reviews.submit(*UPGRADE)
-    lasting = {key for key in client.scan_iter() if client.ttl(key) == -1}
-    assert lasting == {store.STREAM, store.INDEX}
+    permanent = {key for key in client.scan_iter() if client.ttl(key) == -1}
+    assert permanent == {store.STREAM, store.INDEX}
 
 
-def test_the_index_forgets_with_the_reviews(client):
-    brief = Store(client, ttl=1)
-    old, _ = brief.submit(*UPGRADE)
-    client.zadd(store.INDEX, {old.id: 0})  # made in 1970
-    new, _ = brief.submit(*UPGRADE, force=True)
+def test_index_drops_expired_reviews(client):
+    short_lived = Store(client, ttl=1)
+    old, _ = short_lived.submit(*UPGRADE)
+    client.zadd(store.INDEX, {old.id: 0})  # created in 1970
+    new, _ = short_lived.submit(*UPGRADE, force=True)
     assert client.zrange(store.INDEX, 0, -1) == [new.id]
 
 
-def test_a_full_queue_takes_no_more(reviews, client, monkeypatch):
+def test_full_queue_rejects_new_reviews_only(reviews, client, monkeypatch):
     monkeypatch.setattr(store, "MAX_QUEUED", 1)
     known, _ = reviews.submit(*UPGRADE)
-    with pytest.raises(StoreFull, match="queue is full .1 reviews"):
+    with pytest.raises(StoreFull, match=r"queue is full \(1 reviews\)"):
         reviews.submit("other", "1.0.0", "2.0.0")
-    assert reviews.submit(*UPGRADE) == (known, False)  # what is there is still found
+    assert reviews.submit(*UPGRADE) == (known, False)
     assert client.zcard(store.INDEX) == 1
 
 
-def test_pages_go_from_the_newest_to_the_oldest_and_each_review_comes_once(reviews):
-    made = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
-    seen, cursor = [], None
+def test_pages_contain_each_review_once_while_others_are_submitted(reviews):
+    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
+    listed, cursor = [], None
     while True:
         page, cursor = reviews.page(3, cursor)
-        seen += [review.id for review in page]
-        reviews.submit("q", "1.0.0", f"1.0.{len(seen)}")  # what comes meanwhile is on no later page
+        listed += [review.id for review in page]
+        reviews.submit("q", "1.0.0", f"1.0.{len(listed)}")
         if cursor is None:
             break
         assert len(page) == 3
-    assert sorted(seen) == sorted(made)
+    assert sorted(listed) == sorted(created)
 
 
-def test_pages_go_by_time(reviews, client):
-    made = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(3)]
-    client.zadd(store.INDEX, {id_: n for n, id_ in enumerate(made)})
-    assert [review.id for review in reviews.page(3)[0]] == made[::-1]
+def test_reviews_are_listed_from_newest_to_oldest(reviews, client):
+    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(3)]
+    client.zadd(store.INDEX, {id_: n for n, id_ in enumerate(created)})
+    assert [review.id for review in reviews.page(3)[0]] == created[::-1]
 
 
-def test_a_page_passes_over_what_expired(reviews, client):
-    gone, kept = (reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(2))
-    client.delete(store.review_key(gone))
-    assert [review.id for review in reviews.page(5)[0]] == [kept]
+def test_page_omits_expired_reviews(reviews, client):
+    expired, current = (reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(2))
+    client.delete(store.review_key(expired))
+    assert [review.id for review in reviews.page(5)[0]] == [current]
 
 
-def test_a_cursor_is_good_when_its_review_expired(reviews, client):
-    made = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(4)]
-    for when, id_ in enumerate(made):
+def test_cursor_stays_valid_after_its_review_expires(reviews, client):
+    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(4)]
+    for when, id_ in enumerate(created):
         client.zadd(store.INDEX, {id_: 1_700_000_000_000 + when})
     _, cursor = reviews.page(2)
-    client.zrem(store.INDEX, made[2])
-    assert [review.id for review in reviews.page(5, cursor)[0]] == [made[1], made[0]]
+    client.zrem(store.INDEX, created[2])
+    assert [review.id for review in reviews.page(5, cursor)[0]] == [created[1], created[0]]
 
 
-def test_reviews_of_one_millisecond_come_once_each(reviews, client):
-    made = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
-    client.zadd(store.INDEX, dict.fromkeys(made, 1_700_000_000_000))
-    seen, cursor = [], None
+def test_pages_contain_each_review_of_one_millisecond_once(reviews, client):
+    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
+    client.zadd(store.INDEX, dict.fromkeys(created, 1_700_000_000_000))
+    listed, cursor = [], None
     while True:
         page, cursor = reviews.page(2, cursor)
-        seen += [review.id for review in page]
+        listed += [review.id for review in page]
         if cursor is None:
             break
-    assert sorted(seen) == sorted(made)
+    assert sorted(listed) == sorted(created)
 
 
-def test_what_is_not_there_is_none(reviews):
+def test_absent_review_and_diff_are_none(reviews):
     assert reviews.get("0" * 16) is None
     assert reviews.diff("0" * 16) is None
 
 
-def test_a_store_that_is_away_is_one_kind_of_error_without_its_address():
-    away = Store(connect("redis://:s3cret@127.0.0.1:1/0"))
-    for ask in (away.ping, lambda: away.submit(*UPGRADE), lambda: away.get("x"), away.page):
+def test_unreachable_store_raises_store_error_without_its_address():
+    unreachable = Store(connect("redis://:s3cret@127.0.0.1:1/0"))
+    for command in (
+        unreachable.ping,
+        lambda: unreachable.submit(*UPGRADE),
+        lambda: unreachable.get("x"),
+        lambda: unreachable.page(3),
+    ):
         with pytest.raises(StoreError) as caught:
-            ask(3) if ask == away.page else ask()
+            command()
         assert "s3cret" not in str(caught.value)
         assert "127.0.0.1" not in str(caught.value)
         assert caught.value.__cause__ is None
