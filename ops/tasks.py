@@ -1,4 +1,4 @@
-"""This repository's Invoke tasks: imageproof's commands, and what belongs to this repository only."""
+"""Invoke tasks of this repository: imageproof's commands, and its own lint, lock, test, bench."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imageproof.cli.command import command, load_project
 
 @command("images")
 def lint(_: Context) -> None:
-    """Read every source without running it: Dockerfiles, compose, Python, workflow"""
+    """Check Dockerfiles, compose file, environment variables, Python code and workflows"""
     from imageproof.commands import lint as commands
     from ops.linters import linters
 
@@ -20,7 +20,7 @@ def lint(_: Context) -> None:
 
 @command("project")
 def lock(_: Context) -> None:
-    """Make the lock files anew: versions and hashes, no addresses"""
+    """Update the lock files: versions and hashes, no addresses"""
     from imageproof import contract
     from ops import locks
 
@@ -30,13 +30,13 @@ def lock(_: Context) -> None:
 @command(
     "project",
     help={
-        "unit": "no engine, seconds",
-        "e2e": "on a real engine",
-        "swarm": "on three nodes, in namespaces of this machine; as root",
+        "unit": "only unit tests: no engine, seconds",
+        "e2e": "only end-to-end tests, on a real engine",
+        "swarm": "only the swarm tests: three nodes in namespaces of this machine, as root",
     },
 )
 def test(context: Context, unit: bool = False, e2e: bool = False, swarm: bool = False) -> None:
-    """Run the test suite; what follows `--` goes to pytest"""
+    """Run the test suite; arguments after `--` go to pytest"""
     from imageproof import contract
     from ops import test_runner
 
@@ -48,15 +48,15 @@ def test(context: Context, unit: bool = False, e2e: bool = False, swarm: bool = 
 @command(
     "project",
     help={
-        "part": "images, line or reviews alone; then docs/performance.md stays as it is",
-        "peers": "instead: who catches which planted fault (writes docs/comparison.md)",
-        "docker-bench": "a checkout of docker-bench-security, to be compared with as well",
+        "part": "only images, commands or reviews; docs/performance.md is not written",
+        "peers": "compare findings with other tools instead (writes docs/comparison.md)",
+        "docker-bench": "checkout of docker-bench-security to compare with",
     },
 )
 def bench(
     _: Context, part: str | None = None, peers: bool = False, docker_bench: str | None = None
 ) -> None:
-    """Measure beside what others use, in the same run (writes docs/performance.md)"""
+    """Measure this project beside other tools in one run (writes docs/performance.md)"""
     from imageproof import contract
     from ops import bench
 

@@ -1,4 +1,4 @@
-"""What makes a function a command of `./inv`: in a group, and with failures shown."""
+"""The `command` decorator: a function becomes a task in a group, with failures reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from imageproof.errors import ImageproofError, unexpected
+from imageproof.errors import ImageproofError, unexpected_error
 from imageproof.signals import Interruption
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-# In the order in which they are listed.
+# Commands by group, in the order of the list.
 GROUPS: dict[str, list[str]] = {
     group: [] for group in ("machine", "images", "stack", "release", "project")
 }
@@ -28,7 +28,10 @@ GROUPS: dict[str, list[str]] = {
 def command(
     group: str, **options: Any
 ) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
-    """Make a function a command: in a group, and with failures shown instead of raised."""
+    """Make a function a command of `group`: failures are printed and become exit statuses.
+
+    `options`: those of an Invoke task, such as `help`.
+    """
 
     def decorate(function: Callable[..., None]) -> Task[Callable[..., None]]:
         @functools.wraps(function)
@@ -45,8 +48,8 @@ def command(
                 raise
             except Exception as error:
                 if isinstance(error, BrokenPipeError) and console.is_unread():
-                    raise  # imageproof.cli.program ends it
-                raise Exit(code=told(error)) from error
+                    raise  # the program exits silently
+                raise Exit(code=report_error(error)) from error
 
         made: Task[Callable[..., None]] = Task(guarded, **options)
         name = made.name.replace("_", "-")
@@ -57,17 +60,13 @@ def command(
     return decorate
 
 
-def told(error: Exception) -> int:
-    """Show a failure, foreseen or not; its exit status."""
+def report_error(error: Exception) -> int:
+    """Print an error, expected or not, and return its exit status."""
     from imageproof import console
 
-    made = error if isinstance(error, ImageproofError) else unexpected(error)
-    console.render_error(made, debug=_debug())
-    return made.status
-
-
-def _debug() -> bool:
-    return "--debug" in sys.argv
+    known = error if isinstance(error, ImageproofError) else unexpected_error(error)
+    console.render_error(known, debug="--debug" in sys.argv)
+    return known.status
 
 
 def load_project() -> tuple[Contract, Engine]:

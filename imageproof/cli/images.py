@@ -11,15 +11,15 @@ from imageproof.cli.command import command, load_project
     "images",
     help={
         "image": "only this image of the contract",
-        "cache": "use the cache",
-        "builder": "a builder of buildx, or a docker context, instead of this machine's engine",
-        "platform": "several, as in linux/amd64,linux/arm64",
-        "cache-from": "as buildx takes it; {image} in it stands for the image's name",
-        "cache-to": "the same, as in type=registry,ref=HOST/cache:{image},mode=max",
-        "load": "bring what another builder made into the engine",
-        "push": "HOST/PREFIX: to a registry instead of the engine, to be promoted from there",
-        "tag": "of what is pushed; else the commit",
-        "output": "a folder that gets an OCI layout an image, instead of the engine",
+        "cache": "use the build cache (--no-cache: run every step)",
+        "builder": "a buildx builder, or a docker context, instead of this machine's engine",
+        "platform": "one or more, such as linux/amd64,linux/arm64",
+        "cache-from": "as for buildx; {image} is replaced by the image's name",
+        "cache-to": "as for buildx, such as type=registry,ref=HOST/cache:{image},mode=max",
+        "load": "load the result of another builder into the engine",
+        "push": "HOST/PREFIX: push to a registry instead, to be promoted from there",
+        "tag": "tag to push (default: the commit)",
+        "output": "folder for an OCI layout of each image, instead of the engine",
     },
 )
 def build(
@@ -55,7 +55,7 @@ def build(
 
 @command("images")
 def lint(_: Context) -> None:
-    """Read every source without running it: Dockerfiles, compose, Python, workflow"""
+    """Check the Dockerfiles, the compose file and its environment variables"""
     from imageproof.commands import lint as commands
 
     commands.lint(*load_project())
@@ -64,15 +64,15 @@ def lint(_: Context) -> None:
 @command(
     "images",
     help={
-        "image": "NAME of the contract, or NAME=REF to judge any image by it: a tag in the engine, "
-        "docker://HOST/NAME:TAG in a registry, a file or a folder",
-        "platform": "of a REF that holds images for several, as in linux/arm64",
-        "only": "one check by its id, or a group of them: run",
+        "image": "NAME of the contract, or NAME=REF to verify another image by it: a tag, "
+        "docker://HOST/NAME:TAG in a registry, a `docker save` file or an OCI layout",
+        "platform": "which image of a REF for several platforms, such as linux/arm64",
+        "only": "one check (size.budget) or a group (size)",
         "static": "start no container",
-        "deep": "build twice and try a copy of the stack as well; takes minutes",
-        "stack": "of a swarm: only its tasks on this engine's node",
+        "deep": "also build twice and test a copy of the stack; takes minutes",
+        "stack": "verify only a swarm stack's tasks on this node",
         "format": "table, json, junit, sarif, markdown or html",
-        "output": "a file, instead of standard output",
+        "output": "file, instead of standard output",
     },
 )
 def verify(
@@ -86,7 +86,7 @@ def verify(
     output: str | None = None,
     platform: str | None = None,
 ) -> None:
-    """Hold every image, and the stack where it runs, to the contract"""
+    """Verify every image, and the running stack, against the contract"""
     from imageproof.commands import verify as commands
     from imageproof.verify.run import parse_request
 
@@ -94,9 +94,11 @@ def verify(
     commands.verify(*load_project(), request, format, output)
 
 
-@command("images", positional=["id"], help={"id": "a check; or all, as Markdown"})
+@command(
+    "images", positional=["id"], help={"id": "a check, or all (Markdown), or contract (Markdown)"}
+)
 def explain(_: Context, id: str) -> None:  # noqa: A002  # the word that a user types
-    """What a check asks, why, how to mend it, its reference"""
+    """Explain a check: what must hold, why, the remedy, its reference"""
     from imageproof.report import check_reference
 
     check_reference.show(id)
@@ -106,11 +108,11 @@ def explain(_: Context, id: str) -> None:  # noqa: A002  # the word that a user 
     "images",
     help={
         "image": "only this image of the contract",
-        "record": "what it is now is what later sizes are compared with",
+        "record": "record the sizes as the baseline for size.growth",
     },
 )
 def size(_: Context, image: str | None = None, record: bool = False) -> None:
-    """Where the bytes of each image are, and what changed since its size was recorded"""
+    """Show the size of each layer and its largest files, and changes since the baseline"""
     from imageproof.commands import size as commands
 
     commands.size(*load_project(), image, record=record)
@@ -119,12 +121,12 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
 @command(
     "images",
     help={
-        "image": "NAME of the contract, or NAME=REF: that alone, on standard output",
-        "output": "a folder; without it .imageproof/sbom",
+        "image": "NAME of the contract, or NAME=REF: print its SBOM to standard output",
+        "output": "folder (default: .imageproof/sbom)",
     },
 )
 def sbom(_: Context, image: str | None = None, output: str | None = None) -> None:
-    """A software bill of materials for each image (CycloneDX)"""
+    """Write a software bill of materials for each image (CycloneDX)"""
     from imageproof.commands import sbom as commands
 
     commands.sbom(*load_project(), image, output)

@@ -9,7 +9,7 @@ from imageproof.cli.command import command, load_project
 
 @command("machine")
 def provision(_: Context) -> None:
-    """Make a bare Debian/Ubuntu machine able to run the rest (as root)"""
+    """Install what the other commands need on a bare Debian or Ubuntu machine (as root)"""
     from imageproof.machine.provision import provision
 
     provision(*load_project())
@@ -17,10 +17,7 @@ def provision(_: Context) -> None:
 
 @command("machine", help={"format": "table or json"})
 def doctor(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's name
-    """Show each prerequisite, what is wrong, and the command that mends it"""
-    from imageproof.machine.doctor import examine, judge
-    from imageproof.report import summary
+    """Show each prerequisite, its problem, and the command that fixes it"""
+    from imageproof.commands import doctor as commands
 
-    found = examine(*load_project())
-    summary.prerequisites(found, format)
-    judge(found)
+    commands.doctor(*load_project(), format)

@@ -1,5 +1,7 @@
-"""Invoke's program with two differences: a wrong command line ends with status 2, and no task
-at all lists them in their groups. `invoke TASK` in the activated environment works as well."""
+"""The command line: Invoke's program, with exit status 2 for a wrong command line.
+
+Without a command it lists all commands by group. `invoke COMMAND` works as well.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from imageproof import console, signals
-from imageproof.cli.command import GROUPS, told
+from imageproof.cli.command import GROUPS, report_error
 
-UNREAD = 141  # 128 + SIGPIPE, as shells report it
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as shells report it
 
 
 class CommandLine(Program):
@@ -22,7 +24,7 @@ class CommandLine(Program):
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
         """Run a command line as Invoke does; end silently if the reader is gone (`| head`)."""
-        signals.heed()
+        signals.install_handlers()
         try:
             try:
                 super().run(argv, exit)
@@ -30,28 +32,28 @@ class CommandLine(Program):
                 sys.stdout.flush()
         except BrokenPipeError:
             console.discard()
-            sys.exit(UNREAD)
-        except OSError as error:  # what Invoke itself prints; a command's own is shown by then
-            status = told(error)
+            sys.exit(BROKEN_PIPE)
+        except OSError as error:  # of Invoke's own output; commands report theirs themselves
+            status = report_error(error)
             console.discard()
             sys.exit(status)
 
     def parse_core(self, argv: list[str] | None) -> None:
-        """As Invoke does, with status 2 for what it cannot parse."""
+        """Parse the core options; exit with status 2 if they are wrong."""
         bytecode = sys.dont_write_bytecode
         _parsing(super().parse_core, argv)
-        # Invoke forbids bytecode for the sake of stale tasks.pyc; the library here is imported
-        # late, and would be compiled at each start.
+        # Invoke turns bytecode off because of stale tasks.pyc; modules that commands import
+        # later would be compiled at each start.
         sys.dont_write_bytecode = bytecode
-        # --debug is for this project's failures; how Invoke parsed its tasks is another matter.
+        # --debug is for tracebacks of this program, not for Invoke's parser.
         logging.getLogger("invoke").setLevel(logging.WARNING)
 
     def parse_tasks(self) -> None:
-        """As Invoke does, with status 2 for what it cannot parse."""
+        """Parse the commands; exit with status 2 if they are wrong."""
         _parsing(super().parse_tasks)
 
     def parse_cleanup(self) -> None:
-        """As Invoke does, with status 2 for the help of a task that does not exist."""
+        """Print help; exit with status 2 for an unknown command."""
         _parsing(super().parse_cleanup)
 
     def no_tasks_given(self) -> None:

@@ -7,9 +7,9 @@ from invoke.context import Context
 from imageproof.cli.command import command, load_project
 
 
-@command("project", help={"base": "the base image that was made here as well"})
+@command("project", help={"base": "also remove the base image that provision made"})
 def clean(_: Context, base: bool = False) -> None:
-    """Remove what this project made in the engine, and nothing else"""
+    """Remove the stack, its volumes, this project's images and cached facts"""
     from imageproof.commands import clean as commands
 
     commands.clean(*load_project(), base=base)

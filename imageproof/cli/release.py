@@ -10,13 +10,13 @@ from imageproof.cli.command import command, load_project
 @command(
     "release",
     help={
-        "registry": "HOST/PREFIX, below which each image has its name in the contract",
-        "tag": "else the commit",
-        "output": "the release file; else .imageproof/release.json",
+        "registry": "HOST/PREFIX; each image is pushed to HOST/PREFIX/NAME",
+        "tag": "tag to push (default: the commit)",
+        "output": "the release file (default: .imageproof/release.json)",
     },
 )
 def push(_: Context, registry: str = "", tag: str | None = None, output: str | None = None) -> None:
-    """Verify the images, push them, and write the release file: what arrived, by digest"""
+    """Verify the images, push them, and write their digests to the release file"""
     from imageproof.commands import push as commands
 
     commands.push(*load_project(), registry, tag, output)
@@ -26,35 +26,35 @@ def push(_: Context, registry: str = "", tag: str | None = None, output: str | N
     "release",
     positional=["release"],
     help={
-        "release": "a release file, or docker://HOST/PREFIX:TAG for what `build --push` made",
-        "to": "HOST/PREFIX",
-        "tag": "else the one that it has",
-        "output": "the new release file; else .imageproof/release.json",
+        "release": "a release file, or docker://HOST/PREFIX:TAG for images of `build --push`",
+        "to": "HOST/PREFIX to copy to",
+        "tag": "new tag (default: the same)",
+        "output": "the new release file (default: .imageproof/release.json)",
     },
 )
 def promote(
     _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
 ) -> None:
-    """Verify a release in its registry, and copy it elsewhere by digest: nothing is built"""
+    """Verify a release in its registry, and copy it to another by digest, without a build"""
     from imageproof.commands import push as commands
 
     commands.promote(*load_project(), release, to, tag, output)
 
 
-ELSEWHERE = {
-    "name": "of the stack; default: the compose file's",
-    "host": "a manager's engine, as DOCKER_HOST names it: ssh://USER@HOST",
-    "context": "a docker context of a manager",
+SWARM = {
+    "name": "name of the stack (default: the compose file's)",
+    "host": "engine of a manager, as in DOCKER_HOST: ssh://USER@HOST",
+    "context": "docker context of a manager",
 }
 
 
 @command(
     "release",
     help={
-        **ELSEWHERE,
-        "release": "the file that `push` or `promote` wrote; default: .imageproof/release.json",
-        "plan": "say what would change, and change nothing",
-        "within": "seconds until it is given up, and taken back",
+        **SWARM,
+        "release": "file written by push or promote (default: .imageproof/release.json)",
+        "plan": "print what would change, and change nothing",
+        "within": "seconds until an unfinished deployment is rolled back (default: 600)",
     },
 )
 def deploy(
@@ -66,19 +66,14 @@ def deploy(
     host: str | None = None,
     context: str | None = None,
 ) -> None:
-    """Bring the stack on a swarm to a release, by digests, one healthy task after the other"""
-    from imageproof.report import swarm as report
-    from imageproof.swarm import deploy, target
+    """Deploy a release to a swarm by digest, one healthy task after the other"""
+    from imageproof.commands import deploy as commands
 
-    terms, engine = load_project()
-    with target.asking(engine, name, host, context) as stack:
-        if plan:
-            report.plans(deploy.plan_of(terms, engine, release, stack))
-        else:
-            report.status(deploy.deploy(terms, engine, release, stack, within))
+    options = commands.Options(name, host, context)
+    commands.deploy(*load_project(), release, options, plan=plan, within=within)
 
 
-@command("release", help={**ELSEWHERE, "within": "seconds until it is given up"})
+@command("release", help={**SWARM, "within": "seconds until it is given up (default: 600)"})
 def rollback(
     _: Context,
     name: str | None = None,
@@ -86,16 +81,13 @@ def rollback(
     host: str | None = None,
     context: str | None = None,
 ) -> None:
-    """Take each service of the stack back to what it was before the last deployment"""
-    from imageproof.report import swarm as report
-    from imageproof.swarm import deploy, target
+    """Take each service of the stack back to its state before the last deployment"""
+    from imageproof.commands import deploy as commands
 
-    _terms, engine = load_project()
-    with target.asking(engine, name, host, context) as stack:
-        report.status(deploy.rollback(engine, stack, within))
+    commands.rollback(load_project()[1], commands.Options(name, host, context), within=within)
 
 
-@command("release", help={**ELSEWHERE, "format": "table or json"})
+@command("release", help={**SWARM, "format": "table or json"})
 def status(
     _: Context,
     name: str | None = None,
@@ -104,9 +96,6 @@ def status(
     context: str | None = None,
 ) -> None:
     """Show the services of a stack on a swarm, and each task: node, state, image, error"""
-    from imageproof.report import swarm as report
-    from imageproof.swarm import deploy, target
+    from imageproof.commands import deploy as commands
 
-    _terms, engine = load_project()
-    with target.asking(engine, name, host, context) as stack:
-        report.status(deploy.status(engine, stack), format)
+    commands.status(load_project()[1], commands.Options(name, host, context), format)

@@ -15,9 +15,9 @@ def up(_: Context) -> None:
     commands.up(*load_project())
 
 
-@command("stack", help={"volumes": "remove the stack's volumes as well"})
+@command("stack", help={"volumes": "also remove the stack's volumes"})
 def down(_: Context, volumes: bool = False) -> None:
-    """Stop and remove the stack, orphans as well"""
+    """Stop and remove the stack, including orphans"""
     from imageproof.stack import compose
 
     compose.down(load_project()[1], volumes=volumes)
@@ -27,31 +27,28 @@ def down(_: Context, volumes: bool = False) -> None:
     "stack",
     help={
         "service": "only this service",
-        "follow": "go on until Ctrl-C",
-        "lines": "how many of the last lines",
+        "follow": "keep printing until Ctrl-C",
+        "lines": "number of last lines (default: 100)",
     },
 )
 def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) -> None:
     """Show the log of the stack, or of one service"""
-    from imageproof import console
-    from imageproof.stack import compose
+    from imageproof.commands import logs as commands
 
-    for line in compose.follow_logs(load_project()[1], service or None, follow=follow, lines=lines):
-        console.write(line)
+    commands.logs(load_project()[1], service or None, follow=follow, lines=lines)
 
 
 @command("stack")
 def ps(_: Context) -> None:
-    """Show each container of the stack: state, health, ports"""
-    from imageproof.report import summary
-    from imageproof.stack import compose
+    """Show the state, health, restarts and ports of each container"""
+    from imageproof.commands import logs as commands
 
-    summary.stack(compose.states(load_project()[1]))
+    commands.ps(load_project()[1])
 
 
-@command("stack", help={"detach": "leave it running; docker stops it"})
+@command("stack", help={"detach": "keep it running after this command ends"})
 def run_api(_: Context, detach: bool = False) -> None:
-    """Run the API alone, ephemeral, on a free port"""
+    """Run the service with a health path as a single container, on a free port"""
     from imageproof.stack import single_container
 
     single_container.run(*load_project(), detach=detach)
@@ -59,7 +56,7 @@ def run_api(_: Context, detach: bool = False) -> None:
 
 @command("stack", positional=["service"], help={"command": "run this instead of a shell"})
 def debug(_: Context, service: str, command: str = "") -> None:
-    """Open a shell with tools beside a running container that has none"""
+    """Open a shell with tools beside a running container that has no shell"""
     from imageproof.stack import single_container
 
     single_container.debug(*load_project(), service, command)
@@ -67,7 +64,7 @@ def debug(_: Context, service: str, command: str = "") -> None:
 
 @command("stack")
 def watch(_: Context) -> None:
-    """Bring each change of the code to the running stack, until Ctrl-C"""
+    """Rebuild and replace a service when its code changes, until Ctrl-C"""
     from imageproof.commands import watch as commands
 
     commands.watch(*load_project())

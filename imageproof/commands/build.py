@@ -11,14 +11,14 @@ from imageproof.image.sources import read_images
 from imageproof.report import summary
 
 if TYPE_CHECKING:
-    from imageproof.build.bake import Built
+    from imageproof.build.bake import BuildResult
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
 
 def build(
     contract: Contract, engine: Engine, image: str | None, options: Options | None = None
-) -> Built:
+) -> BuildResult:
     """Build one image of the contract, or all, and print their sizes."""
     engine, options = locate(engine, options or Options())
     result = bake.build(contract, engine, image, options)
@@ -27,7 +27,7 @@ def build(
 
 
 def _sizes(
-    contract: Contract, engine: Engine, built: Built, platforms: Sequence[str]
+    contract: Contract, engine: Engine, built: BuildResult, platforms: Sequence[str]
 ) -> dict[str, int]:
     """Return the bytes of each image's layers, for the first platform."""
     platform = platforms[0] if platforms else None

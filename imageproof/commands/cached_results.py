@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import imageproof
 from imageproof.atomic_write import write_whole
-from imageproof.build.git import git
+from imageproof.build.git import run_git
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -27,7 +27,7 @@ def project_fingerprint(contract: Contract, engine: Engine) -> str | None:
 
     Return None outside a git repository: the inputs are unknown, so nothing is cached.
     """
-    listed = git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = run_git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed is None:
         return None
     listed_names = {n for n in listed.split("\0") if n and not n.startswith(STATE_FOLDER)}

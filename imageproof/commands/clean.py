@@ -6,8 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from imageproof import console
+from imageproof.docker.compose_images import image_tags
 from imageproof.docker.errors import translating
-from imageproof.docker.compose_images import references
 from imageproof.stack import compose
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
     `base`: also the base image that was made on this machine.
     """
     engine.require()
-    images = list(references(contract, engine).values())
+    images = list(image_tags(contract, engine).values())
     compose.down(engine, volumes=True)
     if base:
         images.append(contract.base.local_tag)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.checks import REGISTRY
-from imageproof.docker.errors import tail_of
 from imageproof.errors import ImageproofError, LintFailed
+from imageproof.terminal_text import clean_lines
 from imageproof.verify.judge import judge_project
 from imageproof.verify.run import read_project
 
@@ -102,7 +102,7 @@ def _run(root: Path, name: str, command: Sequence[str]) -> Outcome:
         return Outcome(name, (f"{command[0]} is not installed: `./inv` makes the environment",))
     if result.returncode == 0:
         return Outcome(name, ())
-    said = tail_of(result.stdout + result.stderr)
+    said = clean_lines(result.stdout + result.stderr)
     return Outcome(name, tuple(said) or (f"it ended with status {result.returncode}",))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.build import bake
-from imageproof.build.git import is_edited
+from imageproof.build.git import has_uncommitted_changes
 from imageproof.commands.verify import require_all_pass
 from imageproof.registry.reference import parse_prefix, parse_tag
 from imageproof.release import push as release_push
@@ -30,7 +30,7 @@ def push(
     name = parse_tag(tag) if tag else bake.default_tag(contract.root)
     verdict = run.verify(contract, engine, Request(static=True))
     require_all_pass([verdict])
-    if is_edited(contract.root):
+    if has_uncommitted_changes(contract.root):
         console.warn("the working tree differs from the commit that the release names")
     console.step(f"push to {place}")
     _write_release(contract, release_push.push(contract, engine, verdict, place, name), output)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from imageproof import console
 from imageproof.build.bake import build_variables
 from imageproof.build.base_image import resolve
-from imageproof.docker.client import Engine, environment
+from imageproof.docker.client import Engine
+from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
 from imageproof.errors import UsageError
 
@@ -28,7 +29,7 @@ def watch(contract: Contract, engine: Engine) -> None:
     console.step("watch (Ctrl-C ends it; the stack keeps running)")
     with (
         translating("watching the code"),
-        environment(variables),
+        temporary_environment(variables),
         contextlib.suppress(KeyboardInterrupt),
     ):
-        watching.foreground("watch")
+        watching.run_compose("watch")

@@ -1,0 +1,23 @@
+"""The `logs` and `ps` commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imageproof import console
+from imageproof.report import summary
+from imageproof.stack import compose
+
+if TYPE_CHECKING:
+    from imageproof.docker.client import Engine
+
+
+def logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> None:
+    """Print the last `lines` of the log of one service, or of the stack."""
+    for line in compose.follow_logs(engine, service, follow=follow, lines=lines):
+        console.write(line)
+
+
+def ps(engine: Engine) -> None:
+    """Print the state, health, restarts and ports of each container."""
+    summary.stack(compose.states(engine))
