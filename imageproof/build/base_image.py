@@ -26,10 +26,11 @@ from imageproof.errors import (
     UsageError,
 )
 from imageproof.registry.client import Registry
-from imageproof.registry.copy import manifest
-from imageproof.registry.reference import parse
-from imageproof.docker.errors import tail_of, translating
-from imageproof.docker.environment import variable
+from imageproof.registry.copy import require_manifest
+from imageproof.registry.reference import parse_reference
+from imageproof.docker.errors import translating
+from imageproof.terminal_text import clean_lines
+from imageproof.docker.environment import compose_variable
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -58,7 +59,7 @@ class BaseImage:
         return f"{self.reference} ({self.origin}, {self.digest[:19] or 'of whatever digest'})"
 
 
-def local(contract: Contract, engine: Engine) -> BaseImage | None:
+def find_local(contract: Contract, engine: Engine) -> BaseImage | None:
     """The base that the engine has already: the named one, the default, or the one made here."""
     base = contract.base
     roads: list[tuple[str, Origin]] = [(base.image, "present"), (base.local_tag, "made")]
@@ -77,7 +78,7 @@ def resolve(contract: Contract, engine: Engine) -> BaseImage:
     A base that was made here is used again without asking a registry: `./inv provision` asks.
     Raises BaseUnavailable where none of the roads leads to one.
     """
-    if image := local(contract, engine):
+    if image := find_local(contract, engine):
         return image
     if named := _named(contract):
         return _pull(engine, named, "named", contract)
@@ -98,13 +99,13 @@ def elsewhere(contract: Contract) -> BaseImage:
             hint=f"push it to a registry, and name it there in {contract.base.variable}",
         )
     try:
-        named = parse(reference)
+        named = parse_reference(reference)
     except UsageError:  # without a host: whatever the builder takes it for
         return BaseImage(reference, "", "named")
     if named.digest:
         return BaseImage(reference, named.digest, "named")
     with Registry(named.host) as registry:
-        return BaseImage(reference, manifest(registry, named).digest, "named")
+        return BaseImage(reference, require_manifest(registry, named).digest, "named")
 
 
 def acquire(contract: Contract, engine: Engine) -> BaseImage:
@@ -123,7 +124,7 @@ def acquire(contract: Contract, engine: Engine) -> BaseImage:
 
 def _named(contract: Contract) -> str | None:
     """The base that the environment, or else .env, names."""
-    return variable(contract.root, contract.base.variable)
+    return compose_variable(contract.root, contract.base.variable)
 
 
 def _found(reference: str, image: Mapping[str, Any], origin: Origin) -> BaseImage:
@@ -184,10 +185,10 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
         if result.returncode != 0:
             if "No space left" in result.stderr:
                 raise NoSpace(
-                    action, "no space is left on this machine", tail=tail_of(result.stderr)
+                    action, "no space is left on this machine", tail=clean_lines(result.stderr)
                 )
             raise BaseUnavailable(
-                action, "mmdebstrap failed", tail=tail_of(result.stderr), hint=hint
+                action, "mmdebstrap failed", tail=clean_lines(result.stderr), hint=hint
             )
         with translating(action, BaseUnavailable):
             made = engine.docker.image.import_(

@@ -21,9 +21,9 @@ from imageproof.image.oci_layout import (
     platforms_of,
     why,
 )
-from imageproof.registry.client import DOCUMENT_BYTES, Registry, descriptor
-from imageproof.registry.copy import manifest
-from imageproof.registry.reference import Reference, parse
+from imageproof.registry.client import MAX_DOCUMENT_BYTES, Registry, parse_descriptor
+from imageproof.registry.copy import require_manifest
+from imageproof.registry.reference import Reference, parse_reference
 
 SCHEME = "docker://"  # as skopeo and podman name an image in a registry
 
@@ -35,7 +35,7 @@ def is_remote(reference: str) -> bool:
 
 def named(reference: str) -> Reference:
     """The image that is meant. Raises UsageError for what is no name."""
-    return parse(reference.removeprefix(SCHEME), f"verifying {reference}")
+    return parse_reference(reference.removeprefix(SCHEME), f"verifying {reference}")
 
 
 def resolve(reference: Reference) -> tuple[str, tuple[str, ...]]:
@@ -44,7 +44,7 @@ def resolve(reference: Reference) -> tuple[str, tuple[str, ...]]:
     Raises UsageError where the registry has none of that name, RegistryUnavailable.
     """
     with Registry(reference.host) as registry:
-        top = manifest(registry, reference)
+        top = require_manifest(registry, reference)
     try:
         return top.digest, platforms_of(top.document) if top.is_index else ()
     except MISSHAPEN as error:
@@ -63,27 +63,27 @@ def image_of_registry(reference: Reference, known: Known, wanted: str | None = N
 
 def _image(registry: Registry, reference: Reference, known: Known, wanted: str | None) -> Found:
     what = str(reference)
-    top = manifest(registry, reference)
+    top = require_manifest(registry, reference)
     documents: dict[str, Any] = {blob(top.digest): top.document}
 
     def document(name: str) -> Any:
         if name not in documents:
             digest = name.removeprefix("blobs/").replace("/", ":")
-            documents[name] = manifest(registry, reference.by(digest)).document
+            documents[name] = require_manifest(registry, reference.with_digest(digest)).document
         return documents[name]
 
     index = {"manifests": [{"digest": top.digest}]}
     chosen = manifest_of(what, index, document, wanted)
-    about = descriptor(chosen["config"], f"reading {what}")
-    if about.size > DOCUMENT_BYTES:
-        raise broken(what, f"its configuration has more than {DOCUMENT_BYTES:,} bytes")
+    about = parse_descriptor(chosen["config"], f"reading {what}")
+    if about.size > MAX_DOCUMENT_BYTES:
+        raise broken(what, f"its configuration has more than {MAX_DOCUMENT_BYTES:,} bytes")
     config = json.loads(b"".join(registry.blob(reference.path, about, "the configuration")))
     contents = Contents(what)
 
     def layer(item: Any, diff_id: str) -> Layer:
         if found := known(diff_id):
             return found
-        stored = descriptor(item, f"reading {what}")
+        stored = parse_descriptor(item, f"reading {what}")
         name = blob(stored.digest)
         if name in contents.layers:
             return contents.layers[name]

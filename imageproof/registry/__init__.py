@@ -1,1 +1,1 @@
-"""A container registry: names in it, credentials for it, and a strict client of its protocol."""
+"""Container registries: image references, credentials, a strict client, and copying."""

@@ -1,6 +1,6 @@
-"""What a registry wants to see before it answers: a password (Basic) or a token (Bearer).
+"""Authorization at a registry: a password (Basic) or a token (Bearer).
 
-https://distribution.github.io/distribution/spec/auth/: the registry says where tokens are given.
+Protocol: https://distribution.github.io/distribution/spec/auth/
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 from imageproof.errors import RegistryUnavailable
 from imageproof.registry import transport
-from imageproof.registry.credentials import Credentials, find
+from imageproof.registry.credentials import Credentials, find_credentials
 
 if TYPE_CHECKING:
     import httpx
 
-TOKEN_BYTES = 1 << 16
-CLIENT = "imageproof"
-_TOKEN = re.compile(r"[!-~]+")  # what a header may hold
+MAX_TOKEN_BYTES = 1 << 16
+CLIENT_ID = "imageproof"
+_TOKEN = re.compile(r"[!-~]+")  # characters that a header may hold
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Authorization:
-    """The headers of one registry, by what they allow; none goes to any other place."""
+    """Authorization headers for one registry, by scope. They are sent to that registry only."""
 
     def __init__(self, host: str, client: httpx.Client) -> None:
         self._host = host
@@ -33,66 +33,69 @@ class Authorization:
         self._headers: dict[tuple[str, ...], str] = {}
         self._credentials: Credentials | None = None
 
-    def of(self, url: httpx.URL, scopes: Sequence[str]) -> dict[str, str]:
-        """What to send with a request."""
-        known = self._headers.get(tuple(scopes))
-        return {"Authorization": known} if known and self._is_own(url) else {}
+    def headers(self, url: httpx.URL, scopes: Sequence[str]) -> dict[str, str]:
+        """Return the headers for a request; none for a URL outside the registry."""
+        value = self._headers.get(tuple(scopes))
+        return {"Authorization": value} if value and self._is_registry(url) else {}
 
-    def _is_own(self, url: httpx.URL) -> bool:
-        own = url.netloc.decode() == self._host
-        return own and url.scheme == transport.scheme(self._host)
+    def _is_registry(self, url: httpx.URL) -> bool:
+        same_host = url.netloc.decode() == self._host
+        return same_host and url.scheme == transport.scheme(self._host)
 
-    def gain(self, answer: httpx.Response, scopes: Sequence[str], action: str) -> bool:
-        """Do as a 401 says, once; False where nothing can be done.
+    def authorize(self, response: httpx.Response, scopes: Sequence[str], action: str) -> bool:
+        """Answer the challenge of a 401 response, and return whether to send the request again.
 
-        Raises RegistryUnavailable where no token is given, ConfigurationError for credentials
-        that cannot be read.
+        Raises:
+            RegistryUnavailable: The token service issues no valid token.
+            ConfigurationError: The stored credentials cannot be read.
         """
-        if not self._is_own(answer.url):
+        if not self._is_registry(response.url):
             return False
-        kind, _, rest = answer.headers.get("WWW-Authenticate", "").partition(" ")
-        self._credentials = self._credentials or find(self._host)
+        kind, _, parameters = response.headers.get("WWW-Authenticate", "").partition(" ")
+        self._credentials = self._credentials or find_credentials(self._host)
         if kind.lower() == "basic" and self._credentials:
             self._headers[tuple(scopes)] = self._credentials.basic
             return True
         if kind.lower() == "bearer":
-            token = self._token(dict(_PARAMETER.findall(rest)), scopes, action)
+            token = self._fetch_token(dict(_PARAMETER.findall(parameters)), scopes, action)
             self._headers[tuple(scopes)] = f"Bearer {token}"
             return True
         return False
 
-    def _token(self, challenge: Mapping[str, str], scopes: Sequence[str], action: str) -> str:
-        """A token for these scopes, from where the registry says that they are given."""
+    def _fetch_token(self, challenge: Mapping[str, str], scopes: Sequence[str], action: str) -> str:
+        """Request a token for these scopes from the service that the challenge names."""
         import httpx
 
         realm = httpx.URL(challenge.get("realm", ""))
-        if not transport.is_private(realm):
-            said = "it wants the password where it can be overheard"
-            raise RegistryUnavailable(action, f"{self._host} cannot be followed: {said}")
-        request = self._question(realm, challenge.get("service", ""), scopes)
-        answer = self._client.send(request, stream=True)
-        with contextlib.closing(answer):
-            if not answer.is_success:
-                raise transport.answered(self._host, action, answer)
-            body = b"".join(transport.bounded(answer, TOKEN_BYTES, action))
+        if not transport.is_confidential(realm):
+            raise RegistryUnavailable(
+                action, f"{self._host} requests the password over an unencrypted connection"
+            )
+        request = self._token_request(realm, challenge.get("service", ""), scopes)
+        response = self._client.send(request, stream=True)
+        with contextlib.closing(response):
+            if not response.is_success:
+                raise transport.response_error(self._host, action, response)
+            body = b"".join(transport.bounded_body(response, MAX_TOKEN_BYTES, action))
         try:
             document = json.loads(body)
             token = document.get("token") or document["access_token"]
         except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
             token = None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            # Nothing of it is shown, nor kept as a cause: it may be a token after all.
-            said = "what it gives for a token is none"
-            raise RegistryUnavailable(action, f"{self._host} cannot be followed: {said}") from None
+            # Without the answer and its cause: either may hold a token after all.
+            raise RegistryUnavailable(action, f"{self._host} issued an invalid token") from None
         return token
 
-    def _question(self, realm: httpx.URL, service: str, scopes: Sequence[str]) -> httpx.Request:
-        who = self._credentials
-        about = {"service": service} if service else {}
-        if who and who.identity:
-            form = {"grant_type": "refresh_token", "refresh_token": who.identity}
-            form |= {"client_id": CLIENT, "scope": " ".join(scopes), **about}
+    def _token_request(
+        self, realm: httpx.URL, service: str, scopes: Sequence[str]
+    ) -> httpx.Request:
+        credentials = self._credentials
+        parameters = {"service": service} if service else {}
+        if credentials and credentials.identity_token:
+            form = {"grant_type": "refresh_token", "refresh_token": credentials.identity_token}
+            form |= {"client_id": CLIENT_ID, "scope": " ".join(scopes), **parameters}
             return self._client.build_request("POST", realm, data=form)
-        url = realm.copy_merge_params({**about, "scope": list(scopes)})
-        headers = {"Authorization": who.basic} if who else {}
+        url = realm.copy_merge_params({**parameters, "scope": list(scopes)})
+        headers = {"Authorization": credentials.basic} if credentials else {}
         return self._client.build_request("GET", url, headers=headers)

@@ -1,7 +1,7 @@
-"""A strict client of a registry: manifests and blobs, each with the digest that it was asked by.
+"""Registry client that verifies the digest of every manifest and blob that it reads.
 
-OCI distribution specification 1.1; tokens as in distribution's own (docs/spec/auth). A registry
-need not be a friend: sizes, times, redirects and where credentials go are bounded.
+Protocol: OCI distribution specification 1.1. The registry is not trusted: sizes, times, redirects
+and the destinations of credentials are bounded.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from imageproof.docker.errors import plain
-from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
+from imageproof.errors import RegistryUnavailable, StackFailed
 from imageproof.registry import transport
 from imageproof.registry.authorization import Authorization
-from imageproof.registry.reference import DIGEST, Reference
+from imageproof.registry.reference import DIGEST_PATTERN, Reference
+from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
     import httpx
 
-DOCUMENT_BYTES = 1 << 22  # of one manifest: registries take no more
-BLOB_BYTES = 1 << 36  # an image of 64 GiB is no image
-REDIRECTS = 5
-INDEXES = (
+MAX_DOCUMENT_BYTES = 1 << 22  # of a manifest: registries refuse larger ones
+MAX_BLOB_BYTES = 1 << 36
+MAX_REDIRECTS = 5
+INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-MANIFESTS = (
+MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_DIGEST = re.compile(DIGEST)
-ANEW = "build or push the image anew"
+HINT_PUSH_AGAIN = "build and push the image again"
+_DIGEST = re.compile(DIGEST_PATTERN)
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What names a blob: its digest, and how many bytes it has."""
+    """Digest and size (bytes) of a blob or a manifest."""
 
     digest: str
     size: int
@@ -50,44 +50,48 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest or an index, byte for byte: its digest is of these bytes."""
+    """A manifest or an index, with the bytes that its digest is of."""
 
     media_type: str
     raw: bytes = field(repr=False)
 
     @cached_property
     def digest(self) -> str:
-        """By which it is named."""
+        """The digest of the bytes."""
         return f"sha256:{hashlib.sha256(self.raw).hexdigest()}"
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """What it says."""
-        found: dict[str, Any] = json.loads(self.raw)
-        return found
+        """The parsed JSON."""
+        document: dict[str, Any] = json.loads(self.raw)
+        return document
 
     @property
     def is_index(self) -> bool:
-        """Whether it lists manifests, of several platforms or with attestations."""
-        return self.media_type in INDEXES
+        """Whether it lists other manifests: platforms or attestations."""
+        return self.media_type in INDEX_TYPES
 
 
-def descriptor(item: Any, action: str) -> Descriptor:
-    """A descriptor in a manifest. Raises StackFailed for what is none, or beyond the bounds."""
+def parse_descriptor(item: Any, action: str) -> Descriptor:
+    """Parse a descriptor of a manifest. Raises StackFailed if its digest or size is invalid."""
     digest, size = (item.get("digest"), item.get("size")) if isinstance(item, dict) else ("", 0)
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise StackFailed(action, "a digest in the manifest is none", hint=ANEW)
-    if type(size) is not int or not 0 <= size <= BLOB_BYTES:
-        raise StackFailed(action, f"a size in the manifest is beyond {BLOB_BYTES:,}", hint=ANEW)
+        raise StackFailed(action, "the manifest has an invalid digest", hint=HINT_PUSH_AGAIN)
+    if type(size) is not int or not 0 <= size <= MAX_BLOB_BYTES:
+        cause = f"the manifest has an invalid size (maximum {MAX_BLOB_BYTES:,} bytes)"
+        raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
     return Descriptor(digest, size)
 
 
 class Registry:
-    """One registry, as one user. To be closed."""
+    """Connection to one registry, as a context manager.
+
+    Every method raises RegistryUnavailable if the registry does not answer or refuses the request.
+    """
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self._client = transport.client(host)
+        self._client = transport.create_client(host)
         self._authorization = Authorization(host, self._client)
         self._base = f"{transport.scheme(host)}://{host}/v2"
 
@@ -97,88 +101,97 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def manifest(self, path: str, name: str) -> Manifest | None:
-        """The manifest or index of that tag or digest; None where there is none.
+    def manifest(self, path: str, tag_or_digest: str) -> Manifest | None:
+        """Return the manifest or index of a tag or digest; None if the registry has none.
 
-        Raises RegistryUnavailable, and StackFailed for one that is not what it is named by.
+        Raises:
+            StackFailed: It is not a supported manifest, or its digest is wrong.
         """
-        action = f"reading {self._named(path, name)}"
-        accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
-        with self._open("GET", path, f"manifests/{name}", action, accept) as answer:
-            if answer.status_code == 404:
+        action = f"reading {self._reference(path, tag_or_digest)}"
+        accept = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
+        with self._open("GET", path, f"manifests/{tag_or_digest}", action, accept) as response:
+            if response.status_code == 404:
                 return None
-            self._judge(answer, action)
-            raw = b"".join(transport.bounded(answer, DOCUMENT_BYTES, action))
-            said = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            named = answer.headers.get("Docker-Content-Digest")
-        found = Manifest(said, raw)
-        _sound(found, action)
-        wanted = {name} if _DIGEST.fullmatch(name) else {named} - {None}
-        if wanted - {found.digest}:
-            raise _damaged(action, wanted.pop() or "", found.digest)
-        return found
+            self._require_success(response, action)
+            raw = b"".join(transport.bounded_body(response, MAX_DOCUMENT_BYTES, action))
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+            stated_digest = response.headers.get("Docker-Content-Digest")
+        manifest = Manifest(media_type, raw)
+        _require_supported(manifest, action)
+        expected = tag_or_digest if _DIGEST.fullmatch(tag_or_digest) else stated_digest
+        if expected is not None and expected != manifest.digest:
+            raise _damaged(action, expected, manifest.digest)
+        return manifest
 
-    def _named(self, path: str, name: str) -> Reference:
+    def _reference(self, path: str, tag_or_digest: str) -> Reference:
         reference = Reference(self.host, path)
-        return reference.by(name) if _DIGEST.fullmatch(name) else replace(reference, tag=name)
+        if _DIGEST.fullmatch(tag_or_digest):
+            return reference.with_digest(tag_or_digest)
+        return replace(reference, tag=tag_or_digest)
 
     def blob(self, path: str, wanted: Descriptor, what: str = "a blob") -> Iterator[bytes]:
-        """A blob, a chunk at a time. To be read to the end: only then is it known to be whole.
+        """Yield a blob in chunks. Read it to its end: only then is its digest verified.
 
-        Raises RegistryUnavailable; StackFailed for another size or digest than was wanted.
+        Raises:
+            StackFailed: The registry has no such blob, or its size or digest is wrong.
         """
         action = f"reading {what} of {Reference(self.host, path)}"
         sha, size = hashlib.sha256(), 0
-        with self._open("GET", path, f"blobs/{wanted.digest}", action) as answer:
-            if answer.status_code == 404:
-                raise StackFailed(action, f"the registry has no {wanted.digest}", hint=ANEW)
-            self._judge(answer, action)
-            for chunk in transport.bounded(answer, wanted.size, action):
+        with self._open("GET", path, f"blobs/{wanted.digest}", action) as response:
+            if response.status_code == 404:
+                cause = f"the registry has no {wanted.digest}"
+                raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
+            self._require_success(response, action)
+            for chunk in transport.bounded_body(response, wanted.size, action):
                 sha.update(chunk)
                 size += len(chunk)
                 yield chunk
         if size != wanted.size or f"sha256:{sha.hexdigest()}" != wanted.digest:
             raise _damaged(action, wanted.digest, f"sha256:{sha.hexdigest()}, {size:,} bytes")
 
-    def has(self, path: str, digest: str) -> bool:
-        """Whether a blob is there."""
-        action = f"asking for a blob of {Reference(self.host, path)}"
-        with self._open("HEAD", path, f"blobs/{digest}", action, push=True) as answer:
-            if answer.status_code != 404:
-                self._judge(answer, action)
-            return answer.status_code != 404
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Return whether the repository has a blob."""
+        action = f"looking for a blob of {Reference(self.host, path)}"
+        with self._open("HEAD", path, f"blobs/{digest}", action, push=True) as response:
+            if response.status_code != 404:
+                self._require_success(response, action)
+            return response.status_code != 404
 
-    def mount(self, path: str, digest: str, source: str) -> bool:
-        """Take a blob over from another repository of this registry; False where it does not."""
+    def mount_blob(self, path: str, digest: str, source: str) -> bool:
+        """Mount a blob from another repository of this registry. Return whether it did."""
         action = f"writing a blob of {Reference(self.host, path)}"
-        asked = f"blobs/uploads/?mount={digest}&from={quote(source)}"
-        with self._open("POST", path, asked, action, push=True, source=source) as answer:
-            self._judge(answer, action)
-            return answer.status_code == 201  # 202: it has begun an upload in its place
+        query = f"blobs/uploads/?mount={digest}&from={quote(source)}"
+        with self._open("POST", path, query, action, push=True, source=source) as response:
+            self._require_success(response, action)
+            return response.status_code == 201  # 202: it opened an upload instead
 
-    def upload(self, path: str, wanted: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Write a blob, which the registry holds to its digest."""
+    def upload_blob(self, path: str, blob: Descriptor, chunks: Iterable[bytes]) -> None:
+        """Upload a blob; the registry verifies its digest."""
         action = f"writing a blob of {Reference(self.host, path)}"
-        with self._open("POST", path, "blobs/uploads/", action, push=True) as answer:
-            self._judge(answer, action)
-            place = self._elsewhere(answer, action)
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(wanted.size)}
-        place = place.copy_add_param("digest", wanted.digest)
-        with self._open("PUT", path, place, action, headers, push=True, content=chunks) as answer:
-            self._judge(answer, action)
+        with self._open("POST", path, "blobs/uploads/", action, push=True) as response:
+            self._require_success(response, action)
+            location = self._location(response, action)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+        url = location.copy_add_param("digest", blob.digest)
+        with self._open("PUT", path, url, action, headers, push=True, content=chunks) as response:
+            self._require_success(response, action)
 
-    def put(self, path: str, name: str, manifest: Manifest) -> None:
-        """Write a manifest under a tag, or its own digest. Raises StackFailed where the registry
-        makes another one of it."""
-        action = f"writing {self._named(path, name)}"
+    def put_manifest(self, path: str, tag_or_digest: str, manifest: Manifest) -> None:
+        """Write a manifest under a tag, or under its own digest.
+
+        Raises:
+            StackFailed: The registry stored it under another digest.
+        """
+        action = f"writing {self._reference(path, tag_or_digest)}"
+        place = f"manifests/{tag_or_digest}"
         headers = {"Content-Type": manifest.media_type}
         with self._open(
-            "PUT", path, f"manifests/{name}", action, headers, push=True, content=manifest.raw
-        ) as answer:
-            self._judge(answer, action)
-            made = answer.headers.get("Docker-Content-Digest", manifest.digest)
-        if made != manifest.digest:
-            raise _damaged(action, manifest.digest, made)
+            "PUT", path, place, action, headers, push=True, content=manifest.raw
+        ) as response:
+            self._require_success(response, action)
+            stored_digest = response.headers.get("Docker-Content-Digest", manifest.digest)
+        if stored_digest != manifest.digest:
+            raise _damaged(action, manifest.digest, stored_digest)
 
     @contextlib.contextmanager
     def _open(
@@ -193,66 +206,69 @@ class Registry:
         source: str = "",
         content: bytes | Iterable[bytes] | None = None,
     ) -> Generator[httpx.Response, None, None]:
-        """An answer whose body is still to be read: authorized, after redirects."""
+        """Send a request, authorize it if needed, follow redirects, and yield the open response."""
         import httpx
 
         url = httpx.URL(f"{self._base}/{path}/{place}") if isinstance(place, str) else place
         scopes = [f"repository:{path}:pull{',push' if push else ''}"]
         scopes += [f"repository:{source}:pull"] if source else []
         identity = {"Accept-Encoding": "identity", **(headers or {})}
-        again = isinstance(content, bytes | None)  # a stream cannot be sent twice
+        may_retry = isinstance(content, bytes | None)  # a stream cannot be sent twice
         try:
-            for _ in range(REDIRECTS + 2):
-                known = self._authorization.of(url, scopes)
+            for _ in range(MAX_REDIRECTS + 2):
+                authorization = self._authorization.headers(url, scopes)
                 request = self._client.build_request(
-                    method, url, headers={**identity, **known}, content=content
+                    method, url, headers={**identity, **authorization}, content=content
                 )
-                answer = self._client.send(request, stream=True)
-                with contextlib.closing(answer):
-                    if answer.status_code == 401 and again:
-                        again = False
-                        if self._authorization.gain(answer, scopes, action):
+                response = self._client.send(request, stream=True)
+                with contextlib.closing(response):
+                    if response.status_code == 401 and may_retry:
+                        may_retry = False
+                        if self._authorization.authorize(response, scopes, action):
                             continue
-                    if answer.has_redirect_location and method in ("GET", "HEAD"):
-                        url = self._elsewhere(answer, action)
+                    if response.has_redirect_location and method in ("GET", "HEAD"):
+                        url = self._location(response, action)
                         continue
-                    yield answer
+                    yield response
                     return
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise transport.unreachable(self.host, action, error) from error
-        raise self._refused(action, f"it redirects more than {REDIRECTS} times")
+            raise transport.connection_error(self.host, action, error) from error
+        raise RegistryUnavailable(action, f"{self.host} redirects more than {MAX_REDIRECTS} times")
 
-    def _elsewhere(self, answer: httpx.Response, action: str) -> httpx.URL:
-        """Where an answer leads; nowhere that can be overheard."""
-        url = answer.url.join(answer.headers.get("Location", ""))
-        if not transport.is_private(url):
-            raise self._refused(action, f"it leads to {plain(url.host)} without encryption")
+    def _location(self, response: httpx.Response, action: str) -> httpx.URL:
+        """Return the URL of the Location header. Raises RegistryUnavailable if it is plain http."""
+        url = response.url.join(response.headers.get("Location", ""))
+        if not transport.is_confidential(url):
+            raise RegistryUnavailable(
+                action, f"{self.host} redirects to {strip_escapes(url.host)} without encryption"
+            )
         return url
 
-    def _judge(self, answer: httpx.Response, action: str) -> None:
-        """Raise RegistryUnavailable for an answer that is none."""
-        if not answer.is_success:
-            raise transport.answered(self.host, action, answer)
-
-    def _refused(self, action: str, why: str) -> ImageproofError:
-        return RegistryUnavailable(action, f"{self.host} cannot be followed: {why}")
+    def _require_success(self, response: httpx.Response, action: str) -> None:
+        if not response.is_success:
+            raise transport.response_error(self.host, action, response)
 
 
-def _sound(found: Manifest, action: str) -> None:
-    """Raise StackFailed for what is no manifest that can be read here."""
+def _require_supported(manifest: Manifest, action: str) -> None:
+    """Raise StackFailed unless it is a JSON object of a supported media type."""
     try:
-        document = found.document
-        said = document.get("mediaType") or found.media_type
+        media_type = manifest.document.get("mediaType") or manifest.media_type
     except (ValueError, RecursionError, AttributeError) as error:
-        raise StackFailed(action, "the manifest is no JSON object", hint=ANEW) from error
-    if said != found.media_type or said not in (*INDEXES, *MANIFESTS):
+        cause = "the manifest is not a JSON object"
+        raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN) from error
+    if media_type != manifest.media_type or media_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
+        stated, sent = (
+            strip_escapes(str(media_type))[:100],
+            strip_escapes(manifest.media_type)[:100],
+        )
         raise StackFailed(
             action,
-            f"its media type is {plain(str(said))[:100]!r} ({plain(found.media_type)[:100]!r})",
-            hint="OCI images and Docker's schema 2 can be read: push it by a newer client",
+            f"unsupported media type: {stated!r} in the manifest, {sent!r} in the response",
+            hint="push an OCI image or Docker's schema 2, with a newer client",
         )
 
 
-def _damaged(action: str, wanted: str, found: str) -> StackFailed:
-    said = f"{plain(wanted)[:80]} is damaged: what is there is {plain(found)[:120]}"
-    return StackFailed(action, said, hint=ANEW)
+def _damaged(action: str, expected: str, actual: str) -> StackFailed:
+    wanted, sent = strip_escapes(expected)[:80], strip_escapes(actual)[:120]
+    cause = f"{wanted} is damaged: the registry sent {sent}"
+    return StackFailed(action, cause, hint=HINT_PUSH_AGAIN)

@@ -1,7 +1,7 @@
-"""Copy an image from one place to another, byte for byte: what has the same digest is the same.
+"""Copy of an image between repositories, byte for byte, so that digests stay the same.
 
-Not by `docker buildx imagetools create`, which may write an index of its own around an image, so
-that it has another digest than the one that was verified.
+`docker buildx imagetools create` may wrap an image in a new index, with another digest than the
+verified one.
 """
 
 from __future__ import annotations
@@ -9,72 +9,87 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imageproof.errors import StackFailed, UsageError
-from imageproof.registry.client import ANEW, Descriptor, Manifest, Registry, descriptor
+from imageproof.registry.client import (
+    HINT_PUSH_AGAIN,
+    Descriptor,
+    Manifest,
+    Registry,
+    parse_descriptor,
+)
 from imageproof.registry.reference import Reference
 
-DEPTH = 4  # of indexes in indexes
-MANIFESTS = 256  # of one image, over all its platforms
+MAX_DEPTH = 4  # of nested indexes
+MAX_MANIFESTS = 256  # of one image, over all its platforms
 
 
-def manifest(registry: Registry, reference: Reference) -> Manifest:
-    """What has that name. Raises UsageError where the registry has nothing of it."""
-    found = registry.manifest(reference.path, reference.digest or reference.tag)
-    if found is None:
-        hint = "was it pushed there? A registry may also hide what this user may not see"
+def require_manifest(registry: Registry, reference: Reference) -> Manifest:
+    """Return the manifest or index of a reference.
+
+    Raises:
+        UsageError: The registry has no such image.
+    """
+    manifest = registry.manifest(reference.path, reference.digest or reference.tag)
+    if manifest is None:
+        hint = "was it pushed? Some registries hide images that your user may not read"
         raise UsageError(f"reading {reference}", "the registry has no such image", hint=hint)
-    return found
+    return manifest
 
 
 def copy(source: Registry, origin: Reference, target: Registry, to: Reference) -> None:
-    """Copy the image of a digest to a tag. What is there already is not transferred again.
+    """Copy the image `origin` to the tag of `to`, without the blobs that are there already.
 
-    Raises UsageError, RegistryUnavailable, and StackFailed for what is not what it is named by.
+    Raises:
+        UsageError: The source has no such image.
+        RegistryUnavailable: A registry does not answer, or refuses a request.
+        StackFailed: The image is damaged.
     """
-    top = manifest(source, origin)
+    top = require_manifest(source, origin)
     if (source.host, origin.path) != (target.host, to.path):
-        for item in _below(source, origin, top):
-            for blob in _blobs(item, f"copying {origin}"):
-                _bring(source, origin, target, to, blob)
-            target.put(to.path, item.digest, item)
-    target.put(to.path, to.tag, top)
+        for manifest in _children_first(source, origin, top):
+            for blob in _blobs(manifest, f"copying {origin}"):
+                _copy_blob(source, origin, target, to, blob)
+            target.put_manifest(to.path, manifest.digest, manifest)
+    target.put_manifest(to.path, to.tag, top)
 
 
-def _below(source: Registry, origin: Reference, top: Manifest) -> Iterator[Manifest]:
-    """Every manifest of an image, each behind those that it names: registries ask for that."""
+def _children_first(source: Registry, origin: Reference, top: Manifest) -> Iterator[Manifest]:
+    """Yield every manifest of an image after those that it lists, as registries require."""
     count = 0
 
-    def walk(found: Manifest, depth: int) -> Iterator[Manifest]:
+    def walk(manifest: Manifest, depth: int) -> Iterator[Manifest]:
         nonlocal count
         count += 1
-        if depth > DEPTH or count > MANIFESTS:
-            raise StackFailed(f"copying {origin}", "it has too many manifests", hint=ANEW)
-        if found.is_index:
-            for item in _listed(found, "manifests", f"copying {origin}"):
-                yield from walk(manifest(source, origin.by(item.digest)), depth + 1)
-        yield found
+        if depth > MAX_DEPTH or count > MAX_MANIFESTS:
+            cause = "the image has too many manifests"
+            raise StackFailed(f"copying {origin}", cause, hint=HINT_PUSH_AGAIN)
+        if manifest.is_index:
+            for item in _descriptors(manifest, "manifests", f"copying {origin}"):
+                child = require_manifest(source, origin.with_digest(item.digest))
+                yield from walk(child, depth + 1)
+        yield manifest
 
     return walk(top, 1)
 
 
-def _blobs(found: Manifest, action: str) -> list[Descriptor]:
-    if found.is_index:
+def _blobs(manifest: Manifest, action: str) -> list[Descriptor]:
+    if manifest.is_index:
         return []
-    config = descriptor(found.document.get("config"), action)
-    return list(dict.fromkeys([config, *_listed(found, "layers", action)]))
+    config = parse_descriptor(manifest.document.get("config"), action)
+    return list(dict.fromkeys([config, *_descriptors(manifest, "layers", action)]))
 
 
-def _listed(found: Manifest, key: str, action: str) -> list[Descriptor]:
-    items = found.document.get(key)
+def _descriptors(manifest: Manifest, key: str, action: str) -> list[Descriptor]:
+    items = manifest.document.get(key)
     if not isinstance(items, list):
-        raise StackFailed(action, f"the manifest has no list of {key}", hint=ANEW)
-    return [descriptor(item, action) for item in items]
+        raise StackFailed(action, f"the manifest has no list of {key}", hint=HINT_PUSH_AGAIN)
+    return [parse_descriptor(item, action) for item in items]
 
 
-def _bring(
+def _copy_blob(
     source: Registry, origin: Reference, target: Registry, to: Reference, blob: Descriptor
 ) -> None:
-    if target.has(to.path, blob.digest):
+    if target.has_blob(to.path, blob.digest):
         return
-    if source.host == target.host and target.mount(to.path, blob.digest, origin.path):
+    if source.host == target.host and target.mount_blob(to.path, blob.digest, origin.path):
         return
-    target.upload(to.path, blob, source.blob(origin.path, blob))
+    target.upload_blob(to.path, blob, source.blob(origin.path, blob))

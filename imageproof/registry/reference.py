@@ -1,7 +1,7 @@
-"""The name of an image in a registry: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST.
+"""Reference to an image in a registry: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST.
 
-The grammar is the one of distribution/reference. The host is always written: a name without one
-means Docker Hub to the engine, and nothing here shall go there by a slip of the pen.
+The grammar is that of distribution/reference, but the host is mandatory: the engine takes a
+reference without a host for one on Docker Hub.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 
 from imageproof.errors import UsageError
 
-DIGEST = r"sha256:[0-9a-f]{64}"
-HINT = "as in HOST/NAME:TAG or HOST/NAME@sha256:…, with the host (and its port) written out"
+DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
+HINT = "write HOST/NAME:TAG or HOST/NAME@sha256:…, with the host and its port"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})+|{_LABEL}(?=:)|localhost|\[[0-9a-fA-F:]+\])(?::\d{{1,5}})?"
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _PATH = rf"{_PART}(?:/{_PART})*"
 _TAG = r"\w[\w.-]{0,127}"
 _REFERENCE = re.compile(
-    rf"(?P<host>{_HOST})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{DIGEST}))?",
+    rf"(?P<host>{_HOST})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{DIGEST_PATTERN}))?",
     re.ASCII,
 )
 _PREFIX = re.compile(rf"{_HOST}(?:/{_PATH})?", re.ASCII)
@@ -27,7 +27,7 @@ _PREFIX = re.compile(rf"{_HOST}(?:/{_PATH})?", re.ASCII)
 
 @dataclass(frozen=True)
 class Reference:
-    """An image in a registry. A digest says which one; a tag may be moved at any time."""
+    """An image in a registry. A digest identifies one image; a tag can be moved at any time."""
 
     host: str
     path: str
@@ -36,24 +36,28 @@ class Reference:
 
     @property
     def repository(self) -> str:
-        """The name without tag and digest."""
+        """The reference without tag and digest."""
         return f"{self.host}/{self.path}"
 
-    def by(self, digest: str) -> Reference:
-        """The image of that digest in the same repository."""
+    def with_digest(self, digest: str) -> Reference:
+        """Return the reference to that digest in the same repository, without a tag."""
         return replace(self, tag="", digest=digest)
 
     def __str__(self) -> str:
-        """As Docker writes it."""
+        """Return the reference as Docker writes it."""
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"
 
 
-def parse(text: str, action: str = "reading the name of an image") -> Reference:
-    """Raises UsageError for what is no such name; without tag and digest, `latest` is meant."""
+def parse_reference(text: str, action: str = "reading an image reference") -> Reference:
+    """Parse a reference. Without tag and digest, the tag is `latest`.
+
+    Raises:
+        UsageError: The text is not a reference to an image in a registry.
+    """
     match = _REFERENCE.fullmatch(text)
     if match is None:
-        raise UsageError(action, f"{text!r} is no image in a registry", hint=HINT)
+        raise UsageError(action, f"{text!r} is not an image in a registry", hint=HINT)
     parts = {name: part or "" for name, part in match.groupdict().items()}
     if not parts["tag"] and not parts["digest"]:
         parts["tag"] = "latest"
@@ -61,17 +65,21 @@ def parse(text: str, action: str = "reading the name of an image") -> Reference:
 
 
 def parse_prefix(text: str, action: str = "reading the command line") -> str:
-    """HOST or HOST/PREFIX, below which images shall lie. Raises UsageError."""
+    """Return a registry prefix, HOST or HOST/PREFIX, without a trailing slash.
+
+    Raises:
+        UsageError: The text is not a registry prefix.
+    """
     prefix = text.rstrip("/")
     if not _PREFIX.fullmatch(prefix):
-        hint = "as in HOST/PREFIX, with the host (and its port) written out, without https://"
-        raise UsageError(action, f"{text!r} is no place in a registry", hint=hint)
+        hint = "write HOST/PREFIX, with the host and its port, without https://"
+        raise UsageError(action, f"{text!r} is not a registry prefix", hint=hint)
     return prefix
 
 
 def parse_tag(text: str) -> str:
-    """A tag alone. Raises UsageError."""
+    """Return the tag. Raises UsageError if it is invalid."""
     if not re.fullmatch(_TAG, text, re.ASCII):
-        hint = "letters, digits, `_`, `.` and `-`, 128 at most"
-        raise UsageError("reading the command line", f"{text!r} is no tag", hint=hint)
+        hint = "a tag has at most 128 characters: letters, digits, `_`, `.` and `-`"
+        raise UsageError("reading the command line", f"{text!r} is not a valid tag", hint=hint)
     return text

@@ -1,4 +1,4 @@
-"""How a registry is reached: encrypted, by the machine's CAs and the engine's own for that host."""
+"""Connection to a registry: TLS, timeouts, size limits, and errors in the registry's words."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.errors import plain
 from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
 from imageproof.redaction import redact
+from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
     import httpx
 
 CERTIFICATES = Path("/etc/docker/certs.d")  # docs.docker.com/engine/security/certificates
-TIMEOUT = 30  # seconds without a byte
-CHUNK = 1 << 18
-SECONDS = 60  # that any answer may take ...
-BYTES_A_SECOND = 1 << 15  # ... and a long one longer, unless it comes more slowly than this
-ERROR_BYTES = 1 << 16
-WORDS = 200  # characters of somebody else's that an error shows
+IDLE_TIMEOUT_SECONDS = 30  # without a byte
+CHUNK_BYTES = 1 << 18
+# A response may take BASE_SECONDS plus its maximum size at the minimum rate.
+BASE_SECONDS = 60
+MIN_BYTES_PER_SECOND = 1 << 15
+MAX_ERROR_BYTES = 1 << 16
+MAX_ERROR_CHARACTERS = 200
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, without port, is this machine."""
+    """Return whether a host, without its port, is this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -35,93 +36,99 @@ def is_loopback(host: str) -> bool:
 
 
 def scheme(host: str) -> str:
-    """https; http on the loopback, unless the engine has a certificate for it."""
+    """Return http for a loopback host without a certificate of the engine's, else https."""
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return "http" if is_loopback(name) and not (CERTIFICATES / host).is_dir() else "https"
 
 
-def is_private(url: httpx.URL) -> bool:
-    """Whether what is sent there, and what comes back, can be read by nobody else."""
+def is_confidential(url: httpx.URL) -> bool:
+    """Return whether a request to the URL is encrypted or stays on this machine."""
     return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host))
 
 
-def client(host: str) -> httpx.Client:
-    """A client that follows nothing by itself, and sends nothing that it is not told to."""
+def create_client(host: str) -> httpx.Client:
+    """Return an HTTP client for one registry. It follows no redirect by itself."""
     import httpx
 
     local = scheme(host) == "http"
     return httpx.Client(
-        verify=_context(host) if not local else False,
-        timeout=TIMEOUT,
+        verify=_tls_context(host) if not local else False,
+        timeout=IDLE_TIMEOUT_SECONDS,
         follow_redirects=False,
-        trust_env=not local,  # a proxy has another loopback
+        trust_env=not local,  # a proxy would look for the registry on its own loopback
         headers={"User-Agent": "imageproof"},
     )
 
 
-def _context(host: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()  # the system's bundle, or SSL_CERT_FILE
+def _tls_context(host: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()  # the system's CA bundle, or SSL_CERT_FILE
     try:
         for authority in sorted((CERTIFICATES / host).glob("*.crt")):
             context.load_verify_locations(authority)
-        for own in sorted((CERTIFICATES / host).glob("*.cert")):
-            context.load_cert_chain(own, own.with_suffix(".key"))
-    except OSError as error:  # ssl.SSLError is one
+        for certificate in sorted((CERTIFICATES / host).glob("*.cert")):
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    except OSError as error:  # includes ssl.SSLError
         action = f"reading the certificates in {CERTIFICATES / host}"
         raise RegistryUnavailable(action, str(error.strerror)) from error
     return context
 
 
-def bounded(answer: httpx.Response, most: int, action: str) -> Iterator[bytes]:
-    """The body as it is sent, of no more than so many bytes, in no more than its time."""
-    until = time.monotonic() + SECONDS + most / BYTES_A_SECOND
-    size, held = 0, bytearray()
-    for part in answer.iter_raw():
+def bounded_body(response: httpx.Response, max_bytes: int, action: str) -> Iterator[bytes]:
+    """Yield the body as it was sent, in chunks.
+
+    Raises:
+        StackFailed: The body has more than `max_bytes`.
+        RegistryUnavailable: The body takes too long.
+    """
+    deadline = time.monotonic() + BASE_SECONDS + max_bytes / MIN_BYTES_PER_SECOND
+    size, buffer = 0, bytearray()
+    for part in response.iter_raw():
         size += len(part)
-        if size > most:
-            hint = "it is not what it says to be: do not run it"
-            raise StackFailed(action, f"it has more than {most:,} bytes", hint=hint)
-        if time.monotonic() > until:
-            raise RegistryUnavailable(action, "the registry gives it too slowly")
-        held += part
-        if len(held) >= CHUNK:
-            yield bytes(held)
-            held.clear()
-    if held:
-        yield bytes(held)
+        if size > max_bytes:
+            hint = "do not run this image: the registry sends other content than it announced"
+            raise StackFailed(action, f"the body has more than {max_bytes:,} bytes", hint=hint)
+        if time.monotonic() > deadline:
+            raise RegistryUnavailable(action, "the registry sends it too slowly")
+        buffer += part
+        if len(buffer) >= CHUNK_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
 
 
-def unreachable(host: str, action: str, error: Exception) -> RegistryUnavailable:
-    """The error for a registry that does not answer, or stops in the middle."""
-    said = _words(str(error)) or type(error).__name__
-    hint = f"is {host} reachable from here, and does it speak https? (http: on the loopback only)"
-    return RegistryUnavailable(action, f"{host} does not answer as it should: {said}", hint=hint)
+def connection_error(host: str, action: str, error: Exception) -> RegistryUnavailable:
+    """Return the error for a registry that does not answer, or stops in the middle."""
+    reason = _excerpt(str(error)) or type(error).__name__
+    hint = f"is {host} reachable from this host, and does it use https? (http: loopback only)"
+    return RegistryUnavailable(action, f"no valid answer from {host}: {reason}", hint=hint)
 
 
-def answered(host: str, action: str, answer: httpx.Response) -> RegistryUnavailable:
-    """The error for a registry that says no, in its own words."""
-    status = answer.status_code
+def response_error(host: str, action: str, response: httpx.Response) -> RegistryUnavailable:
+    """Return the error for a response without success, with the registry's own message."""
+    status = response.status_code
     hint = None
     if status in (401, 403):
-        hint = f"`docker login {host}`, as somebody who may do this"
+        hint = f"`docker login {host}` as a user who has this permission"
     elif status == 429 or status >= 500:
-        hint = "try again later: what is there already is not transferred again"
-    said = f"{host} answered {status} {plain(answer.reason_phrase)}"
-    words = _told(answer)
-    return RegistryUnavailable(action, f"{said}: {words}" if words else said, hint=hint)
+        hint = "try again later: blobs that arrived are not transferred again"
+    cause = f"{host} answered {status} {strip_escapes(response.reason_phrase)}"
+    message = _error_message(response)
+    return RegistryUnavailable(action, f"{cause}: {message}" if message else cause, hint=hint)
 
 
-def _told(answer: httpx.Response) -> str:
-    """The codes and messages of an error body (distribution specification, error codes)."""
+def _error_message(response: httpx.Response) -> str:
+    """Return the codes and messages of an error body (distribution specification, error codes)."""
     try:
-        errors: Any = json.loads(b"".join(bounded(answer, ERROR_BYTES, "")))["errors"]
-        said = [f"{error.get('code', '')} {error.get('message', '')}" for error in errors]
+        body = b"".join(bounded_body(response, MAX_ERROR_BYTES, ""))
+        errors: Any = json.loads(body)["errors"]
+        messages = [f"{error.get('code', '')} {error.get('message', '')}" for error in errors]
     except (ImageproofError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return ""
-    return _words("; ".join(said))
+    return _excerpt("; ".join(messages))
 
 
-def _words(text: str) -> str:
-    """A few words of somebody else's: nothing that steers a terminal, no secret, no address."""
-    words = [word for word in plain(redact(text)).split() if "://" not in word]
-    return " ".join(words)[:WORDS]
+def _excerpt(text: str) -> str:
+    """Return the start of a foreign text, without control characters, secrets and URLs."""
+    words = [word for word in strip_escapes(redact(text)).split() if "://" not in word]
+    return " ".join(words)[:MAX_ERROR_CHARACTERS]

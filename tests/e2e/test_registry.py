@@ -203,15 +203,15 @@ def test_unreachable_registry_is_a_machine_error(built, tmp_path):
     assert "docker login" in outcome.messages
     outcome = verify(built, f"{gone.host}/{built.name}/web:1.0")
     assert outcome.status == 3
-    assert "does not answer" in outcome.messages
+    assert "no valid answer from" in outcome.messages
 
 
 def test_wrong_options_are_rejected_before_any_work(project):
     for arguments, said in (
-        (("push",), "no place in a registry"),
+        (("push",), "is not a registry prefix"),
         (("push", "--registry", "https://registry.test"), "without https://"),
         (("promote", "none.json", "--to", "registry.test/gate"), "No such file"),
-        (("promote", "docker://registry.test/gate:1"), "no place in a registry"),
+        (("promote", "docker://registry.test/gate:1"), "is not a registry prefix"),
     ):
         outcome = project.inv(*arguments)
         assert (outcome.status, said in outcome.messages) == (2, True), outcome.messages

@@ -1,4 +1,4 @@
-"""A registry in this process, for tests: it keeps what it is given, and misbehaves as told."""
+"""Fake container registry in the test's process, whose answers a test can replace."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OCI = "application/vnd.oci.image."
 MANIFEST, INDEX = f"{OCI}manifest.v1+json", f"{OCI}index.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest."
 SCHEMA2, LIST = f"{DOCKER}v2+json", f"{DOCKER}list.v2+json"
-TOKEN, USER, PASSWORD = "token-of-a-test", "somebody", "word-of-a-test"
+TOKEN, USER, PASSWORD = "token-of-a-test", "some-user", "word-of-a-test"
 
 
 @dataclass
-class Told:
-    """What came in."""
+class Request:
+    """A request that the registry received."""
 
     method: str
     path: str
@@ -36,26 +36,26 @@ class Told:
 
 
 @dataclass
-class Fake:
-    """What the registry holds, and how it behaves."""
+class FakeRegistry:
+    """Content of the registry, the requests that it received, and its behaviour."""
 
     port: int = 0
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     auth: str = ""  # basic or bearer
     realm: str = ""
-    told: list[Told] = field(default_factory=list)
-    # Asked first; what it returns True for, it has answered itself.
-    before: Callable[[Any, Told], bool] = lambda *_: False
+    requests: list[Request] = field(default_factory=list)
+    # Called first with the handler and the request; True if it answered the request.
+    intercept: Callable[[Any, Request], bool] = lambda *_: False
     mounts: bool = True
 
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def seen(self, word: str) -> list[str]:
-        """The requests whose path has that word."""
-        return [f"{told.method} {told.path}" for told in self.told if word in told.path]
+    def requests_for(self, part: str) -> list[str]:
+        """Return method and path of each request whose path contains `part`."""
+        return [f"{r.method} {r.path}" for r in self.requests if part in r.path]
 
     def put_blob(self, content: bytes) -> dict[str, Any]:
         self.blobs[digest(content)] = content
@@ -74,17 +74,22 @@ class Fake:
         kind: str = MANIFEST,
         **changes: Any,
     ) -> str:
-        """An image of these layers, gzipped; returns the digest of its manifest."""
+        """Add an image of these layers, gzipped, and return the digest of its manifest."""
         stored = [self.put_blob(gzip.compress(layer, mtime=0)) for layer in layers]
-        about = self.put_blob(json.dumps(config(layers, **changes)).encode())
-        document = {"schemaVersion": 2, "mediaType": kind, "config": about, "layers": stored}
+        stored_config = self.put_blob(json.dumps(config(layers, **changes)).encode())
+        document = {
+            "schemaVersion": 2,
+            "mediaType": kind,
+            "config": stored_config,
+            "layers": stored,
+        }
         return self.put(path, tag, document, kind)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each answer waits 40 ms between its head and its body
-    fake: Fake
+    disable_nagle_algorithm = True  # else the body of each answer waits 40 ms
+    fake: FakeRegistry
 
     def log_message(self, *_: object) -> None:
         pass
@@ -100,71 +105,71 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def refuse(self, status: int, code: str, **headers: str) -> None:
-        body = json.dumps({"errors": [{"code": code, "message": "so it is"}]}).encode()
+        body = json.dumps({"errors": [{"code": code, "message": "fake message"}]}).encode()
         self.answer(status, body, **headers)
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
-        told = Told(
+        request = Request(
             self.command,
             parts.path,
             parse_qs(parts.query),
             self.headers.get("Authorization"),
             body,
         )
-        self.fake.told.append(told)
-        if self.fake.before(self, told):
+        self.fake.requests.append(request)
+        if self.fake.intercept(self, request):
             return
         if parts.path == "/token":
             self.answer(200, json.dumps({"token": TOKEN}).encode())
-        elif self._allowed(told):
-            self._serve(told)
+        elif self._allowed(request):
+            self._serve(request)
 
     do_GET = do_HEAD = do_POST = do_PUT = _any  # noqa: N815  # http.server finds them by name
 
-    def _allowed(self, told: Told) -> bool:
+    def _allowed(self, request: Request) -> bool:
         fake = self.fake
-        if fake.auth == "bearer" and told.authorization != f"Bearer {TOKEN}":
+        if fake.auth == "bearer" and request.authorization != f"Bearer {TOKEN}":
             realm = fake.realm or f"http://{fake.host}/token"
             challenge = f'Bearer realm="{realm}",service="the-registry",scope="ignored"'
             self.refuse(401, "UNAUTHORIZED", WWW_Authenticate=challenge)
             return False
-        if fake.auth == "basic" and not (told.authorization or "").startswith("Basic "):
+        if fake.auth == "basic" and not (request.authorization or "").startswith("Basic "):
             self.refuse(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="registry"')
             return False
         return True
 
-    def _serve(self, told: Told) -> None:
-        path, _, rest = told.path.removeprefix("/v2/").partition("/manifests/")
-        if rest and told.method == "PUT":
+    def _serve(self, request: Request) -> None:
+        path, _, rest = request.path.removeprefix("/v2/").partition("/manifests/")
+        if rest and request.method == "PUT":
             kind = self.headers["Content-Type"]
-            named = self.fake.put(path, rest, told.body, kind)
-            self.answer(201, Docker_Content_Digest=named)
+            stored = self.fake.put(path, rest, request.body, kind)
+            self.answer(201, Docker_Content_Digest=stored)
         elif rest:
             self._manifest(path, rest)
         else:
-            self._blob(told)
+            self._blob(request)
 
     def _manifest(self, path: str, name: str) -> None:
-        found = self.fake.manifests.get((path, name))
-        if found is None:
+        stored = self.fake.manifests.get((path, name))
+        if stored is None:
             self.refuse(404, "MANIFEST_UNKNOWN")
             return
-        kind, raw = found
-        named = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-        self.answer(200, raw, Content_Type=kind, Docker_Content_Digest=named)
+        kind, raw = stored
+        stated = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        self.answer(200, raw, Content_Type=kind, Docker_Content_Digest=stated)
 
-    def _blob(self, told: Told) -> None:
-        name = told.path.rpartition("/")[2]
-        if told.method == "POST":
-            wanted = told.query.get("mount", [""])[0]
+    def _blob(self, request: Request) -> None:
+        name = request.path.rpartition("/")[2]
+        if request.method == "POST":
+            wanted = request.query.get("mount", [""])[0]
             if self.fake.mounts and wanted in self.fake.blobs:
                 self.answer(201)
             else:
-                self.answer(202, Location="/upload/1?state=kept")
-        elif told.method == "PUT":
-            self.fake.put_blob(told.body)
+                self.answer(202, Location="/upload/1?state=opened")
+        elif request.method == "PUT":
+            self.fake.put_blob(request.body)
             self.answer(201)
         elif name in self.fake.blobs:
             self.answer(200, self.fake.blobs[name])
@@ -176,14 +181,18 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that has seen enough hangs up."""
+        """Ignore clients that close the connection early."""
 
 
 @contextlib.contextmanager
-def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[Fake]:
-    """The registry on a free port of the loopback, for as long as the block takes; encrypted with
-    a certificate, whose key is in the same file."""
-    fake = Fake(**behaviour)
+def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[FakeRegistry]:
+    """Serve a fake registry on a free loopback port.
+
+    Args:
+        certificate: Serve https with this certificate; its key is in the same file.
+        behaviour: Attributes of FakeRegistry.
+    """
+    fake = FakeRegistry(**behaviour)
     handler = type("Handler", (_Handler,), {"fake": fake})
     server = _Server(("127.0.0.1", 0), handler)
     if certificate:

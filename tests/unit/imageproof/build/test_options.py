@@ -149,7 +149,7 @@ def test_a_builder_that_is_a_context_is_asked_as_one(monkeypatch):
         ({"push": "registry.test/gate", "output": "out"}, "one place"),
         ({"load": True, "output": "out"}, "one place"),
         ({"tag": "1"}, "--tag"),
-        ({"push": "gate"}, "no place in a registry"),
+        ({"push": "gate"}, "is not a registry prefix"),
         ({"push": "registry.test/gate", "tag": "a b"}, "no tag"),
     ],
 )

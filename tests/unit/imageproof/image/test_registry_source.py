@@ -61,11 +61,11 @@ def test_the_facts_are_those_of_the_archive(fake, tmp_path, kinds):
 def test_a_layer_that_is_known_is_not_downloaded(fake, tmp_path):
     fake.put_image("gate/api", "1", LAYERS)
     first = read(fake, tmp_path)
-    fake.told.clear()
+    fake.requests.clear()
     fake.put_image("gate/api", "1", (*LAYERS, *OTHER))
     read(fake, tmp_path)
     stored = digest(gzip.compress(OTHER[0], mtime=0))
-    assert fake.seen("/blobs/")[1:] == [f"GET /v2/gate/api/blobs/{stored}"]
+    assert fake.requests_for("/blobs/")[1:] == [f"GET /v2/gate/api/blobs/{stored}"]
     fake.put_image("gate/api", "1", LAYERS)
     fake.blobs = {d: b for d, b in fake.blobs.items() if b.startswith(b"{")}
     assert read(fake, tmp_path) == first
@@ -101,7 +101,7 @@ def test_an_image_is_read_by_its_digest(fake, tmp_path):
 def test_an_image_that_is_not_there_is_a_wrong_command_line(fake, tmp_path):
     with pytest.raises(UsageError, match="no such image"):
         read(fake, tmp_path)
-    with pytest.raises(UsageError, match="no image in a registry"):
+    with pytest.raises(UsageError, match="not an image in a registry"):
         named("docker://api")
 
 

@@ -1,4 +1,4 @@
-"""imageproof.registry.copy: byte for byte, and nothing twice."""
+"""Tests of copying an image between repositories."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def index(fake, *digests: str, kind: str = INDEX) -> str:
 
 
 def run(source, digest: str, target, path: str = "other/api", tag: str = "2") -> None:
-    with Registry(source.host) as one, Registry(target.host) as two:
+    with Registry(source.host) as pull, Registry(target.host) as push:
         copy(
-            one,
+            pull,
             Reference(source.host, "gate/api", digest=digest),
-            two,
+            push,
             Reference(target.host, path, tag),
         )
 
 
 def written(fake) -> list[str]:
-    return [told.path for told in fake.told if told.method in ("PUT", "POST")]
+    return [request.path for request in fake.requests if request.method in ("PUT", "POST")]
 
 
-@pytest.mark.parametrize(("kind", "one"), [(INDEX, None), (LIST, SCHEMA2)])
-def test_an_index_comes_with_all_that_it_names(source, target, kind, one):
-    kinds = {"kind": one} if one else {}
+@pytest.mark.parametrize(("kind", "manifest_kind"), [(INDEX, None), (LIST, SCHEMA2)])
+def test_index_is_copied_with_its_manifests_and_blobs(source, target, kind, manifest_kind):
+    kinds = {"kind": manifest_kind} if manifest_kind else {}
     first = source.put_image("gate/api", "1", LAYERS, **kinds)
     second = source.put_image("gate/api", "2", (tar({"arm": b"64"}),), **kinds)
     top = index(source, first, second, kind=kind)
@@ -63,40 +63,46 @@ def test_an_index_comes_with_all_that_it_names(source, target, kind, one):
     assert target.blobs == source.blobs
 
 
-def test_what_is_there_is_not_transferred_again(source, target):
+def test_present_blobs_are_not_transferred_again(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
     run(source, top, target)
-    source.told.clear()
-    target.told.clear()
+    source.requests.clear()
+    target.requests.clear()
     run(source, top, target)
-    assert source.seen("/blobs/") == []
+    assert source.requests_for("/blobs/") == []
     assert {path.rpartition("/")[0] for path in written(target)} == {"/v2/other/api/manifests"}
 
 
-def test_within_a_registry_blobs_are_mounted(source):
+def test_blobs_are_mounted_within_a_registry(source):
     top = source.put_image("gate/api", "1", LAYERS)
-    source.before = lambda h, told: told.method == "HEAD" and (h.refuse(404, "GONE") or True)
+    source.intercept = lambda h, request: (
+        request.method == "HEAD" and (h.refuse(404, "GONE") or True)
+    )
     run(source, top, source)
     assert source.manifests["other/api", "2"] == source.manifests["gate/api", top]
-    assert not [told for told in source.told if told.path.startswith("/upload")]
-    assert [told.query["from"] for told in source.told if told.query] == [["gate/api"]] * 4
+    assert not [request for request in source.requests if request.path.startswith("/upload")]
+    assert [request.query["from"] for request in source.requests if request.query] == [
+        ["gate/api"]
+    ] * 4
 
 
-def test_a_registry_that_does_not_mount_is_given_the_bytes(source):
+def test_blobs_are_uploaded_if_the_registry_does_not_mount(source):
     top = source.put_image("gate/api", "1", LAYERS)
-    source.before = lambda h, told: told.method == "HEAD" and (h.refuse(404, "GONE") or True)
+    source.intercept = lambda h, request: (
+        request.method == "HEAD" and (h.refuse(404, "GONE") or True)
+    )
     source.mounts = False
     run(source, top, source)
-    assert len([told for told in source.told if told.path.startswith("/upload")]) == 4
+    assert len([request for request in source.requests if request.path.startswith("/upload")]) == 4
 
 
-def test_in_its_own_repository_an_image_is_given_another_tag_and_no_more(source):
+def test_copy_within_a_repository_writes_only_the_tag(source):
     top = source.put_image("gate/api", "1", LAYERS)
     run(source, top, source, path="gate/api")
     assert written(source) == ["/v2/gate/api/manifests/2"]
 
 
-def test_a_damaged_blob_does_not_arrive_and_no_tag_does(source, target):
+def test_damaged_blob_stops_the_copy_before_the_tag(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
     for digest in source.blobs:
         source.blobs[digest] = b"x" * len(source.blobs[digest])
@@ -105,12 +111,12 @@ def test_a_damaged_blob_does_not_arrive_and_no_tag_does(source, target):
     assert target.manifests == {}
 
 
-def test_what_is_not_there_cannot_be_copied(source, target):
+def test_missing_image_is_a_usage_error(source, target):
     with pytest.raises(UsageError, match="no such image"):
         run(source, f"sha256:{'0' * 64}", target)
 
 
-def test_an_index_without_end_is_given_up(source, target):
+def test_deeply_nested_index_is_refused(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
     for _ in range(6):
         top = index(source, top)
@@ -118,9 +124,9 @@ def test_an_index_without_end_is_given_up(source, target):
         run(source, top, target)
 
 
-def test_a_list_that_is_none_is_refused(source, target):
-    about = source.put_blob(b"{}")
-    for document, kind in (({"config": about, "layers": 7}, SCHEMA2), ({"manifests": {}}, INDEX)):
+def test_manifest_without_lists_is_refused(source, target):
+    config = source.put_blob(b"{}")
+    for document, kind in (({"config": config, "layers": 7}, SCHEMA2), ({"manifests": {}}, INDEX)):
         with pytest.raises(StackFailed, match="has no list"):
             run(source, source.put("gate/api", "1", document, kind), target)
 
@@ -129,7 +135,7 @@ def test_a_list_that_is_none_is_refused(source, target):
     "item",
     [7, {}, {"digest": "sha256:0", "size": 1}, {"digest": f"sha256:{'0' * 64}", "size": -1}],
 )
-def test_a_descriptor_that_is_none_is_refused(source, target, item):
+def test_invalid_descriptor_is_refused(source, target, item):
     top = source.put("gate/api", "1", {"config": item}, SCHEMA2)
     with pytest.raises(StackFailed):
         run(source, top, target)

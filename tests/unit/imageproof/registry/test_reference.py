@@ -1,11 +1,11 @@
-"""imageproof.registry.reference: what is a name in a registry, and what is none."""
+"""Tests of parsing image references, registry prefixes and tags."""
 
 from __future__ import annotations
 
 import pytest
 
 from imageproof.errors import UsageError
-from imageproof.registry.reference import Reference, parse, parse_prefix, parse_tag
+from imageproof.registry.reference import Reference, parse_prefix, parse_reference, parse_tag
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -27,8 +27,8 @@ DIGEST = f"sha256:{'0' * 64}"
         ("[::1]:5000/api:1", Reference("[::1]:5000", "api", "1")),
     ],
 )
-def test_a_name_is_taken_apart(text, expected):
-    assert parse(text) == expected
+def test_reference_is_parsed(text, expected):
+    assert parse_reference(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,20 @@ def test_a_name_is_taken_apart(text, expected):
         *("registry.test/api:1\n", "-registry.test/api:1", "registry.test/api?x=1"),
     ],
 )
-def test_anything_else_is_refused(text):
+def test_invalid_reference_is_refused(text):
     with pytest.raises(UsageError):
-        parse(text)
+        parse_reference(text)
 
 
-def test_a_digest_takes_the_place_of_the_tag():
-    assert str(parse("registry.test/api:1").by(DIGEST)) == f"registry.test/api@{DIGEST}"
-    assert str(parse("registry.test/api")) == "registry.test/api:latest"
+def test_digest_replaces_the_tag():
+    assert (
+        str(parse_reference("registry.test/api:1").with_digest(DIGEST))
+        == f"registry.test/api@{DIGEST}"
+    )
+    assert str(parse_reference("registry.test/api")) == "registry.test/api:latest"
 
 
-def test_a_prefix_has_a_host():
+def test_prefix_requires_a_host():
     assert parse_prefix("registry.test:5000/gate/") == "registry.test:5000/gate"
     assert parse_prefix("localhost:5000") == "localhost:5000"
     for text in ("gate", "https://registry.test", "registry.test/gate:1", ""):
@@ -75,7 +78,7 @@ def test_a_prefix_has_a_host():
             parse_prefix(text)
 
 
-def test_a_tag_is_a_word():
+def test_tag_is_validated():
     assert parse_tag("v1.0-rc_1") == "v1.0-rc_1"
     for text in ("", "a b", "-a", "a:b", "a@b", "x" * 129, "ä"):
         with pytest.raises(UsageError):

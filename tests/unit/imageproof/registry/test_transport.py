@@ -1,4 +1,4 @@
-"""imageproof.registry.transport: who is spoken to without encryption, and whose certificate counts."""
+"""Tests of encryption and certificates towards a registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.registry_server import serving
 
 
 @pytest.fixture(autouse=True)
-def _nobody_is_logged_in(monkeypatch, tmp_path):
+def _no_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
 
@@ -35,11 +35,11 @@ def _nobody_is_logged_in(monkeypatch, tmp_path):
         ("localhost.test:5000", "https"),
     ],
 )
-def test_plain_http_is_for_the_loopback_alone(host, scheme):
+def test_plain_http_is_used_for_the_loopback_only(host, scheme):
     assert transport.scheme(host) == scheme
 
 
-def test_the_loopback_is_encrypted_where_the_engine_has_a_certificate_for_it(monkeypatch, tmp_path):
+def test_loopback_uses_https_if_the_engine_has_a_certificate_for_it(monkeypatch, tmp_path):
     monkeypatch.setattr(transport, "CERTIFICATES", tmp_path)
     (tmp_path / "localhost:5000").mkdir()
     assert transport.scheme("localhost:5000") == "https"
@@ -50,25 +50,25 @@ def test_the_loopback_is_encrypted_where_the_engine_has_a_certificate_for_it(mon
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate of the loopback, with its key."""
+    """A certificate for the loopback address, with its key."""
     path = tmp_path_factory.mktemp("certificate") / "own.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    about = ["-subj", "/CN=a-test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subject = ["-subj", "/CN=a-test", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(path), "-out", f"{path}.crt"]
-    subprocess.run([*command.split(), *about, *files], check=True, capture_output=True)
+    subprocess.run([*command.split(), *subject, *files], check=True, capture_output=True)
     path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
     return path
 
 
-def test_https_takes_the_engines_certificate_for_that_host_and_no_other(
+def test_https_trusts_the_engines_certificate_for_that_host_only(
     monkeypatch, tmp_path, certificate
 ):
     monkeypatch.setattr(transport, "CERTIFICATES", tmp_path)
     with serving(certificate) as fake:
         fake.put_image("gate/api", "1", LAYERS)
         (tmp_path / fake.host).mkdir()
-        unknown = pytest.raises(RegistryUnavailable, match="CERTIFICATE_VERIFY_FAILED")
-        with Registry(fake.host) as registry, unknown:
+        untrusted = pytest.raises(RegistryUnavailable, match="CERTIFICATE_VERIFY_FAILED")
+        with Registry(fake.host) as registry, untrusted:
             registry.manifest("gate/api", "1")
         shutil.copy(f"{certificate}.crt", tmp_path / fake.host / "ca.crt")
         with Registry(fake.host) as registry:
