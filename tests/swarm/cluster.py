@@ -1,9 +1,9 @@
-"""A swarm of three nodes on one machine, and a network of their own.
+"""Swarm of three nodes on one machine.
 
-Each node is a Docker daemon in namespaces of its own: network, host name, mounts, processes. They
-are joined by veth to a bridge in a fourth network namespace, the hub, where a registry serves the
-images and whoever asks the nodes sits. What a namespace holds is gone with its last process, so
-that nothing is left of a node that is killed: no mount, no container, no address.
+Each node is a Docker daemon in its own namespaces (network, host name, mounts, processes). veth
+pairs connect the nodes to a bridge in a fourth network namespace, the hub, which also holds the
+registry and the clients. The kernel frees a namespace with its last process, so a killed node
+leaves no mount, container or address behind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.support.commands import wait_until
 
 PREFIX = "upgrade-gate-swarm"
-HUB = "192.0.2.254"  # TEST-NET-1 (RFC 5737): nobody's, and nobody outside sees it
+HUB = "192.0.2.254"  # TEST-NET-1 (RFC 5737), visible only in the namespaces
 REGISTRY = f"{HUB}:5000"
 NODES = (1, 2, 3)
 START_SECONDS = 60
@@ -32,7 +32,7 @@ CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/*")  # v2, v1
 
 @dataclass(frozen=True)
 class Node:
-    """A node: its name is that of its host, and of its end of the link in the hub."""
+    """Node of the swarm. Its host name is also the name of its link in the hub."""
 
     number: int
     folder: Path
@@ -49,12 +49,12 @@ class Node:
 
     @property
     def host(self) -> str:
-        """As DOCKER_HOST names its engine."""
+        """DOCKER_HOST of its engine."""
         return f"unix://{self.folder}/docker.sock"
 
-    def docker(self, *arguments: str, given: bytes | None = None) -> str:
+    def docker(self, *arguments: str, stdin: bytes | None = None) -> str:
         result = subprocess.run(
-            ["docker", "--host", self.host, *arguments], input=given, capture_output=True
+            ["docker", "--host", self.host, *arguments], input=stdin, capture_output=True
         )
         assert result.returncode == 0, result.stderr.decode()
         return result.stdout.decode().strip()
@@ -70,7 +70,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Swarm:
-    """The nodes, the first of them the manager, and threads that sit in the hub."""
+    """Nodes, of which the first is the manager, and threads in the hub's network."""
 
     nodes: tuple[Node, ...]
     hub: str
@@ -78,18 +78,18 @@ class Swarm:
 
     @property
     def manager(self) -> Node:
-        """The one that is asked: another manager that comes back makes all of them elect anew."""
+        """The only manager: a second one that reconnects would trigger a new election."""
         return self.nodes[0]
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
 
     def link(self, node: Node, state: str) -> None:
-        """Pull a node's cable, or plug it in again: `down`, `up`."""
+        """Set a node's network link to `down` or `up`."""
         ip("-n", self.hub, "link", "set", node.name, state)
 
     def ready(self, node: Node) -> bool:
-        """Whether the manager sees a node."""
+        """Return whether the manager reports the node as ready."""
         states = self.manager.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}}")
         return f"{node.name} Ready" in states.splitlines()
 
@@ -101,12 +101,12 @@ def ip(*arguments: str) -> None:
 
 @contextlib.contextmanager
 def running() -> Iterator[Swarm]:
-    """Three nodes in one swarm; removed whatever happens."""
+    """Start three nodes in one swarm, and remove them at the end."""
     sweep()
     prefix = f"{PREFIX}-{os.getpid()}"
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-"))
     with contextlib.ExitStack() as stack:
-        # Of thousands of files in layers, rm is done in a fraction of the time.
+        # rm is much faster than shutil.rmtree for the thousands of files in layers.
         stack.callback(subprocess.run, ["rm", "-rf", str(folder)], check=True)
         hub = stack.enter_context(_network(prefix))
         stack.enter_context(_registry(hub, folder))
@@ -121,7 +121,7 @@ def running() -> Iterator[Swarm]:
 
 
 def sweep() -> None:
-    """Remove the networks of runs that were killed before they could."""
+    """Remove the network namespaces of killed runs."""
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
     for line in listed.splitlines():
         name = line.split()[0]
@@ -132,10 +132,10 @@ def sweep() -> None:
 
 @contextlib.contextmanager
 def _network(prefix: str) -> Iterator[str]:
-    """A bridge in a namespace, and a namespace a node, each with a link to it."""
-    hub, made = f"{prefix}-hub", []
+    """Create the hub with a bridge, and a linked namespace per node."""
+    hub, created = f"{prefix}-hub", []
     try:
-        made.append(hub)
+        created.append(hub)
         ip("netns", "add", hub)
         ip("-n", hub, "link", "set", "lo", "up")
         ip("-n", hub, "link", "add", "bridge", "type", "bridge")
@@ -143,7 +143,7 @@ def _network(prefix: str) -> Iterator[str]:
         ip("-n", hub, "link", "set", "bridge", "up")
         for n in NODES:
             name, own = f"node{n}", f"{prefix}-{n}"
-            made.append(own)
+            created.append(own)
             ip("netns", "add", own)
             ip("-n", own, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", hub)
             ip("-n", hub, "link", "set", name, "master", "bridge", "up")
@@ -153,7 +153,7 @@ def _network(prefix: str) -> Iterator[str]:
             ip("-n", own, "route", "add", "default", "via", HUB)
         yield hub
     finally:
-        for name in made:
+        for name in created:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
@@ -181,11 +181,11 @@ def _node(prefix: str, number: int, parent: Path) -> Iterator[Node]:
     daemon = [
         *("dockerd", f"--host=unix://{folder}/docker.sock", f"--data-root={folder}/data"),
         *(f"--exec-root={folder}/run", f"--pidfile={folder}/pid", f"--cgroup-parent=/{group}"),
-        # Another engine's containerd, where the machine runs one for all, is not to be met.
+        # Separate from the machine's own engine if both use one containerd.
         *(f"--containerd-namespace={group}", f"--containerd-plugins-namespace={group}-plugins"),
         *(f"--insecure-registry={REGISTRY}", "--no-new-privileges"),
     ]
-    # The first process of a namespace of processes takes all others with it.
+    # If the first process of a PID namespace ends, the kernel kills all others.
     own = ["unshare", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     start = ["sh", "-c", 'hostname "$0" && exec "$@"', f"node{number}", *daemon]
     process = _within(f"{prefix}-{number}", [*own, *start], folder / "log")
@@ -198,7 +198,7 @@ def _node(prefix: str, number: int, parent: Path) -> Iterator[Node]:
 
 
 def _within(namespace: str, command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a process in a network namespace, that dies with this one."""
+    """Start a process in a network namespace; the kernel kills it when this process ends."""
     with log.open("wb") as file:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig=KILL", "nsenter", f"--net=/run/netns/{namespace}", *command],
@@ -209,21 +209,21 @@ def _within(namespace: str, command: list[str], log: Path) -> subprocess.Popen[b
 
 
 def _remove_cgroup(group: str) -> None:
-    """The folders that the engine leaves behind, of each controller; they are empty."""
-    found = [root / group for glob in CGROUPS for root in Path("/").glob(glob[1:])]
+    """Remove the empty folders that the engine leaves in each cgroup controller."""
+    folders = [root / group for glob in CGROUPS for root in Path("/").glob(glob[1:])]
 
     def gone() -> bool:
-        for folder in found:
+        for folder in folders:
             with contextlib.suppress(OSError):
                 for path, _, _ in os.walk(folder, topdown=False):
-                    os.rmdir(path)  # noqa: PTH106  # os.walk gives texts
-        return not any(folder.exists() for folder in found)
+                    os.rmdir(path)  # noqa: PTH106  # os.walk returns strings
+        return not any(folder.exists() for folder in folders)
 
     wait_until(gone, 20, f"the processes of {group} do not end")
 
 
 def _join(nodes: tuple[Node, ...]) -> None:
-    """One swarm of them, that notices within three seconds that a node is gone."""
+    """Join the nodes to one swarm, which notices a lost node within three seconds."""
     first, *others = nodes
     first.docker("swarm", "init", f"--advertise-addr={first.address}", "--dispatcher-heartbeat=1s")
     token = first.docker("swarm", "join-token", "--quiet", "worker")
@@ -236,7 +236,7 @@ def _join(nodes: tuple[Node, ...]) -> None:
 
 
 def _enter(namespace: str) -> None:
-    """Let the calling thread sit in a network namespace (setns(2)); Python 3.12 has os.setns."""
+    """Move the calling thread to a network namespace (setns(2)); Python 3.12 has os.setns."""
     with Path(namespace).open() as file:
         if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), f"entering {namespace}")

@@ -1,4 +1,4 @@
-"""A stack on three nodes: brought up once for the module, brought to one release for each test."""
+"""Fixtures of the swarm tests: three nodes for the session, and a stack at its first release."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ops.test_runner import missing_for_nodes
 from tests.support import npm_registry
 from tests.support.commands import ROOT, minimal_base, one_at_a_time, wait_until
 from tests.swarm import cluster
-from tests.swarm.gate import Gate, Images
+from tests.swarm.stack import Images, Stack
 
 
 @pytest.fixture(scope="session")
 def local_images() -> dict[str, str]:
-    """The images of the contract, as they are in the working tree now."""
+    """Build the contract's images from the working tree."""
     terms = contract.load(ROOT)
     engine = Engine((terms.compose_file,))
     engine.require()
@@ -31,7 +31,7 @@ def local_images() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def probe_image() -> Iterator[str]:
-    """Of which probes are made: a small base, since it is sent to a node."""
+    """Return a small base for probes, because it is sent to a node."""
     terms = contract.load(ROOT)
     with one_at_a_time("base"):
         whole = base_image.resolve(terms, Engine((terms.compose_file,))).reference
@@ -41,15 +41,15 @@ def probe_image() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def swarm() -> Iterator[cluster.Swarm]:
-    if lack := missing_for_nodes():
-        pytest.fail(f"the swarm's tests need nodes: {lack}", pytrace=False)
-    with cluster.running() as found:
-        yield found
+    if missing := missing_for_nodes():
+        pytest.fail(f"cannot start nodes: {missing}", pytrace=False)
+    with cluster.running() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def images(swarm, local_images, probe_image) -> Images:
-    """The images in the nodes' registry, by digest: the API in three versions."""
+    """Push the images to the nodes' registry, with three versions of the API."""
     manager = swarm.manager
     saving = ["docker", "image", "save", *local_images.values(), probe_image]
     with subprocess.Popen(saving, stdout=subprocess.PIPE) as process:
@@ -71,42 +71,42 @@ NEVER_HEALTHY = """HEALTHCHECK --interval=1s --timeout=5s --retries=2 --start-pe
 
 def _build(node: cluster.Node, base: str, line: str) -> str:
     tag = f"planted:{secrets.token_hex(4)}"
-    node.docker("build", "--quiet", "--tag", tag, "-", given=f"FROM {base}\n{line}\n".encode())
+    node.docker("build", "--quiet", "--tag", tag, "-", stdin=f"FROM {base}\n{line}\n".encode())
     return tag
 
 
 def _push(node: cluster.Node, tag: str, name: str, version: str) -> tuple[str, str]:
-    """Push an image; its name in the registry, and its digest."""
+    """Push an image, and return its reference and digest."""
     reference = f"{cluster.REGISTRY}/gate/{name}:{version}"
     node.docker("image", "tag", tag, reference)
     node.docker("image", "push", "--quiet", reference)
-    (found,) = json.loads(node.docker("image", "inspect", reference))
+    (image,) = json.loads(node.docker("image", "inspect", reference))
     repository = reference.rpartition(":")[0]
-    (pinned,) = [d for d in found["RepoDigests"] if d.startswith(f"{repository}@")]
+    (pinned,) = [d for d in image["RepoDigests"] if d.startswith(f"{repository}@")]
     return reference, pinned.partition("@")[2]
 
 
 @pytest.fixture(scope="session")
 def npm(swarm) -> Iterator[npm_registry.Registry]:
-    """An npm registry in the hub, which the workers reach."""
+    """Serve an npm registry in the hub for the workers."""
     serving = npm_registry.serving(host=cluster.HUB)
-    found = swarm.inside.submit(serving.__enter__).result()
+    registry = swarm.inside.submit(serving.__enter__).result()
     try:
-        yield found
+        yield registry
     finally:
         serving.__exit__(None, None, None)
 
 
 @pytest.fixture
-def gates(swarm, images, npm, tmp_path) -> Gate:
-    """The commands and clients of a stack that may not be there."""
-    return Gate(swarm, images, npm, tmp_path)
+def any_stack(swarm, images, npm, tmp_path) -> Stack:
+    """Return the commands and clients of the stack, deployed or not."""
+    return Stack(swarm, images, npm, tmp_path)
 
 
 @pytest.fixture
-def gate(gates, swarm, images) -> Iterator[Gate]:
-    """The stack at its first release, with all of its tasks healthy, whatever was before."""
-    outcome = gates.deploy(images.first)
+def stack(any_stack, swarm, images) -> Iterator[Stack]:
+    """Deploy the first release, and wait until all its tasks are healthy."""
+    outcome = any_stack.deploy(images.first)
     assert outcome.status == 0, outcome.messages
-    yield gates
-    wait_until(lambda: all(map(swarm.ready, swarm.nodes)), 60, "a node did not come back")
+    yield any_stack
+    wait_until(lambda: all(map(swarm.ready, swarm.nodes)), 60, "a node is not ready again")

@@ -1,6 +1,6 @@
-"""The stack on three nodes: deployed by digest, updated under load, taken back, moved, rotated.
+"""Tests of the stack on three nodes: deployment, updates under load, rollback, lost nodes, secrets.
 
-Each test begins at the first release. What is measured is said in docs/swarm.md.
+Each test starts at the first release. docs/swarm.md lists the measured times.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import time
 
 import pytest
 
-from imageproof.docker.client import Engine, environment
+from imageproof.docker.client import Engine
+from imageproof.docker.environment import temporary_environment
 from tests.support.commands import wait_until
-from tests.swarm.gate import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
+from tests.swarm.stack import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
 
-MOVED_SECONDS = 60  # a node that is gone: until its tasks run elsewhere
+MOVED_SECONDS = 60  # from the loss of a node until its tasks run on other nodes
 ENDED_SECONDS = 120
-BACK_SECONDS = 120  # a node whose link is whole again; swarmkit's agents wait longer each time
-STATUS_SECONDS = 1.0  # between two looks by `inv status`
+BACK_SECONDS = 120  # to reconnect a node; swarmkit's agents back off
+STATUS_SECONDS = 1.0  # between two calls of `inv status`
 JOBS = 12
 BEFORE = {"index.js": b"module.exports = 1;\n"}
 AFTER = {"index.js": b"module.exports = 2;\n"}
@@ -27,33 +28,33 @@ log = logging.getLogger(__name__)
 pytestmark = pytest.mark.timeout(240)
 
 
-def _no_failure(clients) -> None:
+def _assert_no_failures(clients) -> None:
     for client in clients:
         log.info("%d requests served, at most %.2f s apart", client.served, client.longest)
         assert client.failures == []
         assert client.served > 50
 
 
-def test_a_release_runs_by_its_digests_and_keeps_the_contract(gate, swarm, images):
-    status = gate.status()
+def test_release_runs_by_digest_and_passes_verify(stack, swarm, images):
+    status = stack.status()
     for name, (reference, digest) in images.first.items():
         pinned = f"{reference.rpartition(':')[0]}@{digest}"
         assert {task["image"] for task in status[name]["tasks"]} == {pinned}
         assert status[name]["settled"]
     running = {name: service["running"] for name, service in status.items()}
     assert running == {"api": API_REPLICAS, "cache": 1, "worker": WORKER_REPLICAS}
-    assert gate.nodes_of("cache") == [swarm.manager.name]
-    assert sorted(gate.nodes_of("worker")) == [node.name for node in swarm.nodes]
-    for name in gate.nodes_of("api"):
-        answer = swarm.inside.submit(gate.ask_node, swarm.node(name), "GET", "/ready").result()
+    assert stack.nodes_of("cache") == [swarm.manager.name]
+    assert sorted(stack.nodes_of("worker")) == [node.name for node in swarm.nodes]
+    for name in stack.nodes_of("api"):
+        answer = swarm.inside.submit(stack.request_node, swarm.node(name), "GET", "/ready").result()
         assert answer.status_code == 200
-    verified = gate.inv("verify", "--stack", STACK)
+    verified = stack.inv("verify", "--stack", STACK)
     assert verified.status == 0, verified.output
     assert "✓ pass     run.no-new-privileges" in verified.output
 
 
-def test_a_rolling_update_fails_no_request(gate, images):
-    plan = gate.deploy(images.with_api(images.better), "--plan")
+def test_rolling_update_and_rollback_fail_no_request(stack, images):
+    plan = stack.deploy(images.with_api(images.better), "--plan")
     old, new = (f"@{digest}" for _, digest in (images.first["api"], images.better))
     changes = [line.split() for line in plan.output.splitlines()]
     assert [line[:2] for line in changes] == [
@@ -64,50 +65,50 @@ def test_a_rolling_update_fails_no_request(gate, images):
     ]
     assert old in plan.output
     assert new in plan.output
-    assert gate.status()["api"]["image"].endswith(old)  # a plan changes nothing
-    with gate.under_load() as clients:
-        outcome = gate.deploy(images.with_api(images.better))
+    assert stack.status()["api"]["image"].endswith(old)  # still the old one
+    with stack.under_load() as clients:
+        outcome = stack.deploy(images.with_api(images.better))
     assert outcome.status == 0, outcome.messages
-    assert {task["image"].partition("@")[2] for task in gate.status()["api"]["tasks"]} == {new[1:]}
-    _no_failure(clients)
-    assert "changed" not in gate.deploy(images.with_api(images.better), "--plan").output.split()
+    assert {task["image"].partition("@")[2] for task in stack.status()["api"]["tasks"]} == {new[1:]}
+    _assert_no_failures(clients)
+    assert "changed" not in stack.deploy(images.with_api(images.better), "--plan").output.split()
 
-    with gate.under_load() as clients:
-        back = gate.inv("rollback", "--name", STACK)
+    with stack.under_load() as clients:
+        back = stack.inv("rollback", "--name", STACK)
     assert back.status == 0, back.messages
-    assert gate.status()["api"]["image"].endswith(old)
-    _no_failure(clients)
+    assert stack.status()["api"]["image"].endswith(old)
+    _assert_no_failures(clients)
 
 
-def test_an_update_that_never_becomes_healthy_is_taken_back_by_itself(gate, images):
-    with gate.under_load() as clients:
-        outcome = gate.deploy(images.with_api(images.broken), POLICY_THRESHOLD="0.5")
+def test_update_that_never_becomes_healthy_is_rolled_back(stack, images):
+    with stack.under_load() as clients:
+        outcome = stack.deploy(images.with_api(images.broken), POLICY_THRESHOLD="0.5")
     assert outcome.status == 1
     assert "✗ deploying gate: api." in outcome.messages
     assert " on node" in outcome.messages
     assert "Swarm took api back to what it was" in outcome.messages
     assert "│ log: " in outcome.messages
     assert "Traceback" not in outcome.messages
-    _no_failure(clients)
-    # What the same deployment changed of another service is taken back with it.
+    _assert_no_failures(clients)
+    # The deployment's change of another service is rolled back too.
     assert "taken back as well: worker" in outcome.messages
-    status = gate.status()
+    status = stack.status()
     assert status["api"]["image"].endswith(images.first["api"][1])
     assert all(service["settled"] for service in status.values())
-    assert "changed" not in gate.deploy(images.first, "--plan").output.split()
+    assert "changed" not in stack.deploy(images.first, "--plan").output.split()
 
 
-def test_a_value_that_a_service_refuses_is_told_in_its_own_words(gate):
-    outcome = gate.deploy(gate.images.first, POLICY_THRESHOLD="7")
+def test_invalid_setting_is_reported_with_the_services_log(stack):
+    outcome = stack.deploy(stack.images.first, POLICY_THRESHOLD="7")
     assert outcome.status == 1
     assert "✗ deploying gate: worker." in outcome.messages
     assert "is failed: task: non-zero exit (2); Swarm took worker back" in outcome.messages
     assert "│ log: configuration: POLICY_THRESHOLD must be" in outcome.messages
-    assert all(service["settled"] for service in gate.status().values())
+    assert all(service["settled"] for service in stack.status().values())
 
 
-def test_a_node_that_is_cut_off_loses_no_job_and_its_tasks_move(gate, swarm, npm):
-    """Each worker has a job when the link of a node that has one is pulled."""
+def test_lost_node_loses_no_job_and_its_tasks_move(stack, swarm, npm):
+    """Every worker runs a job when the node's link goes down."""
     opened = threading.Event()
     npm.publish("1.0.0", BEFORE, package="held")
     path = npm.publish("1.1.0", AFTER, package="held")
@@ -118,84 +119,84 @@ def test_a_node_that_is_cut_off_loses_no_job_and_its_tasks_move(gate, swarm, npm
         answer(handler)
 
     npm.answers[path] = held
-    api = gate.nodes_of("api")
-    candidates = sorted(set(gate.nodes_of("worker")) - {swarm.manager.name})
+    api = stack.nodes_of("api")
+    candidates = sorted(set(stack.nodes_of("worker")) - {swarm.manager.name})
     node = swarm.node(max(candidates, key=api.count))
-    ids = [gate.submit("held") for _ in range(JOBS)]
+    ids = [stack.submit("held") for _ in range(JOBS)]
 
-    def taken() -> int:
-        return sum(gate.review(id_)["status"] == "running" for id_ in ids)
+    def running() -> int:
+        return sum(stack.review(id_)["status"] == "running" for id_ in ids)
 
     try:
-        wait_until(lambda: taken() == WORKER_REPLICAS, 30, "not every worker takes a job")
+        wait_until(lambda: running() == WORKER_REPLICAS, 30, "not every worker has claimed a job")
         swarm.link(node, "down")
-        pulled = time.monotonic()
+        lost = time.monotonic()
         opened.set()
 
         def moved() -> bool:
             return all(
                 service["settled"] and node.name not in nodes_of(service)
-                for service in gate.status().values()
+                for service in stack.status().values()
             )
 
-        elsewhere = f"the tasks of {node.name} do not run elsewhere"
-        wait_until(moved, MOVED_SECONDS, elsewhere, STATUS_SECONDS)
-        took = time.monotonic() - pulled
-        seen = {}
+        failure = f"the tasks of {node.name} do not run on other nodes"
+        wait_until(moved, MOVED_SECONDS, failure, STATUS_SECONDS)
+        moved_after = time.monotonic() - lost
+        reviews = {}
 
         def ended() -> bool:
-            seen.update({id_: gate.review(id_) for id_ in ids})
-            return {review["status"] for review in seen.values()} == {"done"}
+            reviews.update({id_: stack.review(id_) for id_ in ids})
+            return {review["status"] for review in reviews.values()} == {"done"}
 
-        wait_until(ended, ENDED_SECONDS, f"not every job ends: {seen}")
-        attempts = sorted(review["attempts"] for review in seen.values())
-        assert attempts[-1] > 1, "the worker that was cut off had no job"
-        took_all = time.monotonic() - pulled
-        log.info("moved after %.1f s, all jobs ended after %.1f s: %s", took, took_all, attempts)
+        wait_until(ended, ENDED_SECONDS, f"not every job is done: {reviews}")
+        attempts = sorted(review["attempts"] for review in reviews.values())
+        assert attempts[-1] > 1, "the worker of the lost node had no job"
+        done_after = time.monotonic() - lost
+        log.info(
+            "moved after %.1f s, jobs done after %.1f s: %s", moved_after, done_after, attempts
+        )
     finally:
         opened.set()
         swarm.link(node, "up")
-    plugged = time.monotonic()
-    wait_until(lambda: swarm.ready(node), BACK_SECONDS, f"{node.name} does not come back")
-    log.info("%s is back after %.1f s", node.name, time.monotonic() - plugged)
+    restored = time.monotonic()
+    wait_until(lambda: swarm.ready(node), BACK_SECONDS, f"{node.name} is not ready again")
+    log.info("%s is ready after %.1f s", node.name, time.monotonic() - restored)
 
-    def ended_there() -> bool:
+    def old_tasks_ended() -> bool:
         names = node.docker("ps", "--format", "{{.Names}}", "--filter", "name=gate_")
-        wanted = [name for service in gate.status().values() for name in nodes_of(service)]
+        wanted = [name for service in stack.status().values() for name in nodes_of(service)]
         return len(names.splitlines()) == wanted.count(node.name)
 
-    wait_until(
-        ended_there, BACK_SECONDS, f"{node.name} goes on with tasks of elsewhere", STATUS_SECONDS
-    )
-    log.info("%s has no old task after %.1f s", node.name, time.monotonic() - plugged)
+    wait_until(old_tasks_ended, BACK_SECONDS, f"{node.name} still runs moved tasks", STATUS_SECONDS)
+    log.info("%s runs no old task after %.1f s", node.name, time.monotonic() - restored)
 
 
-def test_another_secret_is_a_rolling_update_and_is_shown_nowhere(gate, images, swarm):
+def test_changed_secret_is_a_rolling_update_and_is_never_shown(stack, images, swarm):
     other = "fedcba9876543210"
     names = _secrets(swarm)
-    plan = gate.deploy(images.first, "--plan", API_TOKEN=other)
+    plan = stack.deploy(images.first, "--plan", API_TOKEN=other)
     assert "secret api_token: gate_api_token_" in plan.output
-    outcome = gate.deploy(images.first, API_TOKEN=other)
+    outcome = stack.deploy(images.first, API_TOKEN=other)
     assert outcome.status == 0, outcome.messages
-    assert gate.ask("GET", "/v1/reviews", token=other).status_code == 200
-    assert gate.ask("GET", "/v1/reviews", token=TOKEN).status_code == 401
-    # The old one is kept for a rollback, and goes with the next deployment.
+    assert stack.request("GET", "/v1/reviews", token=other).status_code == 200
+    assert stack.request("GET", "/v1/reviews", token=TOKEN).status_code == 401
+    # The old secret stays for a rollback until the next deployment.
     assert len(_secrets(swarm) - names) == 1
     assert names <= _secrets(swarm)
-    again = gate.deploy(images.first, API_TOKEN=other)
+    again = stack.deploy(images.first, API_TOKEN=other)
     assert len(names - _secrets(swarm)) == 1
-    for said in (plan, outcome, again):
-        assert TOKEN not in said.output + said.messages
-        assert other not in said.output + said.messages
+    for each in (plan, outcome, again):
+        assert TOKEN not in each.output + each.messages
+        assert other not in each.output + each.messages
 
 
 def _secrets(swarm) -> set[str]:
     return set(swarm.manager.docker("secret", "ls", "--format", "{{.Name}}").split())
 
 
-def test_a_stack_or_an_engine_that_is_not_there_is_said(gates, swarm, tmp_path):
-    assert gates.inv("status", "--name", "nobodys").status == 2
-    assert gates.inv("verify", "--stack", "nobodys").status == 2
-    assert gates.inv("status", "--host", f"unix://{tmp_path}/nobody.sock").status == 3
-    with environment({"DOCKER_HOST": swarm.manager.host}):
-        assert Engine(()).tasks(["nobodys"]) == []
+def test_absent_stack_and_engine_have_their_exit_statuses(any_stack, swarm, tmp_path):
+    assert any_stack.inv("status", "--name", "absent").status == 2
+    assert any_stack.inv("verify", "--stack", "absent").status == 2
+    assert any_stack.inv("status", "--host", f"unix://{tmp_path}/absent.sock").status == 3
+    with temporary_environment({"DOCKER_HOST": swarm.manager.host}):
+        assert Engine(()).tasks(["absent"]) == []

@@ -1,4 +1,4 @@
-"""The stack on the swarm, for tests: deployed by the line's own commands, asked over HTTP."""
+"""The stack on the swarm: its deployment by the commands, and its HTTP clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.swarm.cluster import Node, Swarm
 from tests.swarm.load import Load
 
 STACK = "gate"
-TOKEN = "0123456789abcdef"  # not the engine's: of this stack alone
+TOKEN = "0123456789abcdef"  # API_TOKEN of this stack
 API_REPLICAS, WORKER_REPLICAS = 2, 3
 CLIENTS = 2
 Pushed = tuple[str, str]  # reference, digest
@@ -29,20 +29,20 @@ Pushed = tuple[str, str]  # reference, digest
 
 @dataclass(frozen=True)
 class Images:
-    """What was pushed: an image of each name of the contract, and other versions of the API."""
+    """Pushed images: one per service of the contract, and other versions of the API."""
 
     first: Mapping[str, Pushed]
     better: Pushed
     broken: Pushed
-    probe: str  # in the manager's engine alone
+    probe: str  # only in the manager's engine
 
     def with_api(self, api: Pushed) -> dict[str, Pushed]:
         return {**self.first, "api": api}
 
 
 @dataclass
-class Gate:
-    """The stack, as its operators and its users see it."""
+class Stack:
+    """Commands and clients of the stack."""
 
     swarm: Swarm
     images: Images
@@ -50,7 +50,7 @@ class Gate:
     folder: Path
 
     def inv(self, *arguments: str, **variables: str) -> Outcome:
-        usual = {
+        defaults = {
             "DOCKER_HOST": self.swarm.manager.host,
             "PYTHON_BASE": self.images.probe,
             "API_PORT_MODE": "host",
@@ -62,7 +62,7 @@ class Gate:
             "WORKER_POLL_INTERVAL": "0.2",
             "ARTIFACTORY_URL": self.npm.address,
         }
-        return inv(*arguments, **{**usual, **variables})
+        return inv(*arguments, **{**defaults, **variables})
 
     def deploy(self, images: Mapping[str, Pushed], *options: str, **variables: str) -> Outcome:
         file = self.folder / "release.json"
@@ -70,46 +70,48 @@ class Gate:
         return self.inv("deploy", "--name", STACK, "--release", str(file), *options, **variables)
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """By service, as `status --format json` tells it."""
+        """Return the services of `status --format json` by name."""
         outcome = self.inv("status", "--name", STACK, "--format", "json")
         assert outcome.status == 0, outcome.messages
         return {service["service"]: service for service in json.loads(outcome.output)}
 
     def nodes_of(self, service: str) -> list[str]:
-        """Where its tasks run."""
+        """Return the nodes on which the service's tasks run."""
         return nodes_of(self.status()[service])
 
-    def ask(self, method: str, path: str, *, token: str = TOKEN, **options: Any) -> httpx.Response:
-        """Ask the first node that takes the connection."""
-        return self.swarm.inside.submit(self._ask, method, path, token, options).result()
+    def request(
+        self, method: str, path: str, *, token: str = TOKEN, **options: Any
+    ) -> httpx.Response:
+        """Send a request to the first node that accepts the connection."""
+        return self.swarm.inside.submit(self._request, method, path, token, options).result()
 
-    def _ask(self, method: str, path: str, token: str, options: Any) -> httpx.Response:
+    def _request(self, method: str, path: str, token: str, options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"}
         for node in self.swarm.nodes:
             with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return self.ask_node(node, method, path, headers=headers, **options)
-        raise AssertionError(f"{path}: no node takes a connection")
+                return self.request_node(node, method, path, headers=headers, **options)
+        raise AssertionError(f"{path}: no node accepts a connection")
 
     @staticmethod
-    def ask_node(node: Node, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask one node; only a thread in the hub reaches it."""
+    def request_node(node: Node, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request to one node. Only threads in the hub can reach it."""
         timeout = httpx.Timeout(10, connect=1)
         address = f"http://{node.address}:8000{path}"
         return httpx.request(method, address, timeout=timeout, trust_env=False, **options)
 
     def submit(self, package: str) -> str:
         body = {"package": package, "from": "1.0.0", "to": "1.1.0"}
-        answer = self.ask("POST", "/v1/reviews?force=true", json=body)
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["id"])
+        response = self.request("POST", "/v1/reviews?force=true", json=body)
+        assert response.status_code == 202, response.text
+        return str(response.json()["id"])
 
     def review(self, id_: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("GET", f"/v1/reviews/{id_}").json()
-        return found
+        review: dict[str, Any] = self.request("GET", f"/v1/reviews/{id_}").json()
+        return review
 
     @contextlib.contextmanager
     def under_load(self) -> Iterator[list[Load]]:
-        """Clients that ask all the while; what they met is for the test to judge."""
+        """Run clients that send requests all the time, and yield their results."""
         addresses = [f"{node.address}:8000" for node in self.swarm.nodes]
         clients = [Load(addresses, TOKEN) for _ in range(CLIENTS)]
         running: list[Future[None]] = [self.swarm.inside.submit(c.run) for c in clients]
@@ -123,7 +125,7 @@ class Gate:
 
 
 def nodes_of(service: Mapping[str, Any]) -> list[str]:
-    """Where the tasks of a service run, as `status` tells it."""
+    """Return the nodes on which `status` shows running tasks of a service."""
     tasks = service["tasks"]
     return [t["node"] for t in tasks if (t["state"], t["desired"]) == ("running", "running")]
 
