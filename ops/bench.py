@@ -1,7 +1,7 @@
-"""The benchmarks: this project beside what others use, in the same run.
+"""Benchmarks of this project beside other tools, in one run.
 
-What is compared, and how, is the project's own business: a module of its tests is run. The tools
-that `--peers` compares with come into an environment of their own, only when they are asked for.
+The measurements are modules of the tests: tests.bench and tests.peers. The tools that `--peers`
+compares with are installed in an environment of their own, on demand.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from imageproof import console, signals
 from imageproof.errors import MachineError, TestsFailed, UsageError
 
 LOCK = "locks/peers.txt"
-PLACE = ".ops/peers"
-MODULE = "tests.peers"
-OWN = "tests.bench"  # of the project: what the line costs, and what it makes
-PARTS = ("images", "line", "reviews")
+PEERS_FOLDER = ".ops/peers"
+PEERS_MODULE = "tests.peers"
+BENCH_MODULE = "tests.bench"
+PARTS = ("images", "commands", "reviews")
 BENCH_SCRIPT = "docker-bench-security.sh"
 
 
 def measure(root: Path, part: str | None) -> None:
-    """Run the project's own benchmarks, or one part of them.
+    """Run the benchmarks, or one part.
 
-    Raises UsageError for a part that is none, TestsFailed where they do not come to their end.
+    Raises UsageError for an unknown part, TestsFailed if a benchmark fails.
     """
     if part and part not in PARTS:
         raise UsageError("reading the command line", f"--part is one of {', '.join(PARTS)}")
     console.step(f"bench: {part or ', '.join(PARTS)}")
-    command = [sys.executable, "-m", OWN, *([part] if part else [])]
-    _run(command, root, OWN)
+    command = [sys.executable, "-m", BENCH_MODULE, *([part] if part else [])]
+    _run(command, root, BENCH_MODULE)
 
 
 def _run(command: list[str], root: Path, module: str) -> None:
@@ -43,10 +43,10 @@ def _run(command: list[str], root: Path, module: str) -> None:
 
 
 def peers(root: Path, docker_bench: str | None) -> None:
-    """Install the peers, and compare. `docker_bench`: a checkout of docker-bench-security.
+    """Install the peers and compare. `docker_bench`: a checkout of docker-bench-security.
 
-    Raises MachineError where a tool cannot be had, UsageError for a folder without that script,
-    TestsFailed where the comparison does not come to its end.
+    Raises MachineError if a tool cannot be installed, UsageError if the checkout lacks the script,
+    TestsFailed if the comparison fails.
     """
     if docker_bench and not Path(docker_bench, BENCH_SCRIPT).is_file():
         raise UsageError(
@@ -54,17 +54,17 @@ def peers(root: Path, docker_bench: str | None) -> None:
         )
     console.step("bench: the peers")
     programs = _install(root)
-    command = [sys.executable, "-m", MODULE, "--bin", str(programs)]
-    if found := _goss(root / PLACE):
+    command = [sys.executable, "-m", PEERS_MODULE, "--bin", str(programs)]
+    if found := _goss(root / PEERS_FOLDER):
         command += ["--goss", str(found[0]), "--goss-version", found[1]]
     if docker_bench:
         command += ["--docker-bench", str(Path(docker_bench).resolve())]
-    _run(command, root, MODULE)
+    _run(command, root, PEERS_MODULE)
 
 
 def _install(root: Path) -> Path:
-    """An environment with the locked tools; returns its folder of programs."""
-    place = root / PLACE / "venv"
+    """Install the locked tools in an environment; return its folder of programs."""
+    place = root / PEERS_FOLDER / "venv"
     uv = str(Path(sys.executable).parent / "uv")
     for command in (
         [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(place)],
@@ -82,13 +82,13 @@ def _install(root: Path) -> Path:
 
 
 def _goss(place: Path) -> tuple[Path, str] | None:
-    """The program out of Debian's package, not installed; None where it cannot be had."""
+    """Return goss and its version, unpacked from Debian's package; None if apt has none."""
     program = place / "goss/usr/bin/goss"
-    version = place / "goss/version"  # written last: all of it is there
+    version = place / "goss/version"  # written last
     if not version.exists():
         known = _lines("apt-cache", "madison", "goss", cwd=place)
         if not known:
-            console.warn("goss is not to be had by apt: it is left out")
+            console.warn("apt has no package goss: goss is left out")
             return None
         number = known[0].split("|")[1].strip()
         _lines("apt-get", "download", f"goss={number}", cwd=place)
@@ -96,7 +96,7 @@ def _goss(place: Path) -> tuple[Path, str] | None:
             _lines("dpkg-deb", "--extract", archive.name, "goss", cwd=place)
             archive.unlink()
         if not program.exists():
-            console.warn("goss could not be downloaded by apt: it is left out")
+            console.warn("apt could not download goss: goss is left out")
             return None
         version.write_text(number)
     return program, version.read_text()

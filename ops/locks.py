@@ -1,4 +1,4 @@
-"""Lock files: every version with its hashes, and no address of any registry."""
+"""Lock files: every version with its hashes, and no registry address."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ if TYPE_CHECKING:
 
 FOLDER = "locks"
 PYTHON = "3.11"
-# What all is made for, first: the others take its versions, so that images and tests agree.
-ALL = "dev"
+# The group of everything, locked first: images take its versions, so that tests run with them.
+DEV = "dev"
 
 
-def of_images(contract: Contract) -> tuple[str, ...]:
-    """The groups that images are made of: `lock = "locks/api.txt"` is the group `api`."""
+def image_groups(contract: Contract) -> tuple[str, ...]:
+    """Return the dependency groups of images: `lock = "locks/api.txt"` is the group `api`."""
     return tuple(dict.fromkeys(Path(i.lock).stem for i in contract.images.values() if i.lock))
 
 
-def apart(contract: Contract) -> tuple[str, ...]:
-    """The other groups that have a lock file: tools in an environment of their own, whose versions
-    are nobody else's business."""
-    known = {path.stem for path in (contract.root / FOLDER).glob("*.txt")}
-    return tuple(sorted(known - {ALL, *of_images(contract)}))
+def separate_groups(contract: Contract) -> tuple[str, ...]:
+    """Return the other groups with a lock file: tools in an environment of their own."""
+    groups = {path.stem for path in (contract.root / FOLDER).glob("*.txt")}
+    return tuple(sorted(groups - {DEV, *image_groups(contract)}))
 
 
 def lock(contract: Contract, *, upgrade: bool = True) -> None:
-    """Make each lock file anew from the dependency groups of pyproject.toml (PEP 735).
+    """Compile each lock file from the dependency groups of pyproject.toml (PEP 735).
 
-    Raises MachineError where no package registry answers.
+    Raises MachineError if uv cannot resolve the dependencies, such as without a registry.
     """
     console.step("lock")
-    images = of_images(contract)
-    for group in (ALL, *images, *apart(contract)):
+    images = image_groups(contract)
+    for group in (DEV, *images, *separate_groups(contract)):
         target = f"{FOLDER}/{group}.txt"
         console.say(f"  {target}")
         result = subprocess.run(
@@ -62,7 +61,7 @@ def _command(group: str, target: str, *, upgrade: bool, of_image: bool) -> list[
     command = [str(Path(sys.executable).parent / "uv"), "pip", "compile", "pyproject.toml"]
     command += ["--quiet", "--no-header", "--generate-hashes", "--no-emit-index-url"]
     command += ["--python-version", PYTHON, "--group", group, "--output-file", target]
-    # The toolkit runs on people's machines, the images on Linux alone.
-    command += ["--universal"] if group == ALL else ["--python-platform", "linux"]
-    command += ["--constraint", f"{FOLDER}/{ALL}.txt"] if of_image else []
+    # The toolkit runs on any platform, the images on Linux only.
+    command += ["--universal"] if group == DEV else ["--python-platform", "linux"]
+    command += ["--constraint", f"{FOLDER}/{DEV}.txt"] if of_image else []
     return [*command, "--upgrade"] if upgrade and not of_image else command

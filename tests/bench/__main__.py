@@ -11,14 +11,14 @@ from pathlib import Path
 from imageproof import console, contract
 from imageproof.docker.client import Engine
 from imageproof.errors import ImageproofError
-from tests.bench import images, line, reviews
+from tests.bench import commands, images, reviews
 from tests.bench.copy import copied
 from tests.bench.machine import machine
 from tests.bench.page import page, picture, table
 from tests.bench.row import Row
 from tests.support.commands import ROOT
 
-PARTS = ("images", "line", "reviews")
+PARTS = ("images", "commands", "reviews")
 
 
 def main() -> None:
@@ -37,12 +37,12 @@ def main() -> None:
 
 
 def _rows(parts: Sequence[str]) -> Iterator[Row]:
-    if {"images", "line"} & set(parts):
+    if {"images", "commands"} & set(parts):
         with copied() as copy:
             if "images" in parts:
                 yield from _said(images.rows(copy))
-            if "line" in parts:
-                yield from _said(line.rows(copy))
+            if "commands" in parts:
+                yield from _said(commands.rows(copy))
     if "reviews" in parts:
         yield from _said(reviews.rows())
 

@@ -17,7 +17,7 @@ from tests.bench.row import Row, median
 
 PARTS = {
     "images": "Images",
-    "line": "The line, on top of Docker",
+    "commands": "Commands, beside plain Docker",
     "reviews": "Reviews",
 }
 WIDTH = 132  # columns of the picture
@@ -39,7 +39,7 @@ NOTES = {
 The usual ways are in [tests/bench/Dockerfile.usual](../tests/bench/Dockerfile.usual), with the same
 packages and the same code. MB are 1,000,000 bytes.
 """,
-    "line": """\
+    "commands": """\
 On a copy of the repository with names of its own. Plain bake and `docker build` are given the same
 files, arguments and secrets. `./inv up` includes lint, both verifications and their reports; where
 nothing changed by content, what passed is not run again.

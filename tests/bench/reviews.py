@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from imageproof import contract
 from imageproof.build import bake
-from imageproof.docker.client import Engine, environment
+from imageproof.docker.client import Engine
+from imageproof.docker.environment import temporary_environment
 from imageproof.errors import MachineError
 from tests.bench.images import resident
 from tests.bench.row import Row, in_turns
@@ -87,7 +88,7 @@ def _npm(registry: Registry, number: int) -> None:
 
 
 def _scale(gate: Gate, workers: int) -> None:
-    with environment(gate.engine.variables):
+    with temporary_environment(gate.engine.variables):
         gate.engine.docker.compose.up(
             detach=True, no_build=True, quiet=True, wait=True, scales={"worker": workers}
         )

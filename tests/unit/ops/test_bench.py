@@ -1,4 +1,4 @@
-"""ops/bench.py: which benchmark is run, and what a wrong word for one is."""
+"""Benchmarks: the parts that run, and the page that they write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_single_part_is_measured(ran, tmp_path):
 
 
 def test_unknown_part_is_a_usage_error(ran, tmp_path):
-    with pytest.raises(UsageError, match="images, line, reviews"):
+    with pytest.raises(UsageError, match="images, commands, reviews"):
         bench.measure(tmp_path, "pictures")
     assert ran == []
 
@@ -45,11 +45,11 @@ def test_failed_benchmark_raises(monkeypatch, tmp_path):
         bench.measure(tmp_path, None)
 
 
-# --- what is written of it
+# --- the page
 
 ROWS = [
     Row("images", "start", "s", (0.5, 0.7, 0.6), "the usual", (1.0, 1.2, 1.4), "less", True, "a"),
-    Row("line", "warm", "s", (2.0,), "bake", (1.0,), "at most 1.15 of it", False, "b"),
+    Row("commands", "warm", "s", (2.0,), "bake", (1.0,), "at most 1.15 of it", False, "b"),
     Row("reviews", "p99", "ms", (12.0,), "", (), "under 50 ms", True, "c"),
 ]
 MACHINE = {"processors": 2, "memory_gib": 24, "architecture": "x", "engine": "26", "python": "3"}

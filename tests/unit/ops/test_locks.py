@@ -1,4 +1,4 @@
-"""ops.locks: versions and hashes, and no address of any registry."""
+"""Lock files: versions and hashes, no registry address."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from imageproof.contract import load
 from imageproof.errors import MachineError
 from ops import locks
-from ops.locks import ALL, FOLDER, _command, apart, lock, of_images
+from ops.locks import DEV, FOLDER, _command, image_groups, lock, separate_groups
 from tests.support.sample_facts import ROOT, contract, service_contract
 
-IMAGES = of_images(load(ROOT))
-APART = apart(load(ROOT))
-GROUPS = (ALL, *IMAGES, *APART)
+IMAGES = image_groups(load(ROOT))
+SEPARATE = separate_groups(load(ROOT))
+GROUPS = (DEV, *IMAGES, *SEPARATE)
 
 
 def test_contract_names_the_groups_of_images_and_the_folder_the_others(tmp_path):
@@ -31,8 +31,8 @@ def test_contract_names_the_groups_of_images_and_the_folder_the_others(tmp_path)
         "c": service_contract(),
     }
     project = contract(root=tmp_path, images=images)
-    assert of_images(project) == ("web",)
-    assert apart(project) == ("docs",)
+    assert image_groups(project) == ("web",)
+    assert separate_groups(project) == ("docs",)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -54,13 +54,13 @@ def test_image_locks_are_constrained_by_the_dev_lock(group):
     assert command[command.index("--python-platform") + 1] == "linux"
 
 
-@pytest.mark.parametrize("group", APART)
+@pytest.mark.parametrize("group", SEPARATE)
 def test_separate_tools_are_locked_without_constraint(group):
     assert "--constraint" not in _command(group, "x", upgrade=True, of_image=False)
 
 
 def _requirements(group: str) -> dict[str, list[str]]:
-    """Each requirement of a lock file with its hashes."""
+    """Return the hashes of each requirement of a lock file."""
     found: dict[str, list[str]] = {}
     name = ""
     for line in (ROOT / FOLDER / f"{group}.txt").read_text().splitlines():
@@ -96,7 +96,7 @@ def test_every_requirement_has_a_version_and_hashes(group):
 
 @pytest.mark.parametrize("group", IMAGES)
 def test_images_have_the_versions_that_the_tests_run_with(group):
-    assert set(_requirements(group)) <= set(_requirements(ALL))
+    assert set(_requirements(group)) <= set(_requirements(DEV))
 
 
 @pytest.mark.parametrize("status", [0, 2])

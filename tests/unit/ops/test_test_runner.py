@@ -1,4 +1,4 @@
-"""ops.test_runner: which tests are run, in which processes, and what is said of those that cannot be."""
+"""The test runner: which tests run, in how many processes, and which are named as not run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sample_facts import ROOT
 
 @pytest.fixture
 def runs(monkeypatch, tmp_path):
-    """The command lines of pytest, which is not run."""
+    """Record pytest's command lines instead of running it."""
     (tmp_path / "tests/swarm").mkdir(parents=True)
     found: list[list[str]] = []
 
@@ -27,7 +27,7 @@ def runs(monkeypatch, tmp_path):
         return 0
 
     monkeypatch.setattr(signals, "run", run)
-    monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "namespaces need root")
+    monkeypatch.setattr(test_runner, "missing_for_swarm", lambda: "namespaces need root")
 
     def commands(wanted, arguments=""):
         test_runner.run(tmp_path, wanted, arguments)
@@ -50,7 +50,7 @@ def test_requested_swarm_tests_fail_on_a_machine_that_cannot_run_them(runs):
 
 
 def test_swarm_tests_run_on_a_machine_that_can_run_them(runs, monkeypatch, capsys):
-    monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "")
+    monkeypatch.setattr(test_runner, "missing_for_swarm", lambda: "")
     assert runs([]) == ["tests"]
     assert runs(["swarm", "unit"]) == ["tests/unit", "tests/swarm"]
     assert "not run" not in capsys.readouterr().err
@@ -76,7 +76,7 @@ def test_named_path_is_run_instead_of_the_suite(runs, word, capsys):
 
 @pytest.mark.parametrize("word", ["tests/none", "-k tests", "--ignore=tests/swarm"])
 def test_argument_that_names_no_test_keeps_the_whole_suite(runs, monkeypatch, word):
-    monkeypatch.setattr(test_runner, "missing_for_nodes", lambda: "")
+    monkeypatch.setattr(test_runner, "missing_for_swarm", lambda: "")
     assert runs([], word) == ["tests", *word.split()]
 
 
@@ -89,30 +89,30 @@ def test_failed_tests_raise(runs, monkeypatch):
 def test_missing_requirement_is_named(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda name: None if name == "dockerd" else name)
-    assert test_runner.missing_for_nodes() == "dockerd is not installed"
+    assert test_runner.missing_for_swarm() == "dockerd is not installed"
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert test_runner.missing_for_nodes() == "namespaces need root"
+    assert test_runner.missing_for_swarm() == "namespaces need root"
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda name: name)
     refused = SimpleNamespace(returncode=1, stderr="Operation not permitted\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
-    assert "are refused: Operation not permitted" in test_runner.missing_for_nodes()
+    assert "are refused: Operation not permitted" in test_runner.missing_for_swarm()
 
 
 @pytest.mark.parametrize(("processors", "processes"), [(1, 2), (2, 3), (64, 8)])
 def test_more_worker_processes_than_processors(processors, processes):
-    made = test_runner.environment({}, processors)
+    made = test_runner.pytest_environment({}, processors)
     assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(processes)}
 
 
 def test_given_number_of_processes_wins_and_bytecode_is_written():
     given = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/x"}
-    made = test_runner.environment(given, 2)
+    made = test_runner.pytest_environment(given, 2)
     assert made == {"PYTEST_XDIST_AUTO_NUM_WORKERS": "3", "HOME": "/x"}
 
 
 def test_pytest_arguments_come_last():
-    assert test_runner.command(["tests/unit"], "-n0 -k 'a or b'")[-4:] == [
+    assert test_runner.pytest_command(["tests/unit"], "-n0 -k 'a or b'")[-4:] == [
         "tests/unit", "-n0", "-k", "a or b",
     ]  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_pytest_failure_is_printed_unchanged(tmp_path):
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
-        # without this environment's other plug-ins, which take most of the start
+        # without other plug-ins, which take most of the start
         env=os.environ | {test_runner.PROCESSES: "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,

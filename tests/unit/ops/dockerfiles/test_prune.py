@@ -57,9 +57,7 @@ def test_modules_that_the_services_import_are_not_pruned():
 # --- code.py
 
 
-def test_code_is_compiled_before_the_smoke_test_runs_as_the_images_user(
-    tmp_path, monkeypatch
-):
+def test_code_is_compiled_before_the_smoke_test_runs_as_the_images_user(tmp_path, monkeypatch):
     (tmp_path / "app").mkdir()
     (tmp_path / "app/one.py").write_text("N = 1\n")
     (tmp_path / "app/one.py").chmod(0o600)

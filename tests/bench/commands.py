@@ -174,4 +174,4 @@ def _row(
     holds: bool,
     limit: str,
 ) -> Row:
-    return Row("line", what, "s", tuple(ours), peer, tuple(theirs), target, holds, limit)
+    return Row("commands", what, "s", tuple(ours), peer, tuple(theirs), target, holds, limit)
