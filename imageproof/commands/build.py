@@ -22,7 +22,7 @@ def build(
     """Build one image of the contract, or all, and print their sizes."""
     engine, options = locate(engine, options or Options())
     result = bake.build(contract, engine, image, options)
-    summary.built(result, _sizes(contract, engine, result, options.platforms))
+    summary.print_build(result, _sizes(contract, engine, result, options.platforms))
     return result
 
 

@@ -35,18 +35,18 @@ def deploy(
     """Deploy a release within `within` seconds, or print what a deployment would change."""
     with target.asking(engine, options.name, options.host, options.context) as stack:
         if plan:
-            report.plans(swarm.plan_of(contract, engine, release, stack))
+            report.print_plans(swarm.plan_of(contract, engine, release, stack))
         else:
-            report.status(swarm.deploy(contract, engine, release, stack, within))
+            report.print_status(swarm.deploy(contract, engine, release, stack, within))
 
 
 def rollback(engine: Engine, options: Options, *, within: float) -> None:
     """Take each service back to its state before the last deployment, within `within` seconds."""
     with target.asking(engine, options.name, options.host, options.context) as stack:
-        report.status(swarm.rollback(engine, stack, within))
+        report.print_status(swarm.rollback(engine, stack, within))
 
 
 def status(engine: Engine, options: Options, format_: str) -> None:
     """Print the services and tasks of a stack."""
     with target.asking(engine, options.name, options.host, options.context) as stack:
-        report.status(swarm.status(engine, stack), format_)
+        report.print_status(swarm.status(engine, stack), format_)

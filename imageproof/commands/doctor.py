@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 def doctor(contract: Contract, engine: Engine, format_: str) -> None:
     """Print each prerequisite and its remedy. Raises MachineError if one is missing."""
     prerequisites = examine(contract, engine)
-    summary.prerequisites(prerequisites, format_)
+    summary.print_prerequisites(prerequisites, format_)
     require_all(prerequisites)

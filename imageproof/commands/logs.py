@@ -20,4 +20,4 @@ def logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> No
 
 def ps(engine: Engine) -> None:
     """Print the state, health, restarts and ports of each container."""
-    summary.stack(compose.states(engine))
+    summary.print_containers(compose.states(engine))

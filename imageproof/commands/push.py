@@ -58,5 +58,5 @@ def promote(
 def _write_release(contract: Contract, release: Release, output: str | None) -> None:
     path = Path(output) if output else contract.root / FILE
     write(release, path)
-    summary.released(release)
+    summary.print_release(release)
     console.done(f"written to {path}")

@@ -24,4 +24,4 @@ def size(contract: Contract, engine: Engine, image: str | None, *, record: bool 
         path = write_baselines(contract, sizes)
         console.done(f"recorded in {path.relative_to(contract.root)}: {', '.join(sizes)}")
         return
-    summary.sizes(subjects)
+    summary.print_sizes(subjects)

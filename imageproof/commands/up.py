@@ -35,7 +35,7 @@ def up(contract: Contract, engine: Engine) -> None:
     states = compose.up(contract, engine)
     runs = [state.run for state in states]
     steps.run("verify the running stack", "running", steps.verify_stack, built.ids, today, runs)
-    summary.urls(states)
+    summary.print_urls(states)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imageproof.errors import VerifyFailed
 from imageproof.report import formats
-from imageproof.report.table import count
+from imageproof.report.status import count_line
 from imageproof.verify import run
 from imageproof.verify.run import Request
 
@@ -21,7 +21,7 @@ def verify(
     contract: Contract, engine: Engine, request: Request, format_: str, output: str | None
 ) -> None:
     """Verify, and render the verdict. Raises VerifyFailed if a check fails."""
-    formats.known(format_)
+    formats.require_known(format_)
     verdict = run.verify(contract, engine, request)
     formats.render(verdict, format_, output)
     _require_pass(verdict)
@@ -34,7 +34,7 @@ def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
     """
     verdict = run.verify(contract, engine, Request(running=running, static=not running))
     require_all_pass([verdict])
-    return f"verify: {count(verdict)}"
+    return f"verify: {count_line(verdict)}"
 
 
 def require_all_pass(verdicts: Sequence[Verdict]) -> None:
@@ -49,5 +49,5 @@ def require_all_pass(verdicts: Sequence[Verdict]) -> None:
 def _require_pass(verdict: Verdict) -> None:
     if not verdict.passes:
         raise VerifyFailed(
-            "verifying", count(verdict), hint="`./inv explain ID` says why a check matters"
+            "verifying", count_line(verdict), hint="`./inv explain ID` says why a check matters"
         )

@@ -1,1 +1,1 @@
-"""Reports: results and summaries, for people and for machines."""
+"""Reports: verdicts, summaries and bills of materials, in formats for people and machines."""

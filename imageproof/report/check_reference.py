@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.checks import REGISTRY, find
-from imageproof.report import summary
+from imageproof.report import contract_reference, summary
 
 if TYPE_CHECKING:
     from imageproof.checks import Check
@@ -29,7 +29,7 @@ NEEDS: Mapping[Needs, str] = {
     "compose": "the compose file as it is without `.env`; `./inv lint` too",
     "stack": "the compose file beside the one for a swarm, where the contract names one; "
     "`./inv lint` too",
-    "line": "what is left after a copy of the stack ended; only with `--deep`",
+    "teardown": "what is left after a copy of the stack ended; only with `--deep`",
 }
 _HEAD = f"""# Checks
 
@@ -49,8 +49,10 @@ def show(id_: str) -> None:
     """Everything about one check, or this page. Raises UsageError where there is no such check."""
     if id_ == EVERY:
         console.write(markdown())
+    elif id_ == contract_reference.TOPIC:
+        console.write(contract_reference.markdown())
     else:
-        summary.explained(find(id_))
+        summary.print_check(find(id_))
 
 
 def markdown(checks: Mapping[str, Check] = REGISTRY) -> str:

@@ -1,7 +1,4 @@
-"""The verdict as plain data: what the JSON says, and what the other formats are made of.
-
-docs/verdict.schema.json describes it. The same facts give the same bytes.
-"""
+"""The verdict as JSON, described by docs/report.schema.json. The same facts give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from imageproof.image.sizes import BASE_NAME, baseline_for
+from imageproof.report.status import counts
 from imageproof.report.text import clean
 
 if TYPE_CHECKING:
@@ -16,20 +14,19 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.verify.judge import Result, Subject, Verdict
 
-SCHEMA = 2  # of the document: raised when a key changes its meaning or goes
-STATUSES = ("pass", "warning", "fail", "unknown", "waived", "not run")
+SCHEMA = 2  # raised if a key goes or changes its meaning
 
 
 def as_json(verdict: Verdict) -> str:
-    """The whole verdict."""
+    """Return the whole verdict as JSON text."""
     return json.dumps(document(verdict), indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def document(verdict: Verdict) -> dict[str, Any]:
-    """Everything that the verdict says."""
+    """Return the whole verdict as JSON values."""
     return {
         "schema": SCHEMA,
-        "holds": verdict.passes,
+        "passes": verdict.passes,
         "counts": counts(verdict),
         "images": {
             subject.name: _image(subject, subject.image)
@@ -41,20 +38,14 @@ def document(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def counts(verdict: Verdict) -> dict[str, int]:
-    """How many results there are of each status."""
-    statuses: list[str] = [result.status for result in verdict.results]
-    return {status: statuses.count(status) for status in STATUSES}
-
-
 def _image(subject: Subject, facts: ImageFacts) -> dict[str, Any]:
-    before = baseline_for(facts)
+    baseline = baseline_for(facts)
     return {
         "reference": clean(subject.reference),
         "id": clean(facts.identity),
         "layer_bytes": facts.size,
         "budget_bytes": int(subject.contract.size),
-        "recorded_bytes": before.size if before else None,
+        "baseline_bytes": baseline.size if baseline else None,
         "layers": [
             {
                 "diff_id": layer.diff_id,
@@ -71,9 +62,10 @@ def _check(check: Check) -> dict[str, Any]:
     return {
         "title": check.title,
         "why": check.why,
-        "mend": check.remedy,
+        "remedy": check.remedy,
         "reference": check.reference,
         "severity": check.severity,
+        "needs": check.needs,
     }
 
 
@@ -88,16 +80,17 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    def shown(value: object) -> object:
-        return clean(value) if isinstance(value, str) else value
-
     return {
         "message": clean(finding.message),
-        "layer": shown(finding.layer),
-        "instruction": shown(finding.instruction),
-        "file": shown(finding.file),
-        "measured": shown(finding.measured),
-        "bound": shown(finding.bound),
+        "layer": _clean_value(finding.layer),
+        "instruction": _clean_value(finding.instruction),
+        "file": _clean_value(finding.file),
+        "measured": _clean_value(finding.measured),
+        "bound": _clean_value(finding.bound),
         "unknown": finding.unknown,
         "warning": finding.warning,
     }
+
+
+def _clean_value(value: float | str | None) -> float | str | None:
+    return clean(value) if isinstance(value, str) else value

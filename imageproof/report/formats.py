@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from imageproof import console
 from imageproof.errors import UsageError
 from imageproof.report.document import as_json
-from imageproof.report.html import as_html
+from imageproof.report.format_option import require_format
+from imageproof.report.html.page import as_html
 from imageproof.report.junit import as_junit
 from imageproof.report.markdown import as_markdown
 from imageproof.report.sarif import as_sarif
@@ -18,7 +19,7 @@ from imageproof.report.table import as_text, table
 if TYPE_CHECKING:
     from imageproof.verify.judge import Verdict
 
-FORMS: dict[str, Callable[[Verdict], str]] = {
+FORMATS: dict[str, Callable[[Verdict], str]] = {
     "html": as_html,
     "json": as_json,
     "junit": as_junit,
@@ -28,13 +29,16 @@ FORMS: dict[str, Callable[[Verdict], str]] = {
 }
 
 
-def render(verdict: Verdict, form: str, output: str | None) -> None:
-    """Show the verdict, or write it to a file. Raises UsageError for an unknown format."""
-    if form == "table" and output is None:
+def render(verdict: Verdict, format_: str, output: str | None) -> None:
+    """Print the verdict, or write it to the file `output`.
+
+    Raises UsageError if the format is unknown or the file cannot be written.
+    """
+    if format_ == "table" and output is None:
         console.show(table(verdict))
         return
-    known(form)
-    text = FORMS[form](verdict)
+    require_known(format_)
+    text = FORMATS[format_](verdict)
     if output is None:
         console.write(text)
         return
@@ -44,15 +48,10 @@ def render(verdict: Verdict, form: str, output: str | None) -> None:
         raise UsageError(
             f"writing the report to {output}",
             error.strerror or str(error),
-            hint="--output takes a file in a folder that is there",
+            hint="--output takes a file in an existing folder",
         ) from error
 
 
-def known(form: str) -> None:
-    """Raise UsageError for a format that there is not, before any work is done."""
-    if form not in FORMS:
-        raise UsageError(
-            "reading the command line",
-            f"there is no format {form!r}",
-            hint=f"formats: {', '.join(sorted(FORMS))}",
-        )
+def require_known(format_: str) -> None:
+    """Raise UsageError if the format is unknown: called before any work is done."""
+    require_format(format_, FORMATS)

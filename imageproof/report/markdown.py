@@ -1,88 +1,88 @@
-"""The verdict as Markdown, for a pull request or a CI server's summary."""
+"""The verdict as Markdown, for a pull request or the summary page of a CI run."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imageproof.report.size_changes import growth
-from imageproof.report.table import MARKS, WORST_FIRST, count, places
-from imageproof.report.text import clean
+from imageproof.report.status import LOOKS, by_subject, count_line, headline, sort_worst_first
+from imageproof.report.text import clean, comparison, places
 
 if TYPE_CHECKING:
+    from imageproof.checks import Finding
     from imageproof.verify.judge import Result, Subject, Verdict
 
-# What means something in GitHub Flavored Markdown, in HTML, or would ping somebody.
-_MEANS = re.compile(r"([\\`*_{}\[\]()#+!|~>@])")
+# Markup of GitHub Flavored Markdown and HTML, and the @ that notifies a user.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>@])")
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """A heading with the verdict, sizes, what does not pass, and the rest folded away."""
-    lines = [f"## {'✓ verify holds' if verdict.passes else '✗ verify falls short'}", ""]
-    lines += [count(verdict), ""]
+    """Return a heading with the verdict, the sizes, the findings, and the passes folded."""
+    glyph = LOOKS["pass" if verdict.passes else "fail"].glyph
+    lines = [f"## {glyph} imageproof: {headline(verdict)}", "", count_line(verdict), ""]
     lines += _sizes(verdict.subjects)
-    for subject in dict.fromkeys(result.subject for result in verdict.results):
-        results = [result for result in verdict.results if result.subject == subject]
-        lines += _subject(subject, results)
-    return "\n".join(lines).rstrip() + "\n"
+    for subject, results in by_subject(verdict).items():
+        lines += ["", f"### {escaped(subject)}", ""]
+        lines += _findings(results)
+        lines += _passes(results)
+        lines += _not_run(results)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 def escaped(text: str) -> str:
-    """Text that shows as it is, in one cell of a table."""
-    shown = clean(text).replace("&", "&amp;").replace("<", "&lt;")
-    return _MEANS.sub(r"\\\1", shown)
+    """Return text that a table cell shows literally."""
+    safe = clean(text).replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKUP.sub(r"\\\1", safe)
 
 
 def _sizes(subjects: Sequence[Subject]) -> Iterator[str]:
-    known = [subject for subject in subjects if subject.image]
-    if known:
-        yield "| image | size | budget | since recorded |"
+    images = [(subject, subject.image) for subject in subjects if subject.image]
+    if images:
+        yield "| image | size | budget | since baseline |"
         yield "| --- | ---: | ---: | ---: |"
-    for subject in known:
-        facts, budget = subject.image, int(subject.contract.size)
-        assert facts is not None
+    for subject, facts in images:
+        budget = int(subject.contract.size)
         yield (
             f"| {escaped(subject.name)} | {facts.size / 1e6:.1f} MB "
             f"| {budget / 1e6:.0f} MB ({facts.size / budget:.0%}) | {growth(facts)} |"
         )
-    if known:
-        yield ""
 
 
-def _subject(subject: str, results: Sequence[Result]) -> Iterator[str]:
-    worse = [r for r in results if r.status not in ("pass", "not run")]
-    yield f"### {escaped(subject)}"
-    yield ""
-    if worse:
-        yield "| | check | finding | mend |"
+def _findings(results: Sequence[Result]) -> Iterator[str]:
+    shown = [result for result in results if result.status not in ("pass", "not run")]
+    if shown:
+        yield "| | check | finding | remedy |"
         yield "| --- | --- | --- | --- |"
-    for result in sorted(worse, key=lambda r: (WORST_FIRST.index(r.status), r.check.id)):
-        said = [
-            "<br>".join(map(escaped, (finding.message, *places(finding))))
-            for finding in result.findings
-        ]
+    for result in sort_worst_first(shown):
+        texts = [_finding(finding) for finding in result.findings]
         if result.status == "waived":
-            said.append(f"*waived:* {escaped(result.reason)}")
-        mark = f"{MARKS[result.status][0]} {result.status}"
+            texts.append(f"*waived:* {escaped(result.reason)}")
         yield (
-            f"| {mark} | {escaped(result.check.id)} | {'<br>'.join(said)} "
-            f"| {escaped(result.check.remedy)} |"
+            f"| {LOOKS[result.status].glyph} {result.status} | {escaped(result.check.id)} "
+            f"| {'<br>'.join(texts)} | {escaped(result.check.remedy)} |"
         )
-    if worse:
-        yield ""
-    passed = sorted(r.check.id for r in results if r.status == "pass")
-    if passed:
-        yield f"<details><summary>{len(passed)} pass</summary>"
-        yield ""
-        yield ", ".join(map(escaped, passed))
-        yield ""
-        yield "</details>"
-        yield ""
-    skipped: dict[str, int] = {}
-    for result in results:
-        if result.status == "not run":
-            skipped[result.reason] = skipped.get(result.reason, 0) + 1
-    for reason, number in skipped.items():
-        yield f"{number} not run: {escaped(reason)}"
-        yield ""
+
+
+def _finding(finding: Finding) -> str:
+    lines = [escaped(finding.message)]
+    if values := comparison(finding):
+        expected, actual = map(escaped, values)
+        lines.append(f"expected: **{expected}** actual: **{actual}**")
+    return "<br>".join([*lines, *map(escaped, places(finding))])
+
+
+def _passes(results: Sequence[Result]) -> Iterator[str]:
+    ids = sorted(result.check.id for result in results if result.status == "pass")
+    if ids:
+        yield f"\n<details><summary>{len(ids)} pass</summary>\n"
+        yield ", ".join(map(escaped, ids))
+        yield "\n</details>\n"
+
+
+def _not_run(results: Sequence[Result]) -> Iterator[str]:
+    reasons = Counter(result.reason for result in results if result.status == "not run")
+    for reason, number in reasons.items():
+        yield f"\n{number} not run: {escaped(reason)}"

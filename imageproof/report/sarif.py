@@ -1,5 +1,7 @@
-"""The verdict as SARIF 2.1.0 (OASIS standard), for code scanning: findings at the lines of the
-Dockerfile, the compose file or .env.example that they come from."""
+"""The verdict as SARIF 2.1.0 (OASIS standard), for code scanning.
+
+Each finding points to a line of the Dockerfile, the compose file or .env.example.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from imageproof.report.table import places
-from imageproof.report.text import clean
+from imageproof.report.text import clean, details
 
 if TYPE_CHECKING:
     from imageproof.checks import Check, Finding
@@ -22,7 +23,7 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 LEVELS = {"fail": "error", "unknown": "error", "warning": "warning", "waived": "note"}
-# The instruction of a Dockerfile that a check of the configuration is about.
+# The Dockerfile instruction that a finding without an instruction points to, by check.
 INSTRUCTIONS = {
     "user.nonroot": "USER",
     "user.numeric": "USER",
@@ -44,21 +45,19 @@ _URL = re.compile(r"https://[^\s;,]+")
 
 
 def as_sarif(verdict: Verdict) -> str:
-    """One run: a rule a check, a result a finding that does not pass; waived ones suppressed."""
+    """Return one SARIF run: a rule for each check, a result for each finding.
+
+    Waived findings are suppressed, with the waiver's reason as justification.
+    """
     checks = sorted({r.check.id: r.check for r in verdict.results}.items())
     rules = [_rule(check) for _, check in checks]
-    index = {check_id: number for number, (check_id, _) in enumerate(checks)}
+    rule_numbers = {id_: number for number, (id_, _) in enumerate(checks)}
     run = {
-        "tool": {
-            "driver": {
-                "name": "inv verify",
-                "rules": rules,
-            }
-        },
+        "tool": {"driver": {"name": "imageproof", "rules": rules}},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"SRCROOT": {"description": {"text": "the repository"}}},
         "results": [
-            item for result in verdict.results for item in _results(verdict, result, index)
+            item for result in verdict.results for item in _results(verdict, result, rule_numbers)
         ],
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -78,21 +77,21 @@ def _rule(check: Check) -> dict[str, Any]:
     return rule
 
 
-def _results(verdict: Verdict, result: Result, index: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _results(
+    verdict: Verdict, result: Result, rule_numbers: dict[str, int]
+) -> Iterator[dict[str, Any]]:
     if result.status not in LEVELS:
         return
-    seen: dict[str, int] = {}
+    occurrences: dict[str, int] = {}
     for finding in result.findings:
-        file, line = _place(verdict, result, finding)
-        text = "; ".join((f"{clean(result.subject)}: {clean(finding.message)}", *places(finding)))
-        named = clean(finding.file or finding.message)
-        about = f"{result.check.id}\x00{result.subject}\x00{named}"
-        print_ = hashlib.sha256(about.encode()).hexdigest()[:32]
-        seen[print_] = seen.get(print_, 0) + 1
+        file, line = _location(verdict, result, finding)
+        text = "; ".join((f"{clean(result.subject)}: {clean(finding.message)}", *details(finding)))
+        digest = _digest(result, finding)
+        occurrences[digest] = occurrences.get(digest, 0) + 1
         level = "warning" if finding.warning and result.status == "fail" else LEVELS[result.status]
         item: dict[str, Any] = {
             "ruleId": result.check.id,
-            "ruleIndex": index[result.check.id],
+            "ruleIndex": rule_numbers[result.check.id],
             "level": level,
             "message": {"text": text},
             "locations": [
@@ -103,55 +102,66 @@ def _results(verdict: Verdict, result: Result, index: dict[str, int]) -> Iterato
                     }
                 }
             ],
-            # The same finding is the same alert, whatever else changed in the file.
-            "partialFingerprints": {"imageproofFinding/v1": f"{print_}:{seen[print_]}"},
+            # A finding stays the same alert when other lines of the file change.
+            "partialFingerprints": {"imageproofFinding/v1": f"{digest}:{occurrences[digest]}"},
         }
         if result.status == "waived":
             item["suppressions"] = [{"kind": "external", "justification": clean(result.reason)}]
         yield item
 
 
-def _place(verdict: Verdict, result: Result, finding: Finding) -> tuple[str, int]:
-    """File and line in the repository; line 1 where nothing nearer is known."""
+def _digest(result: Result, finding: Finding) -> str:
+    place = clean(finding.file or finding.message)
+    key = f"{result.check.id}\x00{result.subject}\x00{place}"
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _location(verdict: Verdict, result: Result, finding: Finding) -> tuple[str, int]:
+    """Return file and line in the repository; line 1 if the line is not known."""
     if result.check.id.startswith("compose."):
         _, _, service = (finding.file or "").rpartition(" ")
-        return verdict.sources.compose, _line(verdict, verdict.sources.compose, f"{service}:")
+        file = verdict.sources.compose
+        return file, _line(_lines(verdict, file), f"{service}:")
     if result.check.id.startswith("env."):
         name = re.match(r"\w+", finding.message)
         file = verdict.sources.example
-        return file, _line(verdict, file, f"{name[0]}=" if name else "")
+        return file, _line(_lines(verdict, file), f"{name[0]}=" if name else "")
     file = verdict.sources.dockerfiles.get(result.subject) or verdict.sources.compose
-    wanted = finding.instruction or INSTRUCTIONS.get(result.check.id, "")
-    return file, _instruction(_text(verdict, file), wanted)
+    instruction = finding.instruction or INSTRUCTIONS.get(result.check.id, "")
+    return file, _instruction_line(_lines(verdict, file), instruction)
 
 
-def _text(verdict: Verdict, file: str) -> list[str]:
+def _lines(verdict: Verdict, file: str) -> list[str]:
     path = Path(verdict.sources.root, file)
     return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
-def _line(verdict: Verdict, file: str, start: str) -> int:
-    """The line that starts so; the outermost, since a service is named where others need it too."""
-    found = [
+def _line(lines: list[str], start: str) -> int:
+    """Return the number of the least indented line that begins with `start`; 1 if none does.
+
+    A service's name also stands, indented more, below `depends_on` of other services.
+    """
+    matches = [
         (len(line) - len(line.lstrip()), number)
-        for number, line in enumerate(_text(verdict, file), 1)
+        for number, line in enumerate(lines, 1)
         if start and line.lstrip().startswith(start)
     ]
-    return min(found, default=(0, 1))[1]
+    return min(matches, default=(0, 1))[1]
 
 
-def _instruction(lines: list[str], wanted: str) -> int:
-    """The line where an instruction begins: the last one whose words agree the most.
+def _instruction_line(lines: list[str], instruction: str) -> int:
+    """Return the number of the last line whose instruction shares most words with `instruction`.
 
-    History has arguments filled in and COPY without its options, so the words are compared.
+    Words are compared because an image's history has build arguments filled in and COPY options
+    removed.
     """
-    keyword, _, rest = wanted.strip().partition(" ")
+    keyword, _, rest = instruction.strip().partition(" ")
     words = set(re.findall(r"[\w./-]{2,}", rest))
-    best, found = -1, 1
+    best_score, best_line = -1, 1
     for number, line in enumerate(lines, 1):
         if keyword and re.match(rf"{re.escape(keyword)}\b", line.strip(), re.IGNORECASE):
             following = " ".join(lines[number - 1 : number + 12])
             score = sum(word in following for word in words)
-            if score >= best:
-                best, found = score, number
-    return found
+            if score >= best_score:
+                best_score, best_line = score, number
+    return best_line

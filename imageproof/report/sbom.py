@@ -1,7 +1,7 @@
-"""A software bill of materials of an image, by CycloneDX 1.6: what its packages' own records say.
+"""Software bill of materials of an image, in CycloneDX 1.6.
 
-By package URLs (ECMA-427), which vulnerability scanners take: a Debian package with its source
-package and its release, a Python or npm package as its registry names it.
+Components have package URLs (ECMA-427), which vulnerability scanners read: Debian packages with
+their source package and release, Python and npm packages by their registry name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
-from imageproof.checks.base.components import release as os_release
+from imageproof.checks.base.components import os_release
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
@@ -22,7 +22,7 @@ TYPES = {"dpkg": "deb", "apk": "apk", "python": "pypi", "npm": "npm"}
 
 
 def as_cyclonedx(name: str, image: ImageFacts) -> str:
-    """The bill of materials as JSON. The same image has the same serial number."""
+    """Return the bill of materials as JSON. One image always has the same serial number."""
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
@@ -32,9 +32,9 @@ def as_cyclonedx(name: str, image: ImageFacts) -> str:
     release, _ = os_release(image)
     components = [
         *(_component(package, release, layer.diff_id) for package, layer in image.packages),
-        *([_system(release)] if release else []),
+        *([_operating_system(release)] if release else []),
     ]
-    itself = Component(
+    subject = Component(
         name=name,
         version=image.identity,
         type=ComponentType.CONTAINER,
@@ -45,10 +45,10 @@ def as_cyclonedx(name: str, image: ImageFacts) -> str:
     )
     bom = Bom(
         serial_number=uuid5(NAMESPACE_OID, image.identity),
-        metadata=BomMetaData(component=itself),
+        metadata=BomMetaData(component=subject),
         components=components,
     )
-    bom.register_dependency(itself, components)
+    bom.register_dependency(subject, components)
     outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
     return outputter.output_as_string(indent=1)
 
@@ -79,7 +79,7 @@ def _component(package: Package, release: Mapping[str, str], layer: str) -> Comp
         version=package.version or None,
         type=ComponentType.LIBRARY,
         purl=purl,
-        bom_ref=f"{purl}#{package.record}",  # one package may lie in two places
+        bom_ref=f"{purl}#{package.record}",  # a package may be installed in two places
         properties=[
             Property(name="imageproof:record", value=package.record),
             Property(name="imageproof:layer", value=layer),
@@ -87,7 +87,7 @@ def _component(package: Package, release: Mapping[str, str], layer: str) -> Comp
     )
 
 
-def _system(release: Mapping[str, str]) -> Component:
+def _operating_system(release: Mapping[str, str]) -> Component:
     from cyclonedx.model.component import Component, ComponentType
 
     return Component(

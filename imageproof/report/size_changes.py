@@ -1,4 +1,4 @@
-"""How an image's size changed since it was recorded, in words."""
+"""Changes of an image's size since its recorded baseline."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def growth(facts: ImageFacts) -> str:
-    """The change of size since it was recorded on this base; empty where it was not."""
-    before = baseline_for(facts)
-    return f"{(facts.size - before.size) / 1e6:+.2f} MB" if before else ""
+    """Return the change of the size in MB, signed; empty if this base has no baseline."""
+    baseline = baseline_for(facts)
+    return f"{(facts.size - baseline.size) / 1e6:+.2f} MB" if baseline else ""
 
 
-def changed(facts: ImageFacts) -> list[Change]:
-    """What grew or shrank since then, the largest first."""
-    before = baseline_for(facts)
-    return changes(before, sizes_of(facts)) if before else []
+def changes_since_baseline(facts: ImageFacts) -> list[Change]:
+    """Return the layers, packages and files whose size changed, largest change first."""
+    baseline = baseline_for(facts)
+    return changes(baseline, sizes_of(facts)) if baseline else []

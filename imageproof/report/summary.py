@@ -1,4 +1,4 @@
-"""Short answers of the other commands: what was built, what runs, what is missing."""
+"""Short results of commands: built images, containers, prerequisites, sizes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.errors import UsageError
+from imageproof.report.format_option import require_format
+from imageproof.report.size_changes import changes_since_baseline, growth
 
 if TYPE_CHECKING:
-    from imageproof.build.bake import Built
+    from rich.table import Table
+
+    from imageproof.build.bake import BuildResult
     from imageproof.checks import Check
     from imageproof.image.facts import ImageFacts
     from imageproof.machine.doctor import Prerequisite
@@ -19,42 +22,40 @@ if TYPE_CHECKING:
     from imageproof.stack.compose import ServiceState
     from imageproof.verify.judge import Subject
 
+MIN_FILE_BYTES = 100_000  # smaller files are not shown: they do not make a layer large
+MAX_FILES = 5  # shown for each layer
+MAX_CHANGES = 8  # shown for each image
 
-WORTH_NAMING = 100_000  # bytes: smaller files are not what makes a layer large
-CHANGES = 8  # that `size` shows
 
+def print_build(result: BuildResult, sizes: Mapping[str, int]) -> None:
+    """Print each image with its size, and the build's duration and steps.
 
-def built(result: Built, sizes: Mapping[str, int]) -> None:
-    """Each image with its size, and what the build cost."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for heading in ("image", "tag", "size"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+    Args:
+        result: the finished build.
+        sizes: the images' sizes in bytes, by name.
+    """
+    table = _table("image", "tag")
+    table.add_column("size", justify="right")
     for name, reference in result.references.items():
         table.add_row(name, reference, f"{sizes[name] / 1e6:.1f} MB")
     if result.references:
         console.show(table)
     else:
-        console.say("  the result stays with the builder: add --load, --push or --output")
+        console.say("  the result is only in the builder: add --load, --push or --output")
     console.done(
         f"build: {result.seconds:.1f} s, {result.steps} steps, {result.cached} of them cached"
     )
 
 
-def released(release: Release) -> None:
-    """Each image by what it is deployed by."""
+def print_release(release: Release) -> None:
+    """Print each image with the reference by digest that a deployment uses."""
     for name, image in release.images.items():
         console.write(f"{name}  {image.pinned}")
 
 
-def stack(states: Sequence[ServiceState]) -> None:
-    """Each container with its state and ports."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for heading in ("service", "container", "status", "health", "restarts", "ports"):
-        table.add_column(heading)
+def print_containers(states: Sequence[ServiceState]) -> None:
+    """Print each container with its state and ports."""
+    table = _table("service", "container", "status", "health", "restarts", "ports")
     for state in states:
         table.add_row(
             state.service,
@@ -67,45 +68,37 @@ def stack(states: Sequence[ServiceState]) -> None:
     console.show(table)
 
 
-def urls(states: Sequence[ServiceState]) -> None:
-    """Where the stack answers."""
+def print_urls(states: Sequence[ServiceState]) -> None:
+    """Print the URL of each published port."""
     for state in states:
         for port in state.ports:
             address = port.partition("->")[0]
             console.write(f"{state.service}  http://{address}")
 
 
-def prerequisites(found: Sequence[Prerequisite], form: str) -> None:
-    """What the line needs, what was found, what is wrong and how to mend it."""
-    if form not in ("table", "json"):
-        raise UsageError(
-            "reading the command line", f"there is no format {form!r}", hint="formats: json, table"
-        )
-    if form == "json":
-        console.write(json.dumps([{**asdict(item), "ok": item.ok} for item in found], indent=2))
+def print_prerequisites(items: Sequence[Prerequisite], format_: str) -> None:
+    """Print each prerequisite with what was found, its problem and its remedy."""
+    require_format(format_, ("json", "table"))
+    if format_ == "json":
+        console.write(json.dumps([{**asdict(item), "ok": item.ok} for item in items], indent=2))
         return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for heading in ("", "needed", "found", "problem", "mend"):
-        table.add_column(heading)
-    for item in found:
+    table = _table("", "needed", "found", "problem", "remedy")
+    for item in items:
         mark = "[green]✓" if item.ok else "[red]✗"
         table.add_row(mark, item.name, item.found, item.problem or "", item.remedy or "")
     console.show(table)
 
 
-def explained(check: Check) -> None:
-    """Everything about one check."""
+def print_check(check: Check) -> None:
+    """Print the title, reason, remedy, reference and needs of a check."""
     console.write(
-        f"{check.id}: {check.title}\n\nWhy   {check.why}\n\nMend  {check.remedy}\n\n"
-        f"See   {check.reference}\n\nLooks at: {check.needs}"
+        f"{check.id}: {check.title}\n\nWhy    {check.why}\n\nFix    {check.remedy}\n\n"
+        f"See    {check.reference}\n\nNeeds  {check.needs}"
     )
 
 
-def sizes(subjects: Sequence[Subject]) -> None:
-    """Where the bytes of each image are: its layers, the largest files in them, and what changed
-    since its size was recorded."""
+def print_sizes(subjects: Sequence[Subject]) -> None:
+    """Print each image's layers, their largest files, and the changes since the baseline."""
     for subject in subjects:
         if subject.image is None:
             continue
@@ -115,24 +108,29 @@ def sizes(subjects: Sequence[Subject]) -> None:
         )
         for layer in subject.image.layers:
             console.write(f"  {layer.size / 1e6:8.1f} MB  {layer.instruction}")
-            largest = sorted(layer.files, key=lambda file: -file.size)[:5]
+            largest = sorted(layer.files, key=lambda file: -file.size)[:MAX_FILES]
             for file in largest:
-                if file.size > WORTH_NAMING:
+                if file.size > MIN_FILE_BYTES:
                     console.write(f"             {file.size / 1e6:6.1f} MB  /{file.path}")
-        _since(subject.image)
+        _print_changes(subject.image)
 
 
-def _since(image: ImageFacts) -> None:
-    """What changed since the size was recorded; nothing where the contract records none."""
+def _print_changes(image: ImageFacts) -> None:
+    """Print the changes since the baseline; nothing if the contract names no baseline file."""
     if image.record is None or image.record.baselines is None:
         return
-    from imageproof.image.sizes import baseline_for, sizes_of
-    from imageproof.project.size_baseline import changes
-
-    before = baseline_for(image)
-    if before is None:
-        console.write("  no size is recorded on this base: `./inv size --record`")
+    if not (since := growth(image)):
+        console.write("  no size is recorded on this base: run `./inv size --record`")
         return
-    console.write(f"  {(image.size - before.size) / 1e6:+.2f} MB since it was recorded")
-    for change in changes(before, sizes_of(image))[:CHANGES]:
+    console.write(f"  {since} since the baseline")
+    for change in changes_since_baseline(image)[:MAX_CHANGES]:
         console.write(f"    {change}")
+
+
+def _table(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in headings:
+        table.add_column(heading)
+    return table

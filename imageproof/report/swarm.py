@@ -1,4 +1,4 @@
-"""A stack on a swarm, for people and machines: what runs where, and what a deployment changes."""
+"""Status of a stack on a swarm, and the changes that a deployment would make."""
 
 from __future__ import annotations
 
@@ -7,38 +7,34 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.errors import UsageError
 from imageproof.redaction import redact
+from imageproof.report.format_option import require_format
 
 if TYPE_CHECKING:
     from imageproof.swarm.plan import ServicePlan
     from imageproof.swarm.state import Service, Task
 
-DIGEST = 12  # characters of a digest that a table shows
-TROUBLE = ("failed", "rejected")  # of the past, that a status still tells
+DIGEST_LENGTH = 12  # characters of a digest shown in the table
+FAILED_STATES = ("failed", "rejected")  # shown even if Swarm has replaced the task
 FORMATS = ("json", "table")
 
 
-def known(form: str) -> None:
-    """Raise UsageError for a format that is none."""
-    if form not in FORMATS:
-        hint = f"formats: {', '.join(FORMATS)}"
-        raise UsageError("reading the command line", f"there is no format {form!r}", hint=hint)
-
-
-def plans(found: Iterable[ServicePlan]) -> None:
-    """Each service, and each setting that would change; the values of secrets are not known."""
-    for service in found:
-        console.write(f"{service.service:10}  {service.kind}")
-        for change in service.changes:
+def print_plans(plans: Iterable[ServicePlan]) -> None:
+    """Print each service with the settings that would change. Swarm never reveals secrets."""
+    for plan in plans:
+        console.write(f"{plan.service:10}  {plan.kind}")
+        for change in plan.changes:
             before, after = (redact(text) or "-" for text in (change.before, change.after))
             console.write(f"            {change.setting}: {before} → {after}")
 
 
-def status(services: Mapping[str, Service], form: str = "table") -> None:
-    """Each service with its tasks: where they run, since when, and why they do not."""
-    known(form)
-    if form == "json":
+def print_status(services: Mapping[str, Service], format_: str = "table") -> None:
+    """Print each service with its tasks: node, state, since when, and error.
+
+    Raises UsageError if the format is unknown.
+    """
+    require_format(format_, FORMATS)
+    if format_ == "json":
         console.write(json.dumps([_row(service) for service in services.values()], indent=2))
         return
     from rich.table import Table
@@ -49,7 +45,7 @@ def status(services: Mapping[str, Service], form: str = "table") -> None:
     for service in services.values():
         count = f"{len(service.running)}/{service.replicas}"
         table.add_row(service.name, count, "", "", service.update, "", _short(service.image))
-        for task in _worth_telling(service):
+        for task in _shown_tasks(service):
             table.add_row(
                 *("", "", task.name, task.node or "-", _state(task), task.since[:19]),
                 *(_short(task.image), redact(task.error)),
@@ -57,18 +53,18 @@ def status(services: Mapping[str, Service], form: str = "table") -> None:
     console.show(table)
 
 
-def _worth_telling(service: Service) -> list[Task]:
-    return [task for task in service.tasks if task.wanted or task.state in TROUBLE]
+def _shown_tasks(service: Service) -> list[Task]:
+    return [task for task in service.tasks if task.wanted or task.state in FAILED_STATES]
 
 
 def _state(task: Task) -> str:
-    """`running` is healthy as well, where the image has a health check."""
+    # If the image has a health check, Swarm reports `running` only once it is healthy.
     return task.state if task.wanted else f"{task.state} (history)"
 
 
 def _short(image: str) -> str:
     name, _, digest = image.rpartition("@")
-    return f"{name.rpartition('/')[2]}@{digest[: len('sha256:') + DIGEST]}" if name else image
+    return f"{name.rpartition('/')[2]}@{digest[: len('sha256:') + DIGEST_LENGTH]}" if name else image
 
 
 def _row(service: Service) -> dict[str, object]:
@@ -89,6 +85,6 @@ def _row(service: Service) -> dict[str, object]:
                 "image": task.image,
                 "error": redact(task.error),
             }
-            for task in _worth_telling(service)
+            for task in _shown_tasks(service)
         ],
     }

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from imageproof.image.sizes import base_of, sizes_of
 from imageproof.project.record import Record
-from imageproof.report.html import as_html
+from imageproof.report.html.page import as_html
 from imageproof.verify.judge import Verdict
 from tests.support.sample_facts import TODAY, container, file, image, layer
 from tests.support.verdicts import ALL, HOSTILE, SPOILT

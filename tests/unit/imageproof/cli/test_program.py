@@ -108,9 +108,9 @@ def test_every_command_is_in_one_group():
 
 def test_explain_prints_every_field_of_a_check(capsys):
     check = find("user.nonroot")
-    summary.explained(check)
+    summary.print_check(check)
     out = capsys.readouterr().out
-    for text in (check.why, check.remedy, check.reference, "Looks at: image"):
+    for text in (check.why, check.remedy, check.reference, "Needs  image"):
         assert text in out
 
 

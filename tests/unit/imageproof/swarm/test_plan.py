@@ -106,7 +106,7 @@ def test_services_come_and_go():
 
 def test_a_variable_that_looks_like_a_secret_is_told_without_its_value(capsys):
     plans = _plan(shop={**SHOP, "environment": {"LOG_LEVEL": "info", "API_TOKEN": SECRET}})
-    report.plans(plans)
+    report.print_plans(plans)
     said = capsys.readouterr().out
     assert "environment API_TOKEN: - → another value" in said
     assert SECRET not in said
@@ -118,16 +118,16 @@ def test_a_variable_that_looks_like_a_secret_is_told_without_its_value(capsys):
 def test_a_status_tells_what_runs_and_what_failed(capsys):
     tasks = (task("t1"), ended("t0", OLD, error="exit (1)"), ended("t2", OLD, state="shutdown"))
     services = read(told(Moment(tasks, spec(replicas=2))), "till")
-    report.status(services)
+    report.print_status(services)
     said = capsys.readouterr().out
     assert "1/2" in said
     assert "failed (history)" in said
     assert "exit (1)" in said
     assert "shutdown" not in said
-    report.status(services, "json")
+    report.print_status(services, "json")
     assert '"settled": false' in capsys.readouterr().out
     with pytest.raises(UsageError):
-        report.status(services, "xml")
+        report.print_status(services, "xml")
 
 
 # --- the file

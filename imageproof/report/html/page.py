@@ -14,11 +14,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imageproof.report.document import STATUSES, counts
-from imageproof.report.size_changes import changed, growth
+from imageproof.report.status import LOOKS as MARKS, STATUSES, WORST_FIRST, counts, count_line as count
+from imageproof.report.size_changes import changes_since_baseline as changed, growth
 from imageproof.report.size_tree import tree
-from imageproof.report.table import MARKS, WORST_FIRST, count, places
-from imageproof.report.text import clean
+
+from imageproof.report.text import clean, places
 
 if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
@@ -32,7 +32,7 @@ CHANGES = 20  # that are shown of an image
 
 def as_html(verdict: Verdict) -> str:
     """Verdicts with a filter, where the bytes of each image are, and what runs of it."""
-    style, script = ((HERE / name).read_text() for name in ("html.css", "html.js"))
+    style, script = ((HERE / name).read_text() for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; "
         f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
@@ -164,7 +164,7 @@ def _containers(containers: Sequence[ContainerFacts]) -> Iterator[str]:
     heads = ("container", "state", "health", "restarts", "processes", "memory", "processors")
     rows = []
     for one in containers:
-        limits = one.limits or one.asked
+        limits = one.limits or one.requested_limits
         seen = "?" if one.processes is None else str(len(one.processes))
         rows.append(
             (
