@@ -45,7 +45,7 @@ __all__ = [
     "UsageError",
     "VerifyFailed",
     "Violation",
-    "unexpected",
+    "unexpected_error",
 ]
 
 TAIL_LINES = 15
@@ -139,7 +139,7 @@ class ProvisionFailed(MachineError):
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what one may have of it
 
 
-def unexpected(error: Exception) -> ImageproofError:
+def unexpected_error(error: Exception) -> ImageproofError:
     """The error for what nobody foresaw: no space, wherever something is written, or else a defect
     of this program, named without a traceback."""
     action = "running this command"

@@ -31,7 +31,7 @@ class Interruption(KeyboardInterrupt):
         self.status = 128 + number
 
 
-def heed() -> None:
+def install_handlers() -> None:
     """Raise an Interruption in the main thread at the first such signal that is not ignored.
 
     Afterwards Ctrl-C alone interrupts what is cleared away: a CI service sends one signal after the

@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
 def pytest_configure() -> None:
     # A background shell starts pytest with SIGINT ignored, and the programs under test inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signals.heed()
+    signals.install_handlers()
 
 
 @pytest.hookimpl(optionalhook=True)

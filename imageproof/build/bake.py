@@ -11,24 +11,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.build import base_image
 from imageproof import console
+from imageproof.build import base_image
+from imageproof.build.git import current_commit
 from imageproof.build.options import Options, bake_arguments
-from imageproof.docker.client import Engine, environment
+from imageproof.build.progress import BuildLog, follow
+from imageproof.docker.client import Engine
+from imageproof.docker.compose_images import image_tags
+from imageproof.docker.environment import compose_variable, temporary_environment
+from imageproof.docker.errors import translate, translating
 from imageproof.errors import (
     BuildFailed,
     EngineUnavailable,
-    NoSpace,
     ImageproofError,
+    NoSpace,
     RegistryUnavailable,
     UsageError,
 )
-from imageproof.build.progress import BuildLog, follow
 from imageproof.redaction import redact
-from imageproof.docker.compose_images import references
-from imageproof.build.git import revision_of
-from imageproof.docker.errors import tail_of, translate, translating
-from imageproof.docker.environment import variable
+from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
     from imageproof.build.base_image import BaseImage
@@ -44,7 +45,7 @@ HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more
 
 
 @dataclass(frozen=True)
-class Built:
+class BuildResult:
     """Result of a build."""
 
     references: Mapping[str, str]  # image of the contract: where it is now, if anywhere
@@ -57,7 +58,7 @@ class Built:
 
 def build(
     contract: Contract, engine: Engine, name: str | None, options: Options | None = None
-) -> Built:
+) -> BuildResult:
     """Build one image, or all of them. Raises BuildFailed with the instruction that failed."""
     options = options or Options()
     if options.push and not options.tag:
@@ -68,7 +69,7 @@ def build(
     console.step(f"build {', '.join(images)}")
 
     with ThreadPoolExecutor(1) as pool:  # two calls of the docker client side by side
-        pending = pool.submit(references, contract, engine, images)
+        pending = pool.submit(image_tags, contract, engine, images)
         origin = _base(contract, engine, options)
         tags = pending.result()
     console.say(f"  base image: {origin}")
@@ -77,7 +78,7 @@ def build(
     bake(contract, engine, list(services.values()), origin, log, arguments)
     ids = _ids(engine, tags) if options.loads else {}
     places = {name: options.reference(name, tag) for name, tag in tags.items()}
-    return Built(
+    return BuildResult(
         references={name: place for name, place in places.items() if place},
         base=origin,
         seconds=time.monotonic() - started,
@@ -96,7 +97,7 @@ def _base(contract: Contract, engine: Engine, options: Options) -> BaseImage:
 
 def default_tag(root: Path) -> str:
     """What is pushed is called after the commit. Raises UsageError where there is none."""
-    revision = revision_of(root)
+    revision = current_commit(root)
     if not revision:
         raise UsageError("naming what is pushed", "this is no git repository", hint="name a --tag")
     return revision[:12]
@@ -126,7 +127,7 @@ def bake(
     variables = {**build_variables(contract, origin), "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
     # Bake reads relative paths from where it runs, unlike Compose; python-on-whales has no cwd.
     with (
-        environment({**engine.variables, **variables}),
+        temporary_environment({**engine.variables, **variables}),
         contextlib.chdir(contract.root),
         _explaining(action, log),
         translating(action, BuildFailed, HINT_LOG),
@@ -158,7 +159,7 @@ def _explained(action: str, log: BuildLog, error: ImageproofError) -> Imageproof
     vertex = log.failed
     if vertex is None or isinstance(named, EngineUnavailable):
         return error if type(named) is BuildFailed and type(error) is not BuildFailed else named
-    written = tail_of("\n".join([*vertex.log, *vertex.error.splitlines()[-1:]]))
+    written = clean_lines("\n".join([*vertex.log, *vertex.error.splitlines()[-1:]]))
     # Of what a program in a step says, only a full disk is the machine's affair.
     full = translate(action, "\n".join([*vertex.log, vertex.error]), BuildFailed)
     if isinstance(full, NoSpace):
@@ -196,7 +197,7 @@ def build_variables(contract: Contract, origin: BaseImage) -> dict[str, str]:
         ),
         ("BUILD_NPM", (os.environ.get("NPM_CONFIG_USERCONFIG"), home / ".npmrc", "/etc/npmrc")),
     ):
-        if not variable(contract.root, name):
+        if not compose_variable(contract.root, name):
             existing = (str(path) for path in candidates if path and Path(path).is_file())
             found[name] = next(existing, "/dev/null")
     return found
@@ -207,5 +208,5 @@ def image_settings(contract: Contract, origin: BaseImage) -> dict[str, str]:
     return {
         contract.base.variable: origin.reference,
         "BASE_DIGEST": origin.digest,
-        "REVISION": revision_of(contract.root),
+        "REVISION": current_commit(contract.root),
     }

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from imageproof import apt
 from imageproof.console import say
 from imageproof.docker.client import Engine
+from imageproof.docker.environment import compose_variable
+from imageproof.docker.errors import translating
 from imageproof.errors import (
     BaseUnavailable,
     EngineUnavailable,
-    NoSpace,
     ImageproofError,
+    NoSpace,
     UsageError,
 )
 from imageproof.registry.client import Registry
 from imageproof.registry.copy import require_manifest
 from imageproof.registry.reference import parse_reference
-from imageproof.docker.errors import translating
 from imageproof.terminal_text import clean_lines
-from imageproof.docker.environment import compose_variable
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract

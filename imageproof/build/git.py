@@ -6,17 +6,17 @@ import subprocess
 from pathlib import Path
 
 
-def revision_of(root: Path) -> str:
+def current_commit(root: Path) -> str:
     """The commit; empty outside git."""
-    return (git(root, "rev-parse", "HEAD") or "").strip()
+    return (run_git(root, "rev-parse", "HEAD") or "").strip()
 
 
-def is_edited(root: Path) -> bool:
+def has_uncommitted_changes(root: Path) -> bool:
     """Whether a file that git knows is not as the commit has it."""
-    return bool(git(root, "status", "--porcelain", "--untracked-files=no"))
+    return bool(run_git(root, "status", "--porcelain", "--untracked-files=no"))
 
 
-def git(root: Path, *arguments: str) -> str | None:
+def run_git(root: Path, *arguments: str) -> str | None:
     """What git prints; None where it fails, or is not there."""
     try:
         result = subprocess.run(

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imageproof.redaction import redact
-from imageproof.docker.errors import plain
+from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,7 +180,7 @@ def _table(log: BuildLog) -> Table:
             stage = _stage(at.place)
             seconds = f"{max(0, now - at.started.timestamp()):.0f} s"
             # As Text: what a build prints is not markup.
-            last = Text(plain(at.log[-1]) if at.log else at.instruction, style="dim")
+            last = Text(strip_escapes(at.log[-1]) if at.log else at.instruction, style="dim")
             table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, last)
         else:
             table.add_row(f"[bold]{image}", f"{counts[image]} done", "", "", "")

@@ -10,8 +10,10 @@ from imageproof.build import bake
 from imageproof.build.git import has_uncommitted_changes
 from imageproof.commands.verify import require_all_pass
 from imageproof.registry.reference import parse_prefix, parse_tag
+from imageproof.release import promote as release_promote
 from imageproof.release import push as release_push
-from imageproof.release.manifest import FILE, write
+from imageproof.release import push as release_push
+from imageproof.release.manifest import DEFAULT_FILE, write
 from imageproof.report import summary
 from imageproof.verify import run
 from imageproof.verify.run import Request
@@ -41,7 +43,7 @@ def promote(
 ) -> None:
     """Verify images in a registry, and copy them to another place. Raises VerifyFailed."""
     place, name = parse_prefix(to), parse_tag(tag) if tag else None
-    images, release = release_push.sources(contract, source)
+    images, release = release_promote.sources(contract, source)
     verdicts = {
         name: [
             run.verify(contract, engine, Request(name, image.place, static=True, platform=platform))
@@ -51,12 +53,12 @@ def promote(
     }
     require_all_pass([verdict for each in verdicts.values() for verdict in each])
     console.step(f"promote to {place}")
-    promoted = release_push.promote(contract, images, verdicts, place, name, release)
+    promoted = release_promote.promote(contract, images, verdicts, place, name, release)
     _write_release(contract, promoted, output)
 
 
 def _write_release(contract: Contract, release: Release, output: str | None) -> None:
-    path = Path(output) if output else contract.root / FILE
+    path = Path(output) if output else contract.root / DEFAULT_FILE
     write(release, path)
     summary.print_release(release)
     console.done(f"written to {path}")

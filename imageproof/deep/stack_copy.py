@@ -1,8 +1,8 @@
-"""A second copy of the stack, under a name of its own: to be tried, and to be removed.
+"""A copy of the stack, under a project name of its own, that can be tried and removed.
 
-It is the very compose file with the very images. What would make it touch the first one is laid
-over: published ports become free ones, fixed names of containers, volumes and networks its own.
-Secrets become canaries. Nobody's running stack, and none of its data, is touched.
+The copy uses the same compose file and images. An overlay file separates it from the original:
+published ports become free ones, containers, volumes and networks get names of their own, and
+secrets become canaries. The running stack and its data are not touched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.deep import canary
-from imageproof.project.env_vars import accepts, read_settings
+from imageproof.project.env_vars import accepts_value, read_settings
 from imageproof.redaction import is_secret
 
 if TYPE_CHECKING:
@@ -23,50 +23,72 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 LABEL = "com.docker.compose.project"
-Given = tuple[str, str]  # a canary, and the text around it that a variable is given
+CanaryValue = tuple[str, str]  # a canary, and the variable's value that contains it
 
 
 @dataclass(frozen=True)
-class Twin:
-    """A copy that can be started: its engine, and the canaries by service and variable."""
+class StackCopy:
+    """A copy that can be started with `engine`."""
 
     engine: Engine
     project: str
-    canaries: Mapping[str, Mapping[str, str]]  # by service and variable; part of what is given
+    canaries: Mapping[str, Mapping[str, str]]  # by service and variable; part of its value
 
     def leftovers(self) -> list[str]:
-        """What of it is still in the engine: `container NAME`, `network NAME`, `volume NAME`."""
-        return [f"{kind} {name}" for kind, name in self._left()]
+        """List what is still in the engine: `container NAME`, `network NAME`, `volume NAME`."""
+        return [f"{kind} {name}" for kind, name in self._objects()]
 
     def clear(self) -> None:
-        """Remove what is left, whatever left it."""
-        for kind, name in self._left():
+        """Remove what is still in the engine."""
+        for kind, name in self._objects():
             self.engine.remove(kind, [name])
 
-    def _left(self) -> list[tuple[str, str]]:
+    def _objects(self) -> list[tuple[str, str]]:
         return [
             (kind, name)
             for kind in ("container", "network", "volume")
-            for name in self.engine.labelled(kind, f"{LABEL}={self.project}")
+            for name in self.engine.names_with_label(kind, f"{LABEL}={self.project}")
         ]
 
 
-class CannotTry(Exception):
-    """A copy of this stack would touch what is not its own; the text says what."""
+class CannotCopy(Exception):
+    """A copy of this stack would share something with the original; the text says what."""
 
 
 def make(
     contract: Contract, engine: Engine, folder: Path, changes: Mapping[str, Any] | None = None
-) -> Twin:
-    """Write what is laid over into `folder`. `changes` are keys of services, to break them.
+) -> StackCopy:
+    """Write the overlay file of a new copy into `folder`.
 
-    Raises CannotTry where the copy could not be kept apart.
+    Args:
+        changes: keys of compose services to replace, by service; breaks the copy on purpose.
+
+    Raises:
+        CannotCopy: the copy would share a volume, network or folder with the original.
     """
     project = f"imageproof-trial-{secrets.token_hex(4)}"
-    named = replace(engine, compose_files=(contract.compose_file,), project=project)
-    model = named.compose_model(interpolate=True)
-    _kept_apart(model)
-    canaries = _canaries(contract, model)
+    base = replace(engine, compose_files=(contract.compose_file,), project=project)
+    model = base.compose_model(interpolate=True)
+    _require_separable(model)
+    canaries = _make_canaries(contract, model)
+    path = folder / f"{project}.yaml"
+    path.write_text(_overlay(project, model, canaries, changes or {}))
+    return StackCopy(
+        engine=replace(base, compose_files=(contract.compose_file, path)),
+        project=project,
+        canaries={
+            service: {variable: value for variable, (value, _) in variables.items()}
+            for service, variables in canaries.items()
+        },
+    )
+
+
+def _overlay(
+    project: str,
+    model: Mapping[str, Any],
+    canaries: Mapping[str, Mapping[str, CanaryValue]],
+    changes: Mapping[str, Any],
+) -> str:
     lines = ["services:"]
     for service, keys in model["services"].items():
         lines.append(f"  {json.dumps(service)}:")
@@ -74,46 +96,49 @@ def make(
         if ports := keys.get("ports"):
             free = [f"127.0.0.1::{port['target']}/{port['protocol']}" for port in ports]
             lines.append(f"    ports: !override {json.dumps(free)}")
-        if given := {name: text for name, (_, text) in canaries.get(service, {}).items()}:
-            lines.append(f"    environment: {json.dumps(given)}")
-        changed = (changes or {}).get(service, {})
+        if variables := {name: text for name, (_, text) in canaries.get(service, {}).items()}:
+            lines.append(f"    environment: {json.dumps(variables)}")
+        changed = changes.get(service, {})
         lines += [f"    {key}: {json.dumps(value)}" for key, value in changed.items()]
     for kind in ("volumes", "networks"):
         if declared := model.get(kind):
             lines.append(f"{kind}:")
             lines += [f"  {json.dumps(n)}: {{name: {project}_{n}}}" for n in declared]
-    path = folder / f"{project}.yaml"
-    path.write_text("\n".join(lines) + "\n")
-    values = {s: {n: value for n, (value, _) in given.items()} for s, given in canaries.items()}
-    return Twin(replace(named, compose_files=(contract.compose_file, path)), project, values)
+    return "\n".join(lines) + "\n"
 
 
-def _kept_apart(model: Mapping[str, Any]) -> None:
+def _require_separable(model: Mapping[str, Any]) -> None:
     for kind in ("volumes", "networks"):
         for name, keys in (model.get(kind) or {}).items():
             if (keys or {}).get("external"):
-                raise CannotTry(f"the stack uses {kind[:-1]} {name}, which is external")
+                raise CannotCopy(f"the stack uses the external {kind[:-1]} {name}")
     for service, keys in model["services"].items():
         for mount in keys.get("volumes") or ():
             if mount["type"] == "bind" and not mount.get("read_only"):
-                raise CannotTry(f"{service} may write to {mount['source']} of this machine")
+                raise CannotCopy(f"{service} may write to {mount['source']} of this host")
         if keys.get("network_mode") == "host":
-            raise CannotTry(f"{service} is in the network of this machine")
+            raise CannotCopy(f"{service} uses the network of this host")
 
 
-def _canaries(contract: Contract, model: Mapping[str, Any]) -> dict[str, dict[str, Given]]:
-    """By service, a canary for each variable that is a secret and takes one."""
-    places = {i.service: i.environment.settings for i in contract.images.values() if i.environment}
-    found: dict[str, dict[str, Given]] = {}
+def _make_canaries(
+    contract: Contract, model: Mapping[str, Any]
+) -> dict[str, dict[str, CanaryValue]]:
+    """Return a canary for each secret variable that accepts one, by service and variable."""
+    classes = {i.service: i.environment.settings for i in contract.images.values() if i.environment}
+    canaries: dict[str, dict[str, CanaryValue]] = {}
     for service, keys in model["services"].items():
-        place = places.get(service)
-        known = read_settings(contract.root, place) if place else {}
+        class_ = classes.get(service)
+        settings = read_settings(contract.root, class_) if class_ else {}
         for name in keys.get("environment") or ():
-            secret = known[name].secret if name in known else is_secret(name, "a value")
+            secret = settings[name].secret if name in settings else is_secret(name, "a value")
             value = canary.make()
-            # A secret may be an address with a password in it: such a one is given then.
+            # If the plain value is refused, try an address with the canary as its password.
             for text in (value, f"https://user:{value}@canary.invalid/") if secret else ():
-                if place is None or name not in known or accepts(contract.root, place, name, text):
-                    found.setdefault(service, {})[name] = (value, text)
+                if (
+                    class_ is None
+                    or name not in settings
+                    or accepts_value(contract.root, class_, name, text)
+                ):
+                    canaries.setdefault(service, {})[name] = (value, text)
                     break
-    return found
+    return canaries

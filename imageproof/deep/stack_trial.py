@@ -1,48 +1,44 @@
-"""Try a copy of the stack: freeze it, orphan children in it, stop it, let it fail, interrupt it.
+"""The stack trial: freeze, orphan, unfreeze and stop the services of a copy of the stack.
 
-What a health check notices, and what a stop leaves behind, can only be seen by doing it. A twin
-(imageproof/deep/stack_copy.py) is started for that, never the stack that somebody runs.
+Only a trial shows what a health check notices and how a service stops. The trial starts a copy of
+the stack (stack_copy.py) and never touches the stack that is running.
 """
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof import console
 from imageproof.build import base_image
 from imageproof.deep import stack_copy
-from imageproof.deep.canary import Search
-from imageproof.deep.trial_facts import LineFacts, Teardown, TrialFacts
-from imageproof.docker.client import CONFINED, Engine
+from imageproof.deep.canary import CanarySearch
+from imageproof.deep.teardown import Teardown, TeardownFacts, run_broken_starts, seconds_until
+from imageproof.docker.confined import CONFINED
 from imageproof.docker.errors import translating
-from imageproof.errors import ImageproofError, StackFailed
-from imageproof.signals import pause
+from imageproof.errors import ImageproofError
 from imageproof.stack import compose
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract, ServiceContract
-    from imageproof.deep.stack_copy import Twin
+    from imageproof.deep.stack_copy import StackCopy
+    from imageproof.docker.client import Engine
 
-POLL_SECONDS = 0.5
-SPARE_SECONDS = 15.0  # beyond the bound: to say by how much it was missed
-START_SECONDS = 60.0
+MEASURE_SECONDS = 15.0  # wait longer than promised, to report by how much a service is late
 ORPHANS = 3
-REAPED_SECONDS = 5.0
+REAP_SECONDS = 5.0
 
-# Both run beside the service, in its pid namespace. kill(2): PID 1 takes no SIGSTOP from within.
-# What has no parent there came from outside: a health probe, or the runtime that is starting one.
-# Stopped in the middle of that, it would hold up the engine's health check itself.
-SIGNAL = """
+# Both scripts run in the service's pid namespace.
+# PID 1 is signalled from outside: it takes no SIGSTOP from within its namespace (kill(2)).
+# A process without a parent here is a health probe or the runtime that starts one: if it were
+# stopped, the engine could not finish the health check.
+SIGNAL_SCRIPT = """
 import os, sys
 for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
     try:
@@ -53,8 +49,8 @@ for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
     except (FileNotFoundError, ProcessLookupError):
         pass
 """
-# Children whose parent ended belong to PID 1 (pid_namespaces(7)): it has to wait for them.
-ORPHAN = """
+# PID 1 inherits children whose parent ended, and must wait for them (pid_namespaces(7)).
+ORPHAN_SCRIPT = """
 import os, sys, time
 count, seconds = int(sys.argv[1]), float(sys.argv[2])
 read, write = os.pipe()
@@ -66,106 +62,134 @@ if os.fork() == 0:
         os.write(write, b"%d\\n" % child)
     os._exit(0)
 os.wait()
-left = os.read(read, 1000).split()
-until = time.monotonic() + seconds
-while left and time.monotonic() < until:
+zombies = os.read(read, 1000).split()
+deadline = time.monotonic() + seconds
+while zombies and time.monotonic() < deadline:
     time.sleep(0.1)
-    left = [pid for pid in left if os.path.exists(b"/proc/" + pid)]
-print(len(left))
+    zombies = [pid for pid in zombies if os.path.exists(b"/proc/" + pid)]
+print(len(zombies))
 """
 
 
-def read_trial(
-    contract: Contract, engine: Engine, names: Sequence[str], *, ends: bool = True
-) -> tuple[dict[str, TrialFacts], LineFacts | None]:
-    """Start copies of the stack: try the services of these images, and, with `ends`, see what is
-    left of it, and of two that end before their time. Takes a minute or two."""
+@dataclass(frozen=True)
+class TrialFacts:
+    """Results of one service's trial; times in seconds, None: not reached."""
+
+    unknown: str = ""  # why the service could not be tried
+    bound: float = 0  # (interval + timeout) x retries of the container's own health check
+    unhealthy_after: float | None = None  # from SIGSTOP to every process
+    healthy_after: float | None = None  # from SIGCONT to every process
+    waited: float = 0  # limit of both waits
+    stopped_after: float | None = None  # from `docker stop` to the end
+    exit_status: int | None = None
+    orphans: int = 0  # orphaned children that ended
+    zombies: int | None = None  # the ones that PID 1 did not wait for
+    logged: tuple[str, ...] = ()  # secrets whose values are in the log, by variable
+    given: tuple[str, ...] = ()  # secrets that the service received, by variable
+
+
+def run_stack_trial(
+    contract: Contract, engine: Engine, names: Sequence[str], *, teardowns: bool = True
+) -> tuple[dict[str, TrialFacts], TeardownFacts | None]:
+    """Start a copy of the stack, try its services, and remove it. Takes one or two minutes.
+
+    Args:
+        names: images of the contract whose services are tried.
+        teardowns: also start a copy that fails and one that is interrupted, and report what each
+            of the three leaves behind.
+
+    Returns:
+        The facts of each image in `names`, and those of the teardowns.
+    """
     console.step("try a copy of the stack")
     with (
-        tempfile.TemporaryDirectory(prefix="imageproof-trial-") as folder,
-        ThreadPoolExecutor(2) as pool,
+        tempfile.TemporaryDirectory(prefix="imageproof-trial-") as name,
+        ThreadPoolExecutor(1) as pool,
     ):
-        broken = pool.submit(_ends, contract, engine, Path(folder)) if ends else None
-        trials, teardown = _whole_life(contract, engine, Path(folder), names)
-        return trials, LineFacts((teardown, *broken.result())) if broken else None
+        folder = Path(name)
+        broken = pool.submit(run_broken_starts, contract, engine, folder) if teardowns else None
+        trials, teardown = _run_copy(contract, engine, folder, names)
+        facts = TeardownFacts((teardown, *broken.result())) if broken else None
+        return trials, facts
 
 
-def _whole_life(
+def _run_copy(
     contract: Contract, engine: Engine, folder: Path, names: Sequence[str]
 ) -> tuple[dict[str, TrialFacts], Teardown]:
-    """From start to removal, with everything between that a service must bear."""
     after = "up and down"
     try:
         copy = stack_copy.make(contract, engine, folder)
-    except (ImageproofError, stack_copy.CannotTry) as error:
+    except (ImageproofError, stack_copy.CannotCopy) as error:
         unknown = TrialFacts(unknown=str(error))
         return dict.fromkeys(names, unknown), Teardown(after, unknown=str(error))
     try:
         compose.up(contract, copy.engine, quiet=True)
         with ThreadPoolExecutor(len(names) or 1) as pool:
-            tried = pool.map(lambda name: _try_image(contract, copy, name), names)
-            trials = dict(zip(names, tried, strict=True))
+            facts = pool.map(lambda name: _try_service(contract, copy, name), names)
+            trials = dict(zip(names, facts, strict=True))
     except ImageproofError as error:
         trials = dict.fromkeys(names, TrialFacts(unknown=str(error)))
     finally:
         compose.down(copy.engine, volumes=True, quiet=True)
-        left = tuple(copy.leftovers())
+        leftovers = tuple(copy.leftovers())
         copy.clear()
-    return trials, Teardown(after, left)
+    return trials, Teardown(after, leftovers)
 
 
-def _try_image(contract: Contract, copy: Twin, name: str) -> TrialFacts:
-    terms = contract.images[name]
-    probe = base_image.local(contract, copy.engine)
-    containers = copy.engine.containers([terms.service])
-    if probe is None or not containers:
-        missing = "no base image for the probe" if containers else "no container of its service"
-        return TrialFacts(unknown=f"there is {missing}")
+def _try_service(contract: Contract, copy: StackCopy, name: str) -> TrialFacts:
+    service = contract.images[name]
+    probe = base_image.find_local(contract, copy.engine)
+    containers = copy.engine.containers([service.service])
+    if not containers:
+        return TrialFacts(unknown=f"the copy of the stack has no container of {service.service}")
+    if probe is None:
+        return TrialFacts(unknown="there is no base image to run the probe in")
     try:
-        return _try_container(copy, terms, containers[0], probe.reference)
+        return _try_container(copy, service, containers[0], probe.reference)
     except ImageproofError as error:
         return TrialFacts(unknown=str(error))
 
 
 def _try_container(
-    copy: Twin, terms: ServiceContract, container: dict[str, Any], probe: str
+    copy: StackCopy, service: ServiceContract, container: dict[str, Any], probe_image: str
 ) -> TrialFacts:
     engine, id_ = copy.engine, container["Id"]
-    bound = _notices_within(container) or terms.health.notices_within
-    waited = bound + SPARE_SECONDS
+    bound = _promised_seconds(container) or service.health.notices_within
+    waited = bound + MEASURE_SECONDS
 
-    def to_all(signal_: signal.Signals) -> None:
-        _beside(engine, id_, probe, SIGNAL, str(int(signal_)))
+    def signal_all(number: signal.Signals) -> None:
+        _run_beside(engine, id_, probe_image, SIGNAL_SCRIPT, str(int(number)))
         with translating(f"signalling {id_[:12]}"):
-            engine.docker.container.kill(id_, signal=str(int(signal_)))  # PID 1, from outside
+            engine.docker.container.kill(id_, signal=str(int(number)))  # PID 1, from outside
 
-    orphans = int(_beside(engine, id_, probe, ORPHAN, str(ORPHANS), str(REAPED_SECONDS)))
-    to_all(signal.SIGSTOP)
+    zombies = int(
+        _run_beside(engine, id_, probe_image, ORPHAN_SCRIPT, str(ORPHANS), str(REAP_SECONDS))
+    )
+    signal_all(signal.SIGSTOP)
     try:
-        noticed = _seconds_until(lambda: _health(engine, id_) == "unhealthy", waited)
+        unhealthy_after = seconds_until(lambda: _health(engine, id_) == "unhealthy", waited)
     finally:
-        to_all(signal.SIGCONT)  # interrupted as well: what is frozen takes all of its stop timeout
-    recovered = _seconds_until(lambda: _health(engine, id_) == "healthy", waited)
-    given = copy.canaries.get(terms.service, {})
-    stopped, status = _stop(engine, id_, terms.stop_timeout)
-    log = "\n".join(engine.logs(terms.service, compose.KEPT_LINES)).encode()
-    found = Search(given).chunks([log])
+        signal_all(signal.SIGCONT)  # even if interrupted: a frozen service cannot stop in time
+    healthy_after = seconds_until(lambda: _health(engine, id_) == "healthy", waited)
+    stopped_after, status = _stop(engine, id_, service.stop_timeout)
+    canaries = copy.canaries.get(service.service, {})
+    log = "\n".join(engine.logs(service.service, compose.MAX_LOG_LINES)).encode()
     return TrialFacts(
         bound=bound,
-        noticed_after=noticed,
-        recovered_after=recovered,
+        unhealthy_after=unhealthy_after,
+        healthy_after=healthy_after,
         waited=waited,
-        stopped_after=stopped,
+        stopped_after=stopped_after,
         exit_status=status,
         orphans=ORPHANS,
-        orphans_left=orphans,
-        logged=tuple(sorted({name for name, _ in found})),
-        given=tuple(sorted(given)),
+        zombies=zombies,
+        logged=tuple(sorted({name for name, _ in CanarySearch(canaries).chunks([log])})),
+        given=tuple(sorted(canaries)),
     )
 
 
-def _notices_within(container: dict[str, Any]) -> float | None:
-    """What the container's own health check promises: image and compose file together."""
+def _promised_seconds(container: dict[str, Any]) -> float | None:
+    """Return the bound of the container's health check: image and compose file combined."""
     check = container["Config"].get("Healthcheck") or {}
     if not check.get("Test") or check["Test"] == ["NONE"]:
         return None
@@ -173,21 +197,20 @@ def _notices_within(container: dict[str, Any]) -> float | None:
     return float(seconds * (check.get("Retries") or 3))
 
 
-def _beside(engine: Engine, container: str, image: str, code: str, *arguments: str) -> str:
-    """Run Python in a container that shares the pid namespace, and may signal what is there."""
+def _run_beside(engine: Engine, container: str, image: str, code: str, *arguments: str) -> str:
+    """Run Python in the container's pid namespace, with the right to signal its processes."""
     with translating(f"running a probe beside {container[:12]}"):
-        said = engine.docker.run(
+        output = engine.docker.run(
             image,
             ["-I", "-S", "-c", code, *arguments],
             entrypoint="python3.11",
             pid=f"container:{container}",
             user="0:0",
             cap_add=["KILL"],
-            stream=True,  # else the engine's words go to the terminal, and are lost as a reason
+            stream=True,  # otherwise the engine's error goes to the terminal and is lost
             **CONFINED,
         )
-        answer = b"".join(line for stream, line in said if stream == "stdout")
-    return answer.decode()
+        return b"".join(line for stream, line in output if stream == "stdout").decode()
 
 
 def _health(engine: Engine, container: str) -> str | None:
@@ -195,121 +218,10 @@ def _health(engine: Engine, container: str) -> str | None:
     return (state.get("Health") or {}).get("Status")
 
 
-def _seconds_until(holds: Callable[[], bool], limit: float) -> float | None:
-    """How long it took to hold; None where it did not in `limit` seconds."""
-    started = time.monotonic()
-    while not holds():
-        if time.monotonic() - started > limit:
-            return None
-        pause(POLL_SECONDS)
-    return time.monotonic() - started
-
-
 def _stop(engine: Engine, container: str, timeout: float) -> tuple[float, int]:
-    """`docker stop`: how long it took, and the exit status."""
+    """Stop a container; return the seconds it took and the exit status."""
     started = time.monotonic()
     with translating(f"stopping {container[:12]}"):
         engine.docker.container.stop(container, time=int(timeout))
-    taken = time.monotonic() - started
-    return taken, int(engine.inspect("container", [container])[0]["State"]["ExitCode"])
-
-
-# --- a start that fails, and one that is interrupted
-
-
-def _ends(contract: Contract, engine: Engine, folder: Path) -> list[Teardown]:
-    return [
-        _teardown("a start that failed", contract, engine, folder, _failing, _fail),
-        _teardown("a start that was interrupted", contract, engine, folder, _lasting, _interrupt),
-    ]
-
-
-def _teardown(
-    after: str,
-    contract: Contract,
-    engine: Engine,
-    folder: Path,
-    health: dict[str, Any],
-    end: Callable[[Contract, Twin], str],
-) -> Teardown:
-    """End a copy of the stack, whose first service has that health check, before its time."""
-    service = next(iter(contract.images.values())).service
-    try:
-        copy = stack_copy.make(contract, engine, folder, {service: {"healthcheck": health}})
-    except (ImageproofError, stack_copy.CannotTry) as error:
-        return Teardown(after, unknown=str(error))
-    logs = contract.root / compose.LOGS / copy.project
-    try:
-        unknown = end(contract, copy)
-        # A service that said nothing yet has an empty log: that the file is there is what counts.
-        kept = any(logs.glob("*.log"))
-        return Teardown(after, tuple(copy.leftovers()), kept, unknown)
-    finally:
-        compose.down(copy.engine, volumes=True, quiet=True)
-        copy.clear()
-        _forget(logs)
-
-
-_failing = {"test": ["CMD", "/nothing/here"], "interval": "1s", "retries": 1, "start_period": "0s"}
-_lasting = {"test": ["CMD", "/nothing/here"], "interval": "1h", "start_period": "1h"}
-
-
-def _fail(contract: Contract, copy: Twin) -> str:
-    try:
-        compose.up(contract, copy.engine, quiet=True)
-    except StackFailed:
-        return ""
-    except ImageproofError as error:
-        return str(error)
-    return "a service without a working health check became healthy"
-
-
-def _interrupt(contract: Contract, copy: Twin) -> str:
-    """Ctrl-C while the stack is waited for: as a terminal does, to the whole process group."""
-    files = [str(path) for path in copy.engine.compose_files]
-    with subprocess.Popen(
-        [sys.executable, "-m", "imageproof.deep.stack_trial", copy.project, *files],
-        cwd=contract.root,
-        env={**os.environ, "IMAGEPROOF_ROOT": str(contract.root), "PYTHONPATH": _library()},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        try:
-            began = _seconds_until(
-                lambda: bool(copy.engine.containers(stopped=False)), START_SECONDS
-            )
-        finally:
-            os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return "the start did not end when it was interrupted"
-    return "" if began is not None else "the start made no container"
-
-
-def _library() -> str:
-    return str(Path(__file__).parent.parent)
-
-
-def _forget(logs: Path) -> None:
-    for path in logs.glob("*.log"):
-        path.unlink()
-    if logs.is_dir():
-        logs.rmdir()
-
-
-def _main(project: str, *files: str) -> None:
-    """A start in a process of its own, to be interrupted."""
-    from imageproof import contract
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
-    compose.up(
-        contract.load(), replace(Engine(tuple(map(Path, files))), project=project), quiet=True
-    )
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    seconds = time.monotonic() - started
+    return seconds, int(engine.inspect("container", [container])[0]["State"]["ExitCode"])

@@ -1,1 +1,1 @@
-"""docker."""
+"""The Docker engine and Compose: client, errors, compose files, environment variables."""

@@ -1,162 +1,71 @@
-"""The one road to Docker: python-on-whales, with its failures turned into this project's.
-
-Everything below the library ends here; nothing here knows a contract's checks or a report.
-"""
+"""The client of the Docker engine, by python-on-whales and by the docker command."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from imageproof.docker.compose_config import read_model
-from imageproof.docker.errors import HINT_ENGINE, no_client, tail_of, translate, translating
+from imageproof.docker.environment import temporary_environment
+from imageproof.docker.errors import HINT_ENGINE, client_missing, translate, translating
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
+from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
-_MISSING = re.compile(r"no such image: (\S+)", re.IGNORECASE)
-_FORGOTTEN = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
+_NO_SUCH_IMAGE = re.compile(r"no such image: (\S+)", re.IGNORECASE)
+_NO_SUCH_TASK = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 
-SAVED_CHUNK = 1 << 18
-
-# Options of a container that may do nothing but answer: no network, no privilege, no trace.
-CONFINED: dict[str, Any] = {
-    "networks": ["none"],
-    "cap_drop": ["ALL"],
-    "security_options": ["no-new-privileges"],
-    "read_only": True,
-    "pull": "never",
-    "remove": True,
-}
+SAVE_CHUNK_BYTES = 1 << 18
 
 
 def service_of(container: Mapping[str, Any]) -> str | None:
-    """The service of the compose file, or of the stack file, that a container belongs to."""
+    """Return the compose or swarm service of a container, None if it belongs to neither."""
     labels = container["Config"].get("Labels") or {}
     if name := labels.get("com.docker.swarm.service.name"):
         return str(name).removeprefix(f"{labels.get('com.docker.stack.namespace')}_")
-    found: str | None = labels.get("com.docker.compose.service")
-    return found
-
-
-@contextlib.contextmanager
-def environment(variables: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables for the compose files (None: unset): python-on-whales passes its own on."""
-    before = {name: os.environ.get(name) for name in variables}
-    try:
-        _set(variables)
-        yield
-    finally:
-        _set(before)
-
-
-def _set(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    service: str | None = labels.get("com.docker.compose.service")
+    return service
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker engine, and the compose project that a command is about."""
+    """A Docker engine, and the compose project that a command works on."""
 
     compose_files: tuple[Path, ...]
     project: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    client: str = "docker"  # the program, or its path
-    swarm_stack: str | None = None  # its containers are tasks of this stack, not Compose's
-    context: str | None = None  # of the client: another engine than its usual one
+    client: str = "docker"  # name or path of the program
+    swarm_stack: str | None = None  # if set, the containers are this stack's tasks on this node
+    context: str | None = None  # docker context of another engine
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @cached_property
     def docker(self) -> DockerClient:
-        """The client. python-on-whales is imported here, since that takes a third of a second."""
+        """The python-on-whales client. Its import takes 0.3 s, so it happens on first use."""
         from python_on_whales import DockerClient
 
         return DockerClient(
             compose_files=[str(path) for path in self.compose_files],
             compose_project_name=self.project,
-            client_call=self._client,
+            client_call=self._command,
         )
 
-    @property
-    def _client(self) -> list[str]:
-        return [self.client, *(("--context", self.context) if self.context else ())]
+    def with_compose_file(self, file: Path) -> Engine:
+        """Return the same engine with this one compose file, without any override files."""
+        return self if self.compose_files == (file,) else replace(self, compose_files=(file,))
 
-    def require(self) -> None:
-        """Raise EngineUnavailable unless an engine answers."""
-        self.query(
-            "asking for the Docker engine",
-            *("version", "--format", "{{.Server.Version}}"),
-            fallback=EngineUnavailable,
-            hint=HINT_ENGINE,
-        )
-
-    def versions(self) -> tuple[str, str | None]:
-        """The client's version and the engine's; None where no engine answers.
-
-        Raises EngineUnavailable where there is no client either.
-        """
-        action = "asking for the docker client"
-        result = self._run(action, "version", "--format", "{{json .}}")
-        if not result.stdout.strip().startswith("{"):  # without an engine: the client's half
-            raise translate(action, result.stderr, EngineUnavailable, HINT_ENGINE)
-        found = json.loads(result.stdout)
-        server = found.get("Server") or {}
-        return found.get("Client", {}).get("Version", "unknown"), server.get("Version")
-
-    def plugin(self, name: str) -> str | None:
-        """The version of a plugin of the client, buildx or compose; None where there is none."""
-        result = self._run(f"asking for {name}", name, "version")
-        return result.stdout.strip() if result.returncode == 0 else None
-
-    def has_context(self, name: str) -> bool:
-        """Whether the client knows an engine by that name."""
-        return self._run(f"looking for {name}", "context", "inspect", "--", name).returncode == 0
-
-    def image(self, reference: str) -> dict[str, Any] | None:
-        """What the engine knows of the local image of that name; None where there is none."""
-        return self.images([reference]).get(reference)
-
-    def images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The same of each of these that is there, in one question."""
-        action = f"looking for {', '.join(references)}"
-        result = self._run(action, "image", "inspect", "--", *references)
-        missing = _MISSING.findall(result.stderr)
-        if result.returncode != 0 and not missing:
-            raise translate(action, result.stderr)
-        there = [r for r in references if r not in missing and f"{r}:latest" not in missing]
-        return dict(zip(there, json.loads(result.stdout), strict=True))
-
-    def _run(
-        self, action: str, *arguments: str, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """A short question to the client. Not by python-on-whales: its import takes as long as
-        several of them, and it asks again for each attribute of an object older than 10 ms."""
-        try:
-            return subprocess.run(
-                [*self._client, *arguments],
-                capture_output=True,
-                text=True,
-                check=False,
-                input=stdin,
-            )
-        except FileNotFoundError as error:
-            raise no_client(action) from error
+    # --- the docker command
 
     def query(
         self,
@@ -166,75 +75,165 @@ class Engine:
         fallback: type[ImageproofError] = StackFailed,
         hint: str | None = None,
     ) -> str:
-        """What the client prints, given that on its standard input: for what no method asks.
+        """Run a short docker command and return its standard output.
 
-        Raises what its words amount to where it fails; `fallback` for words that are not known.
+        Args:
+            action: what an error says was being done.
+            arguments: the command without `docker`.
+            stdin: its standard input.
+            fallback: the error to raise if the output names no known one.
+            hint: the hint of that error.
+
+        Raises:
+            ImageproofError: the error that the command's output names, or `fallback`.
         """
         result = self._run(action, *arguments, stdin=stdin)
         if result.returncode != 0:
             raise translate(action, result.stderr + result.stdout, fallback, hint)
         return result.stdout
 
-    def only(self, file: Path) -> Engine:
-        """The same engine with that compose file alone: without what is laid over it."""
-        return self if self.compose_files == (file,) else replace(self, compose_files=(file,))
+    def run_compose(self, *arguments: str) -> None:
+        """Run a compose command in the foreground, on this terminal, until it ends."""
+        from python_on_whales.utils import run
 
-    def compose_model(self, *, interpolate: bool, defaults: bool = False) -> dict[str, Any]:
-        """The compose file as Compose reads it: with variables filled in, or as written.
+        run(
+            [*self.docker.compose.docker_compose_cmd, *arguments],
+            capture_stdout=False,
+            capture_stderr=False,
+        )
 
-        `defaults`: as if .env and the environment named none of its variables, and with the
-        services of every profile. Read once, since each reading takes a process and 0.1 s. Raises
-        ConfigurationError where Compose does not accept the file.
-        """
-        key = (interpolate, defaults)
-        if key not in self._models:
-            written = self.compose_model(interpolate=False) if defaults else None
-            self._models[key] = read_model(
-                self._client,
-                self.compose_files,
-                self.project,
-                self.variables,
-                interpolate=interpolate,
-                without=written,
+    @property
+    def _command(self) -> list[str]:
+        return [self.client, *(("--context", self.context) if self.context else ())]
+
+    def _run(
+        self, action: str, *arguments: str, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        # Not python-on-whales: its import takes as long as several commands, and it inspects an
+        # object again for each attribute that is read more than 10 ms later.
+        try:
+            return subprocess.run(
+                [*self._command, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                input=stdin,
             )
-        return self._models[key]
+        except FileNotFoundError as error:
+            raise client_missing(action) from error
 
-    def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Everything that the engine knows of some containers or images, in one call."""
-        if not names:
-            return []
-        answer = self.query(f"inspecting {', '.join(names)}", kind, "inspect", *names)
-        found: list[dict[str, Any]] = json.loads(answer)
-        return found
+    # --- the engine and its client
 
-    def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The tasks of a swarm, of these that it still knows: it forgets old ones at any time."""
-        action = "asking for the tasks of the swarm"
-        result = self._run(action, "inspect", "--type=task", *ids)
-        if result.returncode != 0 and not _FORGOTTEN.search(result.stderr):
+    def require(self) -> None:
+        """Raise EngineUnavailable unless an engine answers."""
+        self.query(
+            "contacting the Docker engine",
+            *("version", "--format", "{{.Server.Version}}"),
+            fallback=EngineUnavailable,
+            hint=HINT_ENGINE,
+        )
+
+    def versions(self) -> tuple[str, str | None]:
+        """Return the versions of the client and of the engine; None if no engine answers.
+
+        Raises:
+            EngineUnavailable: there is no client.
+        """
+        action = "reading the docker client's version"
+        result = self._run(action, "version", "--format", "{{json .}}")
+        if not result.stdout.strip().startswith("{"):  # without an engine: the client's part
+            raise translate(action, result.stderr, EngineUnavailable, HINT_ENGINE)
+        versions = json.loads(result.stdout)
+        server = versions.get("Server") or {}
+        return versions.get("Client", {}).get("Version", "unknown"), server.get("Version")
+
+    def plugin_version(self, name: str) -> str | None:
+        """Return the version line of a client plugin (buildx, compose), None if not installed."""
+        result = self._run(f"reading the version of {name}", name, "version")
+        return result.stdout.strip() if result.returncode == 0 else None
+
+    def has_context(self, name: str) -> bool:
+        """Return whether the client has a docker context of that name."""
+        result = self._run(f"looking for the context {name}", "context", "inspect", "--", name)
+        return result.returncode == 0
+
+    # --- images
+
+    def image(self, reference: str) -> dict[str, Any] | None:
+        """Return `docker image inspect` of a local image, None if there is no such image."""
+        return self.images([reference]).get(reference)
+
+    def images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return `docker image inspect` of local images by reference, without missing ones."""
+        action = f"looking for {', '.join(references)}"
+        result = self._run(action, "image", "inspect", "--", *references)
+        missing = _NO_SUCH_IMAGE.findall(result.stderr)
+        if result.returncode != 0 and not missing:
             raise translate(action, result.stderr)
-        found: list[dict[str, Any]] = json.loads(result.stdout or "[]")
-        return found
+        present = [r for r in references if r not in missing and f"{r}:latest" not in missing]
+        return dict(zip(present, json.loads(result.stdout), strict=True))
 
     def history(self, reference: str) -> list[str]:
-        """What made each entry of an image's history, oldest first."""
+        """Return the instruction of each entry of an image's history, oldest first."""
         lines = self.query(
             f"reading the history of {reference}",
             *("image", "history", "--no-trunc", "--format", "json", reference),
         ).splitlines()
         return [json.loads(line)["CreatedBy"] for line in reversed(lines)]
 
+    def save(self, references: Sequence[str]) -> Generator[bytes, None, None]:
+        """Yield the archive of `docker save` in chunks. python-on-whales takes twice as long.
+
+        Raises:
+            ImageproofError: the command failed; raised after the last chunk.
+        """
+        action = f"saving {', '.join(references)}"
+        with tempfile.TemporaryFile() as errors, self._saving(action, references, errors) as run:
+            assert run.stdout is not None
+            try:
+                while chunk := run.stdout.read(SAVE_CHUNK_BYTES):
+                    yield chunk
+            except BaseException:  # the reader stopped early, or a signal arrived
+                run.kill()
+                raise
+            if run.wait() != 0:
+                errors.seek(0)
+                raise translate(action, errors.read().decode(errors="replace"))
+
+    def _saving(
+        self, action: str, references: Sequence[str], errors: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        command = [*self._command, "image", "save", "--", *references]
+        try:
+            return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors)
+        except FileNotFoundError as error:
+            raise client_missing(action) from error
+
+    # --- containers
+
+    def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return `docker KIND inspect` of several objects, by one command."""
+        if not names:
+            return []
+        output = self.query(f"inspecting {', '.join(names)}", kind, "inspect", *names)
+        objects: list[dict[str, Any]] = json.loads(output)
+        return objects
+
     def containers(
         self, services: Sequence[str] = (), *, stopped: bool = True
     ) -> list[dict[str, Any]]:
-        """The containers of the compose project, as `docker inspect` describes them; or those
-        tasks of a swarm's stack that run on this node.
+        """Return `docker inspect` of the stack's containers: of the compose project, or of the
+        swarm stack's running tasks on this node.
 
-        By the labels that Compose and Swarm give them: `compose ps` takes four times as long.
+        They are found by label, because `compose ps` takes four times as long.
+
+        Args:
+            services: only the containers of these services; all if empty.
+            stopped: include stopped containers of a compose project.
         """
         if self.swarm_stack:
             labels = [f"com.docker.stack.namespace={self.swarm_stack}"]
-            stopped = False  # a task that ended is history: its successor counts
+            stopped = False  # Swarm has replaced a task that ended
         else:
             project = self.project or self.compose_model(interpolate=True)["name"]
             labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
@@ -251,48 +250,62 @@ class Engine:
         ]
 
     def events(self, container: str, since: str, kinds: Sequence[str]) -> list[dict[str, Any]]:
-        """What happened to a container since a time, oldest first, as far as the engine knows.
+        """Return a container's events since a time, oldest first.
 
-        It forgets all but the last 256 events of all its objects.
+        The engine keeps the last 256 events of all its objects only.
         """
         filters = [f"container={container}", *(f"event={kind}" for kind in kinds)]
         options = [word for text in filters for word in ("--filter", text)]
-        answer = self.query(
-            "asking for the engine's events",
+        output = self.query(
+            "reading the engine's events",
             *("events", "--since", since, "--until", "0s", "--format", "{{json .}}", *options),
         )
-        return [json.loads(line) for line in answer.splitlines()]
+        return [json.loads(line) for line in output.splitlines()]
 
-    def save(self, references: Sequence[str]) -> Generator[bytes, None, None]:
-        """Images as `docker save` gives them, a chunk at a time.
+    def logs(self, service: str, lines: int) -> list[str]:
+        """Return the last lines of a service's log."""
+        action = f"reading the log of {service}"
+        with translating(action), temporary_environment(self.variables):
+            text = self.docker.compose.logs(service, tail=str(lines), no_log_prefix=True)
+        return clean_lines(str(text))
 
-        Not by python-on-whales, whose stream takes twice as long. Raises what the engine's words
-        amount to, after the last chunk.
+    def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return `docker inspect` of swarm tasks, without those that Swarm has forgotten."""
+        action = "inspecting the tasks of the swarm"
+        result = self._run(action, "inspect", "--type=task", *ids)
+        if result.returncode != 0 and not _NO_SUCH_TASK.search(result.stderr):
+            raise translate(action, result.stderr)
+        tasks: list[dict[str, Any]] = json.loads(result.stdout or "[]")
+        return tasks
+
+    # --- the compose project, and other objects
+
+    def compose_model(self, *, interpolate: bool, defaults: bool = False) -> dict[str, Any]:
+        """Return the output of `docker compose config`. Read once: it takes 0.1 s.
+
+        Args:
+            interpolate: fill in variables; else they stay as written.
+            defaults: use each variable's default, whatever .env and the environment say, and
+                include the services of every profile.
+
+        Raises:
+            ConfigurationError: Compose rejects the file.
         """
-        action = f"saving {', '.join(references)}"
-        with tempfile.TemporaryFile() as errors, self._saving(action, references, errors) as run:
-            assert run.stdout is not None
-            try:
-                while chunk := run.stdout.read(SAVED_CHUNK):
-                    yield chunk
-            except BaseException:  # who reads has enough, or was interrupted
-                run.kill()
-                raise
-            if run.wait() != 0:
-                errors.seek(0)
-                raise translate(action, errors.read().decode(errors="replace"))
+        key = (interpolate, defaults)
+        if key not in self._models:
+            written = self.compose_model(interpolate=False) if defaults else None
+            self._models[key] = read_model(
+                self._command,
+                self.compose_files,
+                self.project,
+                self.variables,
+                interpolate=interpolate,
+                without_variables_of=written,
+            )
+        return self._models[key]
 
-    def _saving(
-        self, action: str, references: Sequence[str], errors: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
-        command = [*self._client, "image", "save", "--", *references]
-        try:
-            return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors)
-        except FileNotFoundError as error:
-            raise no_client(action) from error
-
-    def labelled(self, kind: str, label: str) -> list[str]:
-        """The names of all containers, networks or volumes with that label."""
+    def names_with_label(self, kind: str, label: str) -> list[str]:
+        """Return the names of all containers, networks or volumes with a label."""
         name = "{{.Names}}" if kind == "container" else "{{.Name}}"
         options = ["--all"] if kind == "container" else []
         return self.query(
@@ -301,22 +314,6 @@ class Engine:
         ).split()
 
     def remove(self, kind: str, names: Sequence[str]) -> None:
-        """Remove containers, networks or volumes by name, whatever state they are in."""
+        """Remove containers (running ones too), networks or volumes by name."""
         force = () if kind == "network" else ("--force",)
         self.query(f"removing the engine's {kind}s", kind, "rm", *force, *names)
-
-    def foreground(self, *arguments: str) -> None:
-        """A compose command that holds the terminal until it ends."""
-        from python_on_whales.utils import run
-
-        run(
-            [*self.docker.compose.docker_compose_cmd, *arguments],
-            capture_stdout=False,
-            capture_stderr=False,
-        )
-
-    def logs(self, service: str, lines: int) -> list[str]:
-        """The last lines that a service logged."""
-        with translating(f"reading the log of {service}"), environment(self.variables):
-            text = self.docker.compose.logs(service, tail=str(lines), no_log_prefix=True)
-        return tail_of(str(text))

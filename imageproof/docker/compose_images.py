@@ -1,4 +1,4 @@
-"""Image references and Dockerfiles of the contract's images, from the compose file."""
+"""Image tags and Dockerfiles of the contract's images, from the compose file."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 
-def references(
+def image_tags(
     contract: Contract, engine: Engine, images: Mapping[str, ServiceContract] | None = None
 ) -> dict[str, str]:
-    """Return the tag that the compose file gives each image.
+    """Return the tag that the compose file gives each image (default: all of the contract).
 
-    Raises ContractError if the compose file lacks an image's service, or its `image:`.
+    Raises:
+        ContractError: the compose file lacks an image's service, or its `image:`.
     """
     services = engine.compose_model(interpolate=True).get("services") or {}
-    found = {}
+    tags = {}
     for name, image in (contract.images if images is None else images).items():
-        service = services.get(image.service)
-        if service is None or not service.get("image"):
-            problem = "no such service" if service is None else "no `image:` in that service"
+        tag = (services.get(image.service) or {}).get("image")
+        if not tag:
+            problem = "has no `image:`" if image.service in services else "does not exist"
             raise ContractError(
                 f"looking for the image {name} in {contract.compose}",
-                f"its service is {image.service!r}, and there is {problem}",
+                f"its service {image.service!r} {problem}",
                 hint=f"the services are: {', '.join(services)}",
             )
-        found[name] = service["image"]
-    return found
+        tags[name] = tag
+    return tags
 
 
 def dockerfiles(
@@ -40,12 +41,12 @@ def dockerfiles(
 ) -> dict[str, str]:
     """Return the Dockerfile of each image that Compose builds, relative to the project's root."""
     services = engine.compose_model(interpolate=True).get("services") or {}
-    found = {}
+    files = {}
     for name, image in images.items():
         build = (services.get(image.service) or {}).get("build")
         if not build:
             continue
         path = Path(build["context"], build.get("dockerfile") or "Dockerfile")
         if path.is_relative_to(contract.root):
-            found[name] = str(path.relative_to(contract.root))
-    return found
+            files[name] = str(path.relative_to(contract.root))
+    return files

@@ -1,7 +1,7 @@
-"""The engine's own words, and the errors of this project that they amount to.
+"""Translation of the docker client's error output into this project's errors.
 
-`str(DockerException)` prints the whole command line, build arguments included, so only the
-engine's own words (its standard error) are ever passed on.
+`str(DockerException)` contains the whole command line with its build arguments, so errors show the
+client's output only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from imageproof.errors import (
     ConfigurationError,
@@ -19,20 +18,18 @@ from imageproof.errors import (
     PortTaken,
     StackFailed,
 )
+from imageproof.terminal_text import clean_lines
 
-if TYPE_CHECKING:
-    from python_on_whales.exceptions import DockerException
+HINT_ENGINE = "`./inv doctor` shows what is wrong; as root, `./inv provision` fixes it"
 
-HINT_ENGINE = "`./inv doctor` shows what is wrong; as root, `./inv provision` mends it"
-
-# The engine has no error codes on its command line: its words are all there is.
+# The docker command has no error codes, so errors are recognised by their text.
 _UNAVAILABLE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running|error during connect"
     r"|dial unix|rpc error: code = unavailable|transport is closing|closing transport"
     r"|error reading from server",
     re.IGNORECASE,
 )
-# While managers elect one of them, and when half of them are gone.
+# During an election, and when half of the managers are lost.
 _LEADERLESS = re.compile(r"swarm does not have a leader|code = DeadlineExceeded", re.IGNORECASE)
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _PORT = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
@@ -44,50 +41,43 @@ _CONFIGURATION = re.compile(
     r"|invalid ip address|services\..* contains an invalid|can't evaluate",
     re.IGNORECASE,
 )
-_HELP = re.compile(r"(?:Run|See) 'docker .*--help'")  # what the client says last
-
-
-# Escape sequences (ECMA-48): Compose writes some even where there is no terminal.
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
-
-
-def plain(line: str) -> str:
-    """A line of somebody else's output without what would steer a terminal."""
-    return _ESCAPE.sub("", line).rstrip()
-
-
-def tail_of(text: str | None) -> list[str]:
-    """The lines of a log that say something."""
-    return [cleaned for line in (text or "").splitlines() if (cleaned := plain(line))]
+_HELP = re.compile(r"(?:Run|See) 'docker .*--help'")  # the client's last line
 
 
 def translate(
     action: str, stderr: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
 ) -> ImageproofError:
-    """The error that the engine's own words amount to."""
-    tail = [line for line in tail_of(stderr) if not _HELP.match(line)]
+    """Return the error that the docker client's output describes.
+
+    Args:
+        action: what was being done.
+        stderr: the client's output.
+        fallback: the error for an unknown output; its last line becomes the cause.
+        hint: the hint of that error.
+    """
+    tail = [line for line in clean_lines(stderr) if not _HELP.match(line)]
     if _NO_SPACE.search(stderr):
         return NoSpace(
             action,
-            "no space is left for the engine",
+            "no space is left on the engine's disk",
             tail=tail,
-            hint="`docker system df` shows what takes it; `./inv clean` removes this project's",
+            hint="`docker system df` shows what uses it; `./inv clean` removes this project's part",
         )
     if _PORT.search(stderr):
         number = _PORT_NUMBER.search(stderr)
         port = f"port {number[1]}" if number else "a port"
         return PortTaken(
             action,
-            f"{port} is taken by another program",
+            f"{port} is already in use by another program",
             tail=tail,
-            hint="end that program, or choose another host port where the compose file has it",
+            hint="stop that program, or choose another host port in the compose file",
         )
     if _LEADERLESS.search(stderr):
         return EngineUnavailable(
             action,
             "the swarm has no leader",
             tail=tail,
-            hint="managers elect one within seconds, if more than half of them are there",
+            hint="managers elect a leader within seconds if more than half of them are running",
         )
     if _UNAVAILABLE.search(stderr):
         return EngineUnavailable(
@@ -98,7 +88,7 @@ def translate(
             action,
             "the compose file or .env is wrong",
             tail=tail,
-            hint="`docker compose config` shows the whole; .env takes one NAME=value a line",
+            hint="run `docker compose config` to check it; .env has one NAME=value on each line",
         )
     return fallback(
         action, tail[-1] if tail else "the engine gave no reason", tail=tail[:-1], hint=hint
@@ -109,22 +99,19 @@ def translate(
 def translating(
     action: str, fallback: type[ImageproofError] = StackFailed, hint: str | None = None
 ) -> Iterator[None]:
-    """Turn whatever python-on-whales raises into an ImageproofError."""
+    """Translate the exceptions of python-on-whales into an ImageproofError; see `translate`."""
     from python_on_whales import DockerException
     from python_on_whales.client_config import ClientNotFoundError
 
     try:
         yield
     except DockerException as error:
-        raise translate(action, _words(error), fallback, hint) from error
+        output = (error.stderr or "") + (error.stdout or "")
+        raise translate(action, output, fallback, hint) from error
     except ClientNotFoundError as error:
-        raise no_client(action) from error
+        raise client_missing(action) from error
 
 
-def no_client(action: str) -> EngineUnavailable:
-    """The docker client is not installed."""
+def client_missing(action: str) -> EngineUnavailable:
+    """Return the error for a docker client that is not installed."""
     return EngineUnavailable(action, "there is no docker client on PATH", hint=HINT_ENGINE)
-
-
-def _words(error: DockerException) -> str:
-    return (error.stderr or "") + (error.stdout or "")

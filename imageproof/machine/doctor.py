@@ -49,7 +49,7 @@ def examine(contract: Contract, engine: Engine) -> list[Prerequisite]:
     return list(_examine(contract, engine))
 
 
-def judge(found: list[Prerequisite]) -> None:
+def require_all(found: list[Prerequisite]) -> None:
     """Raise MachineError where something is missing."""
     missing = [item for item in found if not item.ok and not item.for_tests]
     if missing:
@@ -69,7 +69,7 @@ def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
     client, server = engine.versions()
     yield Prerequisite("docker client", client)
     for name, minimum in (("buildx", BUILDX_MINIMUM), ("compose", COMPOSE_MINIMUM)):
-        version = engine.plugin(name)
+        version = engine.plugin_version(name)
         if version is None:
             yield Prerequisite(name, "", "the docker client has no such plugin", REMEDY)
         else:
@@ -101,7 +101,7 @@ def _tool(name: str, tool: Tool) -> Prerequisite:
 
 def _base(contract: Contract, engine: Engine) -> Prerequisite:
     try:
-        image = base_image.local(contract, engine)
+        image = base_image.find_local(contract, engine)
     except ImageproofError as error:
         return Prerequisite("base image", "", error.cause, REMEDY)
     if image:

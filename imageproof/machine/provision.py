@@ -56,7 +56,7 @@ def provision(contract: Contract, engine: Engine) -> None:
         _install_engine()
     if not _answers(engine):
         _start_engine(engine)
-    if base_image.local(contract, engine) is None:
+    if base_image.find_local(contract, engine) is None:
         _get_base(contract, engine)
     tools = [contract.tools[item.name].package for item in missing if item.for_tests]
     if tools:

@@ -29,7 +29,7 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedPort:
     """A port of the service that is published on the host; `address` is empty for all of them."""
 
     address: str
@@ -47,19 +47,19 @@ class Service:
     user: str = ""
     cap_drop: tuple[str, ...] = ()
     cap_add: tuple[str, ...] = ()
-    security: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
     read_only: bool = False
     privileged: bool = False
     memory: int | None = None
     cpus: float | None = None
     pids: int | None = None
-    unkillable: bool = False  # oom_kill_disable
+    oom_kill_disable: bool = False  # oom_kill_disable
     namespaces: Mapping[str, str] = field(default_factory=dict)  # network_mode, pid, ipc, ...
     cgroup_parent: str = ""
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
-    ports: tuple[Published, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
     log_driver: str = ""
     log_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,9 +71,9 @@ class ComposeFacts:
     services: Mapping[str, Service]
 
 
-def read_compose(contract: Contract, engine: Engine) -> ComposeFacts:
+def read_compose_file(contract: Contract, engine: Engine) -> ComposeFacts:
     """Read the contract's compose file. Raises ConfigurationError where Compose refuses it."""
-    model = engine.only(contract.compose_file).compose_model(interpolate=True, defaults=True)
+    model = engine.with_compose_file(contract.compose_file).compose_model(interpolate=True, defaults=True)
     services = model.get("services") or {}
     return ComposeFacts(
         # A provider is a program that Compose calls: no container comes of it.
@@ -95,13 +95,13 @@ def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -
         user=str(keys.get("user") or ""),
         cap_drop=_texts(keys.get("cap_drop")),
         cap_add=_texts(keys.get("cap_add")),
-        security=_texts(keys.get("security_opt")),
+        security_opt=_texts(keys.get("security_opt")),
         read_only=bool(keys.get("read_only")),
         privileged=bool(keys.get("privileged")),
         memory=_number(keys.get("mem_limit") or limits.get("memory"), int),
         cpus=_cpus(keys, limits),
         pids=_number(keys.get("pids_limit") or limits.get("pids"), int),
-        unkillable=bool(keys.get("oom_kill_disable")),
+        oom_kill_disable=bool(keys.get("oom_kill_disable")),
         namespaces={key: str(keys[key]) for key in NAMESPACES if keys.get(key)},
         cgroup_parent=keys.get("cgroup_parent") or "",
         mounts=tuple(_mounts(keys, model)),
@@ -161,7 +161,7 @@ def _mounts(keys: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mount
         yield Mount("bind", _API_SOCKET, _API_SOCKET)
 
 
-def _published(keys: Mapping[str, Any]) -> Published:
-    return Published(
+def _published(keys: Mapping[str, Any]) -> PublishedPort:
+    return PublishedPort(
         keys.get("host_ip") or "", int(keys["target"]), str(keys.get("published") or "")
     )

@@ -56,7 +56,7 @@ class VariableFacts:
 def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
     """Read all three. Raises ContractError where a settings class cannot be had."""
     # The file itself, without what tests or development lay over it.
-    model = engine.only(contract.compose_file).compose_model(interpolate=False)
+    model = engine.with_compose_file(contract.compose_file).compose_model(interpolate=False)
     services: Mapping[str, Any] = model.get("services", {})
     return VariableFacts(
         settings={
@@ -65,7 +65,7 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
             if image.environment
         },
         example=read_example(contract.root / contract.env_example),
-        compose={name: read_compose(service) for name, service in services.items()},
+        compose={name: read_service_environment(service) for name, service in services.items()},
         interpolated=frozenset(_NAMED.findall(json.dumps(model) + _stack_file(contract))),
     )
 
@@ -83,7 +83,7 @@ def read_settings(root: Path, place: str) -> dict[str, Variable]:
     }
 
 
-def accepts(root: Path, place: str, name: str, value: str) -> bool:
+def accepts_value(root: Path, place: str, name: str, value: str) -> bool:
     """Whether a settings class takes that value for a variable."""
     from pydantic import TypeAdapter, ValidationError
 
@@ -152,7 +152,7 @@ def read_example(path: Path) -> dict[str, ExampleEntry] | None:
     return found
 
 
-def read_compose(service: Mapping[str, Any]) -> dict[str, Variable]:
+def read_service_environment(service: Mapping[str, Any]) -> dict[str, Variable]:
     """The environment that a service is given, each with its default as written."""
     environment = service.get("environment") or {}
     found = {}

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.environment import variables
+from imageproof.docker.environment import compose_variables
 from imageproof.errors import UsageError
 from imageproof.project.compose_file import read_service
-from imageproof.project.env_vars import read_compose, read_settings
+from imageproof.project.env_vars import read_service_environment, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ FILLER = "filled-in"  # for what the file leaves open
 
 
 @dataclass(frozen=True)
-class Described:
+class ServiceSettings:
     """A service as one of the files has it. `secrets`: variables that it is given as files."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -39,8 +39,8 @@ class Described:
 class StackFileFacts:
     """The services of both files, and the variables that their settings classes keep secret."""
 
-    compose: Mapping[str, Described]
-    swarm: Mapping[str, Described]
+    compose: Mapping[str, ServiceSettings]
+    swarm: Mapping[str, ServiceSettings]
     secret: frozenset[str] = frozenset()
 
 
@@ -55,13 +55,13 @@ def read_stack_files(contract: Contract, engine: Engine) -> StackFileFacts | Non
     classes = [image.environment for image in contract.images.values() if image.environment]
     settings = [read_settings(contract.root, found.settings) for found in classes]
     return StackFileFacts(
-        _described(engine.only(contract.compose_file)),
+        _described(engine.with_compose_file(contract.compose_file)),
         _described(_alone(engine, contract.stack_file)),
         frozenset(name for read in settings for name, v in read.items() if v.secret),
     )
 
 
-def of_stack(contract: Contract, engine: Engine, name: str) -> Engine:
+def engine_for_stack(contract: Contract, engine: Engine, name: str) -> Engine:
     """The engine whose containers are the tasks of a swarm's stack on its node, and whose file is
     the one for a swarm. Raises UsageError where the contract names none."""
     if contract.stack_file is None:
@@ -77,18 +77,18 @@ def _alone(engine: Engine, file: Path, root: Path | None = None) -> Engine:
     """The engine with that file, and something for each variable that it requires; the others are
     those of `root`."""
     required = _REQUIRED.findall(file.read_text()) if file.exists() else []
-    given = variables(root) if root else {}
+    given = compose_variables(root) if root else {}
     filler = dict.fromkeys(required, FILLER)
     return replace(engine, compose_files=(file,), variables={**filler, **given})
 
 
-def _described(engine: Engine) -> dict[str, Described]:
+def _described(engine: Engine) -> dict[str, ServiceSettings]:
     model = engine.compose_model(interpolate=True, defaults=True)
     written = engine.compose_model(interpolate=False).get("services") or {}
     return {
-        name: Described(
+        name: ServiceSettings(
             {setting: value for setting, value in _settings(name, keys, model) if value},
-            {n: variable.default for n, variable in read_compose(written[name]).items()},
+            {n: variable.default for n, variable in read_service_environment(written[name]).items()},
             frozenset(map(_file, keys.get("secrets") or ())),
         )
         for name, keys in (model.get("services") or {}).items()

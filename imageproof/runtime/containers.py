@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.client import service_of
-from imageproof.docker.errors import plain, tail_of, translating
+from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError
 from imageproof.redaction import redact
 from imageproof.runtime.idle_container import idle
 from imageproof.runtime.probe_client import Limits, Process, Seen, Socket, Writes, look_into
+from imageproof.terminal_text import clean_lines, strip_escapes
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
@@ -34,7 +35,7 @@ HEALTHY = "health_status: healthy"
 
 
 @dataclass(frozen=True)
-class Environment:
+class EnvironmentDigests:
     """Variables by name, each with a digest of its value; the key of the digests is forgotten.
 
     What the process was started with, what the compose file passes, and what its image sets.
@@ -54,27 +55,27 @@ class ContainerFacts:
     health: str | None
     restarts: int
     out_of_memory: bool
-    last_words: str  # of its last health check
+    health_output: str  # of its last health check
     processes: tuple[Process, ...] | None
     log: tuple[str, ...] = ()  # the end of it, where the container is not well
     ready_after: float | None = None  # seconds from start to healthy; None: too long ago to know
     sockets: tuple[Socket, ...] | None = None
     limits: Limits | None = None  # in the kernel
-    asked: Limits = field(default_factory=Limits)  # what the engine was told
+    requested_limits: Limits = field(default_factory=Limits)  # what the engine was told
     writes: Writes | None = None  # as it runs
-    unlocked: Writes | None = None  # in its image as the contract's user, root not read-only
+    image_writes: Writes | None = None  # in its image as the contract's user, root not read-only
     changed: tuple[str, ...] | None = None  # paths that `docker diff` tells
     mounts: tuple[str, ...] = ()
-    environment: Environment | None = None
+    environment: EnvironmentDigests | None = None
     unknown: str = ""
-    unknowns: Mapping[str, str] = field(default_factory=dict)  # by name of the field
+    unknown_parts: Mapping[str, str] = field(default_factory=dict)  # by name of the field
 
     def why(self, part: str) -> str:
         """Why nobody could look at a part."""
-        return self.unknowns.get(part) or self.unknown or f"the probe does not say its {part}"
+        return self.unknown_parts.get(part) or self.unknown or f"the probe does not say its {part}"
 
 
-def read_stack(
+def read_containers(
     engine: Engine, images: Mapping[str, ServiceContract], probe_image: str | None
 ) -> dict[str, tuple[ContainerFacts, ...]]:
     """By name of the image, the containers of its service, with all that can be seen of them."""
@@ -83,26 +84,26 @@ def read_stack(
     passed = _passed(engine)
     with ThreadPoolExecutor(WORKERS) as pool:
         reader = _Reader(engine, probe_image, made_of, passed)
-        unlocked: dict[tuple[str, str], Future[Writes | str]] = {}
+        image_writes: dict[tuple[str, str], Future[Writes | str]] = {}
         reading: list[tuple[str, Future[ContainerFacts], Future[Writes | str]]] = []
         for name, terms in images.items():
             for container in found:
                 if service_of(container) == terms.service:
                     image = container["Image"]
-                    if (image, terms.user) not in unlocked:  # the slower one first
-                        unlocked[image, terms.user] = pool.submit(reader.unlocked, container, terms)
+                    if (image, terms.user) not in image_writes:  # the slower one first
+                        image_writes[image, terms.user] = pool.submit(reader.image_writes, container, terms)
                     future = pool.submit(reader.container, container, terms)
-                    reading.append((name, future, unlocked[image, terms.user]))
+                    reading.append((name, future, image_writes[image, terms.user]))
         facts: dict[str, list[ContainerFacts]] = {name: [] for name in images}
         for name, future, bare in reading:
             facts[name].append(_with(future.result(), bare.result()))
     return {name: tuple(containers) for name, containers in facts.items()}
 
 
-def _with(facts: ContainerFacts, unlocked: Writes | str) -> ContainerFacts:
-    if isinstance(unlocked, Writes):
-        return replace(facts, unlocked=unlocked)
-    return replace(facts, unknowns={**facts.unknowns, "unlocked": unlocked})
+def _with(facts: ContainerFacts, image_writes: Writes | str) -> ContainerFacts:
+    if isinstance(image_writes, Writes):
+        return replace(facts, image_writes=image_writes)
+    return replace(facts, unknown_parts={**facts.unknown_parts, "image_writes": image_writes})
 
 
 def _images(engine: Engine, identities: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -139,7 +140,7 @@ class _Reader:
     passed: Mapping[str, Mapping[str, str]] | str
 
     def container(self, container: Mapping[str, Any], terms: ServiceContract) -> ContainerFacts:
-        """All facts of it but `unlocked`; what fails says why."""
+        """All facts of it but `image_writes`; what fails says why."""
         state = container["State"]
         health = state.get("Health") or {}
         key = secrets.token_bytes(16)
@@ -147,33 +148,33 @@ class _Reader:
         seen, unknown = self._look(container, terms, key)
         environment = self._environment(container, seen, key)
         well = state["Status"] == "running" and health.get("Status") in (None, "healthy")
-        unknowns = dict(seen.unknown)
+        unknown_parts = dict(seen.unknown)
         if isinstance(environment, str):
-            unknowns["environment"] = environment
+            unknown_parts["environment"] = environment
         if changed is None:
-            unknowns["changed"] = "the engine does not say what it wrote (docker diff)"
+            unknown_parts["changed"] = "the engine does not say what it wrote (docker diff)"
         elif seen.mounts is None:  # what the engine made to mount something on cannot be told apart
             changed = None
-            unknowns["changed"] = seen.unknown.get("mounts", unknown)
+            unknown_parts["changed"] = seen.unknown.get("mounts", unknown)
         return ContainerFacts(
             name=container["Name"].lstrip("/"),
             status=state["Status"],
             health=health.get("Status"),
             restarts=container.get("RestartCount", 0),
             out_of_memory=bool(state.get("OOMKilled")) or seen.kills > 0,
-            last_words=_last_words(health),
+            health_output=_last_words(health),
             processes=seen.processes,
             log=() if well else self._log(container),
             ready_after=self._ready_after(container),
             sockets=seen.sockets,
             limits=seen.limits,
-            asked=asked(container["HostConfig"]),
+            requested_limits=requested_limits(container["HostConfig"]),
             writes=seen.writes,
             changed=changed,
             mounts=seen.mounts or (),
             environment=None if isinstance(environment, str) else environment,
             unknown=unknown,
-            unknowns=unknowns,
+            unknown_parts=unknown_parts,
         )
 
     def _look(
@@ -199,7 +200,7 @@ class _Reader:
             return f"it shares the processes of {shared}: its own cannot be told apart"
         return "" if self.probe_image else "there is no base image to make the probe of"
 
-    def unlocked(self, container: Mapping[str, Any], terms: ServiceContract) -> Writes | str:
+    def image_writes(self, container: Mapping[str, Any], terms: ServiceContract) -> Writes | str:
         """What the contract's user can write in the image; or why nobody knows."""
         image = self.images.get(container["Image"])
         if unknown := self._closed(container):
@@ -217,7 +218,7 @@ class _Reader:
 
     def _environment(
         self, container: Mapping[str, Any], seen: Seen, key: bytes
-    ) -> Environment | str:
+    ) -> EnvironmentDigests | str:
         image = self.images.get(container["Image"])
         if seen.received is None:
             return seen.unknown.get("environment", "")
@@ -230,19 +231,19 @@ class _Reader:
         if passed is None:
             return f"the compose file has no service {service}"
         own = dict(entry.split("=", 1) for entry in image["Config"].get("Env") or ())
-        return Environment(seen.received, _digests(passed, key), _digests(own, key))
+        return EnvironmentDigests(seen.received, _digests(passed, key), _digests(own, key))
 
     def _changed(self, container: Mapping[str, Any]) -> tuple[str, ...] | None:
         """What `docker diff` tells: paths of the container's own layer."""
         with contextlib.suppress(ImageproofError), translating("comparing with the image"):
             paths = self.engine.docker.container.diff(container["Id"])
-            return tuple(map(plain, sorted(paths)[:MOST_CHANGES]))
+            return tuple(map(strip_escapes, sorted(paths)[:MOST_CHANGES]))
         return None
 
     def _log(self, container: Mapping[str, Any]) -> tuple[str, ...]:
         with contextlib.suppress(ImageproofError), translating("reading the log"):
             text = self.engine.docker.container.logs(container["Id"], tail=LOG_LINES)
-            return tuple(redact(line) for line in tail_of(str(text)))
+            return tuple(redact(line) for line in clean_lines(str(text)))
         return ()
 
     def _ready_after(self, container: Mapping[str, Any]) -> float | None:
@@ -267,10 +268,10 @@ def _digests(values: Mapping[str, str], key: bytes) -> dict[str, str]:
 
 def _last_words(health: Mapping[str, Any]) -> str:
     log = health.get("Log") or [{}]
-    return " | ".join(map(redact, tail_of(log[-1].get("Output"))[-HEALTH_LINES:]))
+    return " | ".join(map(redact, clean_lines(log[-1].get("Output"))[-HEALTH_LINES:]))
 
 
-def asked(given: Mapping[str, Any]) -> Limits:
+def requested_limits(given: Mapping[str, Any]) -> Limits:
     """The bounds that the engine was told (HostConfig); 0 and -1 are none."""
     cpu = (given.get("NanoCpus") or 0) / 1e9
     if (given.get("CpuQuota") or 0) > 0:

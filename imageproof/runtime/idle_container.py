@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imageproof.docker.client import CONFINED
+from imageproof.docker.confined import CONFINED
 from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError, MachineError
 

@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.client import CONFINED
-from imageproof.docker.errors import plain, translating
+from imageproof.docker.confined import CONFINED
+from imageproof.docker.errors import translating
+from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -148,7 +149,7 @@ def text() -> str:
 
 def parse(answer: Mapping[str, Any]) -> Seen:
     """What a probe printed, without what would steer a terminal."""
-    unknown = {name: plain(why) for name, why in answer["unknown"].items()}
+    unknown = {name: strip_escapes(why) for name, why in answer["unknown"].items()}
     limits = answer["limits"]
     writes = answer["writes"]
     received = answer["environment"]
@@ -163,10 +164,10 @@ def parse(answer: Mapping[str, Any]) -> Seen:
         limits=None if limits is None else _limits(limits),
         writes=None
         if writes is None
-        else Writes(**{**writes, "paths": tuple(map(plain, writes["paths"]))}),
+        else Writes(**{**writes, "paths": tuple(map(strip_escapes, writes["paths"]))}),
         received=None
         if received is None
-        else {plain(name): digest for name, digest in received.items()},
+        else {strip_escapes(name): digest for name, digest in received.items()},
         mounts=None if mounts is None else tuple(mounts),
         kills=(limits or {}).get("killed", 0),
         unknown=unknown,
@@ -191,7 +192,7 @@ def parse_status(pid: int, status: Mapping[str, str], awaited: int | None = 0) -
     return Process(
         pid=pid,
         parent=int(status["PPid"]),
-        name=plain(status["Name"]),
+        name=strip_escapes(status["Name"]),
         state=status.get("State", "")[:1],
         uids=numbers("Uid"),
         gids=numbers("Gid"),

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.client import CONFINED
-from imageproof.docker.errors import tail_of, translating
+from imageproof.docker.confined import CONFINED
+from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError
 from imageproof.redaction import redact
+from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
     from imageproof.contract import Program, ServiceContract, Smoke
@@ -158,7 +159,7 @@ def run(
         timer.cancel()
         with contextlib.suppress(ImageproofError), translating(action):
             engine.docker.container.remove(name, force=True, volumes=True)
-    return None if late.is_set() else status, [redact(line) for line in tail_of(str(said))]
+    return None if late.is_set() else status, [redact(line) for line in clean_lines(str(said))]
 
 
 def _start(engine: Engine, name: str, action: str) -> tuple[int, list[str]] | None:
@@ -170,5 +171,5 @@ def _start(engine: Engine, name: str, action: str) -> tuple[int, list[str]] | No
         state = engine.inspect("container", [name])[0]["State"]
         if state["ExitCode"] not in CANNOT_RUN:
             raise
-        return state["ExitCode"], tail_of(state["Error"])
+        return state["ExitCode"], clean_lines(state["Error"])
     return None

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.console import done, say, step, warn
-from imageproof.docker.client import Engine, environment
-from imageproof.docker.errors import plain, tail_of, translating
+from imageproof.docker.client import Engine
+from imageproof.docker.environment import temporary_environment
+from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
+from imageproof.terminal_text import clean_lines, strip_escapes
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -23,7 +25,7 @@ POLL_MOST = 1.0
 READY_SECONDS = 60.0  # for a service that the contract does not name
 LOG_LINES = 10
 LOGS = ".imageproof/logs"
-KEPT_LINES = 10_000  # of each container
+MAX_LOG_LINES = 10_000  # of each container
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _state(container: dict[str, Any]) -> ServiceState:
 def _last_words(state: dict[str, Any]) -> list[str]:
     """What the last health check said."""
     log = (state.get("Health") or {}).get("Log") or []
-    return tail_of(log[-1].get("Output")) if log else []
+    return clean_lines(log[-1].get("Output")) if log else []
 
 
 def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[ServiceState]:
@@ -96,7 +98,7 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     ran_before = bool(engine.containers(stopped=False))
     volumes = frozenset(_volumes(engine))
     with _removing_on_failure(contract, engine, ran_before, volumes, quiet):
-        with translating("starting the stack"), environment(engine.variables):
+        with translating("starting the stack"), temporary_environment(engine.variables):
             engine.docker.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
         return _wait(contract, engine, quiet)
 
@@ -116,7 +118,7 @@ def _removing_on_failure(
             warn("the stack ran before this: it is left as it is (`./inv down` removes it)")
         else:
             with contextlib.suppress(ImageproofError):
-                kept = keep_logs(contract, engine)
+                kept = save_logs(contract, engine)
                 if kept and not quiet:
                     say(f"  the logs are kept in {kept[0].parent.relative_to(contract.root)}")
             with contextlib.suppress(ImageproofError):
@@ -129,10 +131,10 @@ def _removing_on_failure(
 def _volumes(engine: Engine) -> list[str]:
     """The names of the stack's volumes, as far as they were made."""
     project = engine.compose_model(interpolate=True)["name"]
-    return engine.labelled("volume", f"com.docker.compose.project={project}")
+    return engine.names_with_label("volume", f"com.docker.compose.project={project}")
 
 
-def keep_logs(contract: Contract, engine: Engine) -> list[Path]:
+def save_logs(contract: Contract, engine: Engine) -> list[Path]:
     """Write the log of each container of the stack to a file, before it is removed."""
     kept = []
     for container in engine.containers():
@@ -140,7 +142,7 @@ def keep_logs(contract: Contract, engine: Engine) -> list[Path]:
         folder = contract.root / LOGS / labels["com.docker.compose.project"]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{container['Name'].lstrip('/')}.log"
-        lines = engine.logs(labels["com.docker.compose.service"], KEPT_LINES)
+        lines = engine.logs(labels["com.docker.compose.service"], MAX_LOG_LINES)
         path.write_text("".join(f"{line}\n" for line in lines))
         kept.append(path)
     return kept
@@ -186,7 +188,7 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
     """Stop and remove every container and network of the stack, orphans as well."""
     if not quiet:
         step("down")
-    with translating("removing the stack"), environment(engine.variables):
+    with translating("removing the stack"), temporary_environment(engine.variables):
         engine.docker.compose.down(remove_orphans=True, volumes=volumes, quiet=True)
     if not quiet:
         done("down")
@@ -196,12 +198,12 @@ def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int
     """The stack's log, line by line."""
     if service:
         require_service(engine, service)
-    with translating("reading the stack's log"), environment(engine.variables):
+    with translating("reading the stack's log"), temporary_environment(engine.variables):
         entries = engine.docker.compose.logs(
             [service] if service else [], tail=str(lines), follow=follow, stream=True
         )
         for _, line in entries:
-            yield plain(line.decode(errors="replace"))
+            yield strip_escapes(line.decode(errors="replace"))
 
 
 def require_service(engine: Engine, service: str) -> None:

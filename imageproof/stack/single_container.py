@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from imageproof import console
 from imageproof.build import bake as builds
 from imageproof.build import base_image
-from imageproof.docker.client import environment
-from imageproof.docker.errors import plain, tail_of, translating
-from imageproof.docker.compose_images import references
+from imageproof.docker.compose_images import image_tags
+from imageproof.docker.environment import temporary_environment
+from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 from imageproof.stack import compose
+from imageproof.terminal_text import clean_lines, strip_escapes
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -31,10 +32,10 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
     if image is None or image.health.port is None:
         raise UsageError("running the API alone", "no image of the contract has a health path")
     engine.require()
-    tag = next(iter(references(contract, engine, {image.service: image}).values()))
+    tag = next(iter(image_tags(contract, engine, {image.service: image}).values()))
     if engine.image(tag) is None:
         builds.build(contract, engine, None)
-    with translating(f"starting {image.service}"), environment(engine.variables):
+    with translating(f"starting {image.service}"), temporary_environment(engine.variables):
         started: Any = engine.docker.compose.run(
             image.service,
             detach=True,
@@ -52,7 +53,7 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
             console.say("  Ctrl-C ends it")
             lines: Any = engine.docker.logs(container, follow=True, stream=True)
             for _, line in lines:
-                console.write(plain(line.decode(errors="replace")))
+                console.write(strip_escapes(line.decode(errors="replace")))
     except KeyboardInterrupt:
         console.say("  ended")
     finally:
@@ -83,7 +84,7 @@ def _wait(engine: Engine, container: str, limit: float) -> str:
             raise StackFailed(
                 "waiting for the API alone",
                 f"it is {state}, not healthy",
-                tail=tail_of(str(engine.docker.logs(container, tail=10))),
+                tail=clean_lines(str(engine.docker.logs(container, tail=10))),
                 hint="a bad value in the environment or .env stops it with one line",
             )
         pause(POLL_SECONDS)

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.docker.errors import tail_of
 from imageproof.errors import EngineUnavailable, ImageproofError
 from imageproof.redaction import redact
 from imageproof.signals import pause
 from imageproof.swarm.state import BROKEN, Service, Task, asked, read
+from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -223,7 +223,7 @@ def _log(engine: Engine, task: Task) -> list[str]:
         found = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=LOG_SECONDS
         )
-        return [redact(line) for line in tail_of(found.stdout + found.stderr)[-LOG_LINES:]]
+        return [redact(line) for line in clean_lines(found.stdout + found.stderr)[-LOG_LINES:]]
     return []
 
 
@@ -233,5 +233,5 @@ def _health(engine: Engine, task: Task) -> list[str]:
             "State"
         ]
         log = (state.get("Health") or {}).get("Log") or []
-        return [redact(line) for line in tail_of(log[-1].get("Output"))]
+        return [redact(line) for line in clean_lines(log[-1].get("Output"))]
     return []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.docker.client import environment
+from imageproof.docker.environment import temporary_environment
 from imageproof.errors import ConfigurationError, StackFailed, UsageError
 from imageproof.release import manifest
 from imageproof.swarm import secrets
@@ -26,7 +26,7 @@ HINT = "`./inv status` shows the tasks; mend it, then `./inv deploy` again"
 
 def open_file(contract: Contract, engine: Engine, path: str | None, stack: str) -> StackFile:
     """The stack's file, filled in with a release. Raises UsageError where there is none."""
-    file = contract.root / (path or manifest.FILE)
+    file = contract.root / (path or manifest.DEFAULT_FILE)
     return fill(contract, engine, manifest.load(file), stack)
 
 
@@ -51,7 +51,7 @@ def deploy(
     before = read(engine, stack)
     secrets.create(engine, stack, file.secrets)
     action = f"deploying {stack}"
-    with environment(dict(file.variables)):
+    with temporary_environment(dict(file.variables)):
         engine.query(
             action,
             *("stack", "deploy", "--detach=true", "--prune", "--with-registry-auth"),

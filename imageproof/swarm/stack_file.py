@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.environment import variables as variables_of
+from imageproof.docker.environment import compose_variables
 from imageproof.errors import ConfigurationError, UsageError
 from imageproof.swarm.secrets import Secret, named
 
@@ -44,7 +44,7 @@ def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> St
         raise UsageError(DOING, "the contract names none", hint='stack = "…" in [tool.imageproof]')
     own = replace(engine, compose_files=(contract.stack_file,), project=stack)
     written = own.compose_model(interpolate=False)
-    given = variables_of(contract.root)
+    given = compose_variables(contract.root)
     variables = given | _images(contract, written, release)
     secrets = {}
     for key, secret in (written.get("secrets") or {}).items():

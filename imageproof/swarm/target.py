@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from imageproof.docker.client import environment
+from imageproof.docker.environment import temporary_environment
 from imageproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,5 +25,5 @@ def asking(
     variables: dict[str, str | None] = {"DOCKER_HOST": host} if host else {}
     if context:  # which DOCKER_HOST would override
         variables = {"DOCKER_HOST": None, "DOCKER_CONTEXT": context}
-    with environment(variables):
+    with temporary_environment(variables):
         yield stack

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from imageproof.build import base_image
 from imageproof.checks import choose
-from imageproof.docker.compose_images import dockerfiles, references
+from imageproof.docker.compose_images import dockerfiles, image_tags
 from imageproof.errors import UsageError
-from imageproof.image.sources import is_elsewhere, read_images
-from imageproof.project.compose_file import read_compose
+from imageproof.image.sources import is_outside_engine, read_images
+from imageproof.project.compose_file import read_compose_file
 from imageproof.project.env_vars import read_variables
 from imageproof.project.record import read_record
-from imageproof.project.swarm_file import of_stack, read_stack_files
+from imageproof.project.swarm_file import engine_for_stack, read_stack_files
 from imageproof.runtime.containers import ContainerFacts, read_containers
 from imageproof.runtime.programs import ProgramFacts, run_programs
 from imageproof.verify.judge import (
@@ -72,14 +72,14 @@ def parse_request(
     of_tasks = any(check.needs == "containers" for check in chosen)
     if stack and (static or deep or reference or not of_tasks):
         raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
-    if platform and not is_elsewhere(reference):
+    if platform and not is_outside_engine(reference):
         raise UsageError(
             "reading the command line",
             "--platform says which image is meant, where there may be several",
             hint="add --image NAME=docker://HOST/NAME:TAG, or =FILE or =FOLDER",
         )
     # Whoever names a deep check wants it asked.
-    deep = deep or (only is not None and not static and all(check.deep for check in chosen))
+    deep = deep or (only is not None and not static and all(check.is_deep for check in chosen))
     return Request(
         name or None,
         reference or None,
@@ -124,8 +124,8 @@ def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: s
     """
     images = contract.select(request.image)
     checks = [check for check in choose(request.only) if check.needs == "containers"]
-    own = of_stack(contract, engine, stack)
-    probe = base_image.local(contract, engine)
+    own = engine_for_stack(contract, engine, stack)
+    probe = base_image.find_local(contract, engine)
     found = read_containers(own, images, probe.reference if probe else None)
     if not any(found.values()):
         raise UsageError(
@@ -145,7 +145,7 @@ def _sources(
     contract: Contract, engine: Engine, images: Mapping[str, ServiceContract], request: Request
 ) -> SourceFiles:
     found: Mapping[str, str] = {}
-    if not (request.reference and is_elsewhere(request.reference)):
+    if not (request.reference and is_outside_engine(request.reference)):
         found = dockerfiles(contract, engine, images)
     return SourceFiles(contract.root, contract.compose, contract.env_example, found)
 
@@ -187,7 +187,7 @@ def _read_stack(
     """Where any of the stack runs, a service that does not is a fault; none: it is not asked."""
     if not (request.running or engine.containers(stopped=False)):
         return {}
-    probe = base_image.local(contract, engine)
+    probe = base_image.find_local(contract, engine)
     terms = {subject.name: subject.contract for subject in subjects}
     return read_containers(engine, terms, probe.reference if probe else None)
 
@@ -195,7 +195,7 @@ def _read_stack(
 def _subjects(
     contract: Contract, engine: Engine, request: Request, images: Mapping[str, ServiceContract]
 ) -> list[Subject]:
-    if request.reference and is_elsewhere(request.reference):
+    if request.reference and is_outside_engine(request.reference):
         if not request.static:
             raise UsageError(
                 f"verifying {request.reference}",
@@ -206,7 +206,7 @@ def _subjects(
     else:
         engine.require()
         named = request.reference
-        tags = dict.fromkeys(images, named) if named else references(contract, engine, images)
+        tags = dict.fromkeys(images, named) if named else image_tags(contract, engine, images)
     return [Subject(name, tags[name], terms) for name, terms in images.items()]
 
 
@@ -257,6 +257,6 @@ def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Needs])
     """What the project's own files say: variables, compose file, the swarm's file."""
     return ProjectFacts(
         variables=read_variables(contract, engine) if "variables" in wanted else None,
-        compose=read_compose(contract, engine) if "compose" in wanted else None,
+        compose=read_compose_file(contract, engine) if "compose" in wanted else None,
         stack=read_stack_files(contract, engine) if "stack" in wanted else None,
     )

@@ -69,14 +69,14 @@ def small_base(base_image: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def built(contract: Contract, engine: Engine) -> bake.Built:
+def built(contract: Contract, engine: Engine) -> bake.BuildResult:
     """Build the images from the working tree."""
     with one_at_a_time("build"):
         return bake.build(contract, engine, None)
 
 
 @pytest.fixture(scope="session")
-def running(contract: Contract, engine: Engine, built: bake.Built) -> Iterator[Engine]:
+def running(contract: Contract, engine: Engine, built: bake.BuildResult) -> Iterator[Engine]:
     """Start the stack, wait until it is healthy, and remove it at the end."""
     try:
         compose.up(contract, engine)

@@ -73,7 +73,7 @@ def test_port_is_published_on_the_loopback_only(running):
 
 @pytest.mark.parametrize("service", [*SERVICES, "cache"])
 def test_every_process_runs_as_the_contracts_user_without_privileges(service, running, contract):
-    probe = base_image.local(contract, running)
+    probe = base_image.find_local(contract, running)
     assert probe is not None
     image = contract.images[service]
     (container,) = read_containers(running, {service: image}, probe.reference)[service]
@@ -90,7 +90,7 @@ def test_verify_passes_for_images_and_running_stack(running: Engine, contract: C
     verdict = run.verify(contract, running, run.Request(running=True))
     wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
     assert not wrong
-    assert all(r.check.deep for r in verdict.results if r.status == "not run")
+    assert all(r.check.is_deep for r in verdict.results if r.status == "not run")
 
 
 def test_verify_reports_a_service_that_is_not_running(running, contract):

@@ -20,7 +20,7 @@ from typing import Any
 
 from imageproof import contract
 from imageproof.docker.client import Engine
-from imageproof.docker.compose_images import references
+from imageproof.docker.compose_images import image_tags
 from tests.defects.corpus import ROOT, TAG, WORK, Project
 from tests.defects.reading import started
 from tests.peers.tools import Asked, Kit, Tool, run
@@ -99,7 +99,7 @@ def _against(
 def _own() -> Images | None:
     """This repository's images, where they are built."""
     terms = contract.load(ROOT)
-    tags = tuple(references(terms, Engine((terms.compose_file,))).values())
+    tags = tuple(image_tags(terms, Engine((terms.compose_file,))).values())
     found = run("docker", "image", "ls", "--quiet", *(f"--filter=reference={tag}" for tag in tags))
     return Images(ROOT, tags) if len(found.split()) == len(tags) else None
 

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from imageproof.contract import Contract
-from imageproof.docker.client import Engine, environment
+from imageproof.docker.client import Engine
+from imageproof.docker.environment import temporary_environment
 from imageproof.stack import compose
 from tests.support.commands import wait_until
 
@@ -94,7 +95,7 @@ def started(contract: Contract, engine: Engine, project: str, **variables: str) 
     own = replace(engine, project=project, variables={**usual, **variables})
     try:
         compose.up(contract, own, quiet=True)
-        with environment(own.variables):
+        with temporary_environment(own.variables):
             own.docker.compose.up(
                 detach=True, no_build=True, quiet=True, scales={"worker": WORKERS}
             )

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from imageproof import errors
-from imageproof.errors import TAIL_LINES, ImageproofError, unexpected
+from imageproof.errors import TAIL_LINES, ImageproofError, unexpected_error
 
 STATUSES = {"ImageproofError": 1, "Violation": 1, "UsageError": 2, "MachineError": 3}
 
@@ -39,7 +39,7 @@ def test_the_tree_of_the_docstring_is_the_tree_of_the_classes():
 
 
 def test_all_names_every_error_and_nothing_that_is_not_there():
-    assert set(errors.__all__) == {*_classes(), "unexpected"}
+    assert set(errors.__all__) == {*_classes(), "unexpected_error"}
 
 
 @pytest.mark.parametrize("name", sorted(_classes()))
@@ -72,7 +72,7 @@ def test_an_error_reads_as_what_was_done_and_what_happened():
 
 def test_an_unforeseen_error_is_named_as_a_defect_with_its_first_line():
     cause = KeyError("State\nsecond line")
-    error = unexpected(cause)
+    error = unexpected_error(cause)
     assert error.cause == "a defect: KeyError"
     assert error.tail == ("'State\\nsecond line'",)
     assert error.__cause__ is cause
@@ -81,7 +81,7 @@ def test_an_unforeseen_error_is_named_as_a_defect_with_its_first_line():
 
 def test_an_unforeseen_error_does_not_show_a_command_line():
     secret = "hunter" + "2" * 8
-    error = unexpected(RuntimeError(f"The command executed was `x --build-arg T={secret}`.\nmore"))
+    error = unexpected_error(RuntimeError(f"The command executed was `x --build-arg T={secret}`.\nmore"))
     assert secret not in f"{error} {error.tail} {error.hint}"
     assert error.tail == ()
 
@@ -89,8 +89,8 @@ def test_an_unforeseen_error_does_not_show_a_command_line():
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_no_defect(number):
     """Wherever something is written; the file is named where it is known."""
-    error = unexpected(OSError(number, "full", "/there/kept.json"))
+    error = unexpected_error(OSError(number, "full", "/there/kept.json"))
     assert (error.cause, error.status) == ("no space is left on this machine", 3)
     assert error.tail == ("/there/kept.json",)
-    assert unexpected(OSError(number, "full")).tail == ()
-    assert unexpected(OSError(errno.EIO, "broken")).status == 1
+    assert unexpected_error(OSError(number, "full")).tail == ()
+    assert unexpected_error(OSError(errno.EIO, "broken")).status == 1

@@ -32,7 +32,7 @@ def _as_a_command_begins(monkeypatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_interrupts_as_ctrl_c_does_with_the_status_that_shells_report(number):
-    signals.heed()
+    signals.install_handlers()
     with pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(number)
     assert isinstance(caught.value, Interruption)
@@ -42,13 +42,13 @@ def test_a_signal_interrupts_as_ctrl_c_does_with_the_status_that_shells_report(n
 def test_what_was_ignored_stays_so():
     """As with nohup, or in a shell's background."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signals.heed()
+    signals.install_handlers()
     signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_what_is_cleared_away_is_interrupted_by_a_person_alone():
-    signals.heed()
+    signals.install_handlers()
     with pytest.raises(Interruption):
         signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
@@ -60,7 +60,7 @@ def test_what_is_cleared_away_is_interrupted_by_a_person_alone():
 
 def test_programs_that_clear_away_can_be_ended():
     """What is ignored is so in each program that is started."""
-    signals.heed()
+    signals.install_handlers()
     with pytest.raises(Interruption):
         signal.raise_signal(signal.SIGTERM)
     code = "import signal; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
@@ -70,7 +70,7 @@ def test_programs_that_clear_away_can_be_ended():
 
 def test_whoever_waits_in_another_thread_is_interrupted_as_well():
     """Where the signal itself never arrives; each time, so that nothing more is begun there."""
-    signals.heed()
+    signals.install_handlers()
     signals.pause(0)
     seen: list[int] = []
 
@@ -94,7 +94,7 @@ CLEARS = """
 import pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
 from imageproof import console, signals
-signals.heed()
+signals.install_handlers()
 console.say("begun")
 try:
     signal.pause()
@@ -133,7 +133,7 @@ while True: signal.pause()
 
 
 def _run(program: str, *arguments: str) -> None:
-    signals.heed()
+    signals.install_handlers()
     command = [sys.executable, "-I", "-S", "-c", program, *arguments]
     with pytest.raises(Interruption):
         signals.run(command, ROOT, os.environ)

@@ -301,10 +301,10 @@ def test_what_goes_elsewhere_is_always_built_and_looked_for_there(
 
 
 def test_what_is_pushed_is_called_after_the_commit_unless_it_has_a_tag(building, monkeypatch):
-    monkeypatch.setattr(bake, "revision_of", lambda _: "0123456789abcdef")
+    monkeypatch.setattr(bake, "current_commit", lambda _: "0123456789abcdef")
     building(push="registry.test/shop")
     assert building.result.references == {"api": "docker://registry.test/shop/api:0123456789ab"}
-    monkeypatch.setattr(bake, "revision_of", lambda _: "")
+    monkeypatch.setattr(bake, "current_commit", lambda _: "")
     with pytest.raises(UsageError, match="no git repository"):
         building(push="registry.test/shop")
 

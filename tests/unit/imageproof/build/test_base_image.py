@@ -33,6 +33,6 @@ def test_a_base_has_the_digest_of_its_own_repository(monkeypatch, reference, lis
     monkeypatch.setenv("PYTHON_BASE", reference)
     images = {reference: {"Id": ID, "RepoDigests": listed}}
     engine: Any = SimpleNamespace(images=lambda asked: {r: images[r] for r in asked})
-    found = base_image.local(contract(), engine)
+    found = base_image.find_local(contract(), engine)
     assert found is not None
     assert (found.reference, found.digest, found.origin) == (reference, digest, "named")

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from imageproof.build.git import git, is_edited, revision_of
+from imageproof.build.git import current_commit, has_uncommitted_changes, run_git
 
 
 @pytest.fixture
@@ -21,16 +21,16 @@ def repository(tmp_path, monkeypatch):
 
 
 def test_the_revision_is_the_commit_and_an_edited_file_is_noticed(repository):
-    assert revision_of(repository) == (git(repository, "log", "-1", "--format=%H") or "").strip()
-    assert len(revision_of(repository)) == 40
+    assert current_commit(repository) == (run_git(repository, "log", "-1", "--format=%H") or "").strip()
+    assert len(current_commit(repository)) == 40
     (repository / "new").write_text("")
-    assert not is_edited(repository)
+    assert not has_uncommitted_changes(repository)
     (repository / "file").write_text("second")
-    assert is_edited(repository)
+    assert has_uncommitted_changes(repository)
 
 
 def test_outside_git_and_without_it_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert (revision_of(tmp_path), is_edited(tmp_path)) == ("", False)
+    assert (current_commit(tmp_path), has_uncommitted_changes(tmp_path)) == ("", False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert (revision_of(tmp_path), is_edited(tmp_path)) == ("", False)
+    assert (current_commit(tmp_path), has_uncommitted_changes(tmp_path)) == ("", False)

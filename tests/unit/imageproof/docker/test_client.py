@@ -1,6 +1,6 @@
-"""imageproof.docker.client: without a client, with one that fails half-way, and with variables of its own.
+"""Tests of the engine client with a scripted docker program.
 
-What a real engine answers is in tests/e2e/.
+The answers of a real engine are tested in tests/e2e/.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from imageproof.docker.client import Engine, environment, service_of
-from imageproof.errors import EngineUnavailable, NoSpace, StackFailed
+from imageproof.docker.client import Engine, service_of
+from imageproof.errors import EngineUnavailable, NoSpace
 
 
-def test_without_a_client_the_engine_is_missing(monkeypatch):
+def test_missing_client_is_an_unavailable_engine(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EngineUnavailable, match="no docker client") as caught:
         Engine(()).require()
@@ -23,7 +23,7 @@ def test_without_a_client_the_engine_is_missing(monkeypatch):
 
 @pytest.fixture
 def client(tmp_path, monkeypatch) -> Callable[[str], None]:
-    """A docker client of a few lines of shell, for what a real engine does not do when asked."""
+    """A docker program written in shell, for failures that a real engine does not produce."""
 
     def client(lines: str) -> None:
         program = tmp_path / "docker"
@@ -34,7 +34,7 @@ def client(tmp_path, monkeypatch) -> Callable[[str], None]:
     return client
 
 
-def test_a_save_that_breaks_off_says_why_after_the_last_chunk(client):
+def test_failed_save_raises_after_the_last_chunk(client):
     client("printf beginning; echo 'write /tmp/x: no space left on device' >&2; exit 1")
     stream = Engine(()).save(["shop:1"])
     assert next(stream) == b"beginning"
@@ -43,7 +43,7 @@ def test_a_save_that_breaks_off_says_why_after_the_last_chunk(client):
     assert caught.value.action == "saving shop:1"
 
 
-def test_a_save_that_nobody_reads_on_ends_its_client(client, tmp_path):
+def test_closing_a_save_stream_ends_the_client(client, tmp_path):
     client(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
     stream = Engine(()).save(["shop:1"])
     assert next(stream) == b"begun\n"
@@ -52,31 +52,9 @@ def test_a_save_that_nobody_reads_on_ends_its_client(client, tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_name_that_looks_like_an_option_is_a_name(client):
+def test_reference_that_looks_like_an_option_is_a_reference(client):
     client('test "$1 $2 $3 $4" = "image save -- --output=x" && echo "$*"')
     assert b"".join(Engine(()).save(["--output=x"])) == b"image save -- --output=x\n"
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_variables_are_put_back_also_after_an_exception(monkeypatch, fails):
-    monkeypatch.setenv("OPS_TEST_KEPT", "before")
-    monkeypatch.delenv("OPS_TEST_NEW", raising=False)
-    seen = {}
-
-    def use() -> None:
-        with environment({"OPS_TEST_KEPT": "within", "OPS_TEST_NEW": "within"}):
-            seen.update({n: os.environ[n] for n in ("OPS_TEST_KEPT", "OPS_TEST_NEW")})
-            if fails:
-                raise StackFailed("up", "no")
-
-    if fails:
-        with pytest.raises(StackFailed):
-            use()
-    else:
-        use()
-    assert set(seen.values()) == {"within"}
-    assert os.environ["OPS_TEST_KEPT"] == "before"
-    assert "OPS_TEST_NEW" not in os.environ
 
 
 @pytest.mark.parametrize(
@@ -95,26 +73,26 @@ def test_variables_are_put_back_also_after_an_exception(monkeypatch, fails):
         (None, None),
     ],
 )
-def test_a_container_is_of_a_service_of_compose_or_of_a_swarm(labels, service):
+def test_container_belongs_to_a_compose_or_swarm_service(labels, service):
     assert service_of({"Config": {"Labels": labels}}) == service
 
 
-def test_the_tasks_of_a_stack_that_ended_are_not_its_containers(client, tmp_path):
-    client(f'echo "$*" >> {tmp_path}/asked')
+def test_ended_swarm_tasks_are_not_listed_but_stopped_compose_containers_are(client, tmp_path):
+    client(f'echo "$*" >> {tmp_path}/commands')
     assert Engine((), swarm_stack="till").containers() == []
-    asked = (tmp_path / "asked").read_text()
-    assert "--filter=label=com.docker.stack.namespace=till" in asked
-    assert "--all" not in asked
+    commands = (tmp_path / "commands").read_text()
+    assert "--filter=label=com.docker.stack.namespace=till" in commands
+    assert "--all" not in commands
     assert Engine((), "till").containers() == []
-    assert "--all" in (tmp_path / "asked").read_text()
+    assert "--all" in (tmp_path / "commands").read_text()
 
 
-def test_what_is_given_goes_to_standard_input(client):
+def test_query_passes_standard_input(client):
     client("cat")
-    assert Engine(()).query("giving", "secret", stdin="word") == "word"
+    assert Engine(()).query("creating", "secret", stdin="word") == "word"
 
 
-def test_a_task_that_swarm_forgot_meanwhile_is_left_out(client):
+def test_task_that_swarm_has_forgotten_is_left_out(client):
     client("echo '[{\"ID\": \"t1\"}]'; echo 'Error: No such task: t0' >&2; exit 1")
     assert Engine(()).tasks(["t0", "t1"]) == [{"ID": "t1"}]
     client("echo '[]'; echo 'Error response from daemon: task t0 not found' >&2; exit 1")
@@ -124,15 +102,15 @@ def test_a_task_that_swarm_forgot_meanwhile_is_left_out(client):
         Engine(()).tasks(["t0"])
 
 
-def test_another_context_is_asked_with_each_question(client):
+def test_every_command_uses_the_context(client):
     client('echo "$*"')
     engine = Engine((), context="second")
     assert b"".join(engine.save(["shop:1"])) == b"--context second image save -- shop:1\n"
-    assert engine.plugin("buildx") == "--context second buildx version"
+    assert engine.plugin_version("buildx") == "--context second buildx version"
     assert engine.docker.docker_cmd[1:] == ["--context", "second"]
 
 
-@pytest.mark.parametrize(("status", "known"), [(0, True), (1, False)])
-def test_a_context_is_one_that_the_client_knows(client, status, known):
+@pytest.mark.parametrize(("status", "exists"), [(0, True), (1, False)])
+def test_context_exists_if_the_client_can_inspect_it(client, status, exists):
     client(f'test "$*" = "context inspect -- second" && exit {status}')
-    assert Engine(()).has_context("second") is known
+    assert Engine(()).has_context("second") is exists

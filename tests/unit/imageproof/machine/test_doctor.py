@@ -8,7 +8,7 @@ import pytest
 
 from imageproof.errors import MachineError
 from imageproof.machine import doctor
-from imageproof.machine.doctor import REMEDY, Prerequisite, _at_least, _space, examine, judge
+from imageproof.machine.doctor import REMEDY, Prerequisite, _at_least, _space, examine, require_all
 from tests.support.sample_facts import contract
 
 
@@ -45,8 +45,8 @@ def test_a_version_is_compared_number_by_number(answer, minimum, found, ok):
 
 
 def test_where_all_is_well_nothing_is_raised():
-    judge([])
-    judge([Prerequisite("a", "1")])
+    require_all([])
+    require_all([Prerequisite("a", "1")])
     assert Prerequisite("a", "1").ok
 
 
@@ -57,7 +57,7 @@ def test_what_is_missing_is_named_and_how_to_mend_it():
         Prerequisite("c", "", "x"),
     ]
     with pytest.raises(MachineError, match="b, c fall short") as caught:
-        judge(items)
+        require_all(items)
     assert (caught.value.hint, caught.value.status) == ("get b", 3)
 
 
@@ -72,7 +72,7 @@ def test_what_only_the_tests_need_is_named_and_fails_nothing(monkeypatch):
     tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
     found = {item.name: item for item in examine(contract(tools=tools), None)}
     assert found["browser"].problem == "the tests need chromium"
-    judge([found["browser"]])
+    require_all([found["browser"]])
 
 
 def test_any_of_a_tools_programs_will_do(monkeypatch):

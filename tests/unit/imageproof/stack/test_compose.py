@@ -120,6 +120,6 @@ def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
 def test_the_logs_of_what_is_removed_are_kept(tmp_path):
     labels = {"com.docker.compose.service": "shop", "com.docker.compose.project": "stand"}
     found = _engine(_container(Config={"Labels": labels}))
-    kept = compose.keep_logs(contract(root=tmp_path), found)
+    kept = compose.save_logs(contract(root=tmp_path), found)
     assert kept == [tmp_path / ".imageproof/logs/stand/shop-1.log"]
     assert kept[0].read_text() == "shop says no\n"
