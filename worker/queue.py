@@ -16,7 +16,7 @@ from typing import Any, cast
 import redis
 
 from app.reviews import Failure, Result, Status
-from app.store import GROUP, PREFIX, STREAM, answering, diff_key, review_key
+from app.store import GROUP, PREFIX, STREAM, diff_key, review_key, store_errors
 
 LATER = f"{PREFIX}:later"  # ids of reviews that are tried again, by when
 LEASE_SECONDS = 15.0
@@ -118,7 +118,7 @@ class Queue:
 
         What another worker held, and was silent about for longer than its lease, comes first.
         """
-        with answering():
+        with store_errors():
             self._run(_PROMOTE, [LATER, STREAM], self._now())
             try:
                 return self._first()
@@ -130,7 +130,7 @@ class Queue:
 
     def renew(self, job: Job) -> bool:
         """Go on holding it; False: another worker has it by now."""
-        with answering():
+        with store_errors():
             keys = [review_key(job.id), STREAM]
             return bool(self._run(_RENEW, keys, job.lease, GROUP, self._name, job.entry))
 
@@ -214,7 +214,7 @@ class Queue:
     def _end(self, job: Job, fields: dict[str, str], *, due: int, diff: str = "") -> bool:
         written = json.dumps({**fields, "updated": str(self._now())})
         keys = [review_key(job.id), STREAM, LATER, diff_key(job.id)]
-        with answering():
+        with store_errors():
             return bool(self._run(_END, keys, job.lease, GROUP, job.entry, due, diff, written))
 
     def _run(self, script: str, keys: list[str], *arguments: str | int) -> object:
