@@ -48,7 +48,7 @@ class TokenBucket:
 
 
 class Guard:
-    """ASGI middleware. Without the token, every path below /v1 answers 401."""
+    """ASGI middleware. Without the token, every path of /v1 answers 401."""
 
     def __init__(self, app: ASGIApp, token: str | None, rate: TokenBucket) -> None:
         """Wrap `app`.
