@@ -12,11 +12,10 @@ from imageproof.commands.verify import require_all_pass
 from imageproof.registry.reference import parse_prefix, parse_tag
 from imageproof.release import promote as release_promote
 from imageproof.release import push as release_push
-from imageproof.release import push as release_push
 from imageproof.release.manifest import DEFAULT_FILE, write
 from imageproof.report import summary
 from imageproof.verify import run
-from imageproof.verify.run import Request
+from imageproof.verify.request import Request
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract

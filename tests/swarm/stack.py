@@ -138,10 +138,10 @@ def _release(images: Mapping[str, Pushed]) -> manifest.Release:
         revision="",
         base=manifest.Base(reference=load(ROOT).base.local_tag, digest=none),
         images={
-            name: manifest.Released(
+            name: manifest.ReleasedImage(
                 reference=reference,
                 digest=digest,
-                contract=manifest.Judged(digest=none, passed=1),
+                contract=manifest.ContractResult(digest=none, passed=1),
             )
             for name, (reference, digest) in images.items()
         },

@@ -134,14 +134,14 @@ def test_a_status_tells_what_runs_and_what_failed(capsys):
 
 
 def _release(**images: str) -> manifest.Release:
-    judged = manifest.Judged(digest=DIGEST, passed=1)
+    judged = manifest.ContractResult(digest=DIGEST, passed=1)
     return manifest.Release(
         schema=1,
         created=datetime.now(tz=UTC),
         revision="",
         base=manifest.Base(reference="base.invalid/python:3.11", digest=DIGEST),
         images={
-            name: manifest.Released(
+            name: manifest.ReleasedImage(
                 reference=f"host.invalid/{name}:1", digest=digest, contract=judged
             )
             for name, digest in images.items()
