@@ -28,7 +28,7 @@ def teardown(_: Contract, facts: TeardownFacts) -> Iterator[Finding]:
     for end in facts.teardowns:
         if end.unknown:
             yield Finding(f"after {end.after}: {end.unknown}", unknown=True)
-        for left in end.left:
-            yield Finding(f"after {end.after}: {left} is left")
+        for leftover in end.leftovers:
+            yield Finding(f"after {end.after}: {leftover} is left")
         if end.logs_saved is False:
             yield Finding(f"after {end.after}: the logs are not kept")

@@ -88,7 +88,7 @@ def verify(
 ) -> None:
     """Verify every image, and the running stack, against the contract"""
     from imageproof.commands import verify as commands
-    from imageproof.verify.run import parse_request
+    from imageproof.verify.request import parse_request
 
     request = parse_request(image, only, static=static, deep=deep, stack=stack, platform=platform)
     commands.verify(*load_project(), request, format, output)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from imageproof import console
 from imageproof.errors import UsageError
 from imageproof.report.sbom import as_cyclonedx
-from imageproof.verify.run import parse_request, verify
+from imageproof.verify.request import parse_request
+from imageproof.verify.run import verify
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract

@@ -8,7 +8,8 @@ from imageproof import console
 from imageproof.image.sizes import sizes_of
 from imageproof.project.size_baseline import write_baselines
 from imageproof.report import summary
-from imageproof.verify.run import Request, verify
+from imageproof.verify.request import Request
+from imageproof.verify.run import verify
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract

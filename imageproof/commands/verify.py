@@ -9,7 +9,7 @@ from imageproof.errors import VerifyFailed
 from imageproof.report import formats
 from imageproof.report.status import count_line
 from imageproof.verify import run
-from imageproof.verify.run import Request
+from imageproof.verify.request import Request
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract

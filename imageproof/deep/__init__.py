@@ -1,1 +1,1 @@
-"""deep."""
+"""The --deep facts: trials on a copy of the stack, and two builds without cache."""

@@ -1,4 +1,4 @@
-"""Canaries: random values given in place of secrets, and looked for wherever one must not be."""
+"""Canaries: random values that stand in for secrets, and the search for them in bytes."""
 
 from __future__ import annotations
 
@@ -9,76 +9,82 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 GZIP = b"\x1f\x8b\x08"
-INFLATED = 1 << 28  # bytes of one compressed file that are looked at
+MAX_INFLATED_BYTES = 1 << 28  # of one compressed file
+
+Matches = set[tuple[str, str]]  # (name of a canary, form)
 
 
 def make() -> str:
-    """A value that occurs nowhere by chance: 96 random bits behind a plain word."""
+    """Return a value that occurs nowhere by chance: 96 random bits after a plain word."""
     return f"canary-{secrets.token_hex(12)}"
 
 
 def forms(value: str) -> dict[bytes, str]:
-    """The bytes as which a value may lie somewhere, each with the form's name."""
+    """Return the bytes that a value may be written as, each with the form's name."""
     raw = value.encode()
-    found = {raw: "plain", raw.hex().encode(): "hex", raw.hex().upper().encode(): "hex"}
-    # In base64 the same bytes look different at each of three offsets; the characters at the ends
-    # that the neighbouring bytes decide are left out (RFC 4648, section 4).
+    encodings = {raw: "plain", raw.hex().encode(): "hex", raw.hex().upper().encode(): "hex"}
+    # The base64 text depends on the value's offset in the encoded bytes, modulo 3. The characters
+    # at both ends also depend on the neighbouring bytes: leave them out (RFC 4648, section 4).
     for offset in range(3):
         padded = b"\0" * offset + raw
         first = -(-offset * 8 // 6)
         last = len(padded) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            found[encode(padded)[first:last]] = "base64"
-    return found
+            encodings[encode(padded)[first:last]] = "base64"
+    return encodings
 
 
-class Search:
-    """Looks for canaries in streams of bytes, whatever their length, in flat memory."""
+class CanarySearch:
+    """Search for canaries in streams of bytes of any length, in constant memory.
+
+    Args:
+        canaries: values by name.
+    """
 
     def __init__(self, canaries: Mapping[str, str]) -> None:
         self.names = tuple(sorted(canaries))
-        self._known = {
+        self._needles = {
             needle: (name, form)
             for name, value in canaries.items()
             for needle, form in forms(value).items()
         }
-        self._pattern = re.compile(b"|".join(map(re.escape, self._known)))
-        self._overlap = max(map(len, self._known), default=1) - 1
+        self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
+        self._overlap = max(map(len, self._needles), default=1) - 1
 
-    def chunks(self, chunks: Iterable[bytes]) -> set[tuple[str, str]]:
-        """What was found in them: (name of the canary, form)."""
-        found: set[tuple[str, str]] = set()
-        if not self._known:
-            return found
-        left = b""
+    def chunks(self, chunks: Iterable[bytes]) -> Matches:
+        """Return the canaries in a stream."""
+        matches: Matches = set()
+        if not self._needles:
+            return matches
+        tail = b""
         for chunk in chunks:
-            window = left + chunk
-            found.update(self._known[match] for match in self._pattern.findall(window))
-            left = window[-self._overlap :]
-        return found
+            window = tail + chunk
+            matches.update(self._needles[match] for match in self._pattern.findall(window))
+            tail = window[-self._overlap :]
+        return matches
 
-    def file(self, chunks: Iterator[bytes]) -> set[tuple[str, str]]:
-        """What was found in a file; what is gzipped is looked into."""
+    def file(self, chunks: Iterator[bytes]) -> Matches:
+        """Return the canaries in a file; a gzip file is inflated."""
         head = next(chunks, b"")
-        rest = chain([head], chunks)
-        return self.chunks(_inflated(rest) if head.startswith(GZIP) else rest)
+        content = chain([head], chunks)
+        return self.chunks(_inflate(content) if head.startswith(GZIP) else content)
 
 
-def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of a gzip stream, up to a bound; what is broken ends it."""
+def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of a gzip stream, until it is damaged or MAX_INFLATED_BYTES long."""
     inflate = zlib.decompressobj(wbits=31)
-    given = 0
+    size = 0
     for chunk in chunks:
-        left = chunk
-        while left and given < INFLATED:
+        pending = chunk
+        while pending and size < MAX_INFLATED_BYTES:
             try:
-                content = inflate.decompress(left, CHUNK)
+                content = inflate.decompress(pending, CHUNK_BYTES)
             except zlib.error:
                 return
-            given += len(content)
+            size += len(content)
             yield content
-            left = inflate.unconsumed_tail
+            pending = inflate.unconsumed_tail
             if inflate.eof:  # another member may follow (RFC 1952, 2.2)
-                left, inflate = inflate.unused_data, zlib.decompressobj(wbits=31)
+                pending, inflate = inflate.unused_data, zlib.decompressobj(wbits=31)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.build import base_image
-from imageproof.build.bake import bake, build_variables
+from imageproof.build.bake import bake
 from imageproof.build.progress import BuildLog
+from imageproof.build.variables import build_variables
 from imageproof.deep import canary
 from imageproof.deep.byte_scan import Scan, differing_paths, scan
 from imageproof.docker.environment import temporary_environment
@@ -212,7 +213,9 @@ def _scan(engine: Engine, tag: str, search: CanarySearch) -> Scan:
     try:
         return scan(engine.save([tag]), search)
     except (KeyError, ValueError) as error:
-        raise StackFailed(f"reading {tag}", f"the engine saved an invalid image: {error}") from error
+        raise StackFailed(
+            f"reading {tag}", f"the engine saved an invalid image: {error}"
+        ) from error
 
 
 def _image_leaks(scanned: Scan) -> Iterator[Leak]:
@@ -222,5 +225,9 @@ def _image_leaks(scanned: Scan) -> Iterator[Leak]:
         for path, matches in sorted(layer.matches.items()):
             for name, form in sorted(matches):
                 yield Leak(
-                    name, "layer", form, path.removeprefix("./"), clean_instruction(layer.instruction)
+                    name,
+                    "layer",
+                    form,
+                    path.removeprefix("./"),
+                    clean_instruction(layer.instruction),
                 )

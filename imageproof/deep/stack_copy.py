@@ -60,11 +60,10 @@ def make(
 ) -> StackCopy:
     """Write the overlay file of a new copy into `folder`.
 
-    Args:
-        changes: keys of compose services to replace, by service; breaks the copy on purpose.
+    `changes` are compose keys by service that replace the original's, to break the copy.
 
     Raises:
-        CannotCopy: the copy would share a volume, network or folder with the original.
+        CannotCopy: The copy would share a volume, network or folder with the original.
     """
     project = f"imageproof-trial-{secrets.token_hex(4)}"
     base = replace(engine, compose_files=(contract.compose_file,), project=project)

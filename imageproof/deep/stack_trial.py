@@ -91,15 +91,10 @@ class TrialFacts:
 def run_stack_trial(
     contract: Contract, engine: Engine, names: Sequence[str], *, teardowns: bool = True
 ) -> tuple[dict[str, TrialFacts], TeardownFacts | None]:
-    """Start a copy of the stack, try its services, and remove it. Takes one or two minutes.
+    """Start a copy of the stack, try the services of these images, and remove the copy.
 
-    Args:
-        names: images of the contract whose services are tried.
-        teardowns: also start a copy that fails and one that is interrupted, and report what each
-            of the three leaves behind.
-
-    Returns:
-        The facts of each image in `names`, and those of the teardowns.
+    With `teardowns`, also start a copy that fails and one that is interrupted, and report what
+    each of the three leaves behind. Takes one or two minutes.
     """
     console.step("try a copy of the stack")
     with (

@@ -1,1 +1,1 @@
-"""verify."""
+"""A verification: its options, the collection of facts, and the verdict."""

@@ -1,4 +1,4 @@
-"""What the checks say of the facts: results, and whether everything holds. No Docker, no files."""
+"""The checks applied to facts: results, and the verdict. No Docker, no files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from imageproof.checks import REGISTRY, Check, Finding
 from imageproof.errors import ContractError
 
 if TYPE_CHECKING:
+    from imageproof.checks.check import Needs
     from imageproof.contract import Contract, ServiceContract
-    from imageproof.deep.build_facts import BuildFacts
-    from imageproof.deep.trial_facts import LineFacts, TrialFacts
+    from imageproof.deep.double_build import BuildFacts
+    from imageproof.deep.stack_trial import TrialFacts
+    from imageproof.deep.teardown import TeardownFacts
     from imageproof.image.facts import ImageFacts
     from imageproof.project.compose_file import ComposeFacts
     from imageproof.project.env_vars import VariableFacts
@@ -23,39 +25,40 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
-NOT_LOOKED_AT = {
-    "image": "the image was not looked at",
-    "programs": "no container is started with --static",
-    "containers": "the stack is not running, or was not asked about",
-    "trial": "it starts a stack of its own: `--deep` asks for it",
-    "line": "it starts a stack of its own: `--deep` asks for it",
-    "build": "it builds twice without cache: `--deep` asks for it",
-    "images": "one image alone was looked at",
-    "variables": "one image alone was looked at",
-    "compose": "one image alone was looked at",
-    "stack": "the contract names no file for a swarm, or one image alone was looked at",
+# By kind of the missing facts: why a check was not run.
+NOT_RUN_REASONS: Mapping[Needs, str] = {
+    "image": "the image was not read",
+    "programs": "--static starts no container",
+    "containers": "the stack is not running, or --static or NAME=REF was given",
+    "trial": "no --deep, or NAME=REF was given",
+    "teardown": "no --deep, or NAME=REF was given",
+    "build": "no --deep, or NAME=REF was given",
+    "images": "no image was read",
+    "variables": "the project's files were not read",
+    "compose": "the project's files were not read",
+    "stack": "the contract names no Swarm file",
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check said of one subject: an image, a service's containers, or the project."""
+    """The outcome of one check for one subject: an image, or the project."""
 
     check: Check
     subject: str
     status: Status
     findings: tuple[Finding, ...] = ()
-    reason: str = ""  # of a waiver, or of not having run
+    reason: str = ""  # why it is waived, or was not run
 
     @property
     def fails(self) -> bool:
-        """Whether the run fails because of it: an unknown is never a pass."""
+        """Whether this result fails the run; `unknown` does."""
         return self.status in ("fail", "unknown")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An image of the contract, with all facts that were read of it; None: not looked at."""
+    """An image of the contract and its facts; None: not collected."""
 
     name: str
     reference: str
@@ -69,18 +72,18 @@ class Subject:
 
 @dataclass(frozen=True)
 class ProjectFacts:
-    """What is true of the project as a whole; None: not looked at."""
+    """The facts of the whole project; None: not collected."""
 
     images: Mapping[str, ImageFacts] | None = None
     variables: VariableFacts | None = None
     compose: ComposeFacts | None = None
     stack: StackFileFacts | None = None
-    line: LineFacts | None = None
+    teardown: TeardownFacts | None = None
 
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The files of the repository that findings come from, relative to its root."""
+    """The files that findings point to, relative to the project's root."""
 
     root: Path = Path()
     compose: str = "compose.yaml"
@@ -90,7 +93,7 @@ class SourceFiles:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All results, and whether everything holds."""
+    """All results of one verification."""
 
     results: tuple[Result, ...]
     subjects: tuple[Subject, ...]
@@ -98,37 +101,38 @@ class Verdict:
 
     @property
     def passes(self) -> bool:
-        """No check failed, none could not look, and at least one did look."""
-        looked = any(result.status in ("pass", "warning", "waived") for result in self.results)
-        return looked and not any(result.fails for result in self.results)
+        """Whether at least one check was run, and no result fails."""
+        ran = any(result.status in ("pass", "warning", "waived") for result in self.results)
+        return ran and not any(result.fails for result in self.results)
 
 
 def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
-    """Ask each check that looks at an image, or at what runs of it."""
+    """Yield the result of each check of an image."""
     for check in checks:
-        if not check.of_project:
+        if not check.is_project_wide:
             waiver = subject.contract.waivers.get(check.id, "")
-            yield _ask(check, subject.name, subject.contract, getattr(subject, check.needs), waiver)
+            facts = getattr(subject, check.needs)
+            yield _apply(check, subject.name, subject.contract, facts, waiver)
 
 
 def judge_project(
     checks: Sequence[Check], contract: Contract, facts: ProjectFacts
 ) -> Iterator[Result]:
-    """Ask each check that looks at the project as a whole."""
+    """Yield the result of each check of the whole project."""
     for check in checks:
-        if check.of_project:
+        if check.is_project_wide:
             waiver = contract.waivers.get(check.id, "")
-            yield _ask(check, PROJECT, contract, getattr(facts, check.needs), waiver)
+            yield _apply(check, PROJECT, contract, getattr(facts, check.needs), waiver)
 
 
-def _ask(check: Check, subject: str, terms: Any, facts: Any, waiver: str) -> Result:
+def _apply(check: Check, subject: str, contract: Any, facts: Any, waiver: str) -> Result:
     if facts is None:
-        return Result(check, subject, "not run", reason=NOT_LOOKED_AT[check.needs])
-    findings = tuple(check.function(terms, facts))
+        return Result(check, subject, "not run", reason=NOT_RUN_REASONS[check.needs])
+    findings = tuple(check.function(contract, facts))
     if not findings:
         if waiver:
-            # A waiver that waives nothing hides the next failure.
-            stale = Finding(f"the waiver is no longer needed, remove it: {waiver}")
+            # It would hide the next violation.
+            stale = Finding(f"the waiver waives nothing, remove it: {waiver}")
             return Result(check, subject, "fail", (stale,))
         return Result(check, subject, "pass")
     if waiver:
@@ -139,19 +143,20 @@ def _ask(check: Check, subject: str, terms: Any, facts: Any, waiver: str) -> Res
     return Result(check, subject, "unknown" if unknown else "fail", findings)
 
 
-def known_waivers(contract: Contract) -> None:
-    """Raise ContractError for a waiver that can waive nothing."""
+def require_known_waivers(contract: Contract) -> None:
+    """Raise ContractError if a waiver names no check of its table."""
     tables = [("tool.imageproof", contract.waivers, True)]
     tables += [
-        (f"tool.imageproof.images.{n}", i.waivers, False) for n, i in contract.images.items()
+        (f"tool.imageproof.images.{name}", image.waivers, False)
+        for name, image in contract.images.items()
     ]
-    for place, waivers, of_project in tables:
-        waivable = [check.id for check in REGISTRY.values() if check.of_project is of_project]
+    for table, waivers, project_wide in tables:
+        known = [check.id for check in REGISTRY.values() if check.is_project_wide is project_wide]
         for id_ in waivers:
-            if id_ not in waivable:
-                what = "the project" if of_project else "an image"
+            if id_ not in known:
+                scope = "the project" if project_wide else "an image"
                 raise ContractError(
                     "reading the contract",
-                    f"{place}.waivers: there is no check {id_!r} of {what}",
-                    hint=f"the checks are: {', '.join(sorted(waivable))}",
+                    f"{table}.waivers: there is no check {id_!r} of {scope}",
+                    hint=f"the checks are: {', '.join(sorted(known))}",
                 )

@@ -1,13 +1,13 @@
-"""Contract and Docker's answers in, a verdict out: reads the facts that the checks look at."""
+"""One verification: collect the facts that the checks need, judge them, return the verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from imageproof.build import base_image
 from imageproof.checks import choose
@@ -35,166 +35,99 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract, ServiceContract
     from imageproof.deep.teardown import TeardownFacts
     from imageproof.docker.client import Engine
-    from imageproof.image.facts import ImageFacts
+    from imageproof.verify.request import Request
 
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line."""
-
-    image: str | None = None
-    reference: str | None = None  # judge this image by the contract of `image`
-    only: str | None = None
-    static: bool = False  # start no container, look at no running one
-    running: bool = False  # the stack must run: looking away is no answer
-    deep: bool = False  # build twice, and try a stack of its own
-    stack: str | None = None  # a swarm's: of it, the tasks on this engine's node
-    platform: str | None = None  # of a reference that holds images for several
-
-
-def parse_request(
-    image: str | None,
-    only: str | None,
-    *,
-    static: bool,
-    deep: bool = False,
-    stack: str | None = None,
-    platform: str | None = None,
-) -> Request:
-    """`--image NAME`, or `--image NAME=REF`. Raises UsageError for a check that is none, and for
-    options that contradict one another."""
-    chosen = choose(only)
-    name, given, reference = (image or "").partition("=")
-    if given and not (name and reference):
-        raise UsageError("reading the command line", f"{image!r} is not NAME=REF")
-    if static and deep:
-        raise UsageError("reading the command line", "--static starts nothing, --deep does")
-    of_tasks = any(check.needs == "containers" for check in chosen)
-    if stack and (static or deep or reference or not of_tasks):
-        raise UsageError("reading the command line", "--stack looks at what runs, and at no more")
-    if platform and not is_outside_engine(reference):
-        raise UsageError(
-            "reading the command line",
-            "--platform says which image is meant, where there may be several",
-            hint="add --image NAME=docker://HOST/NAME:TAG, or =FILE or =FOLDER",
-        )
-    # Whoever names a deep check wants it asked.
-    deep = deep or (only is not None and not static and all(check.is_deep for check in chosen))
-    return Request(
-        name or None,
-        reference or None,
-        only,
-        static,
-        deep=deep,
-        stack=stack,
-        platform=platform,
-    )
+Services: TypeAlias = "Mapping[str, ServiceContract]"  # by name of the image
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
-    """Read the facts and ask the checks. Raises MachineError without an engine, UsageError for
-    an image that the contract or the engine does not have."""
-    images = contract.select(request.image)
+    """Collect the facts that the checks need, and judge them.
+
+    Raises:
+        ContractError: A waiver names a check that does not exist.
+        MachineError: No engine answers.
+        UsageError: The contract or the engine does not have an image of the request.
+    """
+    services = contract.select(request.image)
     require_known_waivers(contract)
     checks = choose(request.only)
+    project: ProjectFacts | None = None
     if request.stack:
-        return _verify_tasks(contract, engine, request, request.stack)
-    wanted = {check.needs for check in checks}
-    whole = request.image is None
-    with ThreadPoolExecutor(1) as pool:
-        # Compose takes a process for each reading: meanwhile the images are read.
-        project = pool.submit(read_project, contract, engine, wanted if whole else set())
-        subjects = _look(contract, engine, request, images, wanted)
-        facts = project.result()
-    line = None
-    if request.deep and request.reference is None:
-        subjects, line = _read_deep(contract, engine, subjects, wanted)
-    results = [r for subject in subjects for r in judge(checks, subject)]
-    if whole:
-        results += judge_project(
-            checks, contract, replace(facts, images=_seen(subjects), line=line)
-        )
-    return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
-
-
-def _verify_tasks(contract: Contract, engine: Engine, request: Request, stack: str) -> Verdict:
-    """Of a swarm's stack, what runs on this engine's node, as what runs of a compose project.
-
-    A service without a task here is not asked. Raises UsageError where none has one.
-    """
-    images = contract.select(request.image)
-    checks = [check for check in choose(request.only) if check.needs == "containers"]
-    own = engine_for_stack(contract, engine, stack)
-    probe = base_image.find_local(contract, engine)
-    found = read_containers(own, images, probe.reference if probe else None)
-    if not any(found.values()):
-        raise UsageError(
-            f"verifying the stack {stack}",
-            "no task of it runs on this engine's node",
-            hint="`./inv status` shows the nodes; DOCKER_HOST or DOCKER_CONTEXT asks another",
-        )
-    subjects = [
-        Subject(name, terms.service, terms, containers=found[name] or None)
-        for name, terms in images.items()
-    ]
+        checks = [check for check in checks if check.needs == "containers"]
+        subjects = collect_tasks(contract, engine, request.stack, services)
+    else:
+        needs = {check.needs for check in checks}
+        subjects, project = collect_facts(contract, engine, request, services, needs)
     results = [result for subject in subjects for result in judge(checks, subject)]
-    return Verdict(tuple(results), tuple(subjects), _sources(contract, engine, images, request))
+    if project:
+        results += judge_project(checks, contract, project)
+    return Verdict(
+        tuple(results), tuple(subjects), _source_files(contract, engine, services, request)
+    )
 
 
-def _sources(
-    contract: Contract, engine: Engine, images: Mapping[str, ServiceContract], request: Request
-) -> SourceFiles:
-    found: Mapping[str, str] = {}
-    if not (request.reference and is_outside_engine(request.reference)):
-        found = dockerfiles(contract, engine, images)
-    return SourceFiles(contract.root, contract.compose, contract.env_example, found)
-
-
-def _look(
+def collect_facts(
     contract: Contract,
     engine: Engine,
     request: Request,
-    images: Mapping[str, ServiceContract],
-    wanted: AbstractSet[Needs],
+    services: Services,
+    needs: AbstractSet[Needs],
+) -> tuple[list[Subject], ProjectFacts | None]:
+    """Read the facts of these images; and those of the project, unless one image is requested."""
+    whole_project = request.image is None
+    with ThreadPoolExecutor(1) as pool:
+        # Compose runs a process for each reading; the images are read at the same time.
+        files = pool.submit(read_project, contract, engine, needs) if whole_project else None
+        subjects = _find_images(contract, engine, request, services)
+        if needs & {"image", "images"}:
+            subjects = _read_images(contract, engine, subjects, request.platform)
+        subjects = _read_runtime(contract, engine, request, subjects, needs)
+        project = files.result() if files else None
+    teardown = None
+    if request.deep and request.reference is None:
+        subjects, teardown = _run_deep(contract, engine, subjects, needs)
+    if project:
+        images = {subject.name: subject.image for subject in subjects if subject.image}
+        project = replace(project, images=images or None, teardown=teardown)
+    return subjects, project
+
+
+def collect_tasks(
+    contract: Contract, engine: Engine, stack: str, services: Services
 ) -> list[Subject]:
-    """Read the facts of each image, and of what runs of it, as far as checks want them."""
-    subjects = _subjects(contract, engine, request, images)
-    if wanted & {"image", "images"}:
-        subjects = _read_images(contract, engine, subjects, request.platform)
-    with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
-        ran = stack = None
-        if "programs" in wanted and not request.static:
-            ran = pool.submit(_run_programs, engine, subjects)
-        if "containers" in wanted and not (request.static or request.reference):
-            stack = pool.submit(_read_stack, contract, engine, subjects, request)
-        programs = ran.result() if ran else {}
-        containers = stack.result() if stack else {}
+    """Read the tasks of a Swarm stack on this engine's node.
+
+    Raises:
+        UsageError: No task of the stack runs on this node.
+    """
+    node = engine_for_stack(contract, engine, stack)
+    tasks = read_containers(node, services, _probe_image(contract, engine))
+    if not any(tasks.values()):
+        raise UsageError(
+            f"verifying the stack {stack}",
+            "none of its tasks runs on this engine's node",
+            hint="`./inv status` lists the nodes; set DOCKER_HOST or DOCKER_CONTEXT to choose one",
+        )
+    # A service without a task on this node is not judged: its tasks run on other nodes.
     return [
-        replace(s, programs=programs.get(s.name), containers=containers.get(s.name))
-        for s in subjects
+        Subject(name, service.service, service, containers=tasks[name] or None)
+        for name, service in services.items()
     ]
 
 
-def _run_programs(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
-    with ThreadPoolExecutor(len(subjects)) as pool:
-        ran = pool.map(lambda s: run_programs(engine, s.reference, s.contract), subjects)
-        return {subject.name: facts for subject, facts in zip(subjects, ran, strict=True)}
+def read_project(contract: Contract, engine: Engine, needs: AbstractSet[Needs]) -> ProjectFacts:
+    """Read the facts of the project's files: environment variables, compose file, Swarm file."""
+    return ProjectFacts(
+        variables=read_variables(contract, engine) if "variables" in needs else None,
+        compose=read_compose_file(contract, engine) if "compose" in needs else None,
+        stack=read_stack_files(contract, engine) if "stack" in needs else None,
+    )
 
 
-def _read_stack(
-    contract: Contract, engine: Engine, subjects: Sequence[Subject], request: Request
-) -> dict[str, tuple[ContainerFacts, ...]]:
-    """Where any of the stack runs, a service that does not is a fault; none: it is not asked."""
-    if not (request.running or engine.containers(stopped=False)):
-        return {}
-    probe = base_image.find_local(contract, engine)
-    terms = {subject.name: subject.contract for subject in subjects}
-    return read_containers(engine, terms, probe.reference if probe else None)
-
-
-def _subjects(
-    contract: Contract, engine: Engine, request: Request, images: Mapping[str, ServiceContract]
+def _find_images(
+    contract: Contract, engine: Engine, request: Request, services: Services
 ) -> list[Subject]:
+    """Return the subjects without facts: which image stands for each service."""
     if request.reference and is_outside_engine(request.reference):
         if not request.static:
             raise UsageError(
@@ -202,61 +135,113 @@ def _subjects(
                 "an image in a file, a folder or a registry cannot be run",
                 hint="add --static; or `docker load` or `docker pull` it, and name its tag",
             )
-        tags = {str(request.image): request.reference}
+        references = {str(request.image): request.reference}
     else:
         engine.require()
-        named = request.reference
-        tags = dict.fromkeys(images, named) if named else image_tags(contract, engine, images)
-    return [Subject(name, tags[name], terms) for name, terms in images.items()]
+        if request.reference:
+            references = dict.fromkeys(services, request.reference)
+        else:
+            references = image_tags(contract, engine, services)
+    return [Subject(name, references[name], service) for name, service in services.items()]
 
 
 def _read_images(
-    contract: Contract, engine: Engine, subjects: list[Subject], platform: str | None
+    contract: Contract, engine: Engine, subjects: Sequence[Subject], platform: str | None
 ) -> list[Subject]:
-    found = read_images(engine, [s.reference for s in subjects], contract.cache, platform)
+    references = [subject.reference for subject in subjects]
+    images = read_images(engine, references, contract.cache, platform)
     today = datetime.now(tz=UTC).date()
-    seen = []
+    read = []
     for subject in subjects:
-        facts = found[subject.reference]
-        if facts is None:
+        image = images[subject.reference]
+        if image is None:
             raise UsageError(
                 f"verifying {subject.name}",
                 f"the engine has no image {subject.reference}",
-                hint="`./inv build` makes it",
+                hint="run `./inv build` first",
             )
         record = read_record(contract, subject.name, today)
-        seen.append(replace(subject, image=replace(facts, record=record)))
-    return seen
+        read.append(replace(subject, image=replace(image, record=record)))
+    return read
 
 
-def _seen(subjects: Sequence[Subject]) -> Mapping[str, ImageFacts] | None:
-    found = {subject.name: subject.image for subject in subjects if subject.image}
-    return found or None
+def _read_runtime(
+    contract: Contract,
+    engine: Engine,
+    request: Request,
+    subjects: Sequence[Subject],
+    needs: AbstractSet[Needs],
+) -> list[Subject]:
+    """Run the images' programs, and read the containers of the stack."""
+    programs = containers = None
+    with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
+        if "programs" in needs and not request.static:
+            programs = pool.submit(_run_programs, engine, subjects)
+        if "containers" in needs and not (request.static or request.reference):
+            containers = pool.submit(_read_containers, contract, engine, request, subjects)
+    programs_by_name = programs.result() if programs else {}
+    containers_by_name = containers.result() if containers else {}
+    return [
+        replace(
+            subject,
+            programs=programs_by_name.get(subject.name),
+            containers=containers_by_name.get(subject.name),
+        )
+        for subject in subjects
+    ]
 
 
-def _read_deep(
-    contract: Contract, engine: Engine, subjects: list[Subject], wanted: AbstractSet[Needs]
+def _run_programs(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
+    with ThreadPoolExecutor(len(subjects)) as pool:
+        facts = pool.map(lambda s: run_programs(engine, s.reference, s.contract), subjects)
+        return {subject.name: run for subject, run in zip(subjects, facts, strict=True)}
+
+
+def _read_containers(
+    contract: Contract, engine: Engine, request: Request, subjects: Sequence[Subject]
+) -> dict[str, tuple[ContainerFacts, ...]]:
+    """Read the containers of each service; none if nothing of the stack runs.
+
+    If part of the stack runs, a service without a container is a violation.
+    """
+    if not (request.running or engine.containers(stopped=False)):
+        return {}
+    services = {subject.name: subject.contract for subject in subjects}
+    return read_containers(engine, services, _probe_image(contract, engine))
+
+
+def _probe_image(contract: Contract, engine: Engine) -> str | None:
+    base = base_image.find_local(contract, engine)
+    return base.reference if base else None
+
+
+def _run_deep(
+    contract: Contract, engine: Engine, subjects: list[Subject], needs: AbstractSet[Needs]
 ) -> tuple[list[Subject], TeardownFacts | None]:
-    """Facts that cost minutes: of a stack of its own, and of two builds without cache."""
+    """Try copies of the stack, and build twice without cache. Takes minutes."""
     from imageproof.deep.double_build import build_twice
     from imageproof.deep.stack_trial import run_stack_trial
 
-    line = None
+    teardown = None
     names = [subject.name for subject in subjects]
-    if wanted & {"trial", "line"}:
-        tried = names if "trial" in wanted else []
-        trials, line = run_stack_trial(contract, engine, tried, ends="line" in wanted)
-        subjects = [replace(s, trial=trials.get(s.name)) for s in subjects]
-    if "build" in wanted:
+    if needs & {"trial", "teardown"}:
+        trials, teardown = run_stack_trial(
+            contract,
+            engine,
+            names if "trial" in needs else [],
+            teardowns="teardown" in needs,
+        )
+        subjects = [replace(subject, trial=trials.get(subject.name)) for subject in subjects]
+    if "build" in needs:
         builds = build_twice(contract, engine, names)
-        subjects = [replace(s, build=builds[s.name]) for s in subjects]
-    return subjects, line
+        subjects = [replace(subject, build=builds[subject.name]) for subject in subjects]
+    return subjects, teardown
 
 
-def read_project(contract: Contract, engine: Engine, wanted: AbstractSet[Needs]) -> ProjectFacts:
-    """What the project's own files say: variables, compose file, the swarm's file."""
-    return ProjectFacts(
-        variables=read_variables(contract, engine) if "variables" in wanted else None,
-        compose=read_compose_file(contract, engine) if "compose" in wanted else None,
-        stack=read_stack_files(contract, engine) if "stack" in wanted else None,
-    )
+def _source_files(
+    contract: Contract, engine: Engine, services: Services, request: Request
+) -> SourceFiles:
+    files: Mapping[str, str] = {}
+    if not (request.reference and is_outside_engine(request.reference)):
+        files = dockerfiles(contract, engine, services)
+    return SourceFiles(contract.root, contract.compose, contract.env_example, files)

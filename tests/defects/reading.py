@@ -17,8 +17,8 @@ from typing import Any
 from imageproof import contract
 from imageproof.checks import REGISTRY, Check
 from imageproof.contract import Contract
-from imageproof.deep.double_build import read_builds
-from imageproof.deep.stack_trial import read_trial
+from imageproof.deep.double_build import build_twice
+from imageproof.deep.stack_trial import run_stack_trial
 from imageproof.docker.client import Engine
 from imageproof.docker.errors import translating
 from imageproof.image.facts import ImageFacts
@@ -26,7 +26,7 @@ from imageproof.image.sizes import sizes_of
 from imageproof.image.sources import read_images
 from imageproof.project.record import read_record
 from imageproof.project.size_baseline import write_baselines
-from imageproof.runtime.containers import read_stack
+from imageproof.runtime.containers import read_containers
 from imageproof.runtime.programs import run_programs
 from imageproof.stack import compose
 from imageproof.verify.judge import ProjectFacts, Result, Subject, judge, judge_project
@@ -36,7 +36,7 @@ from tests.defects.corpus import GOOD, Case, Project, reference
 SETTLED_SECONDS = 60.0
 # Looked at only for a check that looks there, and of the image alone in which the fault lies: a
 # second, seconds, then minutes. Of the good project all of it is looked at.
-COSTLY = ("programs", "containers", "build", "trial", "line")
+COSTLY = ("programs", "containers", "build", "trial", "teardown")
 PLANTED = "web"
 
 
@@ -143,14 +143,14 @@ class Reader:
             subjects = tuple(replace(s, programs=ran.get(s.name)) for s in subjects)
         if "containers" in looks:
             subjects = _running(project, terms, subjects, names)
-        if looks & {"trial", "line"}:
+        if looks & {"trial", "teardown"}:
             tried = names if "trial" in looks else []
-            trials, line = read_trial(terms, engine, tried, ends="line" in looks)
+            trials, teardown = run_stack_trial(terms, engine, tried, teardowns="teardown" in looks)
             subjects = tuple(replace(s, trial=trials.get(s.name)) for s in subjects)
-            facts = replace(facts, line=line)
+            facts = replace(facts, teardown=teardown)
         if "build" in looks:
             with self.building:  # bake is run in the project's folder
-                builds = read_builds(terms, engine, names)
+                builds = build_twice(terms, engine, names)
             subjects = tuple(replace(s, build=builds.get(s.name)) for s in subjects)
         return replace(seen, subjects=subjects, project=facts)
 
@@ -162,7 +162,7 @@ def _running(
     engine = Engine((terms.compose_file,), project.stack)
     with started(project, [terms.images[name].service for name in names]):
         images = {name: terms.images[name] for name in names}
-        found = read_stack(engine, images, os.environ["PYTHON_BASE"])
+        found = read_containers(engine, images, os.environ["PYTHON_BASE"])
     return tuple(replace(s, containers=found.get(s.name)) for s in subjects)
 
 

@@ -16,6 +16,7 @@ from imageproof.docker.client import Engine
 from imageproof.runtime.containers import read_containers
 from imageproof.stack import compose as stack
 from imageproof.verify import run
+from imageproof.verify.request import Request
 from tests.support.commands import ROOT, SERVICES, clean_environment, docker, wait_until
 
 
@@ -87,7 +88,7 @@ def test_every_process_runs_as_the_contracts_user_without_privileges(service, ru
 
 
 def test_verify_passes_for_images_and_running_stack(running: Engine, contract: Contract):
-    verdict = run.verify(contract, running, run.Request(running=True))
+    verdict = run.verify(contract, running, Request(running=True))
     wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
     assert not wrong
     assert all(r.check.is_deep for r in verdict.results if r.status == "not run")
@@ -96,7 +97,7 @@ def test_verify_passes_for_images_and_running_stack(running: Engine, contract: C
 def test_verify_reports_a_service_that_is_not_running(running, contract):
     docker("rm", "--force", container_of(running, "worker"))
     try:
-        verdict = run.verify(contract, running, run.Request(only="run.healthy"))
+        verdict = run.verify(contract, running, Request(only="run.healthy"))
         found = {result.subject: result.status for result in verdict.results}
         assert found == {"api": "pass", "worker": "unknown", "cache": "pass"}
         assert not verdict.passes

@@ -1,4 +1,4 @@
-"""imageproof.deep.byte_scan: each file of two builds is compared, and every place is searched."""
+"""Tests of the byte scan: files of two builds are compared, and every byte is searched."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 import pytest
 
 from imageproof.deep import canary
-from imageproof.deep.byte_scan import Scan, differing, scan
-from imageproof.deep.canary import Search
+from imageproof.deep.byte_scan import Scan, differing_paths, scan
+from imageproof.deep.canary import CanarySearch
 from imageproof.errors import ImageproofError
 
 VALUE = canary.make()
-SEARCH = Search({"pip": VALUE})
+SEARCH = CanarySearch({"pip": VALUE})
 Entries = dict[str, bytes | dict[str, Any]]
 
 
 def _tar(entries: Entries) -> bytes:
-    """A layer: path to content, or to what a TarInfo is given."""
+    """Return a layer from paths and their contents, or attributes of their TarInfo."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, what in entries.items():
+        for path, entry in entries.items():
             member = tarfile.TarInfo(path)
-            content = what if isinstance(what, bytes) else b""
+            content = entry if isinstance(entry, bytes) else b""
             member.size = len(content)
-            for name, value in what.items() if isinstance(what, dict) else ():
+            for name, value in entry.items() if isinstance(entry, dict) else ():
                 setattr(member, name, value)
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
@@ -51,9 +51,9 @@ def _scan(*layers: bytes, **config: Any) -> Scan:
     return scan(_saved(*layers, config=config), SEARCH)
 
 
-def test_layers_come_in_their_order_with_what_made_them():
-    found = _scan(_tar({"a": b"1"}), _tar({"b": b"2"}))
-    assert [(layer.instruction, list(layer.entries)) for layer in found.layers] == [
+def test_layers_are_in_order_with_their_instructions():
+    result = _scan(_tar({"a": b"1"}), _tar({"b": b"2"}))
+    assert [(layer.instruction, list(layer.entries)) for layer in result.layers] == [
         ("COPY 0 /", ["a"]),
         ("COPY 1 /", ["b"]),
     ]
@@ -69,20 +69,20 @@ def test_layers_come_in_their_order_with_what_made_them():
     ],
     ids=["content", "gzip", "name", "link"],
 )
-def test_a_canary_is_found_wherever_it_lies_in_a_layer(entries):
+def test_canary_is_found_in_each_part_of_a_layer(entries):
     (layer,) = _scan(_tar({"good": b"good"} | entries)).layers
-    assert list(layer.found) == [next(iter(entries))]
+    assert list(layer.matches) == [next(iter(entries))]
 
 
-def test_a_layer_may_be_compressed():
+def test_compressed_layer_is_searched():
     (layer,) = _scan(gzip.compress(_tar({"etc/x": VALUE.encode()}))).layers
-    assert layer.found == {"etc/x": {("pip", "plain")}}
+    assert layer.matches == {"etc/x": {("pip", "plain")}}
 
 
-def test_a_canary_is_found_in_the_configuration():
-    found = _scan(_tar({"a": b""}), config={"Env": [f"PIP={VALUE}"]})
-    assert found.configuration == {("pip", "plain")}
-    assert not found.layers[0].found
+def test_canary_is_found_in_the_configuration():
+    result = _scan(_tar({"a": b""}), config={"Env": [f"PIP={VALUE}"]})
+    assert result.configuration == {("pip", "plain")}
+    assert not result.layers[0].matches
 
 
 @pytest.mark.parametrize(
@@ -95,29 +95,29 @@ def test_a_canary_is_found_in_the_configuration():
         {"type": tarfile.DIRTYPE},
         {"pax_headers": {"SCHILY.xattr.security.capability": "x"}},
     ],
-    ids=["content", "mode", "owner", "date", "kind", "attribute"],
+    ids=["content", "mode", "owner", "date", "type", "attribute"],
 )
-def test_whatever_is_not_the_same_is_a_difference(other):
+def test_file_with_another_property_differs(other):
     same = {"same": b"same"}
     layers = _scan(_tar({"a": b""} | same), _tar({"a": other} | same)).layers
-    assert differing(*layers) == ("a",)
+    assert differing_paths(*layers) == ("a",)
 
 
-def test_a_file_that_one_alone_has_is_a_difference():
-    assert differing(*_scan(_tar({"a": b"", "b": b""}), _tar({"a": b""})).layers) == ("b",)
+def test_file_of_only_one_layer_differs():
+    assert differing_paths(*_scan(_tar({"a": b"", "b": b""}), _tar({"a": b""})).layers) == ("b",)
 
 
-def test_another_order_is_none():
+def test_order_of_entries_makes_no_difference():
     layers = _scan(_tar({"a": b"1", "b": b"2"}), _tar({"b": b"2", "a": b"1"})).layers
-    assert differing(*layers) == ()
+    assert differing_paths(*layers) == ()
 
 
-def test_an_empty_layer_is_a_layer():
+def test_layer_without_entries_is_scanned():
     (layer,) = _scan(_tar({})).layers
     assert layer.entries == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", _tar({"a": b"{"})])
-def test_what_is_no_image_is_refused(content):
+def test_invalid_image_is_refused(content):
     with pytest.raises((ImageproofError, KeyError, ValueError)):
         scan(iter([content]), SEARCH)

@@ -1,45 +1,50 @@
-"""imageproof.deep.stack_trial: of copies of a stack, only what is looked at is started. More takes an engine."""
+"""Tests of the stack trial: only the copies that the checks need are started.
+
+The trial itself needs an engine: tests/defects runs it.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from imageproof.deep import stack_trial
-from imageproof.deep.trial_facts import Teardown, TrialFacts
+from imageproof.deep.stack_trial import TrialFacts, run_stack_trial
+from imageproof.deep.teardown import Teardown
 from imageproof.docker.client import Engine
-from imageproof.verify import run
-from imageproof.verify.judge import Subject
-from tests.support.sample_facts import contract, service_contract
+from tests.support.sample_facts import contract
 
 WHOLE = Teardown("up and down")
 BROKEN = [Teardown("a start that failed"), Teardown("a start that was interrupted")]
 
 
 @pytest.fixture
-def begun(monkeypatch) -> list[object]:
-    """What was started: the services tried in a whole life, and `ends` for the broken two."""
-    seen: list[object] = []
+def copies(monkeypatch) -> list[str]:
+    """The copies that were started, without an engine."""
+    started: list[str] = []
 
-    def whole_life(contract, engine, folder, names):
-        seen.append(tuple(names))
+    def run_copy(contract, engine, folder, names):
+        started.append("whole")
         return {name: TrialFacts(bound=1) for name in names}, WHOLE
 
-    def ends(*_):
-        seen.append("ends")
+    def run_broken_starts(*_):
+        started.append("broken")
         return BROKEN
 
-    monkeypatch.setattr(stack_trial, "_whole_life", whole_life)
-    monkeypatch.setattr(stack_trial, "_ends", ends)
-    return seen
+    monkeypatch.setattr(stack_trial, "_run_copy", run_copy)
+    monkeypatch.setattr(stack_trial, "run_broken_starts", run_broken_starts)
+    return started
 
 
-@pytest.mark.parametrize(
-    ("wanted", "tried", "ended"),
-    [({"trial"}, ("shop",), False), ({"line"}, (), True), ({"trial", "line"}, ("shop",), True)],
-)
-def test_what_no_check_looks_at_is_not_started(begun, wanted, tried, ended):
-    subjects = [Subject("shop", "shop:local", service_contract())]
-    (subject,), line = run._read_deep(contract(), Engine(()), subjects, wanted)
-    assert (tried in begun, "ends" in begun) == (True, ended)
-    assert (subject.trial is not None) == bool(tried)
-    assert (line.teardowns if line else None) == ((WHOLE, *BROKEN) if ended else None)
+def test_without_teardowns_only_one_copy_is_started(copies):
+    trials, teardown = run_stack_trial(contract(), Engine(()), ["shop"], teardowns=False)
+    assert copies == ["whole"]
+    assert (trials.keys(), teardown) == ({"shop"}, None)
+
+
+@pytest.mark.parametrize("names", [[], ["shop"]])
+def test_teardowns_of_all_three_copies_are_reported(copies, names):
+    trials, teardown = run_stack_trial(contract(), Engine(()), names)
+    assert sorted(copies) == ["broken", "whole"]
+    assert list(trials) == names
+    assert teardown
+    assert teardown.teardowns == (WHOLE, *BROKEN)

@@ -1,4 +1,4 @@
-"""imageproof.verify.judge: what the findings of a check amount to."""
+"""Tests of the judge: findings and waivers become results, results a verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from imageproof.checks import REGISTRY, Check, Finding
 from imageproof.errors import ContractError
 from imageproof.verify.judge import (
-    NOT_LOOKED_AT,
+    NOT_RUN_REASONS,
     PROJECT,
     ProjectFacts,
     Result,
@@ -23,13 +23,13 @@ from imageproof.verify.judge import (
 from tests.support.sample_facts import contract, example, image, service_contract, variables
 
 REASON = "the base is to be replaced in May"
-FAULT, UNSEEN = Finding("a fault"), Finding("nobody looked", unknown=True)
-NOTE = Finding("worth knowing", warning=True)
-IMAGE_LOOKS = ("image", "programs", "containers", "trial", "build")
+FAULT, UNKNOWN = Finding("a fault"), Finding("no probe", unknown=True)
+WARNING = Finding("worth knowing", warning=True)
+IMAGE_NEEDS = ("image", "programs", "containers", "trial", "build")
 
 
-def _check(*findings: Finding, looks: Any = "image") -> Check:
-    return Check("made.up", "A title", "Why", "Mend it", "none", looks, lambda *_: findings)
+def _check(*findings: Finding, needs: Any = "image") -> Check:
+    return Check("made.up", "A title", "Why", "Fix it", "none", needs, lambda *_: findings)
 
 
 def _subject(waiver: str = "", **facts: Any) -> Subject:
@@ -37,7 +37,7 @@ def _subject(waiver: str = "", **facts: Any) -> Subject:
     return Subject("shop", "shop:test", service_contract(waivers=waivers), **facts)
 
 
-def _judged(*findings: Finding, waiver: str = "") -> Result:
+def _judge(*findings: Finding, waiver: str = "") -> Result:
     (result,) = judge([_check(*findings)], _subject(waiver, image=image()))
     return result
 
@@ -47,123 +47,121 @@ def _judged(*findings: Finding, waiver: str = "") -> Result:
     [
         ((), "", "pass", False),
         ((FAULT,), "", "fail", True),
-        ((UNSEEN,), "", "unknown", True),
-        ((UNSEEN, UNSEEN), "", "unknown", True),
-        ((UNSEEN, FAULT), "", "fail", True),
-        ((NOTE,), "", "warning", False),
-        ((NOTE, UNSEEN), "", "unknown", True),
-        ((NOTE, FAULT), "", "fail", True),
-        ((UNSEEN,), REASON, "waived", False),
+        ((UNKNOWN,), "", "unknown", True),
+        ((UNKNOWN, UNKNOWN), "", "unknown", True),
+        ((UNKNOWN, FAULT), "", "fail", True),
+        ((WARNING,), "", "warning", False),
+        ((WARNING, UNKNOWN), "", "unknown", True),
+        ((WARNING, FAULT), "", "fail", True),
+        ((UNKNOWN,), REASON, "waived", False),
         ((FAULT,), REASON, "waived", False),
         ((), REASON, "fail", True),
     ],
 )
-def test_findings_and_a_waiver_make_the_status(findings, waiver, status, fails):
-    result = _judged(*findings, waiver=waiver)
+def test_findings_and_waiver_decide_the_status(findings, waiver, status, fails):
+    result = _judge(*findings, waiver=waiver)
     assert (result.status, result.fails) == (status, fails)
     assert Verdict((result,), ()).passes is not fails
 
 
-def test_a_check_of_severity_warning_fails_nothing():
-    mild = replace(_check(FAULT), severity="warning")
-    (result,) = judge([mild], _subject(image=image()))
+def test_check_of_severity_warning_does_not_fail_the_verdict():
+    check = replace(_check(FAULT), severity="warning")
+    (result,) = judge([check], _subject(image=image()))
     assert (result.status, result.fails) == ("warning", False)
     assert Verdict((result,), ()).passes
 
 
-def test_a_waiver_shows_its_reason_and_what_it_waives():
-    result = _judged(FAULT, waiver=REASON)
+def test_waived_result_has_the_reason_and_the_findings():
+    result = _judge(FAULT, waiver=REASON)
     assert (result.reason, result.findings) == (REASON, (FAULT,))
 
 
-def test_a_waiver_that_is_no_longer_needed_says_so():
-    (finding,) = _judged(waiver=REASON).findings
-    assert "no longer needed" in finding.message
+def test_waiver_without_a_finding_asks_for_its_removal():
+    (finding,) = _judge(waiver=REASON).findings
+    assert "waives nothing" in finding.message
     assert REASON in finding.message
 
 
-def test_a_waiver_of_another_check_changes_nothing():
-    subject = Subject("shop", "r", service_contract(waivers={"other.check": REASON}), image=image())
+def test_waiver_of_another_check_waives_nothing():
+    service = service_contract(waivers={"other.check": REASON})
+    subject = Subject("shop", "shop:test", service, image=image())
     assert [r.status for r in judge([_check(FAULT)], subject)] == ["fail"]
 
 
-@pytest.mark.parametrize("looks", NOT_LOOKED_AT)
-def test_without_its_facts_a_check_is_not_run_and_says_why(looks):
-    checks = [_check(FAULT, looks=looks)]
+@pytest.mark.parametrize("needs", NOT_RUN_REASONS)
+def test_check_without_its_facts_is_not_run(needs):
+    checks = [_check(FAULT, needs=needs)]
     (result,) = (*judge(checks, _subject()), *judge_project(checks, contract(), ProjectFacts()))
-    assert (result.status, result.reason) == ("not run", NOT_LOOKED_AT[looks])
+    assert (result.status, result.reason) == ("not run", NOT_RUN_REASONS[needs])
     assert result.findings == ()
     assert not Verdict((result,), ()).passes
 
 
 @pytest.mark.parametrize("facts", [{"programs": {}}, {"containers": []}])
-def test_facts_that_are_empty_are_facts(facts):
-    """No containers, where there should be some, is something to judge."""
-    (looks,) = facts
-    (result,) = judge([_check(UNSEEN, looks=looks)], _subject(**facts))
+def test_check_with_empty_facts_is_run(facts):
+    (needs,) = facts
+    (result,) = judge([_check(UNKNOWN, needs=needs)], _subject(**facts))
     assert result.status == "unknown"
 
 
-def test_each_check_is_given_the_terms_and_the_facts_that_it_looks_at():
-    given = []
+def test_check_gets_the_service_contract_and_the_facts_it_needs():
+    calls = []
 
-    def ask(*arguments: Any) -> list[Finding]:
-        given.append(arguments)
+    def function(*arguments: Any) -> list[Finding]:
+        calls.append(arguments)
         return []
 
-    facts: dict[str, Any] = {looks: f"facts of {looks}" for looks in IMAGE_LOOKS}
+    facts: dict[str, Any] = {needs: f"facts of {needs}" for needs in IMAGE_NEEDS}
     subject = _subject(**facts)
-    checks = [Check("made.up", "t", "w", "m", "r", looks, ask) for looks in NOT_LOOKED_AT]
-    assert len(list(judge(checks, subject))) == len(IMAGE_LOOKS)
-    assert given == [(subject.contract, facts[looks]) for looks in IMAGE_LOOKS]
+    checks = [Check("made.up", "t", "w", "m", "r", needs, function) for needs in NOT_RUN_REASONS]
+    assert len(list(judge(checks, subject))) == len(IMAGE_NEEDS)
+    assert calls == [(subject.contract, facts[needs]) for needs in IMAGE_NEEDS]
 
 
-def test_what_looks_at_the_project_is_asked_once_and_nothing_else_is():
-    checks = [_check(FAULT), _check(FAULT, looks="variables")]
+def test_judging_the_project_runs_only_project_checks():
+    checks = [_check(FAULT), _check(FAULT, needs="variables")]
     (result,) = judge_project(checks, contract(), ProjectFacts(variables=variables()))
     assert (result.subject, result.status) == (PROJECT, "fail")
 
 
-def test_what_looks_at_the_project_is_waived_by_the_contract_as_a_whole():
+def test_project_check_is_waived_in_the_whole_contract():
     facts = ProjectFacts(variables=variables())
-    (result,) = judge_project(
-        [_check(FAULT, looks="variables")], contract(waivers={"made.up": REASON}), facts
-    )
+    checks = [_check(FAULT, needs="variables")]
+    (result,) = judge_project(checks, contract(waivers={"made.up": REASON}), facts)
     assert (result.status, result.reason) == ("waived", REASON)
 
 
-def test_an_image_and_a_project_that_are_all_right_hold():
-    results = [
-        *judge(list(REGISTRY.values()), _subject(image=image())),
-        *judge_project(list(REGISTRY.values()), contract(), ProjectFacts(variables=variables())),
-    ]
+def _judge_samples(project: ProjectFacts) -> tuple[Result, ...]:
+    checks = list(REGISTRY.values())
+    return (
+        *judge(checks, _subject(image=image())),
+        *judge_project(checks, contract(), project),
+    )
+
+
+def test_good_image_and_project_pass():
+    results = _judge_samples(ProjectFacts(variables=variables()))
     assert {r.check.id for r in results} == set(REGISTRY)
     assert {r.status for r in results} == {"pass", "not run"}
-    assert Verdict(tuple(results), ()).passes
+    assert Verdict(results, ()).passes
 
 
-def test_one_fault_among_all_checks_fails_the_verdict():
-    results = (
-        *judge(list(REGISTRY.values()), _subject(image=image())),
-        *judge_project(list(REGISTRY.values()), contract(), _stale()),
-    )
+def test_one_violation_fails_the_verdict():
+    results = _judge_samples(ProjectFacts(variables=example("STALE", "1")))
     assert [r.check.id for r in results if r.fails] == ["env.parity"]
     assert not Verdict(results, ()).passes
 
 
-def _stale() -> ProjectFacts:
-    return ProjectFacts(variables=example("STALE", "1"))
-
-
-def test_a_waiver_for_a_check_that_does_not_exist_is_refused():
+def test_waiver_of_an_unknown_check_is_refused():
+    service = service_contract(waivers={"size.bugdet": REASON})
     with pytest.raises(ContractError, match=r"size\.bugdet"):
-        require_known_waivers(contract(images={"shop": service_contract(waivers={"size.bugdet": REASON})}))
+        require_known_waivers(contract(images={"shop": service}))
 
 
 @pytest.mark.parametrize(
     ("of_image", "of_project"), [("env.parity", ""), ("", "size.budget")], ids=["image", "project"]
 )
-def test_a_waiver_in_the_wrong_table_is_refused(of_image, of_project):
+def test_waiver_in_the_wrong_table_is_refused(of_image, of_project):
     images = {"shop": service_contract(waivers={of_image: REASON} if of_image else {})}
     waivers = {of_project: REASON} if of_project else {}
     with pytest.raises(ContractError, match="there is no check"):
