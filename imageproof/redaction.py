@@ -1,18 +1,18 @@
-"""What a secret looks like, and striking it out of what is shown."""
+"""Patterns of secrets, and their redaction in text that is shown."""
 
 from __future__ import annotations
 
 import re
 
-# A name that says "secret"; names of places, such as TOKEN_URL or PASSWORD_FILE, are not meant.
-_NAME = re.compile(
+# Variable names of secrets; not names of places, such as TOKEN_URL or PASSWORD_FILE.
+_SECRET_NAME = re.compile(
     r"(?:PASSWORD|PASSWD|(?:^|_)(?:PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|AUTH"
     r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY))"
     r"(?:$|_(?!(?:\w*_)?(?:FILE|PATH|DIR|URL|URI|HEADER|NAME|SOCK|TTL)$))",
     re.IGNORECASE,
 )
-# Shapes that only secrets have.
-SHAPES = {
+# Formats that only secrets have, by kind of secret.
+SECRET_FORMATS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}",
@@ -25,37 +25,37 @@ SHAPES = {
     "Google API key": r"\bAIza[0-9A-Za-z_-]{35}\b",
     "password in a URL": r"://[^/\s:@$]+:[^/\s@$]+@",
 }
-_SHAPE = re.compile("|".join(SHAPES.values()))
+_ANY_FORMAT = re.compile("|".join(SECRET_FORMATS.values()))
 # name=value, name="value", name='value'
 _ASSIGNMENT = re.compile(r"\b(?P<name>[A-Za-z_]\w*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s;]+)")
-STRUCK = "***"
+REDACTED = "***"
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable of that name and value holds what looks like a secret."""
-    plain = value.strip("\"' ")
-    if not plain or plain.startswith("$"):
+    """Return whether a variable's name or value looks like a secret; an empty value never does."""
+    unquoted = value.strip("\"' ")
+    if not unquoted or unquoted.startswith("$"):
         return False
-    return bool(_NAME.search(name) or _SHAPE.search(value))
+    return bool(_SECRET_NAME.search(name) or _ANY_FORMAT.search(value))
 
 
 def has_shape(text: str) -> bool:
-    """Whether something in the text has a shape that only secrets have."""
-    return bool(_SHAPE.search(text))
+    """Return whether the text contains a format that only secrets have."""
+    return bool(_ANY_FORMAT.search(text))
 
 
-def assigned(text: str) -> list[str]:
-    """The names in the text that are given what looks like a secret, each once."""
-    found = (m["name"] for m in _ASSIGNMENT.finditer(text) if is_secret(m["name"], m["value"]))
-    return list(dict.fromkeys(found))
+def assigned_secrets(text: str) -> list[str]:
+    """Return the names of the variables that the text assigns a secret to, each once."""
+    names = (m["name"] for m in _ASSIGNMENT.finditer(text) if is_secret(m["name"], m["value"]))
+    return list(dict.fromkeys(names))
 
 
 def redact(text: str) -> str:
-    """The text with everything struck out that looks like a secret."""
+    """Return the text with each secret replaced by `***`."""
 
-    def strike(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         if is_secret(match["name"], match["value"]):
-            return f"{match['name']}={STRUCK}"
+            return f"{match['name']}={REDACTED}"
         return match[0]
 
-    return _SHAPE.sub(STRUCK, _ASSIGNMENT.sub(strike, text))
+    return _ANY_FORMAT.sub(REDACTED, _ASSIGNMENT.sub(replace, text))

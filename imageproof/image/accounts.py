@@ -77,7 +77,7 @@ class Accounts:
                 yield row[0], SHADOW
 
 
-def accounts_of(facts: ImageFacts) -> Accounts:
+def read_accounts(facts: ImageFacts) -> Accounts:
     """What an image says of its accounts."""
     texts = {path: facts.text(path) for path in (PASSWD, GROUP, SHADOW)}
     unread = (path for path, text in texts.items() if text is None and path in facts.files)

@@ -19,8 +19,8 @@ from imageproof.errors import StackFailed
 from imageproof.image import layers as reader
 from imageproof.image.facts import Layer
 from imageproof.image.oci_layout import MISSHAPEN, Found, broken, laid_out, matched, only, why
-from imageproof.image.stream import GZIP, ZSTD, Digest, chunks_of, plain
-from imageproof.image.tar import printable, members
+from imageproof.image.stream import GZIP, ZSTD, Digest, read_chunks, decompress
+from imageproof.image.tar import printable, read_entries
 
 DOCUMENT_BYTES = 1 << 22  # of one manifest or configuration: registries take no more
 DOCUMENTS_BYTES = 1 << 26  # of all of them
@@ -77,7 +77,7 @@ def read_tar(
     again. `trusted`: a layer has the digest that it is named by; the engine itself names it."""
     contents = Contents(what)
     size = 0
-    for member, content in members(chunks, f"reading {what}"):
+    for member, content in read_entries(chunks, f"reading {what}"):
         name = posixpath.normpath(member.name)
         if member.issym() or member.islnk():
             folder = posixpath.dirname(name) if member.issym() else ""
@@ -135,7 +135,7 @@ def _layer(
     passing = raw.through(body) if _compressed(head) or cached else body
     believed = named if trusted and not _compressed(head) else None
     layer = cached or reader.read_layer(
-        plain(head, passing, action), action, contents.room(), believed
+        decompress(head, passing, action), action, contents.room(), believed
     )
     for _ in passing:
         pass
@@ -173,7 +173,7 @@ def image_of_tar(path: Path, known: Known, wanted: str | None = None) -> Found:
     what = printable(path.name)
     with path.open("rb") as file:
         head = file.read(len(ZSTD))
-        contents = read_tar(plain(head, chunks_of(file, head), f"reading {what}"), what, known)
+        contents = read_tar(decompress(head, read_chunks(file, head), f"reading {what}"), what, known)
     try:
         if "manifest.json" in contents.documents:
             return _saved(contents, wanted)
@@ -214,7 +214,7 @@ def image_of_folder(folder: Path, known: Known, wanted: str | None = None) -> Fo
     def layer(name: str) -> Layer:
         if name not in contents.layers:
             with place(name).open("rb") as file:
-                contents.read(name, chunks_of(file), known)
+                contents.read(name, read_chunks(file), known)
         return contents.layers[name]
 
     try:

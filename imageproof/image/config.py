@@ -32,7 +32,7 @@ def steps_of(document: Any, count: int) -> Steps:
     """By a configuration, which says what made no layer. Raises StackFailed."""
     try:
         steps = [
-            (instruction(_text(step.get("created_by"))), bool(step.get("empty_layer")))
+            (clean_instruction(_text(step.get("created_by"))), bool(step.get("empty_layer")))
             for step in _list(document.get("history"))
         ]
     except (AttributeError, TypeError) as error:
@@ -42,7 +42,7 @@ def steps_of(document: Any, count: int) -> Steps:
 
 def steps_told(created: Sequence[str], count: int) -> Steps:
     """By `docker history`, which does not say what made no layer."""
-    history = list(map(instruction, created))
+    history = list(map(clean_instruction, created))
     return _steps(history, [t for t in history if t.partition(" ")[0] not in METADATA], count)
 
 
@@ -53,7 +53,7 @@ def _steps(history: Sequence[str], made: Sequence[str], count: int) -> Steps:
     return Steps(tuple(history), tuple(known))
 
 
-def instruction(created_by: str) -> str:
+def clean_instruction(created_by: str) -> str:
     """A history entry as a person wrote it: no shell in front, no BuildKit mark behind."""
     text = re.sub(r"^/bin/sh -c #\(nop\) +", "", created_by)
     text = re.sub(r"^(?:RUN )?/bin/sh -c ", "RUN ", text)

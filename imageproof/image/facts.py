@@ -171,7 +171,7 @@ class ImageFacts:
                     tree.add(file, layer)
         return tree.seen, tree.hidden
 
-    def leads(self, path: str) -> bool:
+    def resolves(self, path: str) -> bool:
         """Whether a path is there, and what it links to as well (links of links, up to 40: path
         resolution as in path_resolution(7))."""
         for _ in range(40):
@@ -183,12 +183,9 @@ class ImageFacts:
             path = posixpath.normpath(f"/{folder}/{target}").lstrip("/")
         return False
 
+    @cached_property
     def programs(self) -> dict[str, tuple[File, Layer]]:
         """What a shell would find by name: the executables of PATH, first folder first."""
-        return self._programs
-
-    @cached_property
-    def _programs(self) -> dict[str, tuple[File, Layer]]:
         path = self.environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
         folders = [self._real(folder.strip("/")) for folder in path.split(":")]
         # A program in a usual place is there, whatever PATH says.

@@ -15,7 +15,7 @@ from imageproof.errors import StackFailed
 from imageproof.image import packages, secret_candidates
 from imageproof.image.facts import File, Kind, Layer, SecretCandidate
 from imageproof.image.stream import Digest
-from imageproof.image.tar import printable, members
+from imageproof.image.tar import printable, read_entries
 
 ENTRIES = 500_000  # of one layer; a desktop's whole file system has half as many
 PATH_BYTES = 4096  # PATH_MAX (limits.h)
@@ -68,7 +68,7 @@ def read_layer(
     entries = ENTRIES if entries is None else entries
     digest = Digest(diff_id)
     reading = _Reading(action)
-    for member, content in members(digest.through(chunks), action, reading.note):
+    for member, content in read_entries(digest.through(chunks), action, reading.note):
         if len(reading.files) >= entries:
             hint = "no service needs so many files; split it, or do not run it"
             raise reading.beyond(f"it has more than {entries:,} entries", hint)

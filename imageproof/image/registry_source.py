@@ -38,7 +38,7 @@ def named(reference: str) -> Reference:
     return parse_reference(reference.removeprefix(SCHEME), f"verifying {reference}")
 
 
-def resolve(reference: Reference) -> tuple[str, tuple[str, ...]]:
+def resolve_digest(reference: Reference) -> tuple[str, tuple[str, ...]]:
     """The digest of an image, and the platforms that it is for; () where it does not say.
 
     Raises UsageError where the registry has none of that name, RegistryUnavailable.

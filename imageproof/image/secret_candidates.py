@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 
 from imageproof.image.facts import SecretCandidate
-from imageproof.redaction import SHAPES
+from imageproof.redaction import SECRET_FORMATS
 
 MOST = 1000  # of one layer
 OVERLAP = 1 << 14  # bytes: a private key of 16384 bits, in one piece at any border of two chunks
@@ -41,7 +41,7 @@ _ANCHORS: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
     (re.compile(rb"J(?<=eyJ)"), ("JSON web token",)),
 )
 _TOKENS = {
-    **{rule: re.compile(pattern.encode()) for rule, pattern in SHAPES.items()},
+    **{rule: re.compile(pattern.encode()) for rule, pattern in SECRET_FORMATS.items()},
     # `sk-` begins CSS classes too: a key has digits and capitals.
     "LLM provider key": re.compile(
         rb"(?<![\w-])sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])(?:ant-|proj-)?[A-Za-z0-9_-]{20,}"

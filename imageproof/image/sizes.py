@@ -1,4 +1,4 @@
-"""Sizes of an image by layer, package and file, and the baseline that they are compared with."""
+"""Sizes of an image by layer, package and file, and its baseline."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, get_args
 
-from imageproof.image.package_owners import package_owners
-from imageproof.project.size_baseline import Baseline, Change, What, changes
+from imageproof.image.package_owners import owned_bytes
+from imageproof.project.size_baseline import Baseline, Change, Kind, compare_baselines
 
 if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts, Layer
 
 BASE_NAME = "org.opencontainers.image.base.name"
 MAX_NAME = 100  # characters of an instruction
-MIN_FILE = 100_000  # bytes: smaller files are not recorded
+MIN_FILE_BYTES = 100_000  # smaller files are not recorded
 _HOST = re.compile(r"^(?:(?:localhost|[^/]*[.:][^/]*)/)?(?:library/)?")
 
 
@@ -23,11 +23,9 @@ def sizes_of(facts: ImageFacts) -> Baseline:
     layers: dict[str, int] = defaultdict(int)
     for layer in facts.layers:
         layers[layer_name(layer)] += layer.size
-    packages: dict[str, int] = defaultdict(int)
-    for path, package in package_owners(facts).items():
-        packages[f"{package.kind}:{package.name}"] += facts.files[path][0].size
-    files = {p: file.size for p, (file, _) in facts.files.items() if file.size >= MIN_FILE}
-    return Baseline(base_of(facts), facts.size, dict(layers), dict(packages), files)
+    packages = {f"{kind}:{name}": size for (kind, name), size in owned_bytes(facts).items()}
+    files = {p: file.size for p, (file, _) in facts.files.items() if file.size >= MIN_FILE_BYTES}
+    return Baseline(base_of(facts), facts.size, dict(layers), packages, files)
 
 
 def base_of(facts: ImageFacts) -> str:
@@ -40,8 +38,8 @@ def base_of(facts: ImageFacts) -> str:
 
 def baseline_for(facts: ImageFacts) -> Baseline | None:
     """Return the recorded sizes of an image on its base; None if there are none."""
-    recorded = (facts.record and facts.record.baselines) or ()
-    return next((one for one in recorded if one.base == base_of(facts)), None)
+    baselines = (facts.record and facts.record.baselines) or ()
+    return next((baseline for baseline in baselines if baseline.base == base_of(facts)), None)
 
 
 def layer_name(layer: Layer) -> str:
@@ -51,9 +49,6 @@ def layer_name(layer: Layer) -> str:
 
 def most_grown(facts: ImageFacts, before: Baseline) -> list[Change]:
     """Return the layer, the package and the file that grew most."""
-    found = changes(before, sizes_of(facts))
-    return [
-        next(change for change in found if change.what == what and change.by > 0)
-        for what in get_args(What)
-        if any(change.what == what and change.by > 0 for change in found)
-    ]
+    growing = [c for c in compare_baselines(before, sizes_of(facts)) if c.growth > 0]
+    first = (next((c for c in growing if c.kind == kind), None) for kind in get_args(Kind))
+    return [change for change in first if change]

@@ -30,7 +30,7 @@ def is_archive(reference: str) -> bool:
     return reference.startswith(("./", "../", "/")) or reference.endswith(ARCHIVES)
 
 
-def is_elsewhere(reference: str) -> bool:
+def is_outside_engine(reference: str) -> bool:
     """Whether an image that need not be in the engine is meant."""
     return is_archive(reference) or is_remote(reference)
 
@@ -45,9 +45,9 @@ def read_images(
     is not there, StackFailed for what is no image, RegistryUnavailable.
     """
     found: dict[str, ImageFacts | None] = dict.fromkeys(references)
-    for reference in filter(is_elsewhere, references):
+    for reference in filter(is_outside_engine, references):
         found[reference] = _read_elsewhere(reference, cache, platform)
-    if named := [reference for reference in found if not is_elsewhere(reference)]:
+    if named := [reference for reference in found if not is_outside_engine(reference)]:
         found.update(_of_engine(engine, engine.images(named), cache))
     return found
 

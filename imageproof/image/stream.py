@@ -63,7 +63,7 @@ class Digest:
         return self._known or f"sha256:{self._sha.hexdigest()}"
 
 
-def chunks_of(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
+def read_chunks(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
     """What is left of a file, after what was read of it already."""
     if head:
         yield head
@@ -71,7 +71,7 @@ def chunks_of(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
         yield chunk
 
 
-def plain(head: bytes, chunks: Iterator[bytes], action: str = "reading a layer") -> Iterator[bytes]:
+def decompress(head: bytes, chunks: Iterator[bytes], action: str = "reading a layer") -> Iterator[bytes]:
     """The content of a stream that begins with `head`, whatever it is compressed with.
 
     Raises StackFailed, in the words of `action`, for what is broken, and for what inflates beyond

@@ -26,7 +26,7 @@ Entry = tuple[tarfile.TarInfo, Iterator[bytes]]
 Note = Callable[[str], None]
 
 
-def members(chunks: Iterator[bytes], action: str, note: Note | None = None) -> Iterator[Entry]:
+def read_entries(chunks: Iterator[bytes], action: str, note: Note | None = None) -> Iterator[Entry]:
     """Each entry with its content, which is to be read before the next one, or not at all.
 
     All chunks are read, to the last. What no honest builder writes between the entries is told to

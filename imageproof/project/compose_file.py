@@ -1,7 +1,6 @@
-"""What the compose file says of each service, as Compose itself reads it with its defaults alone.
+"""Facts of the compose file: each service as Compose reads it, with the file's own defaults.
 
-Not with .env or the variables of whoever runs it: what they chose for their machine is theirs, and
-the file is judged the same everywhere.
+Without .env and the user's variables, so that the file is judged the same on every machine.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _API_SOCKET = "/var/run/docker.sock"  # what `use_api_socket: true` mounts
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder or volume of a service; `kind` is `bind` for whatever is the machine's."""
+    """Mount of a service; `kind` is `bind` for every file or folder of the host."""
 
     kind: str
     source: str
@@ -30,7 +29,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class PublishedPort:
-    """A port of the service that is published on the host; `address` is empty for all of them."""
+    """Port published on the host; `address` is empty for all of the host's addresses."""
 
     address: str
     target: int
@@ -39,7 +38,7 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the compose file. Limits: None where there is none; `memory` in bytes."""
+    """Service of the compose file. `memory` in bytes; None: no limit."""
 
     name: str
     image: str = ""
@@ -53,7 +52,7 @@ class Service:
     memory: int | None = None
     cpus: float | None = None
     pids: int | None = None
-    oom_kill_disable: bool = False  # oom_kill_disable
+    oom_kill_disable: bool = False
     namespaces: Mapping[str, str] = field(default_factory=dict)  # network_mode, pid, ipc, ...
     cgroup_parent: str = ""
     mounts: tuple[Mount, ...] = ()
@@ -66,17 +65,22 @@ class Service:
 
 @dataclass(frozen=True)
 class ComposeFacts:
-    """The services of the compose file, by name; those of every profile."""
+    """Services of the compose file by name, those of all profiles."""
 
     services: Mapping[str, Service]
 
 
 def read_compose_file(contract: Contract, engine: Engine) -> ComposeFacts:
-    """Read the contract's compose file. Raises ConfigurationError where Compose refuses it."""
-    model = engine.with_compose_file(contract.compose_file).compose_model(interpolate=True, defaults=True)
+    """Read the contract's compose file.
+
+    Raises:
+        ConfigurationError: Compose rejects the file.
+    """
+    engine = engine.with_compose_file(contract.compose_file)
+    model = engine.compose_model(interpolate=True, defaults=True)
     services = model.get("services") or {}
     return ComposeFacts(
-        # A provider is a program that Compose calls: no container comes of it.
+        # A provider is a program that Compose calls; it has no container.
         {n: read_service(n, keys, model) for n, keys in services.items() if "provider" not in keys}
     )
 
@@ -85,7 +89,13 @@ NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
 
 
 def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
-    """A service of a compose file, as Compose gives it in JSON."""
+    """Convert a service of Compose's JSON.
+
+    Args:
+        name: Name of the service.
+        keys: The service's table.
+        model: Whole output of `docker compose config`; it defines volumes, secrets and configs.
+    """
     limits = ((keys.get("deploy") or {}).get("resources") or {}).get("limits") or {}
     logging = keys.get("logging") or {}
     return Service(
@@ -115,29 +125,29 @@ def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    """A list, or the one text that Compose takes for a list of one."""
+    """Convert a list, or a single string, which Compose accepts as a list of one."""
     return (values,) if isinstance(values, str) else tuple(map(str, values or ()))
 
 
 def _number(value: Any, kind: type) -> Any:
-    """A limit; 0 and -1 are Docker's words for none."""
+    """Convert a limit; Docker writes 0 or -1 for no limit."""
     return kind(value) if value and float(value) > 0 else None
 
 
 def _cpus(keys: Mapping[str, Any], limits: Mapping[str, Any]) -> float | None:
     cpus: float | None = _number(keys.get("cpus") or limits.get("cpus"), float)
     quota: float | None = _number(keys.get("cpu_quota"), float)
-    # The period is 100 ms unless it is given (docker run reference).
+    # The default period is 100 ms (docker run reference).
     return cpus or (quota / float(keys.get("cpu_period") or 100_000) if quota else None)
 
 
 def _device(keys: Any) -> str:
-    """Compose before 2.30 or so gives a device as text, later ones as a table."""
+    """Return a device's path; Compose before about 2.30 writes a string instead of a table."""
     return str(keys.get("source") if isinstance(keys, dict) else keys)
 
 
 def _mounts(keys: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mount]:
-    """Every mount of a service; what is the machine's by another road is a `bind` as well."""
+    """Yield the mounts of a service; host folders mounted by other means are `bind` as well."""
     for mount in keys.get("volumes") or ():
         source, target = mount.get("source") or "", mount.get("target") or ""
         read_only = bool(mount.get("read_only"))
@@ -145,16 +155,16 @@ def _mounts(keys: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mount
         options = volume.get("driver_opts") or {}
         device = str(options.get("device") or "")
         if mount.get("type") == "volume" and device.startswith("/"):
-            # The local driver mounts a folder of the machine that way.
+            # A volume of the local driver that mounts a host folder.
             flags = str(options.get("o") or "").split(",")
             yield Mount("bind", device, target, read_only or "ro" in flags)
         else:
             propagation = (mount.get("bind") or {}).get("propagation") or ""
             yield Mount(mount.get("type") or "volume", source, target, read_only, propagation)
-    # Outside of Swarm a secret or config is a mount of its file, which may not be written.
+    # Without Swarm, Compose mounts the file of a secret or config read-only.
     for kind in ("secrets", "configs"):
-        for given in keys.get(kind) or ():
-            name = given["source"] if isinstance(given, dict) else given
+        for entry in keys.get(kind) or ():
+            name = entry["source"] if isinstance(entry, dict) else entry
             if path := ((model.get(kind) or {}).get(name) or {}).get("file"):
                 yield Mount("bind", path, f"/run/{kind}/{name}", read_only=True)
     if keys.get("use_api_socket"):

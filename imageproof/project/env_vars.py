@@ -1,5 +1,4 @@
-"""What the configuration says of environment variables, in the three places that name them:
-the settings class, .env.example, and the compose file."""
+"""Facts of environment variables, from settings classes, .env.example and the compose file."""
 
 from __future__ import annotations
 
@@ -20,14 +19,12 @@ if TYPE_CHECKING:
 
 # ${NAME}, ${NAME:-default}, ${NAME-default} (Compose file reference, interpolation)
 _REFERENCE = re.compile(r"^\$\{(?P<name>\w+)(?::?-(?P<default>.*))?\}$", re.DOTALL)
-
-
-_NAMED = re.compile(r"\$\{(\w+)")
+_INTERPOLATED = re.compile(r"\$\{(\w+)")
 
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable; `default` as it would be written in an environment file."""
+    """Environment variable; `default` as an environment file would write it."""
 
     name: str
     default: str
@@ -36,7 +33,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class ExampleEntry:
-    """A line of .env.example, and whether a comment explains it."""
+    """Entry of .env.example; `documented`: a comment explains it."""
 
     name: str
     value: str
@@ -45,17 +42,21 @@ class ExampleEntry:
 
 @dataclass(frozen=True)
 class VariableFacts:
-    """The three places."""
+    """Variables of the three sources."""
 
     settings: Mapping[str, Mapping[str, Variable]]  # image: name: variable
-    example: Mapping[str, ExampleEntry] | None  # None: there is no such file
+    example: Mapping[str, ExampleEntry] | None  # None: no such file
     compose: Mapping[str, Mapping[str, Variable]]  # service: name: variable
-    interpolated: frozenset[str] = frozenset()  # every ${NAME} of the stack's files
+    interpolated: frozenset[str] = frozenset()  # each ${NAME} of the compose and stack files
 
 
 def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
-    """Read all three. Raises ContractError where a settings class cannot be had."""
-    # The file itself, without what tests or development lay over it.
+    """Read all three sources.
+
+    Raises:
+        ContractError: A settings class cannot be imported.
+    """
+    # The compose file without override files of tests or development.
     model = engine.with_compose_file(contract.compose_file).compose_model(interpolate=False)
     services: Mapping[str, Any] = model.get("services", {})
     return VariableFacts(
@@ -64,9 +65,9 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
             for name, image in contract.images.items()
             if image.environment
         },
-        example=read_example(contract.root / contract.env_example),
+        example=read_env_example(contract.root / contract.env_example),
         compose={name: read_service_environment(service) for name, service in services.items()},
-        interpolated=frozenset(_NAMED.findall(json.dumps(model) + _stack_file(contract))),
+        interpolated=frozenset(_INTERPOLATED.findall(json.dumps(model) + _stack_file(contract))),
     )
 
 
@@ -75,19 +76,27 @@ def _stack_file(contract: Contract) -> str:
     return file.read_text() if file and file.exists() else ""
 
 
-def read_settings(root: Path, place: str) -> dict[str, Variable]:
-    """The variables of a pydantic-settings class, `module:Class`, found below `root`."""
+def read_settings(root: Path, class_path: str) -> dict[str, Variable]:
+    """Return the variables of a pydantic-settings class.
+
+    Args:
+        root: Folder to import from.
+        class_path: `module:Class`.
+
+    Raises:
+        ContractError: The class cannot be imported.
+    """
     return {
-        name: Variable(name, _written(info.get_default()), _is_secret(info))
-        for name, info in _fields(_import(root, place)).items()
+        name: Variable(name, _default_text(info.get_default()), _is_secret(info))
+        for name, info in _fields(_import_class(root, class_path)).items()
     }
 
 
-def accepts_value(root: Path, place: str, name: str, value: str) -> bool:
-    """Whether a settings class takes that value for a variable."""
+def accepts_value(root: Path, class_path: str, name: str, value: str) -> bool:
+    """Return whether a settings class accepts the value for the variable `name`."""
     from pydantic import TypeAdapter, ValidationError
 
-    info = _fields(_import(root, place))[name]
+    info = _fields(_import_class(root, class_path))[name]
     try:
         TypeAdapter(info.annotation).validate_python(value)
     except ValidationError:
@@ -95,31 +104,31 @@ def accepts_value(root: Path, place: str, name: str, value: str) -> bool:
     return True
 
 
-def _import(root: Path, place: str) -> Any:
-    module, _, name = place.partition(":")
+def _import_class(root: Path, class_path: str) -> Any:
+    module, _, name = class_path.partition(":")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ContractError(
-            f"importing the settings class {place}",
+            f"importing the settings class {class_path}",
             str(error),
-            hint="see [tool.imageproof.images.*.environment]",
+            hint="correct `environment.settings` of the image in [tool.imageproof.images]",
         ) from error
 
 
 def _fields(settings: Any) -> dict[str, Any]:
-    """The fields of a pydantic-settings class by the variables that they are read from."""
+    """Return the fields of a pydantic-settings class by the name of their variable."""
     prefix = settings.model_config.get("env_prefix", "")
-    found = {}
+    fields = {}
     for field, info in settings.model_fields.items():
         alias = info.validation_alias if isinstance(info.validation_alias, str) else None
-        found[(alias or f"{prefix}{field}").upper()] = info
-    return found
+        fields[(alias or f"{prefix}{field}").upper()] = info
+    return fields
 
 
-def _written(default: Any) -> str:
+def _default_text(default: Any) -> str:
     if default is None or type(default).__name__ == "PydanticUndefinedType":
         return ""
     if hasattr(default, "get_secret_value"):
@@ -132,11 +141,14 @@ def _is_secret(info: Any) -> bool:
     return "Secret" in repr(info.annotation)
 
 
-def read_example(path: Path) -> dict[str, ExampleEntry] | None:
-    """The entries of .env.example: a comment right above an entry, or behind it, explains it."""
+def read_env_example(path: Path) -> dict[str, ExampleEntry] | None:
+    """Return the entries of .env.example; None if there is no such file.
+
+    A comment documents an entry if it is directly above it or on its line.
+    """
     if not path.exists():
         return None
-    found: dict[str, ExampleEntry] = {}
+    entries: dict[str, ExampleEntry] = {}
     commented = False
     for line in path.read_text().splitlines():
         text = line.strip()
@@ -144,20 +156,19 @@ def read_example(path: Path) -> dict[str, ExampleEntry] | None:
             commented = True
         elif "=" in text:
             name, _, rest = text.partition("=")
-            value, _, remark = rest.partition(" #")
-            found[name] = ExampleEntry(name, value.strip(), commented or bool(remark))
+            value, _, comment = rest.partition(" #")
+            entries[name] = ExampleEntry(name, value.strip(), commented or bool(comment))
             commented = False
         else:
             commented = False
-    return found
+    return entries
 
 
 def read_service_environment(service: Mapping[str, Any]) -> dict[str, Variable]:
-    """The environment that a service is given, each with its default as written."""
-    environment = service.get("environment") or {}
-    found = {}
-    for name, written in environment.items():
-        text = "" if written is None else str(written)
+    """Return the variables that the compose file sets for a service, with their defaults."""
+    variables = {}
+    for name, value in (service.get("environment") or {}).items():
+        text = "" if value is None else str(value)
         match = _REFERENCE.match(text)
-        found[name] = Variable(name, (match["default"] or "") if match else text)
-    return found
+        variables[name] = Variable(name, (match["default"] or "") if match else text)
+    return variables

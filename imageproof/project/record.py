@@ -1,4 +1,4 @@
-"""What the repository records about an image: lock files, size baselines, and today's date."""
+"""Records of the repository about an image: locked packages, size baselines, today's date."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """`python` and `npm`: name to locked versions; None where the contract names no lock file.
-    `conditional`: the Python packages that are not for every system, by their markers (PEP 508).
-    `baselines`: one a base; None where the contract names no file of recorded sizes."""
+    """Records about one image; None: the contract names no such file.
+
+    `python` and `npm`: versions of each locked package. `conditional`: Python packages that are
+    locked only for some systems (PEP 508 markers). `baselines`: one for each base image.
+    """
 
     today: date
     python: Mapping[str, tuple[str, ...]] | None = None
@@ -28,15 +30,19 @@ class Record:
 
 
 def read_record(contract: Contract, name: str, today: date) -> Record:
-    """What the repository says of an image. Raises ContractError for a file that is not there."""
+    """Read the records about the image `name`.
+
+    Raises:
+        ContractError: A file is missing or invalid.
+    """
     image = contract.images[name]
     python, conditional = None, frozenset[str]()
     if image.lock:
-        place = f"tool.imageproof.images.{name}.lock"
-        python, conditional = read_lock(read_text(contract.root / image.lock, place), place)
+        key = f"tool.imageproof.images.{name}.lock"
+        python, conditional = read_lock(read_text(contract.root / image.lock, key), key)
     npm = None
     if image.npm_lock:
-        place = f"tool.imageproof.images.{name}.npm_lock"
-        npm = read_npm_lock(read_text(contract.root / image.npm_lock, place), place)
+        key = f"tool.imageproof.images.{name}.npm_lock"
+        npm = read_npm_lock(read_text(contract.root / image.npm_lock, key), key)
     baselines = read_baselines(contract).get(name, ()) if contract.baseline else None
     return Record(today, python, conditional, npm, baselines)

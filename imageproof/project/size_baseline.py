@@ -1,4 +1,4 @@
-"""Recorded image sizes: the baseline that later sizes are compared with."""
+"""Size baselines: recorded image sizes that later sizes are compared with."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from imageproof.errors import ContractError, UsageError
 if TYPE_CHECKING:
     from imageproof.contract import Contract
 
-What = Literal["layer", "package", "file"]
+Kind = Literal["layer", "package", "file"]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The recorded size of an image on one base; all sizes in bytes.
+    """Recorded sizes of an image on one base image, in bytes.
 
-    `layers` by instruction, `packages` by `kind:name`, `files` by path (only large ones).
+    `layers` by instruction, `packages` by `kind:name`, large `files` by path.
     """
 
     base: str
@@ -32,32 +32,36 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Change:
-    """What one thing has more than it had; bytes, below zero where it has less."""
+    """Growth of one layer, package or file, in bytes; negative if it shrank."""
 
-    what: What
+    kind: Kind
     name: str
-    by: int
+    growth: int
 
     def __str__(self) -> str:
-        """As a person reads it."""
-        slash = "/" if self.what == "file" else ""
-        return f"{self.what} {slash}{self.name} {self.by / 1e6:+.2f} MB"
+        """Return the change as a line of a report."""
+        slash = "/" if self.kind == "file" else ""
+        return f"{self.kind} {slash}{self.name} {self.growth / 1e6:+.2f} MB"
 
 
-def changes(before: Baseline, now: Baseline) -> list[Change]:
-    """Every difference, the largest first."""
-    found = [
-        Change(what, name, new.get(name, 0) - old.get(name, 0))
-        for what in get_args(What)
-        for old, new in [(getattr(before, f"{what}s"), getattr(now, f"{what}s"))]
+def compare_baselines(before: Baseline, now: Baseline) -> list[Change]:
+    """Return all changes, largest first."""
+    changes = [
+        Change(kind, name, new.get(name, 0) - old.get(name, 0))
+        for kind in get_args(Kind)
+        for old, new in [(getattr(before, f"{kind}s"), getattr(now, f"{kind}s"))]
         for name in old.keys() | new.keys()
     ]
-    different = [change for change in found if change.by]
-    return sorted(different, key=lambda change: (-abs(change.by), change.what, change.name))
+    changes = [change for change in changes if change.growth]
+    return sorted(changes, key=lambda change: (-abs(change.growth), change.kind, change.name))
 
 
 def read_baselines(contract: Contract) -> dict[str, tuple[Baseline, ...]]:
-    """The recorded sizes of each image, one a base; none where nothing was recorded yet."""
+    """Return the baselines of each image, one for each base image; empty if there is no file.
+
+    Raises:
+        ContractError: The file is invalid.
+    """
     path = contract.root / str(contract.baseline)
     if not path.is_file():
         return {}
@@ -70,31 +74,38 @@ def read_baselines(contract: Contract) -> dict[str, tuple[Baseline, ...]]:
     except (ValueError, TypeError, AttributeError) as error:
         raise ContractError(
             f"reading {contract.baseline}",
-            f"it is no file of recorded sizes: {error}",
-            hint="remove it, and `./inv size --record`",
+            f"invalid file of recorded sizes: {error}",
+            hint="remove it, then run `./inv size --record`",
         ) from error
 
 
 def write_baselines(contract: Contract, sizes: Mapping[str, Baseline]) -> Path:
-    """Write the sizes of these images to the contract's baseline file; keep those of others.
+    """Write the sizes of these images to the contract's baseline file; keep all others.
 
-    Returns the file's path. Raises UsageError if the contract names no file.
+    Returns:
+        The file's path.
+
+    Raises:
+        UsageError: The contract names no baseline file.
     """
     if contract.baseline is None:
         raise UsageError(
             "recording the sizes",
-            "the contract names no file for them",
-            hint='`baseline = "sizes.json"` in [tool.imageproof]',
+            "the contract names no baseline file",
+            hint='add `baseline = "sizes.json"` to [tool.imageproof]',
         )
-    known = {name: {b.base: b for b in found} for name, found in read_baselines(contract).items()}
+    recorded = {
+        name: {baseline.base: baseline for baseline in baselines}
+        for name, baselines in read_baselines(contract).items()
+    }
     for name, baseline in sizes.items():
-        known.setdefault(name, {})[baseline.base] = baseline
+        recorded.setdefault(name, {})[baseline.base] = baseline
     document = {
         name: {
             base: {key: value for key, value in asdict(baseline).items() if key != "base"}
             for base, baseline in bases.items()
         }
-        for name, bases in known.items()
+        for name, bases in recorded.items()
     }
     path = contract.root / contract.baseline
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")

@@ -1,5 +1,7 @@
-"""What the stack's two files say of each service, in words that can be compared: compose.yaml, and
-the file for a swarm, whose schema is another."""
+"""Facts of the compose file and the swarm's stack file, as settings that can be compared.
+
+The two files have different schemas, such as `mem_limit` and `deploy.resources`.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
 _REQUIRED = re.compile(r"\$\{(\w+):?\?")  # ${NAME:?why}
 _BYTES = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)  # as Docker writes sizes
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-FILLER = "filled-in"  # for what the file leaves open
+FILLER = "filled-in"  # value of required variables
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """A service as one of the files has it. `secrets`: variables that it is given as files."""
+    """Settings of a service in one of the files. `secrets`: variables passed as files."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)  # name: default
@@ -37,7 +39,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class StackFileFacts:
-    """The services of both files, and the variables that their settings classes keep secret."""
+    """Services of both files, and the secret variables of their settings classes."""
 
     compose: Mapping[str, ServiceSettings]
     swarm: Mapping[str, ServiceSettings]
@@ -45,59 +47,66 @@ class StackFileFacts:
 
 
 def read_stack_files(contract: Contract, engine: Engine) -> StackFileFacts | None:
-    """Read both; None where the contract names no file for a swarm.
+    """Read both files; return None if the contract names no stack file.
 
-    Raises ConfigurationError where Compose refuses one, ContractError for a settings class that
-    cannot be had.
+    Raises:
+        ConfigurationError: Compose rejects a file.
+        ContractError: A settings class cannot be imported.
     """
     if contract.stack_file is None:
         return None
     classes = [image.environment for image in contract.images.values() if image.environment]
-    settings = [read_settings(contract.root, found.settings) for found in classes]
+    settings = [read_settings(contract.root, class_.settings) for class_ in classes]
     return StackFileFacts(
-        _described(engine.with_compose_file(contract.compose_file)),
-        _described(_alone(engine, contract.stack_file)),
-        frozenset(name for read in settings for name, v in read.items() if v.secret),
+        _read_services(engine.with_compose_file(contract.compose_file)),
+        _read_services(_engine_with_stack_file(engine, contract.stack_file)),
+        frozenset(name for variables in settings for name, v in variables.items() if v.secret),
     )
 
 
 def engine_for_stack(contract: Contract, engine: Engine, name: str) -> Engine:
-    """The engine whose containers are the tasks of a swarm's stack on its node, and whose file is
-    the one for a swarm. Raises UsageError where the contract names none."""
+    """Return an engine that uses the stack file and sees the tasks of the swarm's stack `name`.
+
+    Raises:
+        UsageError: The contract names no stack file.
+    """
     if contract.stack_file is None:
         raise UsageError(
-            f"looking at the stack {name}",
-            "the contract names no file for a swarm",
-            hint='stack = "…" in [tool.imageproof]',
+            f"inspecting the stack {name}",
+            "the contract names no stack file for a swarm",
+            hint='add `stack = "…"` to [tool.imageproof]',
         )
-    return replace(_alone(engine, contract.stack_file, contract.root), swarm_stack=name)
+    engine = _engine_with_stack_file(engine, contract.stack_file, contract.root)
+    return replace(engine, swarm_stack=name)
 
 
-def _alone(engine: Engine, file: Path, root: Path | None = None) -> Engine:
-    """The engine with that file, and something for each variable that it requires; the others are
-    those of `root`."""
+def _engine_with_stack_file(engine: Engine, file: Path, root: Path | None = None) -> Engine:
+    """Return the engine with only that file, the variables of `root`, and a filler for each
+    variable that the file requires."""
     required = _REQUIRED.findall(file.read_text()) if file.exists() else []
-    given = compose_variables(root) if root else {}
     filler = dict.fromkeys(required, FILLER)
-    return replace(engine, compose_files=(file,), variables={**filler, **given})
+    own = compose_variables(root) if root else {}
+    return replace(engine, compose_files=(file,), variables={**filler, **own})
 
 
-def _described(engine: Engine) -> dict[str, ServiceSettings]:
+def _read_services(engine: Engine) -> dict[str, ServiceSettings]:
     model = engine.compose_model(interpolate=True, defaults=True)
-    written = engine.compose_model(interpolate=False).get("services") or {}
-    return {
-        name: ServiceSettings(
+    uninterpolated = engine.compose_model(interpolate=False).get("services") or {}
+    services = {}
+    for name, keys in (model.get("services") or {}).items():
+        if "provider" in keys:
+            continue
+        variables = read_service_environment(uninterpolated[name]).values()
+        services[name] = ServiceSettings(
             {setting: value for setting, value in _settings(name, keys, model) if value},
-            {n: variable.default for n, variable in read_service_environment(written[name]).items()},
-            frozenset(map(_file, keys.get("secrets") or ())),
+            {variable.name: variable.default for variable in variables},
+            frozenset(map(_secret_variable, keys.get("secrets") or ())),
         )
-        for name, keys in (model.get("services") or {}).items()
-        if "provider" not in keys
-    }
+    return services
 
 
-def _file(secret: Mapping[str, Any]) -> str:
-    """The variable that a secret stands for: it is a file of that name."""
+def _secret_variable(secret: Mapping[str, Any]) -> str:
+    """Return the variable that a secret stands for: the name of its file in upper case."""
     return str(secret.get("target") or secret["source"]).rpartition("/")[2].upper()
 
 
@@ -114,8 +123,8 @@ def _settings(
         yield key, json.dumps(keys[key], sort_keys=True) if keys.get(key) else ""
     yield "stop_grace_period", str(keys.get("stop_grace_period") or "")
     yield "the memory limit", str(service.memory or "")
-    yield "the limit of processors", f"{service.cpus:g}" if service.cpus else ""
-    yield "the limit of processes", str(service.pids or "")
+    yield "the CPU limit", f"{service.cpus:g}" if service.cpus else ""
+    yield "the process limit", str(service.pids or "")
     options = " ".join(f"{key}={value}" for key, value in sorted(service.log_options.items()))
     yield "logging", f"{service.log_driver} {options}".strip()
     for mount in keys.get("volumes") or ():
@@ -123,12 +132,12 @@ def _settings(
             yield f"the mount {mount['target']}", _tmpfs((mount.get("tmpfs") or {}).get("size"))
     for mount in service.mounts:
         if mount.kind != "tmpfs":
-            how = ", read-only" if mount.read_only else ""
-            yield f"the mount {mount.target}", f"{mount.kind} {mount.source}{how}"
+            suffix = ", read-only" if mount.read_only else ""
+            yield f"the mount {mount.target}", f"{mount.kind} {mount.source}{suffix}"
     for entry in service.tmpfs:
-        path, _, said = entry.partition(":")
-        sizes = dict(option.partition("=")[::2] for option in said.split(","))
-        yield f"the mount {path}", _tmpfs(sizes.get("size"))
+        path, _, text = entry.partition(":")
+        tmpfs_options = dict(option.partition("=")[::2] for option in text.split(","))
+        yield f"the mount {path}", _tmpfs(tmpfs_options.get("size"))
     for port in service.ports:
         yield f"port {port.target}", f"published as {port.published}"
 

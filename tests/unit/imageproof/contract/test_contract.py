@@ -8,7 +8,7 @@ import pytest
 
 from imageproof.contract import Contract, load
 from imageproof.errors import ContractError, ImageproofError, UsageError
-from tests.support.sample_facts import ROOT, contract, service_contract
+from tests.support.sample_facts import contract, service_contract
 
 GOOD = """
 [tool.imageproof.images.shop]
@@ -34,17 +34,6 @@ def _refused(folder: Path, text: str | bytes) -> ContractError:
     assert caught.value.status == 2
     assert "pyproject.toml" in caught.value.action
     return caught.value
-
-
-def test_the_repository_keeps_its_own_rules():
-    found = load(ROOT)
-    assert set(found.images) == {"api", "worker", "cache"}
-    assert found.compose_file == ROOT / "compose.yaml"
-    for image in found.images.values():
-        assert image.uid > 0
-        assert image.gid > 0
-        assert image.user == f"{image.uid}:{image.gid}"
-    assert [p for glob in found.dockerfiles for p in ROOT.glob(glob)]
 
 
 def test_the_contract_of_these_tests_is_accepted(tmp_path):

@@ -9,7 +9,7 @@ from imageproof.image.config import (
     Steps,
     from_blob,
     from_inspect,
-    instruction,
+    clean_instruction,
     steps_of,
     steps_told,
 )
@@ -80,12 +80,12 @@ def test_everything_that_an_image_says_is_read():
     ],
 )
 def test_an_entry_of_the_history_reads_as_a_person_wrote_it(created_by, written):
-    assert instruction(created_by) == written
+    assert clean_instruction(created_by) == written
 
 
 @pytest.mark.parametrize("text", ['CMD ["bash"]', "ENV A=b", "ADD file:0a in /"])
 def test_an_entry_of_the_old_builder_is_no_run(text):
-    assert instruction(f"/bin/sh -c #(nop)  {text}") == text
+    assert clean_instruction(f"/bin/sh -c #(nop)  {text}") == text
 
 
 # --- who made a layer

@@ -66,7 +66,7 @@ def test_the_size_is_the_sum_of_the_layers_also_of_what_is_hidden():
 
 def _programs(*files: File, path: str = "/usr/local/bin:/usr/bin") -> dict[str, str]:
     facts = image(layers=(layer(*files),), environment={"PATH": path})
-    return {name: entry[0].path for name, entry in facts.programs().items()}
+    return {name: entry[0].path for name, entry in facts.programs.items()}
 
 
 def test_programs_are_the_executables_of_path():
@@ -104,7 +104,7 @@ def test_a_folder_of_path_behind_a_link_is_followed(target):
 
 def test_an_image_without_path_has_dockers_own():
     facts = image(layers=(layer(file("usr/local/bin/a")),), environment={})
-    assert list(facts.programs()) == ["a"]
+    assert list(facts.programs) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_link_leads_where_a_container_would_follow_it(path, leads):
         file("etc/a"), _link("x/b", "../etc/a"), _link("c", "/etc/a"), _link("up", "../../etc/a"),
         _link("gone", "nowhere"), _link("round", "round"),
     ]  # fmt: skip
-    assert image(layers=(layer(*files),)).leads(path) is leads
+    assert image(layers=(layer(*files),)).resolves(path) is leads
 
 
 def test_a_package_is_seen_where_its_record_is():

@@ -22,7 +22,7 @@ from imageproof.image.archive import image_of_tar
 from imageproof.image.config import from_blob, steps_of
 from imageproof.image.facts import ImageFacts
 from imageproof.image.layers import read_layer
-from imageproof.image.stream import plain
+from imageproof.image.stream import decompress
 from tests.support.archives import saved, tar
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -48,7 +48,7 @@ def _outcome(call: Callable[[], Any]) -> Any:
 
 
 def _read(blob: bytes) -> None:
-    found = _outcome(lambda: read_layer(plain(blob[:8], iter([blob]))))
+    found = _outcome(lambda: read_layer(decompress(blob[:8], iter([blob]))))
     if isinstance(found, ImageproofError):
         assert found.hint
         assert not CONTROL.search(str(found))

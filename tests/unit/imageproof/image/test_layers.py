@@ -15,7 +15,7 @@ from imageproof.errors import StackFailed
 from imageproof.image import layers, stream
 from imageproof.image.facts import File, Layer
 from imageproof.image.layers import read_layer
-from imageproof.image.stream import plain
+from imageproof.image.stream import decompress
 from tests.support.archives import EMPTY, digest, member, tar
 
 FIRST = tar(
@@ -35,7 +35,7 @@ NOTHING = "e3b0c44298fc1c149afbf4c8996fb924"  # SHA-256 of no bytes, its first h
 
 
 def _read(blob: bytes) -> Layer:
-    return read_layer(plain(blob[:8], iter([blob])))
+    return read_layer(decompress(blob[:8], iter([blob])))
 
 
 def test_a_layer_is_known_by_the_hash_and_length_of_its_tar():
@@ -92,7 +92,7 @@ def test_random_chunks_some_of_them_empty_give_the_same(seed):
 )
 def test_it_does_not_matter_what_a_layer_is_packed_with(packed):
     assert _read(packed) == _read(FIRST)
-    assert read_layer(plain(packed[:8], _cut(packed, 100))) == _read(FIRST)
+    assert read_layer(decompress(packed[:8], _cut(packed, 100))) == _read(FIRST)
 
 
 @pytest.mark.parametrize("blob", [EMPTY, b""])

@@ -10,7 +10,7 @@ import pytest
 
 from imageproof.errors import StackFailed, UsageError
 from imageproof.image.oci_layout import _machine
-from imageproof.image.registry_source import named, resolve
+from imageproof.image.registry_source import named, resolve_digest
 from imageproof.image.sources import read_images
 from tests.support.archives import LAYERS, WANTED, digest, in_file, read_path, saved, seen, tar
 from tests.support.registry_server import INDEX, LIST, SCHEMA2, serving
@@ -84,7 +84,7 @@ def test_of_several_platforms_this_machines_is_read_unless_another_is_named(fake
         index(fake, kind, **{_machine(): own, other: second, "unknown/unknown": own})
         assert seen(read(fake, tmp_path)) == WANTED
         assert len(read(fake, tmp_path, platform=other).layers) == 1
-        assert resolve(named(f"docker://{fake.host}/gate/api:1"))[1] == (_machine(), other)
+        assert resolve_digest(named(f"docker://{fake.host}/gate/api:1"))[1] == (_machine(), other)
     with pytest.raises(UsageError, match="0 images for linux/s390x"):
         read(fake, tmp_path, platform="linux/s390x")
     with pytest.raises(UsageError, match=f"no image for {other}"):
@@ -95,7 +95,7 @@ def test_an_image_is_read_by_its_digest(fake, tmp_path):
     wanted = fake.put_image("gate/api", "1", LAYERS)
     fake.put_image("gate/api", "1", OTHER)
     assert seen(read(fake, tmp_path, f"gate/api@{wanted}")) == WANTED
-    assert resolve(named(f"docker://{fake.host}/gate/api@{wanted}")) == (wanted, ())
+    assert resolve_digest(named(f"docker://{fake.host}/gate/api@{wanted}")) == (wanted, ())
 
 
 def test_an_image_that_is_not_there_is_a_wrong_command_line(fake, tmp_path):

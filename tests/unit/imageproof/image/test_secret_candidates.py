@@ -10,7 +10,7 @@ import pytest
 
 from imageproof.image import secret_candidates
 from imageproof.image.secret_candidates import Look
-from imageproof.redaction import SHAPES
+from imageproof.redaction import SECRET_FORMATS
 
 BODY = base64.b64encode(random.Random(1).randbytes(600)).decode()
 LINES = "\n".join(BODY[at : at + 64] for at in range(0, len(BODY), 64))
@@ -138,7 +138,7 @@ def test_what_only_resembles_a_secret_is_none(path, content):
 def test_every_shape_is_looked_for():
     """What no anchor leads to would never be searched."""
     anchored = {rule for _, rules in secret_candidates._ANCHORS for rule in rules}
-    assert anchored | {"private key", "password in a URL"} == SHAPES.keys()
+    assert anchored | {"private key", "password in a URL"} == SECRET_FORMATS.keys()
 
 
 @pytest.mark.timeout(20)

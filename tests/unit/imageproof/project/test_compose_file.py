@@ -1,4 +1,4 @@
-"""imageproof.project.compose_file: each service as Compose gives it, whoever runs it and whatever .env says."""
+"""Facts of the compose file, as Compose reads it with its defaults."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from imageproof.docker.client import Engine
 from imageproof.errors import ConfigurationError
-from imageproof.project.compose_file import Mount, Published, Service, read_compose
+from imageproof.project.compose_file import Mount, PublishedPort, Service, read_compose_file
 from tests.support.sample_facts import contract
 
-# What `docker compose config --format json` (2.26) makes of every key that is read.
+# Output of `docker compose config --format json` (2.26) for every key that is read.
 FULL = {
     "image": "till:1",
     "build": {"context": "/nowhere"},
@@ -55,19 +55,19 @@ READ = Service(
     user="10001:10001",
     cap_drop=("ALL",),
     cap_add=("CHOWN",),
-    security=("no-new-privileges:true",),
+    security_opt=("no-new-privileges:true",),
     read_only=True,
     privileged=True,
     memory=64 << 20,
     cpus=0.5,
     pids=32,
-    unkillable=True,
+    oom_kill_disable=True,
     namespaces={"network_mode": "host", "pid": "host", "ipc": "private"},
     cgroup_parent="/",
     mounts=(Mount("bind", "/srv", "/srv", True, "rshared"), Mount("volume", "data", "/data")),
     tmpfs=("/tmp:size=1m",),
     devices=("/dev/sda", "c 1:3 mr"),
-    ports=(Published("127.0.0.1", 80, "8000"), Published("", 53)),
+    ports=(PublishedPort("127.0.0.1", 80, "8000"), PublishedPort("", 53)),
     log_driver="json-file",
     log_options={"max-size": "1m"},
 )
@@ -75,26 +75,26 @@ READ = Service(
 
 @pytest.fixture
 def read(monkeypatch):
-    """Read a service from what Compose answers."""
+    """Read a service from an output of Compose."""
 
     def answer(keys: dict[str, Any], **rest: Any) -> Service:
         model = {"name": "x", "services": {"till": keys}, **rest}
         monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
-        return read_compose(contract(), Engine(())).services["till"]
+        return read_compose_file(contract(), Engine(())).services["till"]
 
     return answer
 
 
-def test_every_key_is_read(read):
+def test_all_keys_are_read(read):
     assert read(FULL) == READ
 
 
-def test_what_is_not_written_is_not_there(read):
+def test_missing_keys_give_defaults(read):
     assert read({"image": "till:1", "command": None}) == Service("till", "till:1")
 
 
-def test_no_field_of_a_service_is_left_unread(read):
-    """Each has another value in FULL than where nothing is written."""
+def test_every_field_of_a_service_is_filled(read):
+    """Each field differs between FULL and an empty service."""
     full, bare = read(FULL), read({})
     assert [f for f in vars(full) if f != "name" and getattr(full, f) == getattr(bare, f)] == []
 
@@ -110,14 +110,14 @@ def test_zero_and_minus_one_are_no_limit(read, key, field, none):
     assert getattr(read({**FULL, key: none}), field) is None
 
 
-def test_limits_of_a_deployment_count_as_well(read):
+def test_deploy_limits_are_read(read):
     limits = {"memory": "1048576", "cpus": "0.25", "pids": 8}
     found = read({"deploy": {"resources": {"limits": limits}, "placement": {}}})
     assert (found.memory, found.cpus, found.pids) == (1 << 20, 0.25, 8)
 
 
 @pytest.mark.parametrize("deploy", [{}, {"resources": {}}, {"resources": {"limits": None}}, None])
-def test_a_deployment_without_limits_has_none(read, deploy):
+def test_deploy_without_limits_gives_none(read, deploy):
     found = read({"deploy": deploy})
     assert (found.memory, found.cpus, found.pids) == (None, None, None)
 
@@ -131,14 +131,14 @@ def test_a_deployment_without_limits_has_none(read, deploy):
         ({"cpu_period": 50_000}, None),
     ],
 )
-def test_a_quota_is_a_limit_of_processors(read, keys, cpus):
+def test_cpu_quota_is_a_cpu_limit(read, keys, cpus):
     assert read(keys).cpus == cpus
 
 
-# --- mounts by other roads
+# --- host folders that are mounted by other means
 
 
-def test_a_volume_may_be_a_folder_of_the_machine(read):
+def test_local_volume_of_a_host_folder_is_a_bind_mount(read):
     volumes = {
         "a": {"driver_opts": {"type": "none", "device": "/etc", "o": "bind"}},
         "b": {"driver_opts": {"type": "none", "device": "/etc", "o": "bind,ro"}},
@@ -155,7 +155,7 @@ def test_a_volume_may_be_a_folder_of_the_machine(read):
     )
 
 
-def test_a_secret_or_config_is_a_mount_of_its_file(read):
+def test_secret_and_config_files_are_bind_mounts(read):
     found = read(
         {"secrets": [{"source": "a"}, "b", {"source": "c"}], "configs": [{"source": "d"}]},
         secrets={"a": {"file": "/x/a"}, "b": {"file": "/x/b"}, "c": {"environment": "C"}},
@@ -168,28 +168,28 @@ def test_a_secret_or_config_is_a_mount_of_its_file(read):
     ]
 
 
-def test_the_engines_socket_may_be_asked_for_by_a_word(read):
+def test_use_api_socket_mounts_the_engine_socket(read):
     (mount,) = read({"use_api_socket": True}).mounts
     assert mount.source == "/var/run/docker.sock"
 
 
-def test_devices_are_text_or_tables(read):
+def test_device_may_be_a_string(read):
     assert read({"devices": ["/dev/sda:/dev/xvda:rwm"]}).devices == ("/dev/sda:/dev/xvda:rwm",)
 
 
-def test_one_text_is_a_list_of_one(read):
+def test_single_string_is_a_list_of_one(read):
     assert read({"tmpfs": "/tmp:exec"}).tmpfs == ("/tmp:exec",)
 
 
-def test_a_provider_is_no_container(monkeypatch):
+def test_provider_is_skipped(monkeypatch):
     model = {"services": {"cloud": {"provider": {"type": "x"}}, "till": {"image": "till:1"}}}
     monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
-    assert list(read_compose(contract(), Engine(())).services) == ["till"]
+    assert list(read_compose_file(contract(), Engine(())).services) == ["till"]
 
 
-# --- whoever runs it
+# --- independence of .env and the environment
 
-# Prints what it was given, as a compose model.
+# Prints its arguments and environment as a compose model.
 DOCKER = """\
 #!/bin/sh
 cat <<END
@@ -202,7 +202,7 @@ END
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    """A docker client that only says what it was given; .env and environment have choices."""
+    """A docker client that prints its input; .env and the environment set variables."""
     (tmp_path / "bin").mkdir()
     docker = tmp_path / "bin/docker"
     docker.write_text(DOCKER)
@@ -216,48 +216,48 @@ def engine(tmp_path, monkeypatch):
     return Engine((tmp_path / "compose.yaml",))
 
 
-def _given(engine: Engine, *, defaults: bool) -> tuple[list[str], list[str]]:
+def _compose_input(engine: Engine, *, defaults: bool) -> tuple[list[str], list[str]]:
     (service,) = engine.compose_model(interpolate=True, defaults=defaults)["services"].values()
     return service["labels"][0].split(), service["environment"]
 
 
-def test_what_somebody_chose_for_his_machine_is_not_judged(engine):
-    arguments, values = _given(engine, defaults=True)
+def test_defaults_ignore_env_file_and_environment(engine):
+    arguments, values = _compose_input(engine, defaults=True)
     assert "--env-file /dev/null" in " ".join(arguments)
-    # required, so his own is all there is; chosen; the client's own; not the file's
+    # required: from .env; has a default: unset; for the docker client: kept; not in the file: kept
     assert values == ["chosen:1", "", "/home/me", "kept"]
 
 
-def test_what_somebody_chose_is_what_is_started(engine):
-    arguments, values = _given(engine, defaults=False)
+def test_without_defaults_env_file_and_environment_are_used(engine):
+    arguments, values = _compose_input(engine, defaults=False)
     assert "--env-file" not in arguments
     assert values == ["", "0.0.0.0", "/home/me", "kept"]
 
 
-def test_the_services_of_every_profile_are_judged(engine):
-    arguments, _ = _given(engine, defaults=True)
+def test_defaults_include_all_profiles(engine):
+    arguments, _ = _compose_input(engine, defaults=True)
     assert arguments[arguments.index("--profile") + 1] == "*"
-    assert "--profile" not in _given(engine, defaults=False)[0]
+    assert "--profile" not in _compose_input(engine, defaults=False)[0]
 
 
-def test_the_contracts_file_is_judged_and_nothing_laid_over_it(engine, tmp_path):
-    asked = []
-    laid_over = Engine((tmp_path / "compose.yaml", tmp_path / "mine.yaml"))
+def test_override_files_are_ignored(engine, tmp_path):
+    files = []
+    with_override = Engine((tmp_path / "compose.yaml", tmp_path / "mine.yaml"))
     project = contract(root=tmp_path)
 
     def answer(self: Engine, **_: object) -> dict[str, Any]:
-        asked.append(self.compose_files)
+        files.append(self.compose_files)
         return {"services": {}}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "compose_model", answer)
-        assert read_compose(project, laid_over).services == {}
-    assert asked == [(tmp_path / "compose.yaml",)]
+        assert read_compose_file(project, with_override).services == {}
+    assert files == [(tmp_path / "compose.yaml",)]
 
 
-def test_a_file_that_compose_refuses_is_an_error(tmp_path, monkeypatch):
+def test_file_that_compose_rejects_is_a_configuration_error(tmp_path, monkeypatch):
     (tmp_path / "docker").write_text("#!/bin/sh\necho 'yaml: line 3: no' >&2; exit 15\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(ConfigurationError):
-        read_compose(contract(root=tmp_path), Engine(()))
+        read_compose_file(contract(root=tmp_path), Engine(()))

@@ -1,4 +1,4 @@
-"""imageproof.project.env_vars: the three places that name an environment variable."""
+"""Environment variables of settings classes, .env.example and the compose file."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import sys
 
 import pytest
 
-from imageproof.contract import load
 from imageproof.docker.client import Engine
 from imageproof.errors import ContractError
 from imageproof.project.env_vars import (
     ExampleEntry,
     Variable,
-    read_compose,
-    read_example,
+    read_env_example,
+    read_service_environment,
     read_settings,
     read_variables,
 )
-from tests.support.sample_facts import ROOT, contract, service_contract
+from tests.support.sample_facts import contract, service_contract
 
 # --- .env.example
 
 
 def _example(folder, text):
     (folder / ".env.example").write_text(text)
-    return read_example(folder / ".env.example")
+    return read_env_example(folder / ".env.example")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +40,7 @@ def _example(folder, text):
         ("A=1#no comment\n", False),
     ],
 )
-def test_a_comment_right_above_or_behind_explains_an_entry(tmp_path, text, documented):
+def test_comment_above_or_on_the_line_documents_an_entry(tmp_path, text, documented):
     assert _example(tmp_path, text)["A"].documented is documented
 
 
@@ -57,17 +56,17 @@ def test_a_comment_right_above_or_behind_explains_an_entry(tmp_path, text, docum
         ("A=a b", "a b"),
     ],
 )
-def test_the_value_is_what_stands_before_the_comment(tmp_path, line, value):
+def test_value_ends_before_the_comment(tmp_path, line, value):
     found = _example(tmp_path, line + "\n")
     assert found == {"A": ExampleEntry("A", value, documented=" #" in line)}
 
 
-def test_entries_that_are_commented_out_and_other_lines_are_no_entries(tmp_path):
+def test_commented_entries_and_other_lines_are_skipped(tmp_path):
     assert list(_example(tmp_path, "# B=1\nsomething\n\nA=1\n")) == ["A"]
 
 
-def test_a_missing_file_is_none_and_an_empty_one_is_not(tmp_path):
-    assert read_example(tmp_path / "no") is None
+def test_missing_file_is_none_and_empty_file_is_empty(tmp_path):
+    assert read_env_example(tmp_path / "no") is None
     assert _example(tmp_path, "") == {}
 
 
@@ -75,7 +74,7 @@ def test_a_missing_file_is_none_and_an_empty_one_is_not(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("written", "default"),
+    ("value", "default"),
     [
         ("${A:-d}", "d"),
         ("${A-d}", "d"),
@@ -92,13 +91,13 @@ def test_a_missing_file_is_none_and_an_empty_one_is_not(tmp_path):
         (0.75, "0.75"),
     ],
 )
-def test_the_default_that_the_compose_file_passes_on(written, default):
-    assert read_compose({"environment": {"X": written}}) == {"X": Variable("X", default)}
+def test_compose_default_is_read(value, default):
+    assert read_service_environment({"environment": {"X": value}}) == {"X": Variable("X", default)}
 
 
 @pytest.mark.parametrize("service", [{}, {"environment": None}, {"environment": {}}])
-def test_a_service_without_environment_is_passed_nothing(service):
-    assert read_compose(service) == {}
+def test_service_without_environment_has_no_variables(service):
+    assert read_service_environment(service) == {}
 
 
 # --- the settings classes
@@ -145,15 +144,15 @@ class Floats(BaseSettings):
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A module with settings classes, below a root of its own."""
+    """Reader of a settings class from a module in its own root folder."""
     name = f"ops_test_{tmp_path.name}".replace("-", "_")
     (tmp_path / f"{name}.py").write_text(MODULE)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    yield lambda made: read_settings(tmp_path, f"{name}:{made}")
+    yield lambda class_: read_settings(tmp_path, f"{name}:{class_}")
     sys.modules.pop(name, None)
 
 
-def test_each_field_is_a_variable_with_its_default_as_it_would_be_written(module):
+def test_each_field_is_a_variable_with_its_default_as_text(module):
     assert {name: v.default for name, v in module("Settings").items()} == {
         "TEXT": "t",
         "NEEDED": "",
@@ -175,41 +174,39 @@ def test_each_field_is_a_variable_with_its_default_as_it_would_be_written(module
     }
 
 
-def test_secrets_are_known_by_their_types_not_their_names(module):
+def test_secrets_are_recognized_by_type(module):
     secret = {name for name, variable in module("Settings").items() if variable.secret}
     assert secret == {"TOKEN", "KEY", "RAW", "NUMBER", "SET_TOKEN"}
 
 
-def test_a_prefix_belongs_to_the_name(module):
+def test_env_prefix_is_part_of_the_name(module):
     assert list(module("Prefixed")) == ["SHOP_TEXT"]
 
 
-def test_a_float_keeps_all_its_digits(module):
+def test_float_default_keeps_all_digits(module):
     found = module("Floats")
     assert found["LONG"].default == "2592000"
     assert found["EXACT"].default == "0.1234567"
 
 
-def test_a_class_that_is_not_there_is_a_wrong_contract(module):
+def test_missing_class_is_a_contract_error(module):
     with pytest.raises(ContractError, match="Nothing") as caught:
         module("Nothing")
     assert caught.value.status == 2
 
 
-def test_a_module_that_is_not_there_is_a_wrong_contract(tmp_path, monkeypatch):
+def test_missing_module_is_a_contract_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(ContractError, match="no_such_module"):
         read_settings(tmp_path, "no_such_module_of_ops:Settings")
 
 
-# --- together
+# --- all sources
 
 
-def test_a_class_is_read_for_an_image_and_the_compose_file_for_every_service(
-    tmp_path, module, monkeypatch
-):
-    place = next(tmp_path.glob("ops_test_*.py")).stem
-    reading = service_contract(environment={"settings": f"{place}:Prefixed"}, service="web")
+def test_settings_are_read_by_image_and_compose_by_service(tmp_path, module, monkeypatch):
+    name = next(tmp_path.glob("ops_test_*.py")).stem
+    reading = service_contract(environment={"settings": f"{name}:Prefixed"}, service="web")
     project = contract(
         root=tmp_path, images={"shop": reading, "plain": service_contract(service="db")}
     )
@@ -220,25 +217,11 @@ def test_a_class_is_read_for_an_image_and_the_compose_file_for_every_service(
         }
     }
     monkeypatch.setattr(Engine, "compose_model", lambda _, *, interpolate: model)
-    found = read_variables(project, Engine(()))
-    assert found.settings == {"shop": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")}}
-    assert found.compose == {
+    variables = read_variables(project, Engine(()))
+    assert variables.settings == {"shop": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")}}
+    assert variables.compose == {
         "web": {"SHOP_TEXT": Variable("SHOP_TEXT", "t")},
         "db": {"X": Variable("X", "1")},
     }
-    assert found.interpolated == {"SHOP_TEXT", "PORT"}
-    assert found.example is None
-
-
-def test_the_projects_own_settings_and_example_agree():
-    """The compose file is compared by `./inv lint`, which has Compose read it."""
-    project = load(ROOT)
-    entries = read_example(ROOT / project.env_example) or {}
-    read = {}
-    for image in project.images.values():
-        if image.environment:
-            read |= read_settings(ROOT, image.environment.settings)
-    assert read.keys() <= entries.keys()
-    assert {n: v.default for n, v in read.items()} == {n: entries[n].value for n in read}
-    assert {"API_TOKEN", "LLM_API_KEY"} <= {n for n, v in read.items() if v.secret}
-    assert all(entry.documented for entry in entries.values())
+    assert variables.interpolated == {"SHOP_TEXT", "PORT"}
+    assert variables.example is None

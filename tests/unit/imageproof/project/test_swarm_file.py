@@ -1,4 +1,4 @@
-"""imageproof.project.swarm_file: both files in the same words, whatever their schemas call it."""
+"""Compose file and stack file of a swarm: equal settings in two schemas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from imageproof.docker.client import Engine
 from imageproof.errors import UsageError
-from imageproof.project.swarm_file import FILLER, of_stack, read_stack_files
+from imageproof.project.swarm_file import FILLER, engine_for_stack, read_stack_files
 from tests.support.sample_facts import contract
 
 COMMON = {
@@ -28,7 +28,7 @@ COMPOSE = {
     "volumes": [{"type": "volume", "source": "data", "target": "/data", "volume": {}}],
     "ports": [{"target": 80, "published": "8000", "host_ip": "127.0.0.1", "mode": "ingress"}],
     "environment": {"LOG_LEVEL": "info", "API_TOKEN": ""},
-    "security_opt": ["no-new-privileges:true"],  # a swarm has no such key
+    "security_opt": ["no-new-privileges:true"],  # not supported by a swarm
     "restart": "unless-stopped",
     "memswap_limit": "67108864",
 }
@@ -51,14 +51,14 @@ WRITTEN = {"LOG_LEVEL": "${LOG_LEVEL:-info}", "API_TOKEN": "${API_TOKEN:-}"}
 
 @pytest.fixture
 def read(monkeypatch, tmp_path):
-    """What is read of two such files; the swarm's requires a variable."""
+    """Reader of both files; the stack file requires a variable."""
     (tmp_path / "stack.yaml").write_text("image: ${SHOP_IMAGE:?by its digest}\n")
-    seen: list[Any] = []
+    calls: list[Any] = []
 
     def facts(compose: dict[str, Any], swarm: dict[str, Any]):
         def compose_model(self, *, interpolate, defaults=False):
             own = swarm if self.compose_files[0].name == "stack.yaml" else compose
-            seen.append((self.compose_files[0].name, dict(self.variables)))
+            calls.append((self.compose_files[0].name, dict(self.variables)))
             if interpolate:
                 return {"services": {"shop": own}}
             written = {name: WRITTEN[name] for name in own["environment"]}
@@ -67,18 +67,18 @@ def read(monkeypatch, tmp_path):
         monkeypatch.setattr(Engine, "compose_model", compose_model)
         return read_stack_files(contract(root=tmp_path, stack="stack.yaml"), Engine(()))
 
-    facts.seen = seen
+    facts.calls = calls
     return facts
 
 
-def test_the_same_is_the_same_in_either_schema(read):
+def test_equal_services_have_equal_settings_in_both_schemas(read):
     facts = read(COMPOSE, SWARM)
     assert facts.compose["shop"].settings == facts.swarm["shop"].settings
     assert facts.swarm["shop"].settings["the mount /tmp"] == "tmpfs of 1048576 bytes"
     assert facts.swarm["shop"].secrets == {"API_TOKEN"}
     assert facts.compose["shop"].environment == {"LOG_LEVEL": "info", "API_TOKEN": ""}
     assert facts.swarm["shop"].environment == {"LOG_LEVEL": "info"}
-    assert facts.secret == frozenset()  # no image of the contract names a settings class
+    assert facts.secret == frozenset()  # the contract names no settings class
 
 
 @pytest.mark.parametrize(
@@ -99,28 +99,28 @@ def test_the_same_is_the_same_in_either_schema(read):
         ("ports", [], "port 80"),
     ],
 )
-def test_each_of_these_is_compared(read, key, value, setting):
+def test_difference_shows_in_one_setting(read, key, value, setting):
     facts = read(COMPOSE, {**SWARM, key: value})
     compose, swarm = facts.compose["shop"].settings, facts.swarm["shop"].settings
     assert [s for s in compose.keys() | swarm.keys() if compose.get(s) != swarm.get(s)] == [setting]
 
 
-def test_what_the_swarms_file_requires_is_filled_in(read):
+def test_required_variables_of_the_stack_file_get_a_filler(read):
     read(COMPOSE, SWARM)
-    assert dict(read.seen) == {"compose.yaml": {}, "stack.yaml": {"SHOP_IMAGE": FILLER}}
+    assert dict(read.calls) == {"compose.yaml": {}, "stack.yaml": {"SHOP_IMAGE": FILLER}}
 
 
-def test_a_project_without_a_file_for_a_swarm_has_nothing_to_compare():
+def test_contract_without_stack_file_gives_none():
     assert read_stack_files(contract(), Engine(())) is None
     with pytest.raises(UsageError):
-        of_stack(contract(), Engine(()), "till")
+        engine_for_stack(contract(), Engine(()), "till")
 
 
-def test_a_stacks_containers_are_its_tasks_and_its_variables_the_projects(tmp_path, monkeypatch):
+def test_engine_for_stack_sees_its_tasks_and_the_project_variables(tmp_path, monkeypatch):
     monkeypatch.delenv("LOG_LEVEL", raising=False)
     (tmp_path / ".env").write_text("LOG_LEVEL=debug\n")
     (tmp_path / "stack.yaml").write_text("${SHOP_IMAGE:?by its digest} ${LOG_LEVEL:-info}\n")
-    engine = of_stack(contract(root=tmp_path, stack="stack.yaml"), Engine(()), "till")
+    engine = engine_for_stack(contract(root=tmp_path, stack="stack.yaml"), Engine(()), "till")
     assert engine.swarm_stack == "till"
     assert engine.variables["LOG_LEVEL"] == "debug"
     assert engine.variables["SHOP_IMAGE"] == FILLER
