@@ -1,1 +1,1 @@
-"""The worker: takes jobs from the queue and diffs npm tarballs by its Node program."""
+"""The worker: claims jobs from the queue and reviews npm upgrades."""

@@ -7,14 +7,14 @@ from worker.stop import StopSignal
 
 
 def main() -> int:
-    """Work, or check that it could; return the exit status."""
-    # First of all, and before the imports that take most of the start: as PID 1 a signal that
-    # nobody handles is lost, and `docker stop` would then wait until it may kill.
+    """Run the mode that the command line names and return the exit status."""
+    # Before the slow imports: the kernel drops a signal that PID 1 does not handle, and
+    # `docker stop` would then wait for its whole timeout.
     stop = StopSignal().install()
-    parser = argparse.ArgumentParser(prog="worker", description="The worker.")
+    parser = argparse.ArgumentParser(prog="worker", description="Review npm upgrades.")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--check", action="store_true", help="load everything, run Node, say ok")
-    mode.add_argument("--self-test", action="store_true", help="diff two made-up versions")
+    mode.add_argument("--check", action="store_true", help="load all modules, run Node, print ok")
+    mode.add_argument("--self-test", action="store_true", help="diff two sample versions")
     arguments = parser.parse_args()
     if arguments.self_test:
         from worker.selftest import self_test

@@ -1,7 +1,7 @@
-"""What an upgrade of a package changes: the two versions, and each file that differs.
+"""Difference between two versions of an npm package.
 
-Made by ``worker/npm_diff.py`` out of what the Node program answers, read by ``worker/risk/`` and
-``worker/llm/``. All of it is what strangers wrote.
+``worker/npm_diff.py`` builds it from the diff program's answer; ``worker/risk/`` and
+``worker/llm/`` read it. All texts in it are untrusted.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Kind = Literal["text", "elf", "mach-o", "pe", "wasm", "archive", "binary"]
+FileKind = Literal["text", "elf", "mach-o", "pe", "wasm", "archive", "binary"]
 
 
 @dataclass(frozen=True)
@@ -17,46 +17,41 @@ class Version:
     """One published version of the package."""
 
     version: str
-    integrity: str  # SRI, as the registry names it, and as the tarball was found to be
+    integrity: str  # SRI from the registry; the tarball matches it
     tarball_bytes: int
     unpacked_bytes: int
-    manifest: Mapping[str, Any]  # package.json, as it lies in the tarball
-    published: datetime | None = None  # None: the registry does not say
-    publisher: str | None = None  # who published it: npm's _npmUser.name
+    manifest: Mapping[str, Any]  # package.json in the tarball
+    published: datetime | None = None  # None: the registry does not state it
+    publisher: str | None = None  # npm's _npmUser.name
     provenance: bool = False  # dist.attestations names a provenance statement
 
 
 @dataclass(frozen=True)
 class FileChange:
-    """One file that differs."""
+    """One file that differs between the two versions."""
 
     path: str  # without the tarball's first folder
     status: Literal["added", "removed", "modified"]
-    kind: Kind  # of the new content, or of the old one where it was removed; by its first bytes
-    size: int  # bytes of the new content; 0: removed
-    lines: tuple[tuple[int, str], ...] = ()  # each added line of a text, with its new number
-    gone: tuple[str, ...] = ()  # each removed line
-    longest_before: int = 0  # characters of the longest line, in each version
-    longest: int = 0
+    kind: FileKind  # by the first bytes of the new content, or of the old one if removed
+    size: int  # bytes of the new content; 0 if removed
+    added_lines: tuple[tuple[int, str], ...] = ()  # of a text: new line number, line
+    removed_lines: tuple[str, ...] = ()
+    longest_line_before: int = 0  # characters, in the old version
+    longest_line: int = 0  # characters, in the new version
     executable: bool = False
-    whole: bool = True  # all lines are here, and none is cut: else a bound was reached
-    note: str = ""  # why it was not compared by lines
-
-    @property
-    def added(self) -> int:
-        """How many lines were added."""
-        return len(self.lines)
+    complete: bool = True  # False if a limit left out or cut a line
+    note: str = ""  # why the file was not compared by lines
 
 
 @dataclass(frozen=True)
 class Change:
-    """An upgrade, whole."""
+    """An upgrade from one version of a package to another."""
 
     package: str
     old: Version
     new: Version
-    files: tuple[FileChange, ...]  # by path
+    files: tuple[FileChange, ...]  # sorted by path
     diff: str  # unified, as `npm diff` prints it
-    truncated: bool = False  # the diff's text was cut at its bound
+    truncated: bool = False  # a limit cut the diff's text
     stats: Mapping[str, int] = field(default_factory=dict)
-    node: str = ""  # version of the Node that compared them
+    node_version: str = ""  # of the Node that compared the versions

@@ -1,4 +1,4 @@
-"""The heartbeat: a file by which the health probe tells a loop that turns from one that hangs."""
+"""Heartbeat file, from which the health probe sees that the worker's loop still runs."""
 
 import os
 import time
@@ -8,37 +8,35 @@ from pathlib import Path
 
 from worker.probe import DEFAULT_PATH
 
-# An idle loop beats this often, however seldom it looks at the queue, so that a stall is noticed as
-# fast with any poll interval.
+# An idle loop beats this often with any poll interval, so that a stall is detected equally fast.
 PERIOD_SECONDS = 1.0
-# From a beat to when the next is overdue, while no job runs: one slow turn is no stall.
-BOUND_SECONDS = 4 * PERIOD_SECONDS
+# Time from a beat to the next one's deadline while no job runs. One slow turn is not a stall.
+MAX_SILENCE_SECONDS = 4 * PERIOD_SECONDS
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Writes when the loop last turned and when it must have turned again.
+    """Writer of the heartbeat file.
 
-    Only the loop itself beats. A side thread would go on beating while the loop hangs, and the
-    container would look healthy for ever. A job that may take long is announced instead: the beat
-    before it names a deadline that covers the job's own limit.
+    Only the loop calls it: a separate thread would go on beating while the loop hangs. Before a
+    long job, the loop sets a deadline that covers the job's time limit.
     """
 
     path: Path = Path(DEFAULT_PATH)
     clock: Callable[[], float] = field(default=time.monotonic)
 
     def beat(self, within: float) -> None:
-        """Say that the loop turns, and beats again within so many seconds.
+        """Record a beat and the deadline of the next one, in `within` seconds.
 
         Raises:
             OSError: the file cannot be written.
         """
         now = self.clock()
-        # Beside the file, then renamed: the probe never reads half a beat. O_NOFOLLOW, since the
-        # name stands in a folder that others may write to.
-        fresh = self.path.with_name(self.path.name + ".new")
+        # Write to another file, then rename: the probe never reads a partial beat. O_NOFOLLOW,
+        # because other users may write to this folder.
+        temporary = self.path.with_name(self.path.name + ".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with open(os.open(fresh, flags, 0o644), "w", encoding="ascii") as file:  # noqa: PTH123
-            # All digits: a beat rounded up is in the future for a probe of the same millisecond.
+        with open(os.open(temporary, flags, 0o644), "w", encoding="ascii") as file:  # noqa: PTH123
+            # All digits: if rounded up, the beat could lie in the future for the probe.
             file.write(f"{now!r} {now + within!r}\n")
-        fresh.replace(self.path)
+        temporary.replace(self.path)

@@ -1,90 +1,102 @@
-"""Keeps a job while it is done: renews its lease, and ends what must not go on."""
+"""Lease of a job: renewed while the job runs; the job is cancelled if it must not go on."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from app.store import StoreError
 from worker.queue import LEASE_SECONDS, Job
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
-LOOK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 GRACE_SECONDS = 4.0
-"""From the wish to stop to the end of a job in hand; below Docker's 10 s, with room to write."""
+"""Time from a stop request to the cancellation of a running job.
+
+Shorter than the 10 s after which Docker kills, so that there is time to write.
+"""
 
 
-class Renews(Protocol):
-    """What the keeper asks of the queue."""
+class RenewableQueue(Protocol):
+    """Queue, as far as the renewer needs it."""
 
     def renew(self, job: Job) -> bool:
-        """Go on holding it; False: another worker has it by now."""
+        """Renew the lease; return False if another worker has claimed the job."""
 
 
-class Keeper:
-    """Beside one job, in a thread: `with Keeper(...) as keeper: ...`.
+class LeaseRenewer:
+    """Thread that renews the lease of one job: ``with LeaseRenewer(...) as renewer: ...``.
 
     Attributes:
-        ended: why the job must not go on, "lost" or "stopped"; None while it may. `end` was called
-            then, which makes what is in hand fail soon.
+        cancelled: why the job was cancelled: "lost" (the lease) or "stopped" (the worker); None
+            if it was not.
     """
 
     def __init__(
         self,
-        queue: Renews,
+        queue: RenewableQueue,
         job: Job,
         stop: StopSignal,
-        end: Callable[[], None],
+        cancel: Callable[[], None],
         *,
         every: float = LEASE_SECONDS / 3,
         grace: float = GRACE_SECONDS,
     ) -> None:
-        """`every`: seconds between two renewals. `grace`: seconds to finish in after a stop."""
-        self.ended: str | None = None
-        self._queue, self._job, self._stop, self._end = queue, job, stop, end
+        """Prepare the thread.
+
+        Args:
+            queue: holds the lease.
+            job: the job that runs.
+            stop: the worker's stop request.
+            cancel: makes the running job fail soon.
+            every: seconds between two renewals.
+            grace: seconds from a stop request to the cancellation.
+        """
+        self.cancelled: Literal["lost", "stopped"] | None = None
+        self._queue, self._job, self._stop, self._cancel = queue, job, stop, cancel
         self._every, self._grace = every, grace
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
-        """The job is over; what came of it is written after this, with nobody beside it."""
-        self._over.set()
+        """End the thread, so that it does not run while the result is written."""
+        self._done.set()
         self._thread.join()
 
-    def _keep(self) -> None:
-        renewed = time.monotonic()
-        asked: float | None = None  # to stop, when
-        while not self._over.wait(LOOK_SECONDS):
+    def _run(self) -> None:
+        renewed_at = time.monotonic()
+        stop_seen_at: float | None = None
+        while not self._done.wait(CHECK_SECONDS):
             now = time.monotonic()
-            if self._stop.requested and asked is None:
-                asked = now
-            if asked is not None and now - asked >= self._grace:
-                self._finish("stopped")
+            if self._stop.requested and stop_seen_at is None:
+                stop_seen_at = now
+            if stop_seen_at is not None and now - stop_seen_at >= self._grace:
+                self._cancel_job("stopped")
                 return
-            if now - renewed >= self._every:
-                renewed = now
+            if now - renewed_at >= self._every:
+                renewed_at = now
                 if not self._renew():
-                    self._finish("lost")
+                    self._cancel_job("lost")
                     return
 
     def _renew(self) -> bool:
         try:
             return self._queue.renew(self._job)
         except StoreError as error:
-            # Whether the lease is lost shows when the store is back, or when the result is written.
+            # A lost lease shows when the store is back, or when the result is written.
             log.warning("lease not renewed", extra={"job": self._job.id, "error": str(error)})
             return True
 
-    def _finish(self, why: str) -> None:
-        self.ended = why
-        self._end()
+    def _cancel_job(self, reason: Literal["lost", "stopped"]) -> None:
+        self.cancelled = reason
+        self._cancel()

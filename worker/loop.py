@@ -1,4 +1,4 @@
-"""The worker's loop: beat, take a job or wait, again, until asked to stop."""
+"""The worker's loop: record a heartbeat, claim a job or wait, repeat until a stop is requested."""
 
 import logging
 from collections.abc import Callable
@@ -6,76 +6,76 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.log import request_id
-from worker.heartbeat import BOUND_SECONDS, PERIOD_SECONDS, Heartbeat
+from worker.heartbeat import MAX_SILENCE_SECONDS, PERIOD_SECONDS, Heartbeat
 from worker.queue import Job
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
 
 
-class Takes(Protocol):
-    """What the loop asks of the queue."""
+class JobSource(Protocol):
+    """Queue, as far as the loop needs it."""
 
-    def take(self) -> Job | None:
-        """The next job; None: none waits."""
+    def claim(self) -> Job | None:
+        """Return the next job, or None if none is waiting."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Takes jobs from `queue` one by one and hands each to `work`.
+    """Loop that claims jobs from `queue` one by one and passes each to `process`.
 
     Attributes:
-        queue: where the jobs come from.
-        work: does one job, and writes what came of it; it answers for its own failures.
-        job_limit: seconds that `work` takes at most. It must keep to it by itself; the health
-            probe calls the loop stalled when it does not.
-        heartbeat: beaten at each turn, before and after each job, and while waiting.
-        poll_interval: seconds between two looks at an empty queue.
-        stop: ends the loop, at once while it waits, else after the job in hand.
+        queue: source of jobs.
+        process: does one job, writes its result and handles its failures.
+        max_job_seconds: longest duration of a job. `process` must enforce it; after that time
+            the health probe reports that the loop has stalled.
+        heartbeat: beats on each turn, before each job and while waiting.
+        poll_interval: seconds between two checks of an empty queue.
+        stop: ends the loop: a wait at once, a job when it is done.
     """
 
-    queue: Takes
-    work: Callable[[Job], None]
-    job_limit: float
+    queue: JobSource
+    process: Callable[[Job], None]
+    max_job_seconds: float
     heartbeat: Heartbeat
     poll_interval: float
     stop: StopSignal
 
     def run(self) -> None:
-        """Turn until asked to stop."""
+        """Run until a stop is requested."""
         while not self.stop.requested:
-            self._beat(BOUND_SECONDS)
-            job = self._take()
+            self._beat(MAX_SILENCE_SECONDS)
+            job = self._claim()
             if job is None:
-                self._rest()
+                self._wait()
             else:
-                self._do(job)
+                self._process(job)
 
-    def _rest(self) -> None:
-        """Wait for the poll interval, beating; a stop ends it at once."""
-        left = self.poll_interval
-        while left > PERIOD_SECONDS and not self.stop.wait(PERIOD_SECONDS):
-            self._beat(BOUND_SECONDS)
-            left -= PERIOD_SECONDS
+    def _wait(self) -> None:
+        """Wait for the poll interval, with heartbeats. A stop ends the wait at once."""
+        remaining = self.poll_interval
+        while remaining > PERIOD_SECONDS and not self.stop.wait(PERIOD_SECONDS):
+            self._beat(MAX_SILENCE_SECONDS)
+            remaining -= PERIOD_SECONDS
         if not self.stop.requested:
-            self.stop.wait(left)
+            self.stop.wait(remaining)
 
-    def _take(self) -> Job | None:
-        """Return the next job; None too when the queue fails, to look again after the interval."""
+    def _claim(self) -> Job | None:
+        """Return the next job, or None if none is waiting or the queue fails."""
         try:
-            return self.queue.take()
-        except Exception as error:  # noqa: BLE001 - a queue that is away must not end the worker
-            log.warning("queue does not answer", extra={"error": type(error).__name__})
+            return self.queue.claim()
+        except Exception as error:  # noqa: BLE001 - a failing queue must not end the worker
+            log.warning("queue unavailable", extra={"error": type(error).__name__})
             return None
 
-    def _do(self, job: Job) -> None:
-        self._beat(self.job_limit + BOUND_SECONDS)
+    def _process(self, job: Job) -> None:
+        self._beat(self.max_job_seconds + MAX_SILENCE_SECONDS)
         token = request_id.set(job.request_id)
         try:
-            self.work(job)
+            self.process(job)
         except Exception:
-            # A defect of this program: the lease runs out, and the job is tried again elsewhere.
-            log.exception("job broke", extra={"job": job.id})
+            # A bug in the worker: the lease expires, and a worker retries the job.
+            log.exception("job crashed", extra={"job": job.id})
         finally:
             request_id.reset(token)
 
@@ -83,5 +83,5 @@ class Loop:
         try:
             self.heartbeat.beat(within)
         except OSError as error:
-            # Not fatal: the probe sees the missing beat, and says so.
+            # Not fatal: the probe reports the missing beat.
             log.error("heartbeat not written", extra={"error": str(error)})

@@ -1,4 +1,4 @@
-"""Runs Node, with bounds on its time, its memory, its output and its environment."""
+"""Node processes with limits on time, memory, output and environment."""
 
 import contextlib
 import os
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-# What JavaScript sees, old and young; contents of files and what zlib works with lie outside. The
-# young begin with all that they may have: growing there costs a review some twentieth of its time.
+# V8's old and young generations, in MB; file contents and zlib's buffers lie outside. The young
+# generation starts at its maximum: growing it takes about a twentieth of a review's time.
 _HEAP = ("--max-old-space-size=128", "--max-semi-space-size=4", "--min-semi-space-size=4")
-# All that the process can write to, stacks of its threads included. Not RLIMIT_AS: V8 reserves far
-# more addresses than it uses.
-_DATA_BYTES = 400 * 1024 * 1024
-# No token or key of this process is any business of a program that reads strangers' files, and
-# NODE_OPTIONS could change what it does.
-_PASSED = (
+# All memory that the process can write to, its threads' stacks included. Not RLIMIT_AS: V8
+# reserves far more address space than it uses.
+_MAX_DATA_BYTES = 400 * 1024 * 1024
+# A program that reads untrusted files gets no token or key, and no NODE_OPTIONS.
+_ENVIRONMENT = (
     "PATH",
     "TMPDIR",
     "NODE_EXTRA_CA_CERTS",
@@ -32,18 +31,18 @@ _PASSED = (
     "https_proxy",
     "no_proxy",
 )
-_STDERR_KEPT = 2000
-_CHUNK = 65536
+_MAX_STDERR_BYTES = 2000
+_CHUNK_BYTES = 65536
 _running: set[subprocess.Popen[bytes]] = set()
 
 
 class NodeError(Exception):
-    """Node cannot be run, took too long, or wrote too much."""
+    """Node cannot run, or was killed at a limit."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A Node process that ended: its exit status, its output, and the tail of its stderr."""
+class NodeResult:
+    """Result of a Node process: exit status, output and the end of its stderr."""
 
     status: int
     output: bytes
@@ -51,32 +50,32 @@ class Ended:
 
 
 def version() -> str:
-    """Return Node's version, such as "v18.20.4"; raises NodeError."""
-    ended = _communicate([_node(), "--version"], b"", timeout=10, max_output=100)
-    text = ended.output.decode("ascii", "replace").strip()
-    if ended.status != 0 or not text.startswith("v"):
-        raise NodeError(f"node --version ended with {ended.status}: {ended.errors or text}")
+    """Return Node's version, such as "v18.20.4"; raise NodeError if Node does not run."""
+    result = _communicate([_node(), "--version"], b"", timeout=10, max_output=100)
+    text = result.output.decode("ascii", "replace").strip()
+    if result.status != 0 or not text.startswith("v"):
+        raise NodeError(f"node --version exited with {result.status}: {result.errors or text}")
     return text
 
 
-def run(script: Path, request: bytes, *, timeout: float, max_output: int) -> Ended:
-    """Run `script` with `request` on its stdin.
+def run(script: Path, request: bytes, *, timeout: float, max_output: int) -> NodeResult:
+    """Run a script.
 
     Args:
         script: the program's main file.
-        request: what it reads.
+        request: its stdin.
         timeout: seconds until it is killed.
-        max_output: bytes of stdout until it is killed.
+        max_output: bytes of stdout; it is killed if it writes more.
 
     Raises:
-        NodeError: Node is not there, or it was killed for a bound.
+        NodeError: Node is missing, or was killed at a limit.
     """
     command = [_node(), *_HEAP, str(script)]
     return _communicate(command, request, timeout=timeout, max_output=max_output)
 
 
-def end() -> None:
-    """Kill every Node that runs for this process, from whatever thread; its `run` ends at once."""
+def kill_all() -> None:
+    """Kill all Node processes of this process, so that each `run` ends at once. Thread-safe."""
     for process in tuple(_running):
         _kill(process)
 
@@ -87,8 +86,10 @@ def _node() -> str:
     return path
 
 
-def _communicate(command: list[str], request: bytes, *, timeout: float, max_output: int) -> Ended:
-    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
+def _communicate(
+    command: list[str], request: bytes, *, timeout: float, max_output: int
+) -> NodeResult:
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     environment.setdefault("PATH", os.defpath)
     try:
         process = subprocess.Popen(
@@ -100,36 +101,36 @@ def _communicate(command: list[str], request: bytes, *, timeout: float, max_outp
             start_new_session=True,
         )
     except OSError as error:
-        raise NodeError(f"node cannot be run: {error.strerror}") from error
+        raise NodeError(f"node cannot be started: {error.strerror}") from error
     with process:
         _running.add(process)
         try:
-            _bound_memory(process.pid)
+            _limit_memory(process.pid)
             return _exchange(process, request, time.monotonic() + timeout, max_output)
         finally:
             _kill(process)
             _running.discard(process)
 
 
-def _bound_memory(pid: int) -> None:
-    # It has ended at once, and its status says why; or a stricter bound was there.
+def _limit_memory(pid: int) -> None:
+    # Errors: the process has already ended, or a stricter limit is set.
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        resource.prlimit(pid, resource.RLIMIT_DATA, (_DATA_BYTES, _DATA_BYTES))
+        resource.prlimit(pid, resource.RLIMIT_DATA, (_MAX_DATA_BYTES, _MAX_DATA_BYTES))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process with all of its group, unless it has ended and been waited for."""
+    """Kill the process and its group, unless it has ended."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):  # it ended just now
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def _exchange(
     process: subprocess.Popen[bytes], request: bytes, deadline: float, max_output: int
-) -> Ended:
-    """Write the request, read both outputs to their ends, wait; raises NodeError at a bound."""
+) -> NodeResult:
+    """Write the request, read stdout and stderr, wait; raise NodeError at a limit."""
     if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise NodeError("node was started without its pipes")
+        raise NodeError("node was started without pipes")
     _send(process.stdin, request)
     output, errors = bytearray(), b""
     with selectors.DefaultSelector() as selector:
@@ -138,30 +139,30 @@ def _exchange(
         while selector.get_map():
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise NodeError("node took too long and was killed")
+                raise NodeError("node exceeded its time limit and was killed")
             for key, _ in ready:
-                part = os.read(key.fd, _CHUNK)
-                if not part:
+                chunk = os.read(key.fd, _CHUNK_BYTES)
+                if not chunk:
                     selector.unregister(key.fileobj)
                 elif key.fileobj is process.stdout:
-                    output += part
+                    output += chunk
                 else:
-                    errors = (errors + part)[-_STDERR_KEPT:]
+                    errors = (errors + chunk)[-_MAX_STDERR_BYTES:]
             if len(output) > max_output:
                 raise NodeError(f"node wrote more than {max_output} bytes and was killed")
     try:
         status = process.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise NodeError("node did not end and was killed") from None
-    return Ended(status, bytes(output), errors.decode("utf-8", "replace").strip())
+        raise NodeError("node closed its outputs but did not exit, and was killed") from None
+    return NodeResult(status, bytes(output), errors.decode("utf-8", "replace").strip())
 
 
 def _send(stdin: IO[bytes], request: bytes) -> None:
-    """Write all of the request: at most a few kB, which the pipe holds, so it cannot block."""
-    if len(request) > _CHUNK:
-        raise NodeError(f"the request is longer than {_CHUNK} bytes")
+    """Write the request. It fits into the pipe's buffer, so the write cannot block."""
+    if len(request) > _CHUNK_BYTES:
+        raise NodeError(f"the request has {len(request)} bytes, at most {_CHUNK_BYTES} are allowed")
     try:
         stdin.write(request)
         stdin.close()
     except BrokenPipeError:
-        pass  # it ended before it read; its status and stderr say why
+        pass  # the process ended early; its status and stderr say why

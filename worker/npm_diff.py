@@ -1,6 +1,6 @@
-"""Diffs two published versions of an npm package by the Node program in ``worker/diff/``.
+"""Diff of two published versions of an npm package, by the Node program in ``worker/diff/``.
 
-One process a request: what a hostile tarball does to it ends with it.
+Each request runs in a process of its own, so a hostile tarball can harm that process only.
 """
 
 import json
@@ -19,38 +19,40 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may take; beyond it is a refusal, or for lines and text, a cut."""
+    """Limits of one request. The program refuses a larger input and cuts longer lines or texts."""
 
-    tarball_bytes: int = 32 * _MIB  # of each tarball, as it is downloaded
+    tarball_bytes: int = 32 * _MIB  # of each tarball, as downloaded
     unpacked_bytes: int = 256 * _MIB  # of each tarball, unpacked
     files: int = 20_000  # in each tarball
     line_bytes: int = _MIB  # of one line; a longer one is cut
     lines_bytes: int = 8 * _MIB  # of all added and removed lines
     diff_bytes: int = 2 * _MIB  # of the diff's text
-    fetch_seconds: int = 60  # for all that is fetched
+    fetch_seconds: int = 60  # for all downloads
 
-    def answer_bytes(self) -> int:
-        """Return how long the program's answer can be.
+    def max_answer_bytes(self) -> int:
+        """Return the maximum length of the program's answer.
 
-        The text of a diff takes twice the space at worst, as JSON; names and manifests have bounds
-        of their own (``worker/diff/src/tar.mjs``, ``contents.mjs``).
+        As JSON, a diff's text takes at most twice its size. Names and manifests have limits of
+        their own (``worker/diff/src/tar.mjs``, ``contents.mjs``).
         """
         return self.lines_bytes + 2 * self.diff_bytes + 24 * _MIB
 
+    def as_json(self) -> dict[str, int]:
+        """Return the limits under the names that the program uses."""
+        return {_camel_case(name): value for name, value in asdict(self).items()}
+
 
 class DiffError(Exception):
-    """The diff could not be made.
+    """Failure to diff two versions.
 
     Attributes:
-        code: what kind of failure: bad_request, not_found, no_such_version, unauthorized,
-            registry_unavailable, integrity, too_large, unsafe_path, unsafe_entry, bad_tar,
-            bad_gzip or bad_manifest; "node" when the program itself could not be run, was killed
-            for a bound, or broke.
+        code: bad_request, not_found, no_such_version, unauthorized, registry_unavailable,
+            integrity, too_large, unsafe_path, unsafe_entry, bad_tar, bad_gzip or bad_manifest;
+            "node" if the program could not run, crashed or was killed at a limit.
         retry: whether the same request may succeed later.
     """
 
     def __init__(self, code: str, message: str, retry: bool = False) -> None:
-        """Keep the code and the hope beside the text."""
         super().__init__(message)
         self.code = code
         self.retry = retry
@@ -66,21 +68,21 @@ def diff_versions(
     limits: Limits = Limits(),
     timeout: float = TIMEOUT_SECONDS,
 ) -> Change:
-    """Return what differs between two published versions of a package.
+    """Return the difference between two published versions of a package.
 
     Args:
-        package: its name, with its scope.
+        package: name, including the scope.
         old: version in use, or a range or dist-tag.
-        new: version asked for, likewise.
-        registry: http:// or https:// address of an npm registry, with user:password or without;
+        new: requested version, or a range or dist-tag.
+        registry: http:// or https:// address of an npm registry, with or without user:password;
             None for npm's default.
-        token: bearer token of the registry; goes to no other host.
-        limits: what the two tarballs, and the answer, may take.
-        timeout: seconds until the program is killed, fetching included.
+        token: bearer token of the registry; it is sent to no other host.
+        limits: limits of the tarballs and the answer.
+        timeout: seconds until the program is killed, downloads included.
 
     Raises:
-        DiffError: the registry does not give both versions, a tarball is broken, hostile or beyond
-            a limit, or the program failed. Its text names no address, and holds no secret.
+        DiffError: the registry does not serve both versions, a tarball is broken, hostile or
+            above a limit, or the program failed. The message contains no address and no secret.
     """
     request = {
         "package": package,
@@ -88,40 +90,46 @@ def diff_versions(
         "to": new,
         "registry": registry,
         "token": token,
-        "limits": {_camel(name): value for name, value in asdict(limits).items()},
+        "limits": limits.as_json(),
     }
-    answer = ask(request, timeout=timeout, max_output=limits.answer_bytes())
+    answer = send_request(request, timeout=timeout, max_output=limits.max_answer_bytes())
     try:
         return _change(package, answer)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DiffError("node", f"the answer has another shape than agreed: {error}") from error
+        raise DiffError("node", f"the diff program's answer is invalid: {error}") from error
 
 
-def ask(
+def send_request(
     request: dict[str, Any], *, timeout: float = TIMEOUT_SECONDS, max_output: int = _MIB
 ) -> dict[str, Any]:
-    """Send one request to the program and return its answer; raises DiffError."""
+    """Run the program with one request and return its answer.
+
+    Raises:
+        DiffError: the program refused the request or failed.
+    """
     if not PROGRAM.is_file():
-        raise DiffError("node", "worker/diff is not built: run `npm ci && npm run build` in it")
+        message = "worker/diff is not built: run `npm ci && npm run build` in that folder"
+        raise DiffError("node", message)
     try:
-        ended = node.run(
+        result = node.run(
             PROGRAM, json.dumps(request).encode(), timeout=timeout, max_output=max_output
         )
     except node.NodeError as error:
         raise DiffError("node", str(error), retry=True) from error
     try:
-        answer = json.loads(ended.output)
+        answer = json.loads(result.output)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        tail = ended.errors or "it wrote nothing"
-        raise DiffError("node", f"node ended with {ended.status} and no result: {tail}", retry=True)
+        detail = result.errors or "its stderr is empty"
+        message = f"node exited with {result.status} and no answer: {detail}"
+        raise DiffError("node", message, retry=True)
     if "error" in answer:
         raise DiffError(**answer["error"])
     return answer
 
 
-def _camel(name: str) -> str:
+def _camel_case(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
@@ -135,23 +143,24 @@ def _change(package: str, answer: dict[str, Any]) -> Change:
         diff=answer["diff"],
         truncated=answer["truncated"],
         stats=answer["stats"],
-        node=answer["node"],
+        node_version=answer["node_version"],
     )
 
 
 def _version(version: dict[str, Any]) -> Version:
-    return Version(**(version | {"published": _moment(version["published"])}))
+    return Version(**(version | {"published": _parse_time(version["published"])}))
 
 
 def _file(file: dict[str, Any]) -> FileChange:
-    lines = tuple((number, line) for number, line in file["lines"])
-    return FileChange(**(file | {"lines": lines, "gone": tuple(file["gone"])}))
+    added_lines = tuple((number, line) for number, line in file["added_lines"])
+    removed_lines = tuple(file["removed_lines"])
+    return FileChange(**(file | {"added_lines": added_lines, "removed_lines": removed_lines}))
 
 
-def _moment(text: str | None) -> datetime | None:
-    """Return the time that a registry wrote, in UTC; None where it is none."""
+def _parse_time(text: str | None) -> datetime | None:
+    """Return a registry's timestamp in UTC, or None if it is missing or invalid."""
     try:
-        moment = datetime.fromisoformat(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        time = datetime.fromisoformat(text or "")
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (OverflowError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""One review, from the job to what is written of it."""
+"""Review of one upgrade: compare the versions, assess the risk, write the result."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from typing import Literal
 from app.reviews import Failure, Finding, Result, Statistics
 from app.store import StoreError
 from worker.change import Change
-from worker.lease import Keeper
+from worker.lease import LeaseRenewer
 from worker.llm import Opinion
 from worker.npm_diff import DiffError
 from worker.queue import Job, Queue
@@ -19,56 +19,58 @@ from worker.risk import Assessment, assess
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
-WRITES = 5
-"""How often it is tried to write what came of a job, while the store is away."""
-WRITE_SECONDS = 1.0
+MAX_WRITE_ATTEMPTS = 5
+"""Attempts to write a job's outcome if the store is unavailable."""
+WRITE_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Reviewer:
-    """Does one job after the other.
+    """Reviewer of upgrades, one job after the other.
 
     Attributes:
-        compare: fetches and compares the two versions; raises DiffError.
-        opine: asks the LLM, where there is one; raises nothing.
-        end: makes a `compare` that is under way fail soon.
-        threshold: risk from which an upgrade is blocked.
+        queue: the queue that holds the jobs.
+        stop: the worker's stop request.
+        compare: fetches and compares two versions (package, old, new); raises DiffError.
+        summarize: queries the language model, if one is configured; never raises.
+        cancel: makes a running `compare` fail soon.
+        threshold: minimum risk that blocks an upgrade.
     """
 
     queue: Queue
     stop: StopSignal
     compare: Callable[[str, str, str], Change]
-    opine: Callable[[Change, Assessment], Opinion]
-    end: Callable[[], None]
+    summarize: Callable[[Change, Assessment], Opinion]
+    cancel: Callable[[], None]
     threshold: float
 
     def __call__(self, job: Job) -> None:
-        """Review, and write what came of it."""
-        log.info("job started", extra=_said(job))
-        begun = time.monotonic()
-        with Keeper(self.queue, job, self.stop, self.end) as keeper:
-            write = self._outcome(job, keeper)
-        kept = _written(write)
-        seconds = round(time.monotonic() - begun, 3)
-        log.info("job ended", extra={**_said(job), "seconds": seconds, "written": kept})
+        """Review the upgrade and write the outcome."""
+        log.info("job started", extra=_log_fields(job))
+        started = time.monotonic()
+        with LeaseRenewer(self.queue, job, self.stop, self.cancel) as renewer:
+            write = self._review(job, renewer)
+        written = _write(write)
+        seconds = round(time.monotonic() - started, 3)
+        log.info("job ended", extra={**_log_fields(job), "seconds": seconds, "written": written})
 
-    def _outcome(self, job: Job, keeper: Keeper) -> Callable[[], bool]:
-        """What writes what came of it."""
+    def _review(self, job: Job, renewer: LeaseRenewer) -> Callable[[], bool]:
+        """Review the upgrade and return the function that writes the outcome."""
         try:
             change = self.compare(job.package, job.old, job.new)
         except DiffError as error:
-            if keeper.ended:
-                # which writes nothing where the lease was lost
-                return partial(self.queue.hand_back, job)
+            if renewer.cancelled:
+                return partial(self.queue.release, job)  # does nothing if the lease was lost
             failure = Failure(code=error.code, message=str(error))
-            log.warning("job failed", extra={**_said(job), "code": error.code, "why": str(error)})
+            fields = {**_log_fields(job), "code": error.code, "why": str(error)}
+            log.warning("job failed", extra=fields)
             return partial(self.queue.retry if error.retry else self.queue.fail, job, failure)
         assessment = assess(change, datetime.now(UTC))
-        result = self._result(change, assessment, self.opine(change, assessment))
+        result = self._result(change, assessment, self.summarize(change, assessment))
         return partial(self.queue.finish, job, result, change.diff)
 
     def _result(self, change: Change, assessment: Assessment, opinion: Opinion) -> Result:
-        risk = max(assessment.risk, opinion.risk)  # an LLM's word may add, never take away
+        risk = max(assessment.risk, opinion.risk)  # a model may raise the risk, never lower it
         verdict: Literal["pass", "block"] = "block" if risk >= self.threshold else "pass"
         return Result(
             verdict=verdict,
@@ -89,12 +91,12 @@ class Reviewer:
 
 
 def _statistics(change: Change) -> Statistics:
-    by = [file.status for file in change.files]
+    statuses = [file.status for file in change.files]
     return Statistics(
-        files_added=by.count("added"),
-        files_removed=by.count("removed"),
-        files_modified=by.count("modified"),
-        # As counted before any bound cut them.
+        files_added=statuses.count("added"),
+        files_removed=statuses.count("removed"),
+        files_modified=statuses.count("modified"),
+        # Counted before the limits cut any lines.
         lines_added=change.stats["lines_added"],
         lines_removed=change.stats["lines_removed"],
         unpacked_bytes_before=change.old.unpacked_bytes,
@@ -102,20 +104,22 @@ def _statistics(change: Change) -> Statistics:
     )
 
 
-def _written(write: Callable[[], bool]) -> bool:
-    """Write, also where the store is away for a moment; else the lease runs out, and the job is
-    done again by whoever takes it next."""
-    for left in reversed(range(WRITES)):
+def _write(write: Callable[[], bool]) -> bool:
+    """Write the outcome and return whether it was written.
+
+    If the store stays unavailable, the lease expires, and a worker repeats the job.
+    """
+    for tries_left in reversed(range(MAX_WRITE_ATTEMPTS)):
         try:
             return write()
         except StoreError as error:
-            log.warning("job not written", extra={"error": str(error), "tries_left": left})
-            if left:
-                time.sleep(WRITE_SECONDS)
+            log.warning("job not written", extra={"error": str(error), "tries_left": tries_left})
+            if tries_left:
+                time.sleep(WRITE_RETRY_SECONDS)
     return False
 
 
-def _said(job: Job) -> dict[str, object]:
+def _log_fields(job: Job) -> dict[str, object]:
     return {
         "job": job.id, "package": job.package, "from": job.old, "to": job.new,
         "attempt": job.attempt,

@@ -1,4 +1,4 @@
-"""What ``python -m worker`` does: work until a signal, or check that it could."""
+"""The worker's two modes: process jobs until a signal, or check that everything loads and runs."""
 
 import logging
 import socket
@@ -10,26 +10,26 @@ from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
 from app.store import TIMEOUT_SECONDS as STORE_SECONDS
 from app.store import connect
 from worker import node, npm_diff
-from worker.heartbeat import BOUND_SECONDS, Heartbeat
-from worker.llm import Llm, summarize
+from worker.heartbeat import MAX_SILENCE_SECONDS, Heartbeat
+from worker.llm import LlmSettings, summarize
 from worker.loop import Loop
 from worker.queue import Queue
-from worker.review import WRITE_SECONDS, WRITES, Reviewer
+from worker.review import MAX_WRITE_ATTEMPTS, WRITE_RETRY_SECONDS, Reviewer
 from worker.stop import StopSignal
 
 logger = logging.getLogger("worker")
 LLM_SECONDS = 30.0
-JOB_LIMIT = (
-    npm_diff.TIMEOUT_SECONDS + LLM_SECONDS + WRITES * (2 * STORE_SECONDS + WRITE_SECONDS) + 5
-)
-"""Seconds that a job takes at most: each part has a bound of its own."""
+MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (2 * STORE_SECONDS + WRITE_RETRY_SECONDS)
+MAX_JOB_SECONDS = npm_diff.TIMEOUT_SECONDS + LLM_SECONDS + MAX_WRITE_SECONDS + 5
+"""Longest duration of a job: the sum of its parts' time limits."""
 
 
 def run(stop: StopSignal) -> int:
-    """Work until `stop` is requested, and return the exit status.
+    """Process jobs until `stop` is requested, and return the exit status.
 
-    0 when asked to stop, 1 when Node cannot be run, 2 when the configuration is wrong; the last
-    two with one line on stderr.
+    Returns:
+        0 after a stop request, 1 if Node cannot run, 2 if the configuration is invalid. The last
+        two print one line on stderr.
     """
     try:
         settings = load(WorkerSettings)
@@ -43,7 +43,7 @@ def run(stop: StopSignal) -> int:
         return 1
     log.configure(settings.log_level, settings.secrets())
     heartbeat = Heartbeat()
-    # The container's id: one that is started again goes on under the name that Redis knows.
+    # The container's id: a restarted container keeps the consumer name that Redis knows.
     name = socket.gethostname()
     logger.info(
         "worker started",
@@ -51,7 +51,7 @@ def run(stop: StopSignal) -> int:
             "worker": name,
             "poll_interval": settings.worker_poll_interval,
             "heartbeat": str(heartbeat.path),
-            "heartbeat_bound": BOUND_SECONDS,
+            "heartbeat_bound": MAX_SILENCE_SECONDS,
             "policy_threshold": settings.policy_threshold,
             "llm_provider": settings.llm_provider,
             "node": node_version,
@@ -60,8 +60,8 @@ def run(stop: StopSignal) -> int:
     queue = Queue(connect(settings.store), name)
     Loop(
         queue=queue,
-        work=_reviewer(settings, queue, stop),
-        job_limit=JOB_LIMIT,
+        process=_reviewer(settings, queue, stop),
+        max_job_seconds=MAX_JOB_SECONDS,
         heartbeat=heartbeat,
         poll_interval=settings.worker_poll_interval,
         stop=stop,
@@ -73,7 +73,7 @@ def run(stop: StopSignal) -> int:
 def _reviewer(settings: WorkerSettings, queue: Queue, stop: StopSignal) -> Reviewer:
     registry = settings.artifactory_url
     token = settings.artifactory_token
-    llm = Llm(
+    llm = LlmSettings(
         provider=settings.llm_provider,
         model=settings.llm_model or None,
         api_key=settings.llm_api_key,
@@ -88,28 +88,30 @@ def _reviewer(settings: WorkerSettings, queue: Queue, stop: StopSignal) -> Revie
             registry=str(registry.get_secret_value()) if registry else None,
             token=token.get_secret_value() if token else None,
         ),
-        opine=partial(summarize, llm),
-        end=node.end,
+        summarize=partial(summarize, llm),
+        cancel=node.kill_all,
         threshold=settings.policy_threshold,
     )
 
 
 def check() -> int:
-    """Load everything, run Node and its program, print "ok"; the smoke test of the image.
+    """Load all modules, run Node and the diff program, print "ok": the image's smoke test.
 
-    Needs no network, no setting and no folder to write to. Returns 1, with one line on stderr,
-    when Node or its program does not run.
+    Needs no network, no configuration and no writable folder.
+
+    Returns:
+        0, or 1 with one line on stderr if Node or the diff program does not run.
     """
-    from worker import probe, selftest  # noqa: F401 - that they load is what is checked
-    from worker.llm import http_client as exchange  # noqa: F401 - the same
+    from worker import probe, selftest  # noqa: F401 - checks that they load
+    from worker.llm import http_client  # noqa: F401 - likewise
 
     try:
         node.version()
-        npm_diff.ask({"package": None}, timeout=10)
+        npm_diff.send_request({"package": None}, timeout=10)
     except node.NodeError as error:
         return _fail(str(error))
     except npm_diff.DiffError as error:
-        if error.code != "bad_request":  # the answer of a program that runs
+        if error.code != "bad_request":  # the program ran and refused the invalid request
             return _fail(str(error))
     print("ok")
     return 0

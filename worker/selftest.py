@@ -1,6 +1,6 @@
-"""Shows that the worker's Node program works where it runs: two made-up versions, one diff.
+"""Self-test of the worker: diff two sample versions with the Node program.
 
-They come from a registry of its own, on a free port of the loopback: no other network is needed.
+A temporary registry on the loopback interface serves them, so no other network is needed.
 """
 
 import base64
@@ -28,55 +28,55 @@ EXPECTED = {
 
 
 def self_test() -> int:
-    """Diff the two, print one JSON line, and return the exit status: 0 as expected, else 1."""
+    """Diff the two versions, print one JSON line and return the exit status (0 or 1)."""
     try:
-        with _registry({"1.0.0": pack(OLD), "1.0.1": pack(NEW)}) as address:
+        with _registry({"1.0.0": _tarball(OLD), "1.0.1": _tarball(NEW)}) as address:
             change = diff_versions(PACKAGE, "1.0.0", "1.0.1", registry=address, token=None)
     except (OSError, DiffError) as error:
         return _fail(f"{type(error).__name__}: {error}")
-    if (found := _summary(change)) != EXPECTED:
-        return _fail(f"expected {sorted(EXPECTED)}, found {sorted(found)}")
+    if (actual := _summary(change)) != EXPECTED:
+        return _fail(f"expected {sorted(EXPECTED)}, got {sorted(actual)}")
     files = [file.path for file in change.files]
-    print(json.dumps({"self_test": "ok", "node": change.node, "files": files}))
+    print(json.dumps({"self_test": "ok", "node": change.node_version, "files": files}))
     return 0
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """Return an npm tarball with these files, by path inside the package."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+def _tarball(files: Mapping[str, bytes]) -> bytes:
+    """Return an npm tarball of files, given by their path in the package."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(f"package/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 @contextmanager
 def _registry(tarballs: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve one package with these tarballs, by version; yields the address."""
-    answers: dict[str, bytes] = {}
+    """Serve one package with tarballs by version; yield the registry's address."""
+    responses: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = answers.get(self.path)
+            body = responses.get(self.path)
             self.send_response(404 if body is None else 200)
             self.end_headers()
             self.wfile.write(body or b"")
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: standard error is for the failure."""
+            """Log nothing: stderr is for the failure."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         address = f"http://127.0.0.1:{server.server_port}"
         versions = {}
         for version, tarball in tarballs.items():
-            answers[f"/{version}.tgz"] = tarball
+            responses[f"/{version}.tgz"] = tarball
             dist = {"tarball": f"{address}/{version}.tgz", "integrity": _integrity(tarball)}
             versions[version] = {"name": PACKAGE, "version": version, "dist": dist}
-        answers[f"/{PACKAGE}"] = json.dumps({"name": PACKAGE, "versions": versions}).encode()
-        # 0.01: seconds until a shutdown is noticed
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        responses[f"/{PACKAGE}"] = json.dumps({"name": PACKAGE, "versions": versions}).encode()
+        poll_seconds = 0.01  # until the server notices a shutdown
+        thread = threading.Thread(target=server.serve_forever, args=(poll_seconds,), daemon=True)
         thread.start()
         try:
             yield address
@@ -90,7 +90,10 @@ def _integrity(content: bytes) -> str:
 
 
 def _summary(change: Change) -> set[tuple[str, str, int, int]]:
-    return {(f.path, f.status, f.added, len(f.gone)) for f in change.files}
+    return {
+        (file.path, file.status, len(file.added_lines), len(file.removed_lines))
+        for file in change.files
+    }
 
 
 def _fail(reason: str) -> int:

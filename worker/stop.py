@@ -1,4 +1,4 @@
-"""The wish to stop, as a signal brings it."""
+"""Stop request, made by SIGTERM or SIGINT."""
 
 import os
 import select
@@ -7,35 +7,31 @@ from types import FrameType
 
 
 class StopSignal:
-    """Becomes requested by SIGTERM or SIGINT, and ends a wait at once.
+    """Stop request that a signal sets and that ends a wait at once.
 
-    A pipe rather than threading.Event: a handler that runs while the same thread is inside
-    Event.wait can find the event's lock held, and then waits for itself for ever.
+    It uses a pipe, not threading.Event: a handler that interrupts Event.wait in the same thread
+    can find the event's lock held and deadlock.
     """
 
     def __init__(self) -> None:
-        """Make the pipe; nothing is requested yet."""
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         self.requested = False
 
     def install(self) -> "StopSignal":
-        """Answer SIGTERM and SIGINT from here on; the main thread only. Returns itself.
-
-        Explicit, since the kernel ignores a signal that PID 1 has no handler for.
-        """
+        """Handle SIGTERM and SIGINT from now on, in the main thread only. Returns itself."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         return self
 
     def request(self) -> None:
-        """Ask to stop; twice is as good as once."""
+        """Request a stop. Further calls change nothing."""
         if not self.requested:
             self.requested = True
             os.write(self._write, b"x")
 
     def wait(self, seconds: float) -> bool:
-        """Wait until asked to stop or until `seconds` are over; return whether asked."""
+        """Wait for `seconds` or until a stop is requested; return whether one is."""
         select.select([self._read], [], [], seconds)
         return self.requested
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from imageproof.build import base_image
-from imageproof.build.bake import build_variables
+from imageproof.build.variables import build_variables
 from tests.support import npm_registry
 from tests.support.commands import ROOT, clean_environment, docker
 from tests.support.npm_registry import Files, Registry

@@ -1,4 +1,4 @@
-"""A provider on the loopback that answers as a test scripts it."""
+"""LLM provider on the loopback interface, with scripted replies."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import AnyHttpUrl, Secret, SecretStr
 
-from worker.llm import Llm
+from worker.llm import LlmSettings
 
 KEY = "sk-this-must-not-be-seen"
 Answer = Callable[["Handler"], None]
@@ -19,36 +19,36 @@ Answer = Callable[["Handler"], None]
 
 @dataclass
 class Provider:
-    """What it was asked, and how it answers: each request takes the next, the last one stays."""
+    """The scripted replies and the requests so far. The last reply repeats."""
 
     answers: list[Answer]
     port: int = 0
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)  # bodies
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
-    def llm(self, **settings: Any) -> Llm:
-        """Settings that lead to it; no pause before the second try."""
+    def llm(self, **settings: Any) -> LlmSettings:
+        """Return settings for this provider, without a pause before the second attempt."""
         url = Secret(AnyHttpUrl(f"http://127.0.0.1:{self.port}/v1"))
-        known = {"provider": "openai", "model": "m", "api_key": SecretStr(KEY), "base_url": url}
-        return Llm(**{**known, "timeout": 20.0, "pause": 0.0, **settings})
+        usual = {"provider": "openai", "model": "m", "api_key": SecretStr(KEY), "base_url": url}
+        return LlmSettings(**{**usual, "timeout": 20.0, "pause": 0.0, **settings})
 
 
 class Handler(BaseHTTPRequestHandler):
     provider: Provider
-    asked: dict[str, Any]
+    request_body: dict[str, Any]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        known = self.provider
-        self.asked = json.loads(body)
-        known.asked.append(self.asked)
-        known.headers.append({name.lower(): value for name, value in self.headers.items()})
-        known.paths.append(self.path)
-        answer = known.answers.pop(0) if len(known.answers) > 1 else known.answers[0]
+        provider = self.provider
+        self.request_body = json.loads(body)
+        provider.requests.append(self.request_body)
+        provider.headers.append({name.lower(): value for name, value in self.headers.items()})
+        provider.paths.append(self.path)
+        answer = provider.answers.pop(0) if len(provider.answers) > 1 else provider.answers[0]
         self.close_connection = True
-        with suppress(ConnectionError):  # the client may have had enough
+        with suppress(ConnectionError):  # the client may close early
             answer(self)
 
     def reply(self, status: int, body: bytes) -> None:
@@ -58,14 +58,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(*answers: Answer, host: str = "127.0.0.1") -> Iterator[Provider]:
-    """A provider that answers so, until the end; no proxy of this machine stands before it."""
+    """Run a provider, and let the process reach it without a proxy."""
     provider = Provider(list(answers))
-    handler = type("Scripted", (Handler,), {"provider": provider})
+    handler = type("ProviderHandler", (Handler,), {"provider": provider})
     with (
         pytest.MonkeyPatch.context() as environment,
         ThreadingHTTPServer((host, 0), handler) as server,
@@ -84,48 +84,48 @@ def serving(*answers: Answer, host: str = "127.0.0.1") -> Iterator[Provider]:
             thread.join()
 
 
-def said(text: str) -> Answer:
-    """Answer as OpenAI's chat completions do."""
-    return raw(json.dumps({"choices": [{"message": {"content": text}}]}).encode())
+def chat_reply(text: str) -> Answer:
+    """Reply with a chat completion of OpenAI's API."""
+    return raw_reply(json.dumps({"choices": [{"message": {"content": text}}]}).encode())
 
 
-def thinks(
+def opinion_reply(
     summary: str = "Adds a fetch.", risk: Any = 0.4, reasons: Any = ("lib/a.js:1",)
 ) -> Answer:
-    """Answer in the agreed shape."""
-    return said(json.dumps({"summary": summary, "risk": risk, "reasons": reasons}))
+    """Reply with the JSON object that the prompt asks for."""
+    return chat_reply(json.dumps({"summary": summary, "risk": risk, "reasons": reasons}))
 
 
-def raw(body: bytes, status: int = 200) -> Answer:
+def raw_reply(body: bytes, status: int = 200) -> Answer:
     return lambda handler: handler.reply(status, body)
 
 
-def closes(handler: Handler) -> None:
-    """Hang up without a word."""
+def disconnect(handler: Handler) -> None:
+    """Close the connection without a reply."""
     handler.connection.close()
 
 
-def drips_headers(handler: Handler) -> None:
-    """Send header after header, and never the end of them."""
+def endless_headers(handler: Handler) -> None:
+    """Send headers slowly and without end."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
     while not handler.provider.closing.wait(0.01):
         handler.wfile.write(b"x: y\r\n")
 
 
-def drips_body(handler: Handler) -> None:
-    """Send a body byte by byte, without end."""
+def slow_body(handler: Handler) -> None:
+    """Send a body byte by byte and without end."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
     while not handler.provider.closing.wait(0.01):
         handler.wfile.write(b" ")
 
 
-def floods(handler: Handler) -> None:
-    """Send a body without end, as fast as it is taken."""
+def endless_body(handler: Handler) -> None:
+    """Send a body fast and without end."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
     while not handler.provider.closing.is_set():
         handler.wfile.write(b" " * 65536)
 
 
-def silent(handler: Handler) -> None:
-    """Say nothing, and stay."""
+def no_reply(handler: Handler) -> None:
+    """Keep the connection open without a reply."""
     handler.provider.closing.wait()

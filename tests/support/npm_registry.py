@@ -1,4 +1,4 @@
-"""An npm registry on the loopback, and what is published to it."""
+"""npm registry on the loopback interface, and tarballs to publish in it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ MANIFEST = b'{"name": "sample", "version": "0.0.0"}\n'
 
 @dataclass
 class Registry:
-    """What it answers, by path, and what it was asked: path and authorization of each request.
+    """The registry's answers and the requests so far.
 
     Attributes:
-        host: where it listens.
-        base: the path before all others, as with a repository manager.
-        closing: set when a test is over, for an answer that waits.
+        host: address that it listens on.
+        base: first part of each path, as with a repository manager.
+        answers: answers by path.
+        requests: path and authorization header of each request.
+        closing: set at the end, for answers that wait.
     """
 
     port: int
     base: str = ""
     host: str = "127.0.0.1"
     answers: dict[str, Answer] = field(default_factory=dict)
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     _documents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
-        """Of the registry itself."""
         return f"http://{self.host}:{self.port}{self.base}"
 
     def publish(
@@ -53,22 +54,22 @@ class Registry:
         published: str | None = None,
         **entry: Any,
     ) -> str:
-        """Publish a version, as `latest`; returns the path of its tarball.
+        """Publish a version as `latest` and return the path of its tarball.
 
         Args:
             version: its number.
-            tarball: itself, or the files that it holds, a manifest added to them.
-            package: its name.
-            dist: what the registry says of the tarball; None takes an entry of it away.
-            published: when.
-            entry: what else the registry says of the version.
+            tarball: the tarball, or the files in it besides a manifest.
+            package: the package's name.
+            dist: changes of the metadata of the tarball; None removes a field.
+            published: time of publication.
+            **entry: other metadata of the version.
         """
         if not isinstance(tarball, bytes):
             tarball = packed(tarball)
         path = f"{self.base}/{package}/-/{version}.tgz"
         self.answers[path] = reply(200, tarball)
-        said = {"tarball": f"{self.address}/{package}/-/{version}.tgz", "integrity": sri(tarball)}
-        said |= dist or {}
+        fields = {"tarball": f"{self.address}/{package}/-/{version}.tgz", "integrity": sri(tarball)}
+        fields |= dist or {}
         document = self._documents.setdefault(
             package, {"name": package, "dist-tags": {}, "versions": {}, "time": {}}
         )
@@ -77,13 +78,13 @@ class Registry:
         document["versions"][version] = entry | {
             "name": package,
             "version": version,
-            "dist": {key: value for key, value in said.items() if value is not None},
+            "dist": {key: value for key, value in fields.items() if value is not None},
         }
         self.tag(package)
         return path
 
     def tag(self, package: str = "sample", **tags: str) -> None:
-        """Name versions by dist-tags."""
+        """Set dist-tags."""
         document = self._documents[package]
         document["dist-tags"] |= tags
         path = f"{self.base}/{package.replace('/', '%2f')}"
@@ -91,23 +92,23 @@ class Registry:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as its registry says; 404 to all else."""
+    """Request handler: the registry's answer for the path, or 404."""
 
     registry: Registry
 
     def do_GET(self) -> None:
-        self.registry.asked.append((self.path, self.headers["authorization"]))
-        with suppress(ConnectionError):  # the client may have had enough
+        self.registry.requests.append((self.path, self.headers["authorization"]))
+        with suppress(ConnectionError):  # the client may close early
             self.registry.answers.get(self.path, reply(404))(self)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(base: str = "", host: str = "127.0.0.1") -> Iterator[Registry]:
-    """A registry without packages, until the end."""
-    handler = type("Of", (Handler,), {})
+    """Run an empty registry."""
+    handler = type("RegistryHandler", (Handler,), {})
     with ThreadingHTTPServer((host, 0), handler) as server:
         server.daemon_threads = True
         handler.registry = registry = Registry(server.server_port, base, host)
@@ -122,7 +123,7 @@ def serving(base: str = "", host: str = "127.0.0.1") -> Iterator[Registry]:
 
 
 def reply(status: int, body: bytes = b"", **headers: str) -> Answer:
-    """Answer so; the names of headers have _ for -."""
+    """Return an answer with this status, body and headers (with _ for -)."""
 
     def answer(handler: Handler) -> None:
         handler.send_response(status)
@@ -135,31 +136,31 @@ def reply(status: int, body: bytes = b"", **headers: str) -> Answer:
 
 
 def sri(content: bytes) -> str:
-    """The checksum, as registries write it."""
+    """Return the checksum in the form of registries."""
     return "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
 
 
 def packed(files: Files) -> bytes:
-    """An npm tarball of these files; a package.json is added where there is none."""
+    """Return an npm tarball of these files, with a package.json added if there is none."""
     members = [
         member(name, content) for name, content in ({"package.json": MANIFEST} | files).items()
     ]
     return archived(members)
 
 
-def member(name: str, content: bytes = b"", /, **facts: Any) -> tuple[tarfile.TarInfo, bytes]:
-    """One file, by its path inside the package."""
+def member(name: str, content: bytes = b"", /, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+    """Return a tar member for a file, given by its path in the package."""
     info = tarfile.TarInfo(f"package/{name}")
     info.size = len(content)
-    for fact, value in facts.items():
-        setattr(info, fact, value)
+    for key, value in fields.items():
+        setattr(info, key, value)
     return info, content
 
 
 def archived(
     members: Iterable[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.PAX_FORMAT
 ) -> bytes:
-    """A tarball of these members."""
+    """Return a gzipped tarball of these members."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=form) as archive:
         for info, content in members:

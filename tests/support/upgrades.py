@@ -1,11 +1,11 @@
-"""Upgrades of packages, as tests make them up."""
+"""Sample upgrades of packages."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from worker.change import Change, FileChange, Kind, Version
+from worker.change import Change, FileChange, FileKind, Version
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=200)
@@ -13,10 +13,10 @@ PACKAGE = "left-pad"
 
 
 def version(number: str, manifest: Mapping[str, Any] | None = None, **fields: Any) -> Version:
-    """One version: published long ago by one publisher, unless fields say otherwise."""
-    whole = {"name": PACKAGE, "version": number, "main": "index.js", **(manifest or {})}
-    known: dict[str, Any] = {"published": LONG_AGO, "publisher": "maintainer", **fields}
-    return Version(number, "sha512-x", 1000, known.pop("unpacked_bytes", 5000), whole, **known)
+    """Return a version. By default it was published long ago, always by the same publisher."""
+    content = {"name": PACKAGE, "version": number, "main": "index.js", **(manifest or {})}
+    values: dict[str, Any] = {"published": LONG_AGO, "publisher": "maintainer", **fields}
+    return Version(number, "sha512-x", 1000, values.pop("unpacked_bytes", 5000), content, **values)
 
 
 def upgrade(
@@ -26,7 +26,15 @@ def upgrade(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> Change:
-    """An upgrade of these files, of two manifests, and with what the registry says of each."""
+    """Return an upgrade.
+
+    Args:
+        *files: the files that differ.
+        old: fields of the old manifest.
+        new: fields of the new manifest.
+        before: registry metadata of the old version.
+        after: registry metadata of the new version.
+    """
     return Change(
         package=PACKAGE,
         old=version("1.2.0", old, **(before or {})),
@@ -36,38 +44,41 @@ def upgrade(
     )
 
 
-def changed(path: str, *lines: str, gone: tuple[str, ...] = (), start: int = 10) -> FileChange:
-    """A text file that was there before, with these new lines from line `start` on."""
+def changed(
+    path: str, *lines: str, removed_lines: tuple[str, ...] = (), start: int = 10
+) -> FileChange:
+    """Return a modified text file, with added lines from line `start` on."""
     return replace(
         added(path, *lines),
         status="modified",
-        lines=tuple(enumerate(lines, start)),
-        gone=gone,
-        longest_before=max(map(len, gone), default=80),
+        added_lines=tuple(enumerate(lines, start)),
+        removed_lines=removed_lines,
+        longest_line_before=max(map(len, removed_lines), default=80),
     )
 
 
 def added(path: str, *lines: str, executable: bool = False) -> FileChange:
-    """A new text file."""
+    """Return an added text file."""
     return FileChange(
         path=path,
         status="added",
         kind="text",
         size=sum(len(line.encode("utf-8", "replace")) + 1 for line in lines),
-        lines=tuple(enumerate(lines, 1)),
-        longest=max(map(len, lines), default=0),
+        added_lines=tuple(enumerate(lines, 1)),
+        longest_line=max(map(len, lines), default=0),
         executable=executable,
     )
 
 
-def binary(path: str, kind: Kind = "binary", *, modified: bool = False) -> FileChange:
-    """A file that is no text."""
+def binary(path: str, kind: FileKind = "binary", *, modified: bool = False) -> FileChange:
+    """Return an added or modified file that is not a text."""
     status = "modified" if modified else "added"
     return FileChange(path, status, kind, size=4096, note="binary")
 
 
 def removed(path: str, *lines: str) -> FileChange:
-    """A text file that is there no more."""
+    """Return a removed text file."""
+    longest = max(map(len, lines), default=0)
     return FileChange(
-        path, "removed", "text", size=0, gone=lines, longest_before=max(map(len, lines), default=0)
+        path, "removed", "text", size=0, removed_lines=lines, longest_line_before=longest
     )

@@ -1,14 +1,14 @@
-// Bundles src/ and the npm packages that it uses into one file, dist/diff.cjs. Beside it, writes the
-// licences of these packages and a package.json (name, version, licence) for each, so that scanners
-// and `./inv verify` list what the bundle contains. Any warning fails the build.
+// Bundles src/ and its npm packages into one file, dist/diff.cjs. Also writes the packages' licences,
+// and a package.json (name, version, licence) of each: scanners and `./inv verify` read them to list
+// the bundle's contents. Any warning fails the build.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { build } from "esbuild";
 
-// Parts of pacote for git repositories, local folders and signatures, for its cache and for unpacking
-// to a disk, and what they would run; the request reader lets nothing but packages of a registry
-// through, and src/ names no cache. What is not there cannot be run, and need not be loaded.
-const ABSENT = [
+// Packages that pacote uses for git repositories, local folders, signatures, its cache and unpacking
+// to disk. src/ uses none of these features: request.mjs accepts only packages from a registry.
+// Excluded code cannot run and need not be loaded.
+const EXCLUDED = [
   "@npmcli/git",
   "@npmcli/installed-package-contents",
   "@npmcli/promise-spawn",
@@ -20,21 +20,21 @@ const ABSENT = [
   "sigstore",
   "tar",
 ];
-// Optional, and tried first: for documents that are not UTF-8, which are none of npm's.
+// An optional import, for documents that are not UTF-8. npm's documents are.
 const OPTIONAL = ["encoding"];
 
-// libnpmdiff makes each patch by itself, with no bound. Here it only prints those that were made.
-const OWN_ENGINE = { importer: /node_modules\/libnpmdiff\//, path: resolve("src/patch.mjs") };
+// libnpmdiff computes patches without a limit. In the bundle it only prints those of src/patch.mjs.
+const DIFF_ENGINE = { importer: /node_modules\/libnpmdiff\//, path: resolve("src/patch.mjs") };
 
 const replace = {
   name: "replace",
   setup({ onResolve, onLoad }) {
-    const filter = new RegExp(`^(${[...ABSENT, ...OPTIONAL].join("|")})$`);
-    onResolve({ filter }, ({ path }) => ({ path, namespace: "absent" }));
+    const filter = new RegExp(`^(${[...EXCLUDED, ...OPTIONAL].join("|")})$`);
+    onResolve({ filter }, ({ path }) => ({ path, namespace: "excluded" }));
     onResolve({ filter: /^diff$/ }, ({ importer }) =>
-      OWN_ENGINE.importer.test(importer) ? { path: OWN_ENGINE.path } : undefined,
+      DIFF_ENGINE.importer.test(importer) ? { path: DIFF_ENGINE.path } : undefined,
     );
-    onLoad({ filter: /.*/, namespace: "absent" }, () => ({ contents: "module.exports = {};" }));
+    onLoad({ filter: /.*/, namespace: "excluded" }, () => ({ contents: "module.exports = {};" }));
   },
 };
 
@@ -46,8 +46,8 @@ const { metafile, warnings } = await build({
   target: "node18.17",
   format: "cjs",
   minifySyntax: true,
-  minifyWhitespace: true, // names stay: a stack trace must be readable
-  legalComments: "none", // they stand in LICENSES.txt
+  minifyWhitespace: true, // but keep names, so that stack traces are readable
+  legalComments: "none", // LICENSES.txt contains them
   metafile: true,
   plugins: [replace],
 });
@@ -56,22 +56,22 @@ if (warnings.length > 0) process.exit(1);
 const [{ inputs }] = Object.values(metafile.outputs);
 const folderOf = (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0];
 const folders = new Set(Object.keys(inputs).map(folderOf).filter(Boolean));
-const licences = [...folders].sort().map(licence);
+const licences = [...folders].sort().map(licenceText);
 writeFileSync("dist/LICENSES.txt", licences.join(`\n${"-".repeat(72)}\n\n`));
-for (const folder of folders) record(folder);
+for (const folder of folders) writeRecord(folder);
 
 function manifest(folder) {
   return JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
 }
 
-function record(folder) {
+function writeRecord(folder) {
   const { name, version, license } = manifest(folder);
-  const place = `dist/${/node_modules\/.*$/.exec(folder)[0]}`;
-  mkdirSync(place, { recursive: true });
-  writeFileSync(`${place}/package.json`, `${JSON.stringify({ name, version, license })}\n`);
+  const target = `dist/${/node_modules\/.*$/.exec(folder)[0]}`;
+  mkdirSync(target, { recursive: true });
+  writeFileSync(`${target}/package.json`, `${JSON.stringify({ name, version, license })}\n`);
 }
 
-function licence(folder) {
+function licenceText(folder) {
   const { name, version, license } = manifest(folder);
   const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
   if (files.length === 0 && typeof license !== "string") throw new Error(`${name} has no licence`);

@@ -1,8 +1,8 @@
-"""One request over HTTP within a deadline, with a bound on what is read.
+"""HTTP client for one request, with a total deadline and a size limit.
 
-The deadline is one for everything, names and both tries included: a server that sends a byte a
-second keeps within the timeouts of a client that bounds single reads. So the client is an
-asynchronous one, which can be stopped wherever it waits.
+A server that sends one byte a second stays within a timeout per read. So the deadline covers
+everything, name resolution and both attempts included, and the client is asynchronous: it can be
+cancelled at any point.
 """
 
 import asyncio
@@ -13,86 +13,87 @@ from functools import cache
 import httpx
 
 from worker.llm.providers import Request
-from worker.llm.settings import Missing, NoAnswer
+from worker.llm.settings import LlmError, MissingReason
 
 MAX_ANSWER_BYTES = 1024 * 1024
-_AGAIN = {Missing.AWAY, Missing.BUSY, Missing.BROKEN}
-_STATUSES = {
-    401: Missing.UNAUTHORIZED,
-    403: Missing.UNAUTHORIZED,
-    404: Missing.UNKNOWN,
-    429: Missing.BUSY,
+_RETRYABLE = {MissingReason.UNREACHABLE, MissingReason.RATE_LIMITED, MissingReason.SERVER_ERROR}
+_REASON_BY_STATUS = {
+    401: MissingReason.UNAUTHORIZED,
+    403: MissingReason.UNAUTHORIZED,
+    404: MissingReason.NOT_FOUND,
+    429: MissingReason.RATE_LIMITED,
 }
-# They log addresses, which may hold a password, and whatever a server puts into its headers.
+# Their log messages contain addresses, which may hold a password, and a server's headers.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 def post(request: Request, *, timeout: float, pause: float) -> bytes:
-    """Return the body of the answer.
+    """Send the request and return the response's body. Do not call it inside an event loop.
 
-    A second try follows a failure that may pass. Not for use inside an event loop.
+    A temporary failure is retried once.
 
     Args:
-        request: what to send.
+        request: the request.
         timeout: seconds for everything.
-        pause: seconds between the two tries.
+        pause: seconds between the two attempts.
 
     Raises:
-        NoAnswer: there is none within the timeout.
+        LlmError: there is no valid response within the timeout.
     """
-    # Not asyncio.run, which would wait for a thread that still looks up a name.
+    # Not asyncio.run: it would wait for a thread that is still resolving a name.
     loop = asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(_within(request, timeout, pause))
+        return loop.run_until_complete(_post_with_retry(request, timeout, pause))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 
-async def _within(request: Request, seconds: float, pause: float) -> bytes:
+async def _post_with_retry(request: Request, seconds: float, pause: float) -> bytes:
     try:
         async with asyncio.timeout(seconds):
             try:
-                return await _once(request)
-            except NoAnswer as error:
-                if error.missing not in _AGAIN:
+                return await _post(request)
+            except LlmError as error:
+                if error.reason not in _RETRYABLE:
                     raise
             await asyncio.sleep(pause)
-            return await _once(request)
+            return await _post(request)
     except TimeoutError:
-        raise NoAnswer(Missing.SLOW) from None
+        raise LlmError(MissingReason.TIMEOUT) from None
 
 
-async def _once(request: Request) -> bytes:
+async def _post(request: Request) -> bytes:
     try:
         async with (
-            httpx.AsyncClient(verify=_trust(), timeout=None) as client,  # noqa: S113 - see _within
+            httpx.AsyncClient(verify=_trust_store(), timeout=None) as client,  # noqa: S113 - caller
             client.stream(
                 "POST", request.url, headers=request.headers, content=request.body
             ) as response,
         ):
             if response.status_code != 200:
-                raise NoAnswer(_missing(response.status_code))
+                raise LlmError(_reason(response.status_code))
             return await _read(response)
     except httpx.TransportError:
-        raise NoAnswer(Missing.AWAY) from None
+        raise LlmError(MissingReason.UNREACHABLE) from None
 
 
 @cache
-def _trust() -> ssl.SSLContext:
-    """Return the machine's own trust store, as for everything else in the image; read once."""
+def _trust_store() -> ssl.SSLContext:
+    """Return the system's trust store, as the rest of the image uses it."""
     return ssl.create_default_context()
 
 
 async def _read(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for part in response.aiter_raw():  # raw: nothing is unpacked
-        body += part
+    async for chunk in response.aiter_raw():  # raw: nothing is decompressed
+        body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise NoAnswer(Missing.LARGE)
+            raise LlmError(MissingReason.TOO_LARGE)
     return bytes(body)
 
 
-def _missing(status: int) -> Missing:
-    return _STATUSES.get(status, Missing.BROKEN if status >= 500 else Missing.DENIED)
+def _reason(status: int) -> MissingReason:
+    default = MissingReason.SERVER_ERROR if status >= 500 else MissingReason.REJECTED
+    return _REASON_BY_STATUS.get(status, default)

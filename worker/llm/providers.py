@@ -1,5 +1,4 @@
-"""The two ways of asking: OpenAI's chat completions, which many servers speak, and Anthropic's
-messages."""
+"""The two supported APIs: OpenAI's chat completions and Anthropic's messages."""
 
 import json
 from collections.abc import Mapping
@@ -7,9 +6,9 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field, ValidationError
 
-from worker.llm.settings import Llm, Missing, NoAnswer
+from worker.llm.settings import LlmError, LlmSettings, MissingReason
 
-MAX_TOKENS = 2000  # Anthropic's API wants a bound; others have names for it that not all know
+MAX_TOKENS = 2000  # Anthropic requires a limit; the others do not agree on its name
 _ADDRESSES = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com/v1",
@@ -19,33 +18,42 @@ _PATHS = {"openai": "chat/completions", "anthropic": "messages"}
 
 @dataclass(frozen=True)
 class Request:
-    """A POST of JSON."""
+    """An HTTP POST of JSON."""
 
     url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)  # one holds the key
+    headers: Mapping[str, str] = field(repr=False)  # one contains the key
     body: bytes
 
 
-def request(llm: Llm, system: str, user: str) -> Request:
-    """Return what asks for an answer to the two texts. Raises NoAnswer for unusable settings."""
+def build_request(llm: LlmSettings, system: str, user: str) -> Request:
+    """Return the request for an answer to the two messages.
+
+    Raises:
+        LlmError: the settings are incomplete or invalid.
+    """
     if not llm.model:
-        raise NoAnswer(Missing.MODEL)
-    asked: dict[str, object] = {"model": llm.model}
+        raise LlmError(MissingReason.NO_MODEL)
+    body: dict[str, object] = {"model": llm.model}
     if llm.provider == "anthropic":
-        asked |= {"max_tokens": MAX_TOKENS, "system": system, "messages": [_said("user", user)]}
+        messages = [_message("user", user)]
+        body |= {"max_tokens": MAX_TOKENS, "system": system, "messages": messages}
     else:
-        asked |= {"messages": [_said("system", system), _said("user", user)]}
-    return Request(_url(llm), _headers(llm), json.dumps(asked).encode())
+        body |= {"messages": [_message("system", system), _message("user", user)]}
+    return Request(_url(llm), _headers(llm), json.dumps(body).encode())
 
 
-def answer(llm: Llm, body: bytes) -> str:
-    """Return what the model said. Raises NoAnswer."""
+def extract_text(llm: LlmSettings, body: bytes) -> str:
+    """Return the model's text from a response.
+
+    Raises:
+        LlmError: the response is invalid, or the model refused.
+    """
     try:
         if llm.provider == "anthropic":
-            return _Reply.model_validate_json(body).said()
-        return _Completion.model_validate_json(body).said()
+            return _MessagesResponse.model_validate_json(body).text()
+        return _CompletionResponse.model_validate_json(body).text()
     except ValidationError:
-        raise NoAnswer(Missing.NONSENSE) from None
+        raise LlmError(MissingReason.INVALID_ANSWER) from None
 
 
 class _Message(BaseModel):
@@ -58,13 +66,13 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
-class _Completion(BaseModel):
+class _CompletionResponse(BaseModel):
     choices: list[_Choice] = Field(min_length=1)
 
-    def said(self) -> str:
+    def text(self) -> str:
         first = self.choices[0]
         if first.message.refusal or first.finish_reason == "content_filter":
-            raise NoAnswer(Missing.REFUSED)
+            raise LlmError(MissingReason.REFUSED)
         return first.message.content or ""
 
 
@@ -73,37 +81,37 @@ class _Block(BaseModel):
     text: str = ""
 
 
-class _Reply(BaseModel):
+class _MessagesResponse(BaseModel):
     content: list[_Block]
     stop_reason: str | None = None
 
-    def said(self) -> str:
+    def text(self) -> str:
         if self.stop_reason == "refusal":
-            raise NoAnswer(Missing.REFUSED)
+            raise LlmError(MissingReason.REFUSED)
         return "".join(block.text for block in self.content if block.type == "text")
 
 
-def _said(role: str, content: str) -> dict[str, str]:
+def _message(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def _url(llm: Llm) -> str:
-    """Return the address to ask; what follows a ``?`` in the base stays at the end."""
+def _url(llm: LlmSettings) -> str:
+    """Return the endpoint's address. A query in the base address stays at the end."""
     base = str(llm.base_url.get_secret_value()) if llm.base_url else _ADDRESSES[llm.provider]
     address, mark, query = base.partition("?")
     return f"{address.rstrip('/')}/{_PATHS[llm.provider]}{mark}{query}"
 
 
-def _headers(llm: Llm) -> dict[str, str]:
-    # identity: what is not compressed cannot unpack to more than was read
+def _headers(llm: LlmSettings) -> dict[str, str]:
+    # identity: without compression, a small response cannot expand to a large one
     headers = {"content-type": "application/json", "accept-encoding": "identity"}
     if llm.provider == "anthropic":
         headers["anthropic-version"] = "2023-06-01"
     if llm.api_key is not None and (key := llm.api_key.get_secret_value().strip()):
         if not key.isascii() or not key.isprintable():  # libraries would show it in their errors
-            raise NoAnswer(Missing.KEY)
-        name, start = (
+            raise LlmError(MissingReason.INVALID_KEY)
+        name, prefix = (
             ("x-api-key", "") if llm.provider == "anthropic" else ("authorization", "Bearer ")
         )
-        headers[name] = start + key
+        headers[name] = prefix + key
     return headers

@@ -1,4 +1,4 @@
-"""Which model is asked and how, and why there may be no answer."""
+"""Settings of the language model, and the reasons why a summary may be missing."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,17 +9,17 @@ from pydantic import AnyHttpUrl, Secret, SecretStr
 
 
 @dataclass(frozen=True)
-class Llm:
+class LlmSettings:
     """A provider and its model.
 
     Attributes:
-        provider: none, openai (any server that speaks its chat completions) or anthropic.
-        model: the model's name, as the provider calls it.
-        api_key: its key; a server of one's own may need none.
-        base_url: its address up to and with the version; the provider's own when None. A user
-            and password in it are sent as basic authentication.
-        timeout: seconds for everything: connecting, both tries, reading.
-        pause: seconds between the two tries.
+        provider: none, openai (any server with the chat completions API) or anthropic.
+        model: the model's name at the provider.
+        api_key: the provider's key; None for a server without authentication.
+        base_url: address including the API version; None for the provider's own. A user and
+            password in it are sent as basic authentication.
+        timeout: seconds for the whole request: connecting, both attempts, reading.
+        pause: seconds between the two attempts.
     """
 
     provider: Literal["none", "openai", "anthropic"] = "none"
@@ -30,35 +30,34 @@ class Llm:
     pause: float = 1.0
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what nobody may see in a text that came from the server."""
+        """Return the secrets to remove from the server's texts."""
         key = self.api_key.get_secret_value().strip() if self.api_key else ""
         password = self.base_url.get_secret_value().password if self.base_url else ""
         return tuple(secret for secret in (key, password, unquote(password or "")) if secret)
 
 
-class Missing(StrEnum):
-    """Why there is no summary: all that a result, or the log, says of it."""
+class MissingReason(StrEnum):
+    """Why a summary is missing. Results and logs contain only these texts."""
 
-    OFF = "no provider is set"
-    MODEL = "LLM_MODEL is not set"
-    KEY = "the key holds characters that cannot be sent"
-    AWAY = "the provider cannot be reached"
-    SLOW = "the provider took too long"
-    LARGE = "the answer is too large"
+    DISABLED = "no provider is set"
+    NO_MODEL = "LLM_MODEL is not set"
+    INVALID_KEY = "the key holds characters that cannot be sent"
+    UNREACHABLE = "the provider cannot be reached"
+    TIMEOUT = "the provider took too long"
+    TOO_LARGE = "the answer is too large"
     UNAUTHORIZED = "the provider refused the key"
-    UNKNOWN = "the provider does not know the model, or the address is wrong"
-    BUSY = "the provider asks for fewer requests"
-    BROKEN = "the provider failed"
-    DENIED = "the provider did not take the request"
+    NOT_FOUND = "the provider does not know the model, or the address is wrong"
+    RATE_LIMITED = "the provider asks for fewer requests"
+    SERVER_ERROR = "the provider failed"
+    REJECTED = "the provider did not take the request"
     REFUSED = "the model refused to answer"
-    NONSENSE = "the answer is not of the agreed shape"
+    INVALID_ANSWER = "the answer is not of the agreed shape"
     FAILED = "the request failed"
 
 
-class NoAnswer(Exception):
-    """There is no answer; the text is one of `Missing`, and nothing that a server wrote."""
+class LlmError(Exception):
+    """Failure to get an answer. Its text is a MissingReason, never a server's text."""
 
-    def __init__(self, missing: Missing) -> None:
-        """Keep the reason."""
-        super().__init__(missing.value)
-        self.missing = missing
+    def __init__(self, reason: MissingReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason

@@ -1,7 +1,7 @@
-"""How risky an upgrade is: documented signals, and one number out of what they find.
+"""Risk of an upgrade: documented signals, and one number from their findings.
 
-Everything here is a pure function of the change and the time of the review. The signals stand in
-modules by subject; each is registered when its module is imported, which happens here.
+All functions are pure: they depend on the change and the time of the review only. Each module
+covers one subject. Importing it, below, registers its signals.
 """
 
 from worker.risk import (
@@ -14,7 +14,7 @@ from worker.risk import (
     registry_metadata,
     strings,
 )
-from worker.risk.assessment import Assessment, assess, combine
+from worker.risk.assessment import Assessment, assess, total_risk
 from worker.risk.signal import MAX_FINDINGS, SIGNALS, Finding, Signal
 from worker.risk.text import printable
 
@@ -26,7 +26,6 @@ __all__ = [
     "Signal",
     "assess",
     "code",
-    "combine",
     "combined",
     "dependencies",
     "files",
@@ -35,4 +34,5 @@ __all__ = [
     "printable",
     "registry_metadata",
     "strings",
+    "total_risk",
 ]

@@ -1,30 +1,32 @@
-"""Signals in what code does: run other code and programs, talk, read what is private, destroy.
+"""Signals in the actions of code: run code and programs, use the network, read secrets, delete.
 
-A call is told by its own words and the first characters of what it is given, so that one that is
-given something else is new.
+A pattern includes the first characters of a call's arguments, so a call with other arguments is
+a new match.
 """
 
-from worker.risk.pattern import Pattern, any_of, patterns, words
+from worker.risk.pattern import Pattern, any_of, pattern_signal, words
 
 _CALL = r"\s{0,8}\(.{0,60}"
-_NO_METHOD = r"[\w$.]"
-_TELLING = (
+_WORD_OR_DOT = r"[\w$.]"
+_SENSITIVE = (
     r"\w{0,60}(?:TOKEN|SECRET|PASSW|PRIVATE|API_?KEY|ACCESS_?KEY|CREDENTIAL|_AUTH)|npm_config_"
 )
 _ENVIRONMENT = "process.env Bun.env Deno.env"
 
-patterns(
+pattern_signal(
     "code.eval",
     0.4,
     Pattern(
         "runs text as code",
         any_of(
-            words("eval", _CALL, not_after=_NO_METHOD),
+            words("eval", _CALL, not_after=_WORD_OR_DOT),
             words("window.eval global.eval globalThis.eval self.eval vm.runIn", r".{0,60}"),
             words("vm.Script vm.compileFunction _compile", _CALL),
-            # `return this` is how bundles find the global object
+            # bundles get the global object by `return this`
             words(
-                "Function", r"\s{0,8}\((?!\s{0,4}[\"'`]return this).{0,60}", not_after=_NO_METHOD
+                "Function",
+                r"\s{0,8}\((?!\s{0,4}[\"'`]return this).{0,60}",
+                not_after=_WORD_OR_DOT,
             ),
             r"\.constructor\s{0,4}\(\s{0,4}[\"'`].{0,60}",
             r"\(\s{0,4}0\s{0,4},\s{0,4}eval\s{0,4}\)",
@@ -34,11 +36,11 @@ patterns(
         ),
     ),
     Pattern("runs WebAssembly", any_of(r"WebAssembly\.(?:instantiate|Module|compile)"), share=0.5),
-    title="Text is run as code: eval, new Function, vm, Module._compile",
-    why="What runs is then not what stands in the file.",
+    title="Code runs text as code: eval, new Function, vm, Module._compile",
+    why="The code that runs is then not the code in the file.",
 )
 
-patterns(
+pattern_signal(
     "code.child-process",
     0.35,
     Pattern(
@@ -51,22 +53,22 @@ patterns(
             words("shelljs execa cross-spawn node-pty zx", r"[\"'`]", not_after=r"[^\"'`]"),
         ),
     ),
-    title="Other programs are run: child_process and what wraps it",
-    why="A program can do what JavaScript cannot, and leaves no trace in the package.",
+    title="Code runs other programs: child_process and its wrappers",
+    why="A program can do more than JavaScript, and leaves no trace in the package.",
 )
 
-patterns(
+pattern_signal(
     "code.network",
     0.25,
     Pattern(
-        "opens the network",
+        "uses the network",
         any_of(
             words(
                 "require from import",
                 r"\s{0,8}\(?\s{0,4}[\"'`](?:node:)?(?:https?|http2|net|tls|dgram|dns|dns/promises|ws|"
                 r"axios|node-fetch|got|undici|request|superagent|needle|socket\.io-client)[\"'`]",
             ),
-            words("fetch", r"\s{0,8}\(", not_after=_NO_METHOD),
+            words("fetch", r"\s{0,8}\(", not_after=_WORD_OR_DOT),
             words(
                 "window.fetch global.fetch globalThis.fetch self.fetch "
                 "sendBeacon http.get http.request https.get https.request",
@@ -77,16 +79,16 @@ patterns(
             words("net.connect net.createConnection net.Socket"),
         ),
     ),
-    title="The network is used",
-    why="Whatever is stolen leaves by it, and whatever is to be run comes by it. Ordinary in a "
-    "client library: it does not block by itself.",
+    title="Code uses the network",
+    why="Stolen data leaves and payloads arrive over the network. Ordinary in a client library, so "
+    "this signal does not block by itself.",
 )
 
-patterns(
+pattern_signal(
     "code.environment",
     0.3,
     Pattern(
-        "reads all of the environment",
+        "reads the whole environment",
         any_of(
             words(_ENVIRONMENT, r"(?=\s{0,8}(?:[),;}\]]|$))"),
             r"\.\.\.\s{0,4}process\.env\b",
@@ -94,28 +96,28 @@ patterns(
         ),
     ),
     Pattern(
-        "reads a secret of the environment",
-        any_of(words(_ENVIRONMENT, rf"(?:\.|\?\.|\[\s{{0,4}}[\"'`])(?:{_TELLING})")),
+        "reads a secret from the environment",
+        any_of(words(_ENVIRONMENT, rf"(?:\.|\?\.|\[\s{{0,4}}[\"'`])(?:{_SENSITIVE})")),
     ),
     Pattern(
         "reads the environment",
         any_of(
             words(
                 _ENVIRONMENT,
-                rf"(?:\.|\?\.|\[\s{{0,4}})(?![\"'`]?(?:{_TELLING}|toObject))[\"'`\w]{{0,60}}",
+                rf"(?:\.|\?\.|\[\s{{0,4}})(?![\"'`]?(?:{_SENSITIVE}|toObject))[\"'`\w]{{0,60}}",
             )
         ),
         share=0.15,
     ),
-    title="The environment is read: all of it, or what is named like a secret; less otherwise",
-    why="Tokens of build machines and clouds stand there.",
+    title="Code reads the whole environment, or a variable named like a secret; less for others",
+    why="Build machines and clouds keep tokens in the environment.",
 )
 
-patterns(
+pattern_signal(
     "code.credentials",
     0.55,
     Pattern(
-        "names where credentials lie",
+        "names a place of credentials",
         any_of(
             r"\.(?:npmrc|yarnrc|netrc|pypirc|git-credentials|vault-token)\b",
             r"\.(?:bash|zsh|node_repl)_history\b|\.electrum\b|\.docker[/\\]{1,2}config",
@@ -128,11 +130,11 @@ patterns(
             words("169.254.169.254 169.254.170.2 metadata.google.internal"),
         ),
     ),
-    title="Places where credentials lie: .npmrc, .ssh, clouds' files, browsers, wallets",
-    why="eslint-scope read .npmrc to publish more of itself; so did the Shai-Hulud worm.",
+    title="Code names places of credentials: .npmrc, .ssh, cloud files, browsers, wallets",
+    why="eslint-scope and the Shai-Hulud worm read .npmrc to publish more infected packages.",
 )
 
-patterns(
+pattern_signal(
     "code.key-material",
     0.1,
     Pattern(
@@ -142,22 +144,22 @@ patterns(
             words("seedPhrase seed_phrase keypair keyPair Keypair"),
         ),
     ),
-    title="Private keys are handled",
-    why="Ordinary where keys are the subject; grave beside a new host (together.exfiltration).",
+    title="Code handles private keys",
+    why="Ordinary in a library for keys, severe together with a new host (together.exfiltration).",
 )
 
-patterns(
+pattern_signal(
     "code.hook",
     0.4,
     Pattern(
-        "replaces what others call",
+        "replaces a function that others call",
         any_of(
             r"XMLHttpRequest\.prototype\.\w{1,30}\s{0,4}=(?!=)",
             words(
                 "window global globalThis self",
                 r"(?:\.|\[[\"'])(?:fetch|XMLHttpRequest|WebSocket|eval)(?:[\"']\])?\s{0,4}=(?!=)",
             ),
-            words("fetch", r"\s{0,4}=\s{0,4}(?:async|function)\b", not_after=_NO_METHOD),
+            words("fetch", r"\s{0,4}=\s{0,4}(?:async|function)\b", not_after=_WORD_OR_DOT),
             words(
                 "http.request http.get https.request https.get ethereum.request", r"\s{0,4}=(?!=)"
             ),
@@ -167,15 +169,15 @@ patterns(
             ),
         ),
     ),
-    title="Functions that others call are replaced: fetch, XMLHttpRequest, require; wallets",
-    why="What was put into chalk and debug in 2025 stood between pages and wallets like that.",
+    title="Code replaces functions that others call: fetch, XMLHttpRequest, require, wallets",
+    why="The code injected into chalk and debug (2025) intercepted calls to wallets like this.",
 )
 
-patterns(
+pattern_signal(
     "code.download",
     0.5,
     Pattern(
-        "has a shell fetch or run something",
+        "lets a shell download or run something",
         any_of(
             words("curl wget", r"(?:\.exe)?\s{1,8}(?:-|https?:|[\"'$])"),
             words("certutil", r"(?:\.exe)?\s"),
@@ -185,15 +187,15 @@ patterns(
             words("base64", r"\s{1,4}(?:-d|-D|--decode)\b"),
         ),
     ),
-    title="A shell fetches something: curl, wget, certutil, PowerShell",
-    why="What it fetches is in no tarball, and may be another tomorrow.",
+    title="A shell downloads something: curl, wget, certutil, PowerShell",
+    why="The download is in no tarball and may change every day.",
 )
 
-patterns(
+pattern_signal(
     "code.destructive",
     0.5,
     Pattern(
-        "deletes or overwrites beyond the package",
+        "deletes or overwrites files outside the package",
         any_of(
             words(
                 "rm",
@@ -210,15 +212,15 @@ patterns(
             ),
         ),
     ),
-    title="Files beyond the package are deleted or overwritten",
-    why="The second Shai-Hulud wiped home folders where it found nothing to steal.",
+    title="Code deletes or overwrites files outside the package",
+    why="The second Shai-Hulud worm wiped home folders if it found nothing to steal.",
 )
 
-patterns(
+pattern_signal(
     "code.persistence",
     0.5,
     Pattern(
-        "makes itself stay",
+        "installs itself permanently",
         any_of(
             words("crontab schtasks LaunchAgents LaunchDaemons authorized_keys"),
             r"CurrentVersion\\{1,4}Run\b|/etc/(?:cron|systemd)|systemctl\s{1,4}enable",
@@ -226,19 +228,19 @@ patterns(
         ),
     ),
     Pattern(
-        "leaves a process behind",
+        "starts a background process",
         any_of(words("detached", r"\s{0,4}:\s{0,4}(?:true|!0)"), words("nohup", r"\s")),
         share=0.5,
     ),
-    title="Something is to stay when the program has ended: cron, services, shell profiles",
-    why="A library ends with the program that uses it.",
+    title="Code installs something permanent: cron, services, shell profiles",
+    why="A library should end with the program that uses it.",
 )
 
-patterns(
+pattern_signal(
     "code.publishing",
     0.7,
     Pattern(
-        "publishes, or asks a registry who it is",
+        "publishes, or queries a registry for its account",
         any_of(
             words("npm", r"\s{1,4}(?:publish|whoami|token|owner|adduser)\b"),
             r"/-/(?:whoami|npm/v1/(?:tokens|user))\b",
@@ -250,6 +252,6 @@ patterns(
         any_of(r"\.github/workflows|/user/repos\b|api\.github\.com\b"),
         share=0.5,
     ),
-    title="Packages are published, or workflows and repositories are written",
-    why="That is how a worm goes from one maintainer to the next.",
+    title="Code publishes packages, or writes workflows or repositories",
+    why="A worm spreads like this from one maintainer to the next.",
 )

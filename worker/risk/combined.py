@@ -1,97 +1,102 @@
-"""Signals made of signals: each part is ordinary, and what they are together is an attack's."""
+"""Combined signals: each part is ordinary, but together they are typical of an attack."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change, FileChange
-from worker.risk.dependencies import added
-from worker.risk.file_role import sources
-from worker.risk.manifest import lifecycle
-from worker.risk.obfuscation import loads
+from worker.risk.dependencies import new_dependencies
+from worker.risk.file_role import code_files
+from worker.risk.manifest import lifecycle_scripts
+from worker.risk.obfuscation import odd_loads
 from worker.risk.pattern import search
 from worker.risk.registry_metadata import provenance, publisher
-from worker.risk.signal import Seen, signal
-from worker.risk.strings import addresses, hosts, known_hosts
+from worker.risk.signal import Detector, Observation, signal
+from worker.risk.strings import known_hosts, new_hosts, public_addresses
 
-_TELLS = 0.3
-"""Share from which a part counts: a remark, or one variable of the environment, is none."""
+_MIN_SHARE = 0.3
+"""Share from which a part counts: a comment, or one environment variable, does not."""
 _SECRETS = ("code.credentials", "code.environment", "code.key-material")
 _NETWORK = ("code.network", "code.download")
-_RUNS = ("code.child-process", "code.eval")
-_HIDES = ("code.obfuscated", "code.invisible", "code.decode")
+_EXECUTION = ("code.child-process", "code.eval")
+_HIDDEN = ("code.obfuscated", "code.invisible", "code.decode")
 
 
 @signal(
     "together.exfiltration",
     0.75,
-    title="One file reads secrets and opens the network; gravest where it names a new host too",
-    why="That is how tokens and keys leave: @solana/web3.js sent private keys to a new host.",
+    title="One file reads secrets and uses the network; full weight if it also names a new host",
+    why="Tokens and keys are stolen like this: @solana/web3.js sent private keys to a new host.",
 )
-def exfiltration(change: Change, _: datetime) -> Iterator[Seen]:
-    """Look for files that show both, and for the place where it would go."""
+def exfiltration(change: Change, _: datetime) -> Iterator[Observation]:
+    """Find files that read secrets and use the network, and their destination."""
     known = known_hosts(change)
-    for file, share in sources(change):
-        secret, network = _shows(file, *_SECRETS), _shows(file, *_NETWORK)
+    for file, share in code_files(change):
+        secret, network = _first(file, *_SECRETS), _first(file, *_NETWORK)
         if secret and network:
-            place = (
-                next((True for _ in hosts(file, known)), False)
-                or next((True for _ in addresses(file)), False)
-                or _shows(file, "strings.collector")
+            has_destination = (
+                any(True for _ in new_hosts(file, known))
+                or any(True for _ in public_addresses(file))
+                or _first(file, "strings.collector") is not None
             )
-            text = f"line {network.line} opens the network; here: {secret.text}"
-            yield Seen(text, file.path, secret.line, share * (1.0 if place else 0.6))
+            text = f"line {network.line} uses the network; this line: {secret.text}"
+            destination_share = 1.0 if has_destination else 0.6
+            yield Observation(text, file.path, secret.line, share * destination_share)
 
 
 @signal(
     "together.dropper",
     0.6,
-    title="One file opens the network and runs programs or text",
-    why="What it fetches, it can run: eslint-scope ran what pastebin gave it.",
+    title="One file uses the network and runs programs or text",
+    why="It can run what it downloads: eslint-scope ran code from pastebin.",
 )
-def dropper(change: Change, _: datetime) -> Iterator[Seen]:
-    """Look for files that show both."""
-    for file, share in sources(change):
-        network, runs = _shows(file, *_NETWORK), _shows(file, *_RUNS)
-        if network and runs:
-            text = f"line {network.line} opens the network; here: {runs.text}"
-            yield Seen(text, file.path, runs.line, share)
+def dropper(change: Change, _: datetime) -> Iterator[Observation]:
+    """Find files that use the network and run programs or text."""
+    for file, share in code_files(change):
+        network, execution = _first(file, *_NETWORK), _first(file, *_EXECUTION)
+        if network and execution:
+            text = f"line {network.line} uses the network; this line: {execution.text}"
+            yield Observation(text, file.path, execution.line, share)
 
 
 @signal(
     "together.hidden-code",
     0.7,
     title="One file decodes, or loads from tests or a text, and runs programs or text",
-    why="Code that was carried in as data: flatmap-stream, xz, GlassWorm.",
+    why="Code was carried in as data: flatmap-stream, xz, GlassWorm.",
 )
-def hidden_code(change: Change, _: datetime) -> Iterator[Seen]:
-    """Look for files that show both."""
-    for file, share in sources(change):
-        hides = _shows(file, *_HIDES) or next(loads(file), None)
-        runs = _shows(file, *_RUNS)
-        if hides and runs:
-            text = f"line {hides.line} hides something; here: {runs.text}"
-            yield Seen(text, file.path, runs.line, share)
+def hidden_code(change: Change, _: datetime) -> Iterator[Observation]:
+    """Find files that hide code and run programs or text."""
+    for file, share in code_files(change):
+        hidden = _first(file, *_HIDDEN) or next(odd_loads(file), None)
+        execution = _first(file, *_EXECUTION)
+        if hidden and execution:
+            text = f"line {hidden.line} hides code; this line: {execution.text}"
+            yield Observation(text, file.path, execution.line, share)
 
 
 @signal(
     "together.takeover",
     0.5,
-    title="Another publisher, or provenance lost, with a new dependency or install script",
-    why="That is all that showed of the attack on event-stream: the payload was elsewhere.",
+    title="A new publisher or lost provenance, with a new dependency or install script",
+    why="The attack on event-stream showed nothing else: the payload was in another package.",
 )
-def takeover(change: Change, now: datetime) -> Iterator[Seen]:
-    """Look at who published it, and at what comes along."""
-    who = [seen for look in (publisher, provenance) for seen in look(change, now)]
-    what = [seen for look in (added, lifecycle) for seen in look(change, now)]
-    who, what = ([seen for seen in part if seen.share == 1.0] for part in (who, what))
-    if who and what:
-        yield Seen(f"{who[0].text}; {what[0].text}", what[0].path)
+def takeover(change: Change, now: datetime) -> Iterator[Observation]:
+    """Find a change of publisher together with a new dependency or install script."""
+    publication = _full_weight(change, now, publisher, provenance)
+    additions = _full_weight(change, now, new_dependencies, lifecycle_scripts)
+    if publication and additions:
+        yield Observation(f"{publication[0].text}; {additions[0].text}", additions[0].path)
 
 
-def _shows(file: FileChange, *ids: str) -> Seen | None:
-    """Return the first thing that tells of any of these signals in the file."""
+def _full_weight(change: Change, now: datetime, *detectors: Detector) -> list[Observation]:
+    """Return the observations of full weight."""
+    return [o for detector in detectors for o in detector(change, now) if o.share == 1.0]
+
+
+def _first(file: FileChange, *ids: str) -> Observation | None:
+    """Return the first observation of any of these signals in the file that counts."""
     for id_ in ids:
-        for seen in search(file, id_):
-            if seen.share >= _TELLS:
-                return seen
+        for observation in search(file, id_):
+            if observation.share >= _MIN_SHARE:
+                return observation
     return None

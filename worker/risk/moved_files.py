@@ -1,7 +1,7 @@
-"""Files that took the place of another: moved to another folder, or with another hash in the name.
+"""Files that were moved to another folder, or have another hash in their name.
 
-Build tools name files by their content (``chunk-BcXSligG.js``), so that each release removes and
-adds them all. What stood in the removed file is then nothing new.
+Build tools name files by their content (``chunk-BcXSligG.js``), so each release removes and adds
+all of them. The removed file's content is then not new.
 """
 
 import re
@@ -9,37 +9,39 @@ from collections import defaultdict
 from dataclasses import replace
 
 from worker.change import Change, FileChange
-from worker.risk.file_role import Role, role, started
+from worker.risk.file_role import Role, entry_points, file_role
 
 _HASH = re.compile(r"[-._][\w-]{6,40}(?=\.\w{1,10}$)")
 
 
 def with_moves(change: Change) -> Change:
-    """Return the change, with each file that took another's place given what that one lost.
+    """Return the change, with the removed lines of each moved file in its added file.
 
-    It stays an added file, for what looks at names. A removed and an added file belong together
-    that are for the same (code does not come out of tests) and have the same name, folder and hash
-    aside; of several, those with about as many lines. Each removed file goes with one added at the
-    most.
+    The file's status stays "added", for signals that check names. A removed and an added file
+    match if they have the same role (code does not come from tests) and the same name without
+    folder and hash. Of several candidates, those of similar length match, each only once.
     """
-    entries = started(change)
+    entries = entry_points(change)
     removed: dict[tuple[Role, str], list[FileChange]] = defaultdict(list)
     added: dict[tuple[Role, str], list[FileChange]] = defaultdict(list)
     for file in change.files:
-        if file.status != "modified" and (file.lines or file.gone):
+        if file.status != "modified" and (file.added_lines or file.removed_lines):
             side = removed if file.status == "removed" else added
-            side[role(file.path, entries), _name(file.path)].append(file)
-    places: dict[str, FileChange] = {}
+            side[file_role(file.path, entries), _name(file.path)].append(file)
+    moved: dict[str, FileChange] = {}
     for key, new in added.items():
-        old = sorted(removed.get(key, ()), key=lambda file: len(file.gone))
-        new.sort(key=lambda file: len(file.lines))
-        # from the largest down, so that what is left over is small
-        places |= {n.path: _place(n, o) for n, o in zip(new[::-1], old[::-1], strict=False)}
-    return replace(change, files=tuple(places.get(file.path, file) for file in change.files))
+        old = sorted(removed.get(key, ()), key=lambda file: len(file.removed_lines))
+        new.sort(key=lambda file: len(file.added_lines))
+        # from the largest down, so that the unmatched rest is small
+        pairs = zip(new[::-1], old[::-1], strict=False)
+        moved |= {n.path: _with_removed_lines(n, o) for n, o in pairs}
+    return replace(change, files=tuple(moved.get(file.path, file) for file in change.files))
 
 
-def _place(new: FileChange, old: FileChange) -> FileChange:
-    return replace(new, gone=old.gone, longest_before=old.longest_before)
+def _with_removed_lines(new: FileChange, old: FileChange) -> FileChange:
+    return replace(
+        new, removed_lines=old.removed_lines, longest_line_before=old.longest_line_before
+    )
 
 
 def _name(path: str) -> str:

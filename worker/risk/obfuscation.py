@@ -1,21 +1,24 @@
-"""Signals in how code is written: so that people do not read it."""
+"""Signals in the form of code: written so that people do not read or understand it."""
 
 import re
 from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change, FileChange
-from worker.risk.file_role import ASIDE, Role, is_remark, news, role, sources, started
-from worker.risk.pattern import Pattern, any_of, patterns, words
-from worker.risk.signal import Seen, signal
+from worker.risk.file_role import INACTIVE_SHARE, Role, code_files, entry_points, file_role
+from worker.risk.new_matches import is_comment, new_matches
+from worker.risk.pattern import Pattern, any_of, pattern_signal, words
+from worker.risk.signal import Observation, signal
 from worker.risk.text import excerpt
 
-PACKED_CHARS = 2000
-"""Length of a line from which code counts as packed; people write none so long."""
-_READABLE_CHARS = 500
-_BUILT = re.compile(r"(?:^|/)(?:dist|build|umd|esm|cjs|bundles?|min)/|[.-](?:min|prod|bundle)\.")
-_JOINT = re.compile(r"[\"'`]\s{0,8}\+\s{0,8}[\"'`]")
-_WORDS = re.compile(
+MIN_MINIFIED_CHARS = 2000
+"""Line length from which code counts as minified; people do not write such lines."""
+_MAX_READABLE_CHARS = 500
+_BUILD_FOLDER = re.compile(
+    r"(?:^|/)(?:dist|build|umd|esm|cjs|bundles?|min)/|[.-](?:min|prod|bundle)\."
+)
+_CONCATENATION = re.compile(r"[\"'`]\s{0,8}\+\s{0,8}[\"'`]")
+_SUSPICIOUS_WORDS = re.compile(
     r"child_process|https?://|\.npmrc|process\.env|\b(?:eval|require|execSync|spawnSync|Function)\b"
 )
 _LOADS = re.compile(
@@ -25,7 +28,7 @@ _LITERAL = re.compile(r"[\"'`]([\w@./\\ -]{3,200}+)[\"'`]")
 _TEST_PATH = re.compile(
     r"^(?:\.{0,2}/)*(?:[\w-]{1,40}/){0,3}(?:tests?|__tests__|fixtures?|specs?)/"
 )
-_NO_CODE = re.compile(
+_NOT_CODE = re.compile(
     r"^\.{1,2}/.{0,190}\.(?:txt|md|html?|css|ya?ml|png|jpe?g|gif|ico|svg|woff2?|ttf|dat|bin|log|map|xz|gz|zip)$"
 )
 
@@ -33,45 +36,48 @@ _NO_CODE = re.compile(
 @signal(
     "code.minified",
     0.5,
-    title="Readable code became packed; less for a new packed file, and in build folders",
-    why="Nobody reads a line of thousands of characters: what was put into chalk, debug and "
-    "flatmap-stream was one.",
+    title="Readable code became minified; less for a new minified file and in build folders",
+    why="People do not read lines of thousands of characters: the payloads in chalk, debug and "
+    "flatmap-stream were such lines.",
 )
-def minified(change: Change, _: datetime) -> Iterator[Seen]:
-    """Compare the longest lines; a remark, such as an inlined source map, is no code."""
-    entries = started(change)
+def minified(change: Change, _: datetime) -> Iterator[Observation]:
+    """Compare the longest lines, without comments such as an inlined source map."""
+    entries = entry_points(change)
     for file in change.files:
-        what = role(file.path, entries)
-        if what in {Role.CODE, Role.TEST} and _was_packed(file):
+        role = file_role(file.path, entries)
+        if role in {Role.CODE, Role.TEST} and _became_minified(file):
             share = 1.0 if file.status == "modified" else 0.5
-            share *= 0.4 if _BUILT.search(file.path) else 1.0
-            share *= ASIDE if what is Role.TEST else 1.0
-            text = f"longest line {file.longest_before} characters before, now {file.longest}"
-            yield Seen(text, file.path, share=share)
+            share *= 0.4 if _BUILD_FOLDER.search(file.path) else 1.0
+            share *= INACTIVE_SHARE if role is Role.TEST else 1.0
+            text = (
+                f"the longest line has {file.longest_line} characters, "
+                f"before {file.longest_line_before}"
+            )
+            yield Observation(text, file.path, share=share)
 
 
-def _was_packed(file: FileChange) -> bool:
-    if file.kind != "text" or file.status == "removed" or file.longest < PACKED_CHARS:
+def _became_minified(file: FileChange) -> bool:
+    if file.kind != "text" or file.status == "removed" or file.longest_line < MIN_MINIFIED_CHARS:
         return False
-    if file.longest_before >= _READABLE_CHARS:
+    if file.longest_line_before >= _MAX_READABLE_CHARS:
         return False
-    long = [line for _, line in file.lines if len(line) >= PACKED_CHARS]
-    return not long or not all(map(is_remark, long))  # none: the line was cut, or not compared
+    long = [line for _, line in file.added_lines if len(line) >= MIN_MINIFIED_CHARS]
+    return not long or not all(map(is_comment, long))  # empty: a limit cut or left out the line
 
 
-patterns(
+pattern_signal(
     "code.off-screen",
     0.6,
-    Pattern("stands far to the right of nothing", any_of(r"[ \t](?<![ \t]{2})[ \t]{149,}+\S")),
-    title="Code stands behind 150 spaces or more",
-    why="Editors and diffs show an empty line: rand-user-agent was hidden so in 2025.",
+    Pattern("stands after 150 spaces", any_of(r"[ \t](?<![ \t]{2})[ \t]{149,}+\S")),
+    title="Code stands after 150 spaces or more",
+    why="Editors and diffs show an empty line: the code in rand-user-agent (2025) was hidden so.",
 )
 
-patterns(
+pattern_signal(
     "code.obfuscated",
     0.8,
-    Pattern("names of an obfuscator", any_of(r"_0x[0-9a-fA-F]{4,8}\b")),
-    Pattern("code of brackets alone", any_of(r"[\[\]()!+]{80,}+")),
+    Pattern("names from an obfuscator", any_of(r"_0x[0-9a-fA-F]{4,8}\b")),
+    Pattern("code of brackets only", any_of(r"[\[\]()!+]{80,}+")),
     Pattern(
         "text as numbers",
         any_of(
@@ -85,16 +91,16 @@ patterns(
         ),
         share=0.6,
     ),
-    title="Code is obfuscated: names of an obfuscator, text as numbers, code of brackets alone",
-    why="Somebody took pains that it is not understood. An honest package has nothing to hide.",
+    title="Code is obfuscated: names from an obfuscator, text as numbers, code of brackets only",
+    why="An honest package has no reason to hide its code.",
 )
 
-patterns(
+pattern_signal(
     "code.invisible",
     0.8,
-    # Runs that no writing and no emoji has: a flag is seven tags long.
+    # Longer runs than in any script or emoji: a flag has seven tag characters.
     *(
-        Pattern("letters that do not show", any_of(f"[{letters}][{letters}]{{{more},}}+"))
+        Pattern("invisible characters", any_of(f"[{letters}][{letters}]{{{more},}}+"))
         for letters, more in [
             ("\ufe00-\ufe0f\U000e0100-\U000e01ef", 2),
             ("\U000e0000-\U000e007f", 8),
@@ -102,12 +108,12 @@ patterns(
             ("\u115f\u1160\u3164\uffa0", 0),
         ]
     ),
-    Pattern("letters that turn the line around", any_of("[\u202a-\u202e\u2066-\u2069]")),
-    title="Code has letters that do not show, or that show it in another order",
-    why="GlassWorm (2025) was written in them, and Trojan Source (2021) is made of them.",
+    Pattern("characters that reorder the line", any_of("[\u202a-\u202e\u2066-\u2069]")),
+    title="Code contains characters that are invisible or that reorder the line",
+    why="GlassWorm (2025) and Trojan Source (2021) consist of such characters.",
 )
 
-patterns(
+pattern_signal(
     "code.decode",
     0.25,
     Pattern("decrypts", any_of(words("createDecipher createDecipheriv", r"\s{0,4}\("))),
@@ -119,51 +125,54 @@ patterns(
         ),
         share=0.5,
     ),
-    title="Something is decrypted, or decoded (half)",
-    why="flatmap-stream came encrypted, for one victim alone.",
+    title="Code decrypts something, or decodes it (half)",
+    why="The payload of flatmap-stream was encrypted for one victim.",
 )
 
 
 @signal(
     "code.split-names",
     0.5,
-    title="A telling word is put together of pieces: 'child_' + 'process'",
-    why="It is written so for searches, like the ones here, to miss it.",
+    title="A suspicious word is split into pieces: 'child_' + 'process'",
+    why="The purpose is to evade searches like these.",
 )
-def split_names(change: Change, _: datetime) -> Iterator[Seen]:
-    """Join the pieces of texts, and see whether that makes a word that was not there."""
-    for file, share in sources(change):
-        gone = {line.strip() for line in file.gone}
-        for number, line in file.lines:
-            piece = _JOINT.search(line)
-            if piece is None or line.strip() in gone:
+def split_names(change: Change, _: datetime) -> Iterator[Observation]:
+    """Join concatenated strings and check whether a new suspicious word appears."""
+    for file, share in code_files(change):
+        removed = {line.strip() for line in file.removed_lines}
+        for number, line in file.added_lines:
+            joint = _CONCATENATION.search(line)
+            if joint is None or line.strip() in removed:
                 continue
-            if len(_WORDS.findall(_JOINT.sub("", line))) > len(_WORDS.findall(line)):
-                yield Seen(excerpt(line, piece.start()), file.path, number, share)
+            joined = _CONCATENATION.sub("", line)
+            if len(_SUSPICIOUS_WORDS.findall(joined)) > len(_SUSPICIOUS_WORDS.findall(line)):
+                yield Observation(excerpt(line, joint.start()), file.path, number, share)
 
 
 @signal(
     "code.odd-load",
     0.6,
-    title="Code loads from tests, or what is no code: a text, a picture; less where it only reads",
-    why="Payloads lie where nobody looks: flatmap-stream's in test/data.js, the back door of xz "
-    "in a broken archive among the tests.",
+    title="Code loads a file from tests, or a text or picture; less if it only reads the file",
+    why="Payloads hide in files that people skip: flatmap-stream used test/data.js, the back door "
+    "in xz a broken archive among the tests.",
 )
-def odd_load(change: Change, _: datetime) -> Iterator[Seen]:
-    """Look at relative paths that are loaded by code that is no test."""
-    for file, share in sources(change):
+def odd_load(change: Change, _: datetime) -> Iterator[Observation]:
+    """Find relative paths that code outside tests loads."""
+    for file, share in code_files(change):
         if share == 1.0:
-            yield from loads(file)
+            yield from odd_loads(file)
 
 
-def loads(file: FileChange) -> Iterator[Seen]:
-    """Yield the odd paths that new lines of one file load."""
-    for new in news(file, _LITERAL, every=True):
-        part = new.line[max(0, new.at - 100) : new.at + 1]
+def odd_loads(file: FileChange) -> Iterator[Observation]:
+    """Yield the unusual paths that added lines of one file load."""
+    for new in new_matches(file, _LITERAL, all_in_line=True):
+        before = new.line[max(0, new.at - 100) : new.at + 1]
         path = new.match.group(1)
-        found = _LOADS.search(part)
-        if found and _TEST_PATH.match(path):
-            yield Seen(f"loads from tests: {path}", file.path, new.number)
-        elif found and _NO_CODE.match(path):
-            share = 0.75 if found.group() in {"require", "import", "_compile"} else 0.25
-            yield Seen(f"loads what is no code: {path}", file.path, new.number, share)
+        load = _LOADS.search(before)
+        if load and _TEST_PATH.match(path):
+            yield Observation(f"loads from tests: {path}", file.path, new.number)
+        elif load and _NOT_CODE.match(path):
+            share = 0.75 if load.group() in {"require", "import", "_compile"} else 0.25
+            yield Observation(
+                f"loads a file that is not code: {path}", file.path, new.number, share
+            )

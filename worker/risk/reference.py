@@ -1,10 +1,10 @@
-"""The table of signals in docs/risk.md: ``python -m worker.risk.reference`` prints it."""
+"""Table of signals in docs/risk.md: ``python -m worker.risk.reference`` prints it."""
 
 from worker.risk import SIGNALS
 
 
 def table() -> str:
-    """Return every signal as a row of Markdown, in the order of the alphabet."""
+    """Return all signals as a Markdown table, sorted by id."""
     lines = ["| Signal | Weight | What | Why it matters |", "|---|---|---|---|"]
     lines += [
         f"| `{s.id}` | {s.weight:g} | {_cell(s.title)} | {_cell(s.why)} |"

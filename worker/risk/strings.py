@@ -1,4 +1,4 @@
-"""Signals in texts that code holds: addresses, and what is encoded."""
+"""Signals in string literals: hosts, addresses and encoded texts."""
 
 import base64
 import ipaddress
@@ -9,61 +9,60 @@ from contextlib import suppress
 from datetime import datetime
 
 from worker.change import Change, FileChange
-from worker.risk.file_role import ASIDE, New, is_remark, news, sources
-from worker.risk.pattern import Pattern, any_of, patterns, words
-from worker.risk.signal import Seen, signal
+from worker.risk.file_role import INACTIVE_SHARE, code_files
+from worker.risk.new_matches import NewMatch, is_comment, new_matches
+from worker.risk.pattern import Pattern, any_of, pattern_signal, words
+from worker.risk.signal import Observation, signal
 from worker.risk.text import excerpt
 
 _HOST = re.compile(r"://(?:[\w.~%-]{1,60}:[^\s/@\"'`]{0,60}@)?([\w.-]{1,253})")
-_NOBODYS = re.compile(r"^(?:.{1,200}\.)?(?:localhost|example(?:\.(?:com|org|net))?)$")
+_EXAMPLE_HOST = re.compile(r"^(?:.{1,200}\.)?(?:localhost|example(?:\.(?:com|org|net))?)$")
 _ADDRESS = re.compile(r"[0-9][0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w.])")
-_QUOTED = re.compile(r"[\"'`]([A-Za-z0-9+/]{16,4000}+)")  # hex is among it
-_TELLING = re.compile(
+_QUOTED = re.compile(r"[\"'`]([A-Za-z0-9+/]{16,4000}+)")  # base64; includes hex
+_SUSPICIOUS = re.compile(
     r"^\.{1,2}/|https?://(?!www\.w3\.org)|child_process|\brequire\b|\beval\b|process\.env|npm_package|/bin/|\.npmrc|"
     r"powershell|\bcurl |\bwget |\bfunction\b",
     re.IGNORECASE,
 )
 _LONG = re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{200,}+")
-_INLINED = re.compile(r"\bdata:[\w.+/-]{0,40}(?:;[\w=.-]{0,30}){0,2};base64,$")
+_DATA_URL = re.compile(r"\bdata:[\w.+/-]{0,40}(?:;[\w=.-]{0,30}){0,2};base64,$")
 
 
 @signal(
     "strings.host",
     0.15,
-    title="Code names a host that neither it nor the manifest named before",
-    why="A new place to talk to. Ordinary as a link to documentation, hence light; grave beside "
-    "the network and a secret (together.exfiltration).",
+    title="Code names a host that neither the code nor the manifest named before",
+    why="A new destination. Often a link to documentation, so the weight is low; severe together "
+    "with the network and a secret (together.exfiltration).",
 )
-def host(change: Change, _: datetime) -> Iterator[Seen]:
-    """Look for hosts in new lines that no removed line has, and not the old manifest."""
+def host(change: Change, _: datetime) -> Iterator[Observation]:
+    """Find hosts in added lines that neither a removed line nor the old manifest names."""
     known = known_hosts(change)
-    for file, share in sources(change):
-        for name, new in hosts(file, known):
-            remark = ASIDE if is_remark(new.line) else 1.0
-            yield Seen(
-                f"{name}: {excerpt(new.line, new.at)}", file.path, new.number, share * remark
-            )
+    for file, share in code_files(change):
+        for name, new in new_hosts(file, known):
+            text = f"{name}: {excerpt(new.line, new.at)}"
+            yield Observation(text, file.path, new.number, share * _comment_share(new))
 
 
 @signal(
     "strings.address",
     0.4,
     title="Code names a public IP address",
-    why="Honest services have names. ua-parser-js fetched its miner from an address.",
+    why="Honest services have names. ua-parser-js downloaded its miner from an IP address.",
 )
-def address(change: Change, _: datetime) -> Iterator[Seen]:
-    """Look for IPv4 addresses that anybody can reach, where an address would stand."""
-    for file, share in sources(change):
-        for new in addresses(file):
-            remark = ASIDE if is_remark(new.line) else 1.0
-            yield Seen(excerpt(new.line, new.at), file.path, new.number, share * remark)
+def address(change: Change, _: datetime) -> Iterator[Observation]:
+    """Find public IPv4 addresses."""
+    for file, share in code_files(change):
+        for new in public_addresses(file):
+            text = excerpt(new.line, new.at)
+            yield Observation(text, file.path, new.number, share * _comment_share(new))
 
 
-patterns(
+pattern_signal(
     "strings.collector",
     0.6,
     Pattern(
-        "names a service that takes anything from anybody",
+        "names a service that accepts data from anyone",
         any_of(
             words("pastebin.com paste.ee hastebin.com ghostbin.co rentry.co 0x0.st"),
             words("discord.com/api/webhooks discordapp.com/api/webhooks hooks.slack.com"),
@@ -77,7 +76,7 @@ patterns(
         ),
     ),
     Pattern(
-        "asks where it is, or fetches code that others keep",
+        "queries its own address, or names hosted code or a short link",
         any_of(
             words(
                 "ipinfo.io ipify.org ip-api.com ipgeolocation.io ifconfig.me ipapi.co icanhazip.com"
@@ -87,16 +86,16 @@ patterns(
         ),
         share=0.5,
     ),
-    title="A paste site, webhook, tunnel, drop box or the like; half: who-am-I services, gists",
-    why="They are where stolen things go and payloads come from: pastebin for eslint-scope, "
-    "webhook.site for the Shai-Hulud worm.",
+    title="Code names a paste site, webhook or tunnel; half for who-am-I services and gists",
+    why="Attackers use them to receive stolen data and to host payloads: pastebin in eslint-scope, "
+    "webhook.site in the Shai-Hulud worm.",
 )
 
-patterns(
+pattern_signal(
     "strings.wallet",
     0.4,
     Pattern(
-        "an address of a wallet",
+        "names a wallet address",
         any_of(
             words("0x", r"[0-9a-fA-F]{40}\b"),
             words("bc1", r"[a-z0-9]{25,60}\b"),
@@ -104,65 +103,69 @@ patterns(
             r"(?:[13][1-9A-HJ-NP-Za-km-z]{25,34}|T[1-9A-HJ-NP-Za-km-z]{33})[\"'`]",
         ),
     ),
-    title="The address of a cryptocurrency wallet",
-    why="Money goes there: chalk and debug carried lists of them.",
+    title="Code names the address of a cryptocurrency wallet",
+    why="It may be a thief's wallet: the code injected into chalk and debug had lists of them.",
 )
 
 
 @signal(
     "strings.encoded",
     0.7,
-    title="A text decodes to an address or code; half: long base64 or hex; a quarter: data URLs",
-    why="node-ipc kept the address that it asked in base64, flatmap-stream its names in hex.",
+    title="A string decodes to an address or code; half for long base64, a quarter for data URLs",
+    why="node-ipc hid an address in base64, flatmap-stream its names in hex.",
 )
-def encoded(change: Change, _: datetime) -> Iterator[Seen]:
-    """Decode short texts, and look for long ones."""
-    for file, share in sources(change):
-        for new in news(file, _QUOTED, every=True):
-            if telling := _decoded(new.match.group(1)):
-                yield Seen(f"decodes to {telling}", file.path, new.number, share)
-        for new in news(file, _LONG):
+def encoded(change: Change, _: datetime) -> Iterator[Observation]:
+    """Decode short strings, and find long ones."""
+    for file, share in code_files(change):
+        for new in new_matches(file, _QUOTED, all_in_line=True):
+            if decoded := _decode_suspicious(new.match.group(1)):
+                yield Observation(f"decodes to {decoded}", file.path, new.number, share)
+        for new in new_matches(file, _LONG):
             text = f"{len(new.match.group())} characters: {excerpt(new.line, new.at)}"
-            inlined = _INLINED.search(new.line[max(0, new.at - 80) : new.at])
-            part = ASIDE if inlined or is_remark(new.line) else 0.5
-            yield Seen(text, file.path, new.number, share * part)
+            data_url = _DATA_URL.search(new.line[max(0, new.at - 80) : new.at])
+            part = INACTIVE_SHARE if data_url or is_comment(new.line) else 0.5
+            yield Observation(text, file.path, new.number, share * part)
 
 
 def known_hosts(change: Change) -> frozenset[str]:
-    """Return the hosts that the old manifest, or any removed line, names."""
+    """Return the hosts that the old manifest or any removed line names."""
     manifest = json.dumps(dict(change.old.manifest), default=str)
     known = {name.lower() for name in _HOST.findall(manifest)}
     for file in change.files:
-        known.update(name.lower() for name in _HOST.findall("\n".join(file.gone)))
+        known.update(name.lower() for name in _HOST.findall("\n".join(file.removed_lines)))
     return frozenset(known)
 
 
-def hosts(file: FileChange, known: frozenset[str]) -> Iterator[tuple[str, New]]:
-    """Yield each public host that is not in `known`, where a new line names it first."""
+def new_hosts(file: FileChange, known: frozenset[str]) -> Iterator[tuple[str, NewMatch]]:
+    """Yield each public host that is not in `known`, with its first match in an added line."""
     seen = set(known)
-    for new in news(file, _HOST, every=True):
+    for new in new_matches(file, _HOST, all_in_line=True):
         name = new.match.group(1).lower().rstrip(".")
-        if name not in seen and "." in name and not _NOBODYS.match(name):
+        if name not in seen and "." in name and not _EXAMPLE_HOST.match(name):
             seen.add(name)
             yield name, new
 
 
-def addresses(file: FileChange) -> Iterator[New]:
-    """Yield the public IPv4 addresses in new lines: in quotes, or where a host stands."""
-    for new in news(file, _ADDRESS, every=True):
+def public_addresses(file: FileChange) -> Iterator[NewMatch]:
+    """Yield the public IPv4 addresses in added lines: in quotes, or in the place of a host."""
+    for new in new_matches(file, _ADDRESS, all_in_line=True):
         before, after = new.line[: new.at][-2:], new.line[new.at :][len(new.match.group()) :][:1]
-        stands = before == "//" or before[-1:] in {'"', "'", "`", "@"} or after in {":", "/"}
+        is_address = before == "//" or before[-1:] in {'"', "'", "`", "@"} or after in {":", "/"}
         with suppress(ValueError):
-            if stands and ipaddress.IPv4Address(new.match.group()).is_global:
+            if is_address and ipaddress.IPv4Address(new.match.group()).is_global:
                 yield new
 
 
-def _decoded(text: str) -> str:
-    """Return what a text decodes to as base64 or hex, where that tells something; else ""."""
+def _comment_share(new: NewMatch) -> float:
+    return INACTIVE_SHARE if is_comment(new.line) else 1.0
+
+
+def _decode_suspicious(text: str) -> str:
+    """Return the text decoded from base64 or hex if the result is suspicious, else ""."""
     for decode in (_base64, _hex):
         with suppress(ValueError):
             decoded = decode(text).decode("latin-1")
-            if _TELLING.search(decoded):
+            if _SUSPICIOUS.search(decoded):
                 return decoded
     return ""
 

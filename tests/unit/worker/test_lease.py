@@ -1,4 +1,4 @@
-"""worker.lease: a job is held while it is done, and ended when it must not go on."""
+"""Tests of worker.lease: a lease is renewed while its job runs, and the job may be cancelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from app.store import StoreError
 from worker import lease
-from worker.lease import Keeper
+from worker.lease import LeaseRenewer
 from worker.queue import Job
 from worker.stop import StopSignal
 
@@ -17,82 +17,84 @@ WAIT_SECONDS = 20  # until a test gives up
 
 
 @pytest.fixture(autouse=True)
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it does, it does when it looks."""
-    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.01)
+def _check_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "CHECK_SECONDS", 0.01)
 
 
-class Queue:
-    """Answers as it is told, and counts."""
+class ScriptedQueue:
+    """Queue with scripted answers (True once they are used up) that counts renewals."""
 
     def __init__(self, *answers: bool | Exception) -> None:
         self.answers = [*answers]
-        self.asked = threading.Semaphore(0)
+        self.renewals = threading.Semaphore(0)
 
     def renew(self, job: Job) -> bool:
         assert job is JOB
         answer = self.answers.pop(0) if self.answers else True
-        self.asked.release()
+        self.renewals.release()
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-def _keeper(queue: Queue, stop: StopSignal, **options: float) -> tuple[Keeper, threading.Event]:
-    ended = threading.Event()
-    return Keeper(queue, JOB, stop, ended.set, **{"every": 0, "grace": 0, **options}), ended
+def _renewer(
+    queue: ScriptedQueue, stop: StopSignal, **options: float
+) -> tuple[LeaseRenewer, threading.Event]:
+    cancelled = threading.Event()
+    options = {"every": 0, "grace": 0, **options}
+    return LeaseRenewer(queue, JOB, stop, cancelled.set, **options), cancelled
 
 
-def test_the_lease_is_renewed_as_long_as_the_job_is_done():
-    queue = Queue()
-    keeper, ended = _keeper(queue, StopSignal())
-    with keeper:
+def test_the_lease_is_renewed_while_the_job_runs():
+    queue = ScriptedQueue()
+    renewer, cancelled = _renewer(queue, StopSignal())
+    with renewer:
         for _ in range(3):
-            assert queue.asked.acquire(timeout=WAIT_SECONDS)
-    assert keeper.ended is None
-    assert not ended.is_set()
+            assert queue.renewals.acquire(timeout=WAIT_SECONDS)
+    assert renewer.cancelled is None
+    assert not cancelled.is_set()
 
 
-def test_a_job_that_another_worker_has_by_now_is_ended():
-    keeper, ended = _keeper(Queue(True, False), StopSignal())
-    with keeper:
-        assert ended.wait(WAIT_SECONDS)
-    assert keeper.ended == "lost"
+def test_a_lost_lease_cancels_the_job():
+    renewer, cancelled = _renewer(ScriptedQueue(True, False), StopSignal())
+    with renewer:
+        assert cancelled.wait(WAIT_SECONDS)
+    assert renewer.cancelled == "lost"
 
 
-def test_a_store_that_is_away_for_a_moment_ends_nothing():
-    queue = Queue(StoreError("away"), StoreError("away"), True)
-    keeper, ended = _keeper(queue, StopSignal())
-    with keeper:
+def test_an_unavailable_store_does_not_cancel_the_job():
+    queue = ScriptedQueue(StoreError("away"), StoreError("away"), True)
+    renewer, cancelled = _renewer(queue, StopSignal())
+    with renewer:
         for _ in range(4):
-            assert queue.asked.acquire(timeout=WAIT_SECONDS)
-    assert keeper.ended is None
-    assert not ended.is_set()
+            assert queue.renewals.acquire(timeout=WAIT_SECONDS)
+    assert renewer.cancelled is None
+    assert not cancelled.is_set()
 
 
-def test_a_wish_to_stop_ends_what_is_not_finished_in_time():
+def test_a_stop_request_cancels_the_job_after_the_grace_period():
     stop = StopSignal()
     stop.request()
-    keeper, ended = _keeper(Queue(), stop)
-    with keeper:
-        assert ended.wait(WAIT_SECONDS)
-    assert keeper.ended == "stopped"
+    renewer, cancelled = _renewer(ScriptedQueue(), stop)
+    with renewer:
+        assert cancelled.wait(WAIT_SECONDS)
+    assert renewer.cancelled == "stopped"
 
 
-def test_a_job_that_is_finished_in_time_is_not_ended():
-    stop, queue = StopSignal(), Queue()
+def test_a_job_that_ends_within_the_grace_period_is_not_cancelled():
+    stop, queue = StopSignal(), ScriptedQueue()
     stop.request()
-    keeper, ended = _keeper(queue, stop, grace=3600)
-    with keeper:
-        assert queue.asked.acquire(timeout=WAIT_SECONDS)  # it looked, and went on
-    assert keeper.ended is None
-    assert not ended.is_set()
+    renewer, cancelled = _renewer(queue, stop, grace=3600)
+    with renewer:
+        assert queue.renewals.acquire(timeout=WAIT_SECONDS)
+    assert renewer.cancelled is None
+    assert not cancelled.is_set()
 
 
-@pytest.mark.parametrize("queue", [Queue(), Queue(False)])
-def test_no_thread_is_left(queue):
+@pytest.mark.parametrize("queue", [ScriptedQueue(), ScriptedQueue(False)])
+def test_the_thread_ends_with_the_job(queue):
     before = threading.active_count()
-    keeper, _ = _keeper(queue, StopSignal())
-    with keeper:
+    renewer, _ = _renewer(queue, StopSignal())
+    with renewer:
         pass
     assert threading.active_count() == before

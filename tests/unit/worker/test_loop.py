@@ -1,4 +1,4 @@
-"""The loop: it beats each turn, survives what fails, and ends when asked."""
+"""Tests of worker.loop: it beats on each turn, survives failures and stops on request."""
 
 import os
 import signal
@@ -12,44 +12,40 @@ import pytest
 
 from app.log import request_id
 from app.store import StoreError
-from worker.heartbeat import BOUND_SECONDS, PERIOD_SECONDS, Heartbeat
+from worker.heartbeat import MAX_SILENCE_SECONDS, PERIOD_SECONDS, Heartbeat
 from worker.loop import Loop
 from worker.queue import Job
 from worker.stop import StopSignal
 
-JOB_LIMIT = 60.0
+MAX_JOB_SECONDS = 60.0
 
 
 def job(name: str) -> Job:
-    """Return a job that differs from others by its id."""
     return Job(name, "left-pad", "1.2.0", "1.3.0", 1, f"request-{name}", "0-1", "lease")
 
 
-class Beats(Heartbeat):
-    """Records for how long each beat was good, in place of writing it."""
+class RecordingHeartbeat(Heartbeat):
+    """Heartbeat that records each beat's deadline and writes no file."""
 
     def __init__(self) -> None:
-        """Start with no beat."""
         super().__init__(Path("/nowhere"))
-        object.__setattr__(self, "seen", [])
+        object.__setattr__(self, "beats", [])
 
-    seen: list[float]
+    beats: list[float]
 
     def beat(self, within: float) -> None:
-        """Record."""
-        self.seen.append(within)
+        self.beats.append(within)
 
 
 @dataclass
-class Script:
-    """A queue that gives what it was made with, raises what is an error, then asks to stop."""
+class ScriptedQueue:
+    """Queue that returns or raises its steps, and requests a stop with the last one."""
 
     stop: StopSignal
     steps: deque[Job | Exception | None]
     done: list[str] = field(default_factory=list)
 
-    def take(self) -> Job | None:
-        """Return or raise the next step."""
+    def claim(self) -> Job | None:
         step = self.steps.popleft()
         if not self.steps:
             self.stop.request()
@@ -57,124 +53,121 @@ class Script:
             raise step
         return step
 
-    def work(self, job: Job) -> None:
-        """Do a job; the one that is called bad breaks."""
+    def process(self, job: Job) -> None:
+        """Do a job; the job "bad" crashes."""
         if job.id == "bad":
-            raise ValueError("a defect")
+            raise ValueError("a bug")
         self.done.append(job.id)
 
 
-class Empty:
-    """A queue in which nothing waits."""
-
-    def take(self) -> Job | None:
-        """Nothing."""
+class EmptyQueue:
+    def claim(self) -> Job | None:
         return None
 
 
-def _run(steps: Iterable[Job | Exception | None]) -> tuple[Script, Beats]:
-    stop, beats = StopSignal(), Beats()
-    queue = Script(stop, deque(steps))
-    Loop(queue, queue.work, JOB_LIMIT, beats, 0.001, stop).run()
-    return queue, beats
+def _run(steps: Iterable[Job | Exception | None]) -> tuple[ScriptedQueue, RecordingHeartbeat]:
+    stop, heartbeat = StopSignal(), RecordingHeartbeat()
+    queue = ScriptedQueue(stop, deque(steps))
+    Loop(queue, queue.process, MAX_JOB_SECONDS, heartbeat, 0.001, stop).run()
+    return queue, heartbeat
 
 
-def test_it_beats_at_each_turn() -> None:
-    """Idle turns included: that is what tells waiting from hanging."""
-    _, beats = _run([None, None, None])
-    assert beats.seen == [BOUND_SECONDS] * 3
+def test_the_loop_beats_on_each_idle_turn() -> None:
+    _, heartbeat = _run([None, None, None])
+    assert heartbeat.beats == [MAX_SILENCE_SECONDS] * 3
 
 
-class Waits(StopSignal):
-    """Records each wait, in place of waiting; asks to stop at the last."""
+class RecordingStop(StopSignal):
+    """Stop signal that records each wait, does not wait, and is requested at wait `last`."""
 
     def __init__(self, last: int) -> None:
-        """Ask to stop when waited for the `last` time."""
         super().__init__()
-        self.last, self.seen = last, list[float]()
+        self.last, self.waits = last, list[float]()
 
     def wait(self, seconds: float) -> bool:
-        """Record."""
-        self.seen.append(seconds)
-        if len(self.seen) == self.last:
+        self.waits.append(seconds)
+        if len(self.waits) == self.last:
             self.request()
         return self.requested
 
 
-def test_it_beats_while_it_waits_however_long_the_poll_interval_is() -> None:
-    """Else a stall would be noticed later, the seldomer an idle worker looks at the queue."""
-    stop, beats = Waits(last=4), Beats()
-    Loop(Empty(), lambda _: None, JOB_LIMIT, beats, 2.5 * PERIOD_SECONDS, stop).run()
-    assert stop.seen == [PERIOD_SECONDS, PERIOD_SECONDS, PERIOD_SECONDS / 2, PERIOD_SECONDS]
-    # a turn, two beats while waiting; a turn, and asked to stop in its first wait
-    assert beats.seen == [BOUND_SECONDS] * 4
+def test_the_loop_beats_while_it_waits_for_a_long_poll_interval() -> None:
+    stop, heartbeat = RecordingStop(last=4), RecordingHeartbeat()
+    interval = 2.5 * PERIOD_SECONDS
+    Loop(EmptyQueue(), lambda _: None, MAX_JOB_SECONDS, heartbeat, interval, stop).run()
+    assert stop.waits == [PERIOD_SECONDS, PERIOD_SECONDS, PERIOD_SECONDS / 2, PERIOD_SECONDS]
+    # a turn, two beats while waiting, another turn
+    assert heartbeat.beats == [MAX_SILENCE_SECONDS] * 4
 
 
-def test_the_beat_before_a_job_covers_the_job() -> None:
-    """Else a long job would look like a stall."""
-    _, beats = _run([job("a"), None])
-    assert beats.seen == [BOUND_SECONDS, JOB_LIMIT + BOUND_SECONDS, BOUND_SECONDS]
+def test_the_beat_before_a_job_covers_the_whole_job() -> None:
+    _, heartbeat = _run([job("a"), None])
+    assert heartbeat.beats == [
+        MAX_SILENCE_SECONDS,
+        MAX_JOB_SECONDS + MAX_SILENCE_SECONDS,
+        MAX_SILENCE_SECONDS,
+    ]
 
 
-def test_a_job_that_breaks_is_logged_and_does_not_stop_the_loop(
+def test_a_crashed_job_is_logged_and_the_next_one_is_done(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The next one is done."""
     queue, _ = _run([job("bad"), job("good"), None])
     assert queue.done == ["good"]
-    assert "job broke" in caplog.messages
+    assert "job crashed" in caplog.messages
 
 
-def test_a_queue_that_is_away_does_not_stop_the_loop(caplog: pytest.LogCaptureFixture) -> None:
-    """It looks again; the text of the error, which may hold a password, is not logged."""
-    queue, beats = _run([StoreError("hush"), job("good"), None])
+def test_a_queue_error_is_logged_without_its_text_and_the_loop_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The text may contain a password."""
+    queue, heartbeat = _run([StoreError("hush"), job("good"), None])
     assert queue.done == ["good"]
-    assert "queue does not answer" in caplog.messages
+    assert "queue unavailable" in caplog.messages
     assert "hush" not in caplog.text
-    assert len(beats.seen) == 4
+    assert len(heartbeat.beats) == 4
 
 
-def test_the_log_names_the_request_that_asked_for_the_job_and_no_longer() -> None:
-    """One request is followed from the API's log into the worker's."""
-    stop, seen = StopSignal(), list[str]()
-    queue = Script(stop, deque([job("bad"), None]))
+def test_the_log_context_has_the_request_id_during_the_job_only() -> None:
+    stop, ids = StopSignal(), list[str]()
+    queue = ScriptedQueue(stop, deque([job("bad"), None]))
 
-    def work(job: Job) -> None:
-        seen.append(request_id.get())
-        queue.work(job)
+    def process(job: Job) -> None:
+        ids.append(request_id.get())
+        queue.process(job)
 
-    Loop(queue, work, JOB_LIMIT, Beats(), 0.001, stop).run()
-    assert seen == ["request-bad"]
+    Loop(queue, process, MAX_JOB_SECONDS, RecordingHeartbeat(), 0.001, stop).run()
+    assert ids == ["request-bad"]
     assert request_id.get() == ""
 
 
-def test_a_heartbeat_that_cannot_be_written_is_logged(
+def test_a_failed_heartbeat_is_logged_and_the_loop_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The work goes on; the probe sees the missing beat."""
     stop = StopSignal()
-    queue = Script(stop, deque([job("a"), None]))
+    queue = ScriptedQueue(stop, deque([job("a"), None]))
     heartbeat = Heartbeat(tmp_path / "absent" / "heartbeat")
-    Loop(queue, queue.work, JOB_LIMIT, heartbeat, 0.001, stop).run()
+    Loop(queue, queue.process, MAX_JOB_SECONDS, heartbeat, 0.001, stop).run()
     assert queue.done == ["a"]
     assert "heartbeat not written" in caplog.messages
 
 
-def test_a_stop_ends_a_long_wait_at_once() -> None:
-    """The hour of the interval is not waited for (the suite's time limit would tell)."""
+def test_a_stop_request_ends_a_long_wait_at_once() -> None:
+    """The poll interval is an hour, longer than the suite's time limit."""
     stop = StopSignal()
 
-    # not SIGALRM: the suite's own time limit needs it
+    # not SIGALRM: the suite's time limit uses it
     previous = signal.signal(signal.SIGUSR1, lambda _signal, _frame: stop.request())
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
 
-    class StopsWhileWaiting(Empty):
-        def take(self) -> Job | None:
+    class StopsWhileWaiting(EmptyQueue):
+        def claim(self) -> Job | None:
             timer.start()  # fires during the wait
             return None
 
     try:
-        Loop(StopsWhileWaiting(), lambda _job: None, JOB_LIMIT, Beats(), 3600, stop).run()
+        heartbeat = RecordingHeartbeat()
+        Loop(StopsWhileWaiting(), lambda _: None, MAX_JOB_SECONDS, heartbeat, 3600, stop).run()
     finally:
         timer.cancel()
         timer.join()
@@ -182,11 +175,10 @@ def test_a_stop_ends_a_long_wait_at_once() -> None:
     assert stop.requested
 
 
-def test_a_stop_before_the_first_turn_takes_no_job() -> None:
-    """A job taken then would only be handed back."""
+def test_a_stop_request_before_the_first_turn_claims_no_job() -> None:
     stop = StopSignal()
     stop.request()
     stop.request()
-    queue = Script(stop, deque([job("a")]))
-    Loop(queue, lambda _job: None, JOB_LIMIT, Beats(), 3600, stop).run()
+    queue = ScriptedQueue(stop, deque([job("a")]))
+    Loop(queue, lambda _: None, MAX_JOB_SECONDS, RecordingHeartbeat(), 3600, stop).run()
     assert len(queue.steps) == 1

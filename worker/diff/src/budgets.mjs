@@ -1,58 +1,60 @@
-// Keeps what is written into the answer within its bounds. The files come smallest first, so that a
-// large one cannot crowd the others out.
+// Size limits of the answer. The smallest files come first, so that a large file cannot crowd out
+// the others.
 
-// The lines of all files together.
-export class Lines {
-  #left;
-  #longest;
+// Budget for the lines of all files.
+export class LineBudget {
+  #remaining;
+  #maxLine;
 
   constructor({ linesBytes, lineBytes }) {
-    this.#left = linesBytes;
-    this.#longest = lineBytes;
+    this.#remaining = linesBytes;
+    this.#maxLine = lineBytes;
   }
 
-  // Returns the added and removed lines as far as there is room, and whether they are all whole.
-  take({ added, gone }) {
-    const result = { lines: [], gone: [], whole: true };
+  // Returns the added and removed lines that fit, and whether they are complete.
+  take({ added, removed }) {
+    const result = { added_lines: [], removed_lines: [], complete: true };
     for (const [number, line] of added) {
-      if (!this.#keep(line, result, (kept) => result.lines.push([number, kept]))) return result;
+      const push = (text) => result.added_lines.push([number, text]);
+      if (!this.#take(line, result, push)) return result;
     }
-    for (const line of gone) {
-      if (!this.#keep(line, result, (kept) => result.gone.push(kept))) return result;
+    for (const line of removed) {
+      const push = (text) => result.removed_lines.push(text);
+      if (!this.#take(line, result, push)) return result;
     }
     return result;
   }
 
-  #keep(line, result, push) {
-    const kept = cut(line, this.#longest);
-    this.#left -= Buffer.byteLength(JSON.stringify(kept), "utf8") + 12; // and its number
-    if (kept !== line || this.#left < 0) result.whole = false;
-    if (this.#left < 0) return false;
-    push(kept);
+  #take(line, result, push) {
+    const text = cut(line, this.#maxLine);
+    this.#remaining -= Buffer.byteLength(JSON.stringify(text), "utf8") + 12; // and its number
+    if (text !== line || this.#remaining < 0) result.complete = false;
+    if (this.#remaining < 0) return false;
+    push(text);
     return true;
   }
 }
 
-// The diff's text, of all files together.
-export class Text {
+// Budget for the diff's text.
+export class TextBudget {
   truncated = false;
-  #left;
+  #remaining;
   #limit;
 
   constructor({ diffBytes }) {
-    this.#left = this.#limit = diffBytes;
+    this.#remaining = this.#limit = diffBytes;
   }
 
-  // Returns what `print` makes of the patch, or else of a note in its place, or else nothing.
+  // Returns the printed patch if it fits, else a printed note if that fits, else "".
   take(patch, print) {
     const note = `left out: the diff has more than ${this.#limit} bytes`;
-    return this.#keep(print(patch)) ?? this.#keep(print({ ...patch, hunks: null, note })) ?? "";
+    return this.#take(print(patch)) ?? this.#take(print({ ...patch, hunks: null, note })) ?? "";
   }
 
-  #keep(text) {
+  #take(text) {
     const bytes = Buffer.byteLength(text, "utf8");
-    if (bytes <= this.#left) {
-      this.#left -= bytes;
+    if (bytes <= this.#remaining) {
+      this.#remaining -= bytes;
       return text;
     }
     this.truncated = true;
@@ -60,11 +62,11 @@ export class Text {
   }
 }
 
-// Returns the beginning of the text, up to so many bytes of UTF-8, with no half character.
+// Returns the first `bytes` bytes of the text in UTF-8, or fewer: it does not split a character.
 function cut(text, bytes) {
   if (text.length * 3 <= bytes || Buffer.byteLength(text, "utf8") <= bytes) return text;
-  const whole = Buffer.from(text.slice(0, bytes), "utf8");
+  const encoded = Buffer.from(text.slice(0, bytes), "utf8");
   let end = bytes;
-  while (end > 0 && (whole[end] & 0xc0) === 0x80) end--;
-  return whole.toString("utf8", 0, end);
+  while (end > 0 && (encoded[end] & 0xc0) === 0x80) end--;
+  return encoded.toString("utf8", 0, end);
 }

@@ -1,65 +1,65 @@
-// What is in a tarball: first of every file what tells it from another, then more of some.
+// Contents of a tarball, read in two passes: digests of all files, then details of some.
 import { createHash } from "node:crypto";
-import { HEAD, hasLines, kindOf } from "./file-kind.mjs";
-import { Refusal } from "./error.mjs";
+import { DiffError } from "./error.mjs";
+import { HEAD_BYTES, hasLines, kindOf } from "./file-kind.mjs";
 import { files } from "./tar.mjs";
 import { wellFormed } from "./well-formed.mjs";
 
-const MANIFEST_BYTES = 1024 * 1024;
+const MAX_MANIFEST_BYTES = 1024 * 1024;
 
-// Reads the whole tarball; returns the unpacked bytes, package.json, and of each file, by path and
-// in the tarball's order, its size, mode and digest.
-export async function survey(tarball, limits) {
-  const found = new Map();
+// Reads the whole tarball. Returns the unpacked bytes, package.json, and the size, mode and digest
+// of each file by path, in the tarball's order.
+export async function readDigests(tarball, limits) {
+  const digests = new Map();
   let manifest = null;
   let bytes = 0;
-  for await (const { path, mode, size, parts } of files(tarball, limits)) {
+  for await (const { path, mode, size, chunks } of files(tarball, limits)) {
     const hash = createHash("sha256");
-    const kept = path === "package.json" && size <= MANIFEST_BYTES ? [] : null;
-    for await (const part of parts) {
-      hash.update(part);
-      kept?.push(part);
+    const text = path === "package.json" && size <= MAX_MANIFEST_BYTES ? [] : null;
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      text?.push(chunk);
     }
-    if (kept) manifest = parseManifest(Buffer.concat(kept));
+    if (text) manifest = parseManifest(Buffer.concat(text));
     bytes += size;
-    found.set(path, { size, mode, digest: hash.digest("base64") });
+    digests.set(path, { size, mode, digest: hash.digest("base64") });
   }
-  if (manifest === null) throw badManifest("is not there, or too large");
-  return { files: found, manifest, bytes };
+  if (manifest === null) throw badManifest("is missing or too large");
+  return { files: digests, manifest, bytes };
 }
 
-// Reads the `wanted` files once more; returns of each its kind, how many lines it has and how long
-// the longest is, and of those with a path in `kept` the text.
-export async function look(tarball, limits, wanted, kept) {
-  const paths = new Set(wanted.map(({ path }) => path));
-  const found = new Map();
-  for await (const { path, parts } of files(tarball, limits)) {
+// Reads the files at `paths` again. Returns the kind, number of lines and longest line of each by
+// path, and the text of those that are also in `textPaths`.
+export async function readDetails(tarball, limits, paths, textPaths) {
+  const details = new Map();
+  for await (const { path, chunks } of files(tarball, limits)) {
     if (!paths.has(path)) continue;
     const content = [];
     let head = Buffer.alloc(0);
-    const measure = new LineMeasure();
-    for await (const part of parts) {
-      if (head.length < HEAD) head = Buffer.concat([head, part.subarray(0, HEAD - head.length)]);
-      measure.add(part);
-      if (kept.has(path)) content.push(part);
+    const counter = new LineCounter();
+    for await (const chunk of chunks) {
+      const missing = HEAD_BYTES - head.length;
+      if (missing > 0) head = Buffer.concat([head, chunk.subarray(0, missing)]);
+      counter.add(chunk);
+      if (textPaths.has(path)) content.push(chunk);
     }
     const kind = kindOf(head);
-    const text = kept.has(path) && hasLines(kind, path) ? Buffer.concat(content) : null;
-    found.set(path, { kind, lines: measure.lines, longest: measure.longest, text });
+    const text = textPaths.has(path) && hasLines(kind, path) ? Buffer.concat(content) : null;
+    details.set(path, { kind, lines: counter.lines, longestLine: counter.longest, text });
   }
-  return found;
+  return details;
 }
 
-// Counts lines, and the characters of the longest: bytes but those that go on with a character.
-class LineMeasure {
+// Counts the lines, and the characters of the longest (all bytes but UTF-8 continuation bytes).
+class LineCounter {
   lines = 0;
   longest = 0;
   #length = 0;
 
-  add(part) {
+  add(chunk) {
     let length = this.#length;
-    for (let i = 0; i < part.length; i++) {
-      const byte = part[i];
+    for (let i = 0; i < chunk.length; i++) {
+      const byte = chunk[i];
       if (byte === 10) {
         this.lines++;
         length = 0;
@@ -79,9 +79,9 @@ function parseManifest(content) {
     throw badManifest("is not JSON, or nested too deep");
   }
   if (typeof manifest !== "object" || manifest === null || Array.isArray(manifest)) {
-    throw badManifest("is no JSON object");
+    throw badManifest("is not a JSON object");
   }
   return manifest;
 }
 
-const badManifest = (what) => new Refusal("bad_manifest", `package.json ${what}`);
+const badManifest = (reason) => new DiffError("bad_manifest", `package.json ${reason}`);

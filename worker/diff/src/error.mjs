@@ -1,6 +1,6 @@
-// A refusal becomes the answer {"error": {code, message, retry}}. Its message holds nothing that a
-// server said and no address: either could carry a credential.
-export class Refusal extends Error {
+// Error that becomes the answer {"error": {code, message, retry}}. The message never contains a
+// server's text or an address, because both may contain a credential.
+export class DiffError extends Error {
   constructor(code, message, retry = false) {
     super(message);
     this.code = code;
@@ -8,12 +8,12 @@ export class Refusal extends Error {
   }
 }
 
-// Runs a step, and says of its refusal which version of the package it is about.
-export async function about(subject, step) {
+// Runs a step and puts `subject`, such as "left-pad 1.3.0", before the message of its DiffError.
+export async function withSubject(subject, step) {
   try {
     return await step();
   } catch (error) {
-    if (error instanceof Refusal) error.message = `${subject}: ${error.message}`;
+    if (error instanceof DiffError) error.message = `${subject}: ${error.message}`;
     throw error;
   }
 }

@@ -1,8 +1,8 @@
-// What a file is, by its first bytes, whatever its name says.
+// Kind of a file, by its first bytes, whatever its name.
 import { isUtf8 } from "node:buffer";
 import shouldPrintPatch from "libnpmdiff/lib/should-print-patch.js";
 
-export const HEAD = 8000; // bytes that are looked at; a NUL in them marks a binary file, as in git
+export const HEAD_BYTES = 8000; // a NUL among them marks a binary file, as in git
 
 const MAGIC = [
   ["elf", "7f454c46"],
@@ -24,7 +24,7 @@ const MAGIC = [
 ].map(([kind, hex]) => [kind, Buffer.from(hex, "hex")]);
 
 export function kindOf(head) {
-  // first, since "MZ" and "BZh" may begin a text as well
+  // first, because a text may begin with "MZ" or "BZh" too
   if (!head.includes(0) && beginsUtf8(head)) return "text";
   const [kind] = MAGIC.find(([, magic]) => head.subarray(0, magic.length).equals(magic)) ?? [];
   if (kind) return kind;
@@ -33,15 +33,15 @@ export function kindOf(head) {
   return head.includes(0) ? "binary" : "text";
 }
 
-// A file that npm would print is compared by lines unless it is a known format: a NUL in a comment
-// does not keep Node from running a script.
+// Files that npm would print are compared by lines, except known binary formats: Node runs a script
+// with a NUL in a comment.
 export const hasLines = (kind, path) =>
   kind === "text" || (kind === "binary" && shouldPrintPatch(path));
 
-// Java's classes have the same magic; their version number is above any number of architectures.
+// Java class files have the same magic; their version number exceeds any number of architectures.
 const isFatMachO = (head) =>
   head.length >= 8 && head.readUInt32BE(0) === 0xcafebabe && head.readUInt32BE(4) < 45;
 
-// The last character of the head may be cut.
+// The head may end inside a character.
 const beginsUtf8 = (head) =>
   [0, 1, 2, 3].some((cut) => isUtf8(head.subarray(0, head.length - cut)));

@@ -1,13 +1,13 @@
-// The bytes of a gzip file, unpacked as they are asked for, up to a bound.
+// Streaming reader for the content of a gzip file, up to a limit.
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { Refusal } from "./error.mjs";
+import { DiffError } from "./error.mjs";
 
-const NOTHING = Buffer.alloc(0);
+const EMPTY = Buffer.alloc(0);
 
-export class Unpacked {
+export class Gunzip {
   #chunks;
-  #chunk = NOTHING;
+  #chunk = EMPTY;
   #limit;
   #total = 0;
 
@@ -17,20 +17,20 @@ export class Unpacked {
     this.#limit = limit;
   }
 
-  // Returns the next bytes, at most so many; null at the end.
-  async some(most) {
+  // Returns the next bytes, at most `max`; null at the end.
+  async atMost(max) {
     if (this.#chunk.length === 0 && !(await this.#fill())) return null;
-    const part = this.#chunk.subarray(0, most);
+    const part = this.#chunk.subarray(0, max);
     this.#chunk = this.#chunk.subarray(part.length);
     return part;
   }
 
-  // Returns exactly so many bytes, or less where the file ends before.
+  // Returns the next `length` bytes, or fewer at the end.
   async exactly(length) {
     const parts = [];
     let missing = length;
     while (missing > 0) {
-      const part = await this.some(missing);
+      const part = await this.atMost(missing);
       if (part === null) break;
       parts.push(part);
       missing -= part.length;
@@ -43,13 +43,15 @@ export class Unpacked {
     try {
       next = await this.#chunks.next();
     } catch (error) {
-      throw new Refusal("bad_gzip", `the tarball is no whole gzip file (${error.code})`);
+      const message = `the tarball is not a complete gzip file (${error.code})`;
+      throw new DiffError("bad_gzip", message);
     }
     if (next.done) return false;
     this.#chunk = next.value;
     this.#total += next.value.length;
     if (this.#total > this.#limit) {
-      throw new Refusal("too_large", `the tarball unpacks to more than ${this.#limit} bytes`);
+      const message = `the tarball unpacks to more than ${this.#limit} bytes`;
+      throw new DiffError("too_large", message);
     }
     return true;
   }

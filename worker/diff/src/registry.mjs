@@ -1,21 +1,21 @@
-// Fetches from the registry: the package's document, then the tarball of each version.
+// Registry client: fetches the package's document, then the tarball of each version.
 import { getAgent } from "@npmcli/agent";
 import registryFetch from "npm-registry-fetch";
 import defaults from "npm-registry-fetch/lib/default-opts.js";
 import pacote from "pacote";
-import { about, Refusal } from "./error.mjs";
+import { DiffError, withSubject } from "./error.mjs";
 import { wellFormed } from "./well-formed.mjs";
 
-// The largest document of a well-known package is some 21 MB; parsed it takes three times as much.
-const DOCUMENT_BYTES = 32 * 1024 * 1024;
-const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]; // a proxy's own is not this machine's
+// The largest document of a well-known package has about 21 MB, and three times as much parsed.
+const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]; // a proxy's loopback is not this machine's
 
-// Returns what is known of both versions, each with its tarball, within limits.fetchSeconds.
+// Returns the metadata and tarball of both versions, within limits.fetchSeconds.
 export function fetchBoth(request) {
   const { from, to, limits } = request;
   const options = fetchOptions(request);
   return within(limits.fetchSeconds, from.name, async () => {
-    const document = await about(from.name, () => fetchDocument(from, options));
+    const document = await withSubject(from.name, () => fetchDocument(from, options));
     const fetchOne = (spec) => fetchVersion(spec, document, options, limits.tarballBytes);
     return Promise.all([fetchOne(from), fetchOne(to)]);
   });
@@ -23,11 +23,11 @@ export function fetchBoth(request) {
 
 function within(seconds, name, work) {
   let timer;
-  const late = new Promise((_, reject) => {
+  const timeout = new Promise((_, reject) => {
     const error = unavailable(`${name}: not fetched within ${seconds} seconds`);
     timer = setTimeout(reject, seconds * 1000, error);
   });
-  return Promise.race([work(), late]).finally(() => clearTimeout(timer));
+  return Promise.race([work(), timeout]).finally(() => clearTimeout(timer));
 }
 
 function fetchOptions({ registry, credentials, limits }) {
@@ -38,14 +38,14 @@ function fetchOptions({ registry, credentials, limits }) {
     ...(credentials && { [`//${host}${pathname}:${credentials.key}`]: credentials.value }),
     agent: (url) => guardedAgent(url, origin),
     timeout: limits.fetchSeconds * 1000,
-    fetchRetries: 0, // whoever asked tries again, later
+    fetchRetries: 0, // the worker retries the job later
     fullMetadata: true,
-    preferOnline: true, // no cache of this machine is read
+    preferOnline: true, // do not read a cache
   };
 }
 
-// pacote sends credentials to the registry alone, but where that redirects to another port, or from
-// HTTPS to HTTP, on the same host name, they would go along.
+// pacote sends credentials to the registry's host only, but follows redirects on that host to another
+// port, or from HTTPS to HTTP, with them. This agent removes them.
 function guardedAgent(url, origin) {
   const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy ?? "", ...LOOPBACK].join();
   const agent = getAgent(url, { noProxy });
@@ -65,49 +65,50 @@ async function fetchDocument(spec, options) {
       ...options,
       headers: { accept: "application/json" },
     });
-    const chunks = await collect(response.body, DOCUMENT_BYTES, "the registry's document");
+    const chunks = await collect(response.body, MAX_DOCUMENT_BYTES, "the registry's document");
     document = JSON.parse(Buffer.concat(chunks).toString("utf8"));
   } catch (error) {
-    throw refusal(error, "the registry's document");
+    throw toDiffError(error, "the registry's document");
   }
   if (typeof document?.versions !== "object" || document.versions === null) {
-    throw unavailable("what the registry answers is no document of a package");
+    throw unavailable("the registry's answer is not a package document");
   }
   return document;
 }
 
 async function fetchVersion(spec, document, options, limit) {
-  // without times, by which npm would leave a version out where the clocks differ
+  // Without times: if the clocks differ, npm would hide a new version.
   const timeless = { ...document, time: undefined };
   const packumentCache = { has: () => true, get: () => timeless };
   const fetcher = new pacote.RegistryFetcher(spec, { ...options, packumentCache });
-  const manifest = await about(spec.name, () => choose(fetcher, spec, document.versions));
+  const choose = () => chooseVersion(fetcher, spec, document.versions);
+  const manifest = await withSubject(spec.name, choose);
   const { version } = manifest;
-  return about(`${spec.name} ${version}`, async () => ({
-    ...described(document, version),
-    integrity: checkable(manifest),
+  return withSubject(`${spec.name} ${version}`, async () => ({
+    ...describe(document, version),
+    integrity: validIntegrity(manifest),
     tarball: await fetchTarball(fetcher, limit),
   }));
 }
 
-// Returns the entry of the version that npm would choose.
-async function choose(fetcher, spec, versions) {
+// Returns the manifest of the version that npm would choose.
+async function chooseVersion(fetcher, spec, versions) {
   const wanted = JSON.stringify(spec.rawSpec.slice(0, 100));
-  const unreadable = new Refusal("bad_manifest", `the registry's entry of ${wanted} is broken`);
+  const invalid = new DiffError("bad_manifest", `the registry's entry for ${wanted} is invalid`);
   let manifest;
   try {
     manifest = await fetcher.manifest();
   } catch (error) {
-    if (!["ETARGET", "ENOVERSIONS"].includes(error.code)) throw unreadable;
-    throw new Refusal("no_such_version", `there is no version ${wanted}`);
+    if (!["ETARGET", "ENOVERSIONS"].includes(error.code)) throw invalid;
+    throw new DiffError("no_such_version", `there is no version ${wanted}`);
   }
   if (typeof manifest.version !== "string" || !Object.hasOwn(versions, manifest.version)) {
-    throw unreadable;
+    throw invalid;
   }
   return manifest;
 }
 
-function described(document, version) {
+function describe(document, version) {
   const entry = document.versions[version];
   return {
     version,
@@ -119,31 +120,31 @@ function described(document, version) {
 
 const text = (value) => (typeof value === "string" ? wellFormed(value).slice(0, 300) : null);
 
-function checkable({ _integrity: integrity, dist }) {
+function validIntegrity({ _integrity: integrity, dist }) {
   if (!/(^|\s)sha(1|256|384|512)-/.test(integrity ?? "")) {
-    throw new Refusal("integrity", "the registry names no checksum of the tarball");
+    throw new DiffError("integrity", "the registry states no checksum of the tarball");
   }
   if (!/^https?:\/\//.test(dist.tarball)) {
-    throw new Refusal("bad_manifest", "the registry names no http:// or https:// tarball");
+    throw new DiffError("bad_manifest", "the registry states no http(s):// address of the tarball");
   }
   return integrity;
 }
 
-// Returns the tarball's chunks, checked against its integrity.
+// Returns the tarball's chunks, verified against its integrity.
 async function fetchTarball(fetcher, limit) {
   try {
     return await fetcher.tarballStream((stream) =>
       collect(stream, limit, "the tarball").catch((error) => {
-        throw refusal(error, "the tarball"); // in here, since pacote would fetch some once more
+        throw toDiffError(error, "the tarball"); // here, because pacote would retry some errors
       }),
     );
   } catch (error) {
-    throw refusal(error, "the tarball");
+    throw toDiffError(error, "the tarball");
   }
 }
 
-// Returns the stream's chunks, not in one piece: for a moment it would take the space of two.
-function collect(stream, limit, what) {
+// Returns the stream's chunks. Joining them would need twice the memory for a moment.
+function collect(stream, limit, subject) {
   return new Promise((resolve, reject) => {
     const chunks = [];
     let size = 0;
@@ -152,25 +153,25 @@ function collect(stream, limit, what) {
     stream.on("data", (chunk) => {
       size += chunk.length;
       if (size <= limit) chunks.push(chunk);
-      else reject(new Refusal("too_large", `${what} has more than ${limit} bytes`));
+      else reject(new DiffError("too_large", `${subject} has more than ${limit} bytes`));
     });
   });
 }
 
-function refusal(error, what) {
-  if (error instanceof Refusal) return error;
+function toDiffError(error, subject) {
+  if (error instanceof DiffError) return error;
   const status = /^E([45]\d\d)$/.exec(error.code)?.[1];
   if (status === "401" || status === "403") {
-    return new Refusal("unauthorized", `the registry refuses ${what} (${status})`);
+    return new DiffError("unauthorized", `the registry refuses access to ${subject} (${status})`);
   }
   if (status === "404" || status === "410") {
-    return new Refusal("not_found", `${what} is not there (${status})`);
+    return new DiffError("not_found", `${subject} does not exist (${status})`);
   }
   if (error.code === "EINTEGRITY") {
-    return new Refusal("integrity", `${what} is not what the registry's checksum says`);
+    return new DiffError("integrity", `${subject} does not match the registry's checksum`);
   }
-  const why = status ?? error.code ?? error.type ?? error.name;
-  return unavailable(`${what} could not be fetched (${why})`);
+  const reason = status ?? error.code ?? error.type ?? error.name;
+  return unavailable(`${subject} could not be fetched (${reason})`);
 }
 
-const unavailable = (message) => new Refusal("registry_unavailable", message, true);
+const unavailable = (message) => new DiffError("registry_unavailable", message, true);

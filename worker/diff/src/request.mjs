@@ -1,29 +1,31 @@
-// Reads the request, and refuses whatever is not a package of a registry.
+// Parser for the request. It accepts only packages from a registry.
 import npa from "npm-package-arg";
 import validateName from "validate-npm-package-name";
-import { Refusal } from "./error.mjs";
+import { DiffError } from "./error.mjs";
 
 const LIMITS = [
-  "tarballBytes", // of each tarball, as it is downloaded
+  "tarballBytes", // of each tarball, as downloaded
   "unpackedBytes", // of each tarball, unpacked
   "files", // in each tarball
   "lineBytes", // of one line; a longer one is cut
   "linesBytes", // of all lines in the answer
   "diffBytes", // of the diff's text
-  "fetchSeconds", // for all that is fetched
+  "fetchSeconds", // for all downloads
 ];
 
 export function readRequest(text) {
   const request = parse(text);
   const { registry = null, token = null, limits } = request;
-  if (token !== null && !isHeaderText(token)) refuse("token must be text of one line");
+  if (token !== null && !isHeaderText(token)) {
+    refuse("token must be printable ASCII without spaces");
+  }
   for (const name of LIMITS) {
     if (!Number.isSafeInteger(limits?.[name]) || limits[name] < 1) {
-      refuse(`limits.${name} must be a whole number above 0`);
+      refuse(`limits.${name} must be an integer above 0`);
     }
   }
   for (const name of Object.keys(limits)) {
-    if (!LIMITS.includes(name)) refuse(`limits has an unknown key, ${shown(name)}`);
+    if (!LIMITS.includes(name)) refuse(`limits contains an unknown key, ${shown(name)}`);
   }
   const name = packageName(request.package);
   const from = version(name, request.from, "from");
@@ -38,20 +40,20 @@ function parse(text) {
   } catch {
     refuse("the request is not JSON");
   }
-  if (typeof request !== "object" || request === null) refuse("the request is no JSON object");
+  if (typeof request !== "object" || request === null) refuse("the request is not a JSON object");
   return request;
 }
 
 function packageName(name) {
   if (typeof name !== "string") refuse("package must be the name of a package");
-  // npm allows a leading hyphen; no package needs one, and a program could take it for a flag
+  // npm allows a leading hyphen, but a program could take it for an option
   if (name.startsWith("-") || !validateName(name).validForOldPackages) {
     refuse(`${shown(name)} is not the name of a package`);
   }
   return name;
 }
 
-// A version, range or dist-tag; never a path, an address, an alias or a repository.
+// Accepts a version, range or dist-tag; refuses a path, URL, alias or repository.
 function version(name, wanted, key) {
   if (typeof wanted !== "string" || wanted.trim() === "" || wanted.startsWith("-")) {
     refuse(`${key} must be a version, a range or a dist-tag`);
@@ -60,7 +62,7 @@ function version(name, wanted, key) {
   try {
     spec = npa.resolve(name, wanted);
   } catch {
-    // a tag with characters that an address could not hold
+    // a tag with characters that a URL cannot contain
   }
   if (!["version", "range", "tag"].includes(spec?.type)) {
     refuse(`${key} must be a version, a range or a dist-tag, not ${shown(wanted)}`);
@@ -68,14 +70,14 @@ function version(name, wanted, key) {
   return spec;
 }
 
-// The registry's address without its credentials, and the credentials. The token is the stronger.
+// Returns the registry's address without credentials, and the credentials: the token if it is set.
 function access(registry, token) {
   if (registry === null) return { registry, credentials: bearer(token) };
   let url;
   try {
     url = new URL(registry);
   } catch {
-    refuse("registry must be an http:// or https:// address"); // and is not shown: see Refusal
+    refuse("registry must be an http:// or https:// address"); // do not show it: see DiffError
   }
   if (!["http:", "https:"].includes(url.protocol)) refuse("registry must be http:// or https://");
   const credentials = bearer(token) ?? basic(url);
@@ -95,7 +97,7 @@ function unescaped(part) {
   try {
     return decodeURIComponent(part);
   } catch {
-    return part; // a lone % means itself
+    return part; // a single % stands for itself
   }
 }
 
@@ -103,5 +105,5 @@ const isHeaderText = (text) => typeof text === "string" && /^[\x21-\x7e]+$/.test
 const shown = (text) => JSON.stringify(text.slice(0, 100));
 
 function refuse(message) {
-  throw new Refusal("bad_request", message);
+  throw new DiffError("bad_request", message);
 }

@@ -1,7 +1,7 @@
-// JSON can hold halves of characters ("\ud800"), which no UTF-8 can: they become U+FFFD.
-const DEPTH = 100; // of nested objects; whoever reads the answer may do so by recursion
+// Replaces lone surrogates ("\ud800"), which JSON can contain but UTF-8 cannot, by U+FFFD.
+const MAX_DEPTH = 100; // of nested objects: a reader of the answer may use recursion
 
-export function wellFormed(value, depth = DEPTH) {
+export function wellFormed(value, depth = MAX_DEPTH) {
   if (typeof value === "string") return Buffer.from(value, "utf8").toString("utf8");
   if (typeof value !== "object" || value === null) return value;
   if (depth === 0) throw new RangeError("nested too deep");

@@ -1,4 +1,4 @@
-"""What the diff program tells of the files that differ, beside what npm itself prints."""
+"""Tests of worker/diff/src/compare.mjs and print.mjs: changed files, and npm's own diff text."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ def _files(registry: Registry, old: bytes | Files, new: bytes | Files) -> dict[s
 
 
 def _npm_diff(registry: Registry, folder: os.PathLike[str]) -> str:
-    """What npm prints for the two versions, with no configuration but this."""
+    """Return the output of `npm diff` for the two versions."""
     options = {"registry": registry.address, "cache": folder, "userconfig": os.devnull}
     command = ["node", NPM, "diff", "--diff=sample@1.0.0", "--diff=sample@1.1.0"]
     command += [f"--{name}={value}" for name, value in options.items()]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_PROXY": "127.0.0.1"}
-    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
-    assert ended.returncode == 0, ended.stderr.decode()
-    return ended.stdout.decode().removesuffix("\n")
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout.decode().removesuffix("\n")
 
 
 NUMBERS = [b"%d" % i for i in range(40)]
-MODES: list[tuple[str, bytes, bytes, int, int]] = [
+# path, old content, new content, old mode, new mode
+MODIFIED: list[tuple[str, bytes, bytes, int, int]] = [
     ("bin/run", b"#!/bin/sh\n", b"#!/bin/sh\n", 0o644, 0o755),
     ("bin/both", b"old\n", b"new\n", 0o755, 0o644),
     ("same", b"same\n", b"same\n", 0o644, 0o644),
@@ -62,24 +63,24 @@ MODES: list[tuple[str, bytes, bytes, int, int]] = [
 ]
 
 
-def _both() -> tuple[bytes, bytes]:
+def _tarballs() -> tuple[bytes, bytes]:
     manifest = [member("package.json", b'{"name": "sample"}\n')]
-    old = [member(name, a, mode=mode) for name, a, _, mode, _ in MODES]
-    new = [member(name, b, mode=mode) for name, _, b, _, mode in MODES]
+    old = [member(name, a, mode=mode) for name, a, _, mode, _ in MODIFIED]
+    new = [member(name, b, mode=mode) for name, _, b, _, mode in MODIFIED]
     gone, empty = member("gone.js", b"x\ny\n"), member("empty.js")
     added = [member("added.js", b"1\n2\n"), member("lib/a.node", b"\0\1"), empty]
     return archived(manifest + old + [gone]), archived(manifest + new[::-1] + added)
 
 
-def test_the_diff_is_what_npm_prints(registry, tmp_path):
+def test_the_diff_equals_the_output_of_npm_diff(registry, tmp_path):
     """Modes, line ends, blanks at the end of a hunk, files that npm calls binary, the order."""
-    change = _change(registry, *_both())
+    change = _change(registry, *_tarballs())
     assert change.diff == _npm_diff(registry, tmp_path)
     assert not change.truncated
 
 
-def test_a_file_is_described(registry):
-    files = _files(registry, *_both())
+def test_each_changed_file_is_described(registry):
+    files = _files(registry, *_tarballs())
     assert {file.path for file in files.values() if file.status == "added"} == {
         "added.js", "empty.js", "lib/a.node",
     }  # fmt: skip
@@ -88,19 +89,20 @@ def test_a_file_is_described(registry):
     assert list(files) == sorted(files)
     assert "same" not in files
     run = files["bin/run"]
-    assert (run.status, run.size, run.lines, run.gone, run.whole) == ("modified", 10, (), (), True)
+    assert (run.status, run.size, run.complete) == ("modified", 10, True)
+    assert (run.added_lines, run.removed_lines) == ((), ())
     far = files["far.js"]
-    assert (far.lines, far.gone) == (((1, "x"),), ("0", "30", "31", "32"))
-    assert (far.longest_before, far.longest, far.kind, far.note) == (2, 2, "text", "")
-    assert files["text.png"].lines == ((1, "new"),)  # Node would run it, whatever its name
-    assert files["nul.js"].lines == ((2, "b()"),)  # this too
+    assert (far.added_lines, far.removed_lines) == (((1, "x"),), ("0", "30", "31", "32"))
+    assert (far.longest_line_before, far.longest_line) == (2, 2)
+    assert (far.kind, far.note) == ("text", "")
+    assert files["text.png"].added_lines == ((1, "new"),)  # Node would run it under any name
+    assert files["nul.js"].added_lines == ((2, "b()"),)  # Node would run it too
     assert files["picture.png"].note == "binary"
-    assert files["unicode-é.js"].longest == 3
+    assert files["unicode-é.js"].longest_line == 3
     assert files["gone.js"].size == 0
 
 
-def test_lines_and_numbers_make_the_new_file_of_the_old(registry):
-    """For many random pairs: hunks side by side, at the edges, everything replaced."""
+def test_added_and_removed_lines_turn_the_old_file_into_the_new(registry):
     rng = random.Random(7)
     old, new = {}, {}
     for i in range(200):
@@ -110,31 +112,31 @@ def test_lines_and_numbers_make_the_new_file_of_the_old(registry):
         for _ in range(rng.randrange(4)):
             changed.insert(rng.randrange(len(changed) + 1), rng.choice("abcxyz"))
         new[f"f{i:03}"] = changed
-    text = [
+    contents = [
         {k: "".join(f"{c}\n" for c in v).encode() for k, v in side.items()} for side in (old, new)
     ]
-    change = _change(registry, *text)
+    change = _change(registry, *contents)
     assert {file.path for file in change.files} == {k for k in old if old[k] != new[k]}
     for file in change.files:
-        numbers = {number for number, _ in file.lines}
-        kept = [c for n, c in enumerate(new[file.path], 1) if n not in numbers]
-        assert all(new[file.path][number - 1] == line for number, line in file.lines)
-        assert Counter(kept) == Counter(old[file.path]) - Counter(file.gone)
-        assert len(file.gone) + len(kept) == len(old[file.path])
-    assert change.stats["lines_added"] == sum(file.added for file in change.files)
+        numbers = {number for number, _ in file.added_lines}
+        unchanged = [c for n, c in enumerate(new[file.path], 1) if n not in numbers]
+        assert all(new[file.path][number - 1] == line for number, line in file.added_lines)
+        assert Counter(unchanged) == Counter(old[file.path]) - Counter(file.removed_lines)
+        assert len(file.removed_lines) + len(unchanged) == len(old[file.path])
+    assert change.stats["lines_added"] == sum(len(file.added_lines) for file in change.files)
     assert change.stats["files_changed"] == len(change.files)
     assert (change.stats["files_from"], change.stats["files_to"]) == (201, 201)
 
 
-def test_a_diff_does_nothing_to_a_terminal(registry):
-    """npm lets colours and the return to a line's start through, which hide text."""
+def test_control_characters_are_escaped_in_the_diff(registry):
+    """npm prints ESC and CR, which can hide text in a terminal."""
     change = _change(registry, {}, {"a.js": b"a\x1b[8mevil()\rfine()\x9b1A\n"})
     assert "+a^[[8mevil()^Mfine()" in change.diff
     assert not set(change.diff) & {"\x1b", "\r", "\x9b"}
-    assert change.files[0].lines[0][1].startswith("a\x1b[8mevil()\r")  # as it is
+    assert change.files[0].added_lines[0][1].startswith("a\x1b[8mevil()\r")  # unchanged
 
 
-def test_no_difference_is_none(registry):
+def test_equal_versions_have_no_difference(registry):
     change = _change(registry, {"a.js": b"1\n"}, {"a.js": b"1\n"})
     assert (change.files, change.diff) == ((), "")
 
@@ -157,31 +159,30 @@ KINDS = {
 }
 
 
-def test_a_kind_is_by_the_first_bytes_and_not_by_the_name(registry):
+def test_the_kind_depends_on_the_first_bytes_not_the_name(registry):
     files = _files(registry, {}, {f"{name}.js": content for name, content in KINDS.items()})
     assert {path: file.kind for path, file in files.items()} == {
         f"{name}.js": name.partition(".")[0] for name in KINDS
     }
-    native = {path: file for path, file in files.items() if file.kind not in ("text", "binary")}
-    assert {(file.lines, file.note, file.whole) for file in native.values()} == {
+    formats = [file for file in files.values() if file.kind not in ("text", "binary")]
+    assert {(file.added_lines, file.note, file.complete) for file in formats} == {
         ((), "binary", True)
     }
 
 
-def test_a_text_in_place_of_a_binary_file_is_seen_whole(registry):
-    """No line may come in unseen."""
+def test_all_lines_of_a_text_that_replaces_a_binary_file_are_added(registry):
     files = _files(registry, {"a.js": b"\x7fELF\0\0"}, {"a.js": b"evil()\n"})
-    assert (files["a.js"].kind, files["a.js"].lines) == ("text", ((1, "evil()"),))
+    assert (files["a.js"].kind, files["a.js"].added_lines) == ("text", ((1, "evil()"),))
 
 
-def test_bytes_that_are_not_utf8_hide_no_difference(registry):
-    """Two bytes that both become a replacement character are still two bytes."""
+def test_a_difference_in_invalid_utf8_only_is_reported(registry):
+    """Two different bytes may decode to the same replacement character."""
     change = _change(
         registry,
         {"a.js": b"\xff\n", "b.js": b"\xff\na\n"},
         {"a.js": b"\xfe\n", "b.js": b"\xff\nb\n"},
     )
     a, b = change.files
-    assert (a.note, a.whole) == ("it differs only in bytes that are not UTF-8", False)
+    assert (a.note, a.complete) == ("it differs only in bytes that are not UTF-8", False)
     assert "(it differs only in bytes that are not UTF-8)" in change.diff
-    assert (b.lines, b.gone, b.whole) == (((2, "b"),), ("a",), True)
+    assert (b.added_lines, b.removed_lines, b.complete) == (((2, "b"),), ("a",), True)

@@ -1,6 +1,6 @@
-"""What goes wrong with a registry, and what is wrong with a version: each has its code.
+"""Tests of worker/diff/src: error codes for faulty registries and faulty versions.
 
-One Node asks for all of them, each a package of its own, since a start of Node takes long.
+One Node process requests all cases, each as a package of its own, because Node starts slowly.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.npm_registry import Answer, Handler, Registry, reply, serving
-from worker.npm_diff import Limits, _camel
+from worker.npm_diff import Limits
 
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"
-ASK_ALL = """
+REQUEST_ALL = """
 import { readFileSync } from "node:fs";
-import { survey } from "./src/contents.mjs";
+import { readDigests } from "./src/contents.mjs";
 import { fetchBoth } from "./src/registry.mjs";
 import { readRequest } from "./src/request.mjs";
-const ask = async (request) => {
+const run = async (request) => {
   try {
     const [, { tarball }] = await fetchBoth(readRequest(JSON.stringify(request)));
-    await survey(tarball, request.limits);
+    await readDigests(tarball, request.limits);
     return { code: "none" };
   } catch ({ code, message, retry }) {
     return { code, message, retry };
@@ -36,24 +35,24 @@ const ask = async (request) => {
 };
 const outcomes = {};
 for (const request of JSON.parse(readFileSync(0, "utf8"))) {
-  outcomes[request.package] = await ask(request);
+  outcomes[request.package] = await run(request);
 }
 process.stdout.write(JSON.stringify(outcomes), () => process.exit());
 """
 
 
-def _cut(handler: Handler) -> None:
+def _truncated(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("content-length", "100000")
     handler.end_headers()
     handler.wfile.write(b"\x1f\x8b" * 100)
 
 
-def _loop(handler: Handler) -> None:
+def _redirect_loop(handler: Handler) -> None:
     reply(302, location=f"http://127.0.0.1:{handler.registry.port}{handler.path}")(handler)
 
 
-# What the registry answers to the request for the document, or for the tarball.
+# Answer to the request for the document or for the tarball; error code; whether to retry.
 ANSWERS: dict[str, tuple[Answer, str, bool]] = {
     "404": (reply(404), "not_found", False),
     "410": (reply(410), "not_found", False),
@@ -61,10 +60,11 @@ ANSWERS: dict[str, tuple[Answer, str, bool]] = {
     "403": (reply(403), "unauthorized", False),
     "429": (reply(429), "registry_unavailable", True),
     "500": (reply(500, TOKEN.encode()), "registry_unavailable", True),
-    "cut": (_cut, "registry_unavailable", True),
-    "loop": (_loop, "registry_unavailable", True),
-    "elsewhere": (reply(302, location="ftp://npm.test/x"), "registry_unavailable", True),
+    "truncated": (_truncated, "registry_unavailable", True),
+    "loop": (_redirect_loop, "registry_unavailable", True),
+    "other-scheme": (reply(302, location="ftp://npm.test/x"), "registry_unavailable", True),
 }
+# Document; error code; whether to retry.
 DOCUMENTS: dict[str, tuple[bytes, str, bool]] = {
     "no-json": (b"<html>", "registry_unavailable", True),
     "no-document": (b"[]", "registry_unavailable", True),
@@ -80,7 +80,7 @@ DOCUMENTS: dict[str, tuple[bytes, str, bool]] = {
 }
 WANTED = {"version": "9.9.9", "range": "^9", "tag": "nightly"}
 OTHER = "sha512-" + base64.b64encode(hashlib.sha512(b"other").digest()).decode()
-# What the registry says of the tarball.
+# Metadata of the tarball; error code.
 DISTS: dict[str, tuple[dict[str, Any], str]] = {
     "of-another": ({"integrity": OTHER}, "integrity"),
     "of-another-by-sha1": ({"integrity": None, "shasum": "0" * 40}, "integrity"),
@@ -102,7 +102,7 @@ MANIFESTS = {
 
 
 def _publish(registry: Registry) -> Iterator[tuple[str, str]]:
-    """Publish a package for each case; yields its name and the version asked for."""
+    """Publish a package for each case; yield its name and the requested version."""
     for name, (answer, _, _) in ANSWERS.items():
         registry.publish("1.0.0", {}, package=f"document-{name}")
         registry.answers[f"/document-{name}"] = answer
@@ -127,42 +127,42 @@ def _publish(registry: Registry) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def outcomes(diff_sources: Path) -> dict[str, dict[str, Any]]:
-    """What came of each, by the name of its package."""
-    limits = {_camel(name): value for name, value in asdict(Limits()).items()}
+    """Return the outcome of each case by its package's name."""
+    limits = Limits().as_json()
     with serving() as registry:
         address = registry.address.replace("//", f"//user:{PASSWORD}@")
         usual = {"from": "1.0.0", "registry": address, "token": TOKEN, "limits": limits}
         requests = [usual | {"package": name, "to": new} for name, new in _publish(registry)]
-        ended = subprocess.run(
-            ["node", "--input-type=module", "-e", ASK_ALL],
+        process = subprocess.run(
+            ["node", "--input-type=module", "-e", REQUEST_ALL],
             cwd=diff_sources,
             input=json.dumps(requests),
             capture_output=True,
             text=True,
         )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    return json.loads(ended.stdout)
+    assert (process.returncode, process.stderr) == (0, "")
+    return json.loads(process.stdout)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize("asked", ["document", "tarball"])
-def test_a_failure_of_the_registry_has_its_code(asked, name, outcomes):
+@pytest.mark.parametrize("part", ["document", "tarball"])
+def test_each_failure_of_the_registry_has_its_code(part, name, outcomes):
     _, code, retry = ANSWERS[name]
-    outcome = outcomes[f"{asked}-{name}"]
+    outcome = outcomes[f"{part}-{name}"]
     assert (outcome["code"], outcome["retry"]) == (code, retry), outcome
-    subject = {"document": f"document-{name}: ", "tarball": f"tarball-{name} 1.1.0: "}[asked]
+    subject = {"document": f"document-{name}: ", "tarball": f"tarball-{name} 1.1.0: "}[part]
     assert outcome["message"].startswith(subject)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_that_is_none_is_refused(name, outcomes):
+def test_an_invalid_document_is_refused(name, outcomes):
     _, code, retry = DOCUMENTS[name]
     outcome = outcomes[f"document-{name}"]
     assert (outcome["code"], outcome["retry"]) == (code, retry), outcome
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_a_version_that_is_not_there_is_told(name, outcomes):
+def test_a_missing_version_is_reported(name, outcomes):
     message = f'wanted-{name}: there is no version "{WANTED[name]}"'
     assert outcomes[f"wanted-{name}"] == {
         "code": "no_such_version", "message": message, "retry": False
@@ -170,21 +170,20 @@ def test_a_version_that_is_not_there_is_told(name, outcomes):
 
 
 @pytest.mark.parametrize("name", DISTS)
-def test_a_tarball_that_cannot_be_checked_is_refused(name, outcomes):
+def test_a_tarball_without_a_valid_checksum_or_address_is_refused(name, outcomes):
     outcome = outcomes[f"dist-{name}"]
     assert (outcome["code"], outcome["retry"]) == (DISTS[name][1], False), outcome
     assert outcome["message"].startswith(f"dist-{name} 1.1.0: ")
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_package_without_a_manifest_is_refused(name, outcomes):
+def test_an_invalid_manifest_is_refused(name, outcomes):
     outcome = outcomes[f"manifest-{name}"]
     assert outcome["code"] == "bad_manifest", outcome
     assert outcome["message"].startswith("package.json is ")
 
 
-def test_no_message_holds_a_secret_or_an_address(outcomes):
-    """Nor what the registry said: it may repeat what it was sent."""
-    said = "".join(outcome["message"] for outcome in outcomes.values())
-    for secret in (TOKEN, PASSWORD, "127.0.0.1", "npm.test", "<html>"):
-        assert secret not in said
+def test_messages_contain_no_secret_no_address_and_no_text_of_the_registry(outcomes):
+    messages = "".join(outcome["message"] for outcome in outcomes.values())
+    for text in (TOKEN, PASSWORD, "127.0.0.1", "npm.test", "<html>"):
+        assert text not in messages

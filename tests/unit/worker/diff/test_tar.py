@@ -1,6 +1,6 @@
-"""The reader of tarballs, worker/diff/src/tar.mjs: what it takes, and what it refuses.
+"""Tests of worker/diff/src/tar.mjs: accepted, hostile and invalid tarballs.
 
-One Node reads all of them, since each start of Node takes as long as a hundred tarballs.
+One Node process reads all tarballs, because Node starts slowly.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import { readFileSync } from "node:fs";
 import { files } from "./src/tar.mjs";
 const limits = { unpackedBytes: 12_000_000, files: 5000 };
 const read = async (tarball) => {
-  const found = new Map();
-  for await (const { path, mode, parts } of files([Buffer.from(tarball, "base64")], limits)) {
+  const contents = new Map();
+  for await (const { path, mode, chunks } of files([Buffer.from(tarball, "base64")], limits)) {
     const content = [];
-    for await (const part of parts) content.push(part);
-    found.set(path, [mode, Buffer.concat(content).toString("latin1")]);
+    for await (const chunk of chunks) content.push(chunk);
+    contents.set(path, [mode, Buffer.concat(content).toString("latin1")]);
   }
-  return Object.fromEntries(found);
+  return Object.fromEntries(contents);
 };
 const results = {};
 for (const [name, tarball] of Object.entries(JSON.parse(readFileSync(0, "utf8")))) {
@@ -41,9 +41,9 @@ BLANK = bytes(512)
 LONG = "/".join(["d" * 40] * 4) + "/file.js"
 
 
-def _entry(name: str, content: bytes = b"", **facts: Any) -> bytes:
-    """One entry with its content, `name` as it stands in the tarball."""
-    info, _ = member("", content, name=name, **facts)
+def _entry(name: str, content: bytes = b"", **fields: Any) -> bytes:
+    """Return an entry with its content; `name` is the complete name in the tarball."""
+    info, _ = member("", content, name=name, **fields)
     return info.tobuf(tarfile.USTAR_FORMAT, errors="surrogateescape") + _padded(content)
 
 
@@ -52,10 +52,10 @@ def _padded(content: bytes) -> bytes:
 
 
 def _pax(*records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
-    """An extended header of these records, each "key=value"; the lengths are added."""
+    """Return a pax header of "key=value" records, with their lengths added."""
     body = b""
     for record in records:
-        length = len(record) + 3  # a blank, a line break and, for now, one digit
+        length = len(record) + 3  # a space, a line break and at least one digit
         while len(b"%d %b\n" % (length, record)) != length:
             length += 1
         body += b"%d %b\n" % (length, record)
@@ -67,7 +67,7 @@ def _raw_pax(body: bytes) -> bytes:
 
 
 def _patched(entry: bytes, at: int, value: bytes) -> bytes:
-    """The entry with other bytes in its header, and a checksum that is right again."""
+    """Return the entry with other bytes in its header and a correct checksum."""
     header = bytearray(entry[:512])
     header[at : at + len(value)] = value
     header[148:156] = b" " * 8
@@ -86,7 +86,7 @@ def _long_names() -> bytes:
 A = _entry("package/a", b"1\n")
 NOT_UTF8 = b"package/\xff".decode("utf-8", "surrogateescape")
 
-TAKEN: dict[str, tuple[bytes, list[str]]] = {
+ACCEPTED: dict[str, tuple[bytes, list[str]]] = {
     "no end": (A, ["a"]),
     "a blank block in between": (A + BLANK + _entry("package/b"), ["a", "b"]),
     "blank to the end of a tape": (A + BLANK * 18, ["a"]),
@@ -105,13 +105,13 @@ TAKEN: dict[str, tuple[bytes, list[str]]] = {
     "long, GNU": (gzip.decompress(archived([member(LONG)], tarfile.GNU_FORMAT)), [LONG]),
     "long, pax": (gzip.decompress(archived([member(LONG)], tarfile.PAX_FORMAT)), [LONG]),
 }
-# A function makes what takes long: every process that collects tests would wait for it.
+# Large tarballs are functions: otherwise each process that collects tests would build them.
 REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
-    "leaves the package": (_entry("package/../../etc/passwd"), "unsafe_path"),
-    "leaves by its first folder": (_entry("../a"), "unsafe_path"),
-    "leaves by pax": (_pax(b"path=package/../../a") + A, "unsafe_path"),
+    "a path out of the package": (_entry("package/../../etc/passwd"), "unsafe_path"),
+    "a path out by the first folder": (_entry("../a"), "unsafe_path"),
+    "a path out by pax": (_pax(b"path=package/../../a") + A, "unsafe_path"),
     "absolute": (_entry("/etc/passwd"), "unsafe_path"),
-    "a folder that leaves": (_entry("package/../..", type=tarfile.DIRTYPE), "unsafe_path"),
+    "a folder out of the package": (_entry("package/../..", type=tarfile.DIRTYPE), "unsafe_path"),
     "backslash": (_entry("package/..\\a"), "unsafe_path"),
     "a line break": (_entry("package/a\n+++ b/c"), "unsafe_path"),
     "an empty part": (_entry("package//a"), "unsafe_path"),
@@ -129,7 +129,7 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "a long link name": (_entry("x", b"y\0", type=tarfile.GNUTYPE_LONGLINK), "unsafe_entry"),
     "one path twice": (A + A, "bad_tar"),
     "one path in two first folders": (A + _entry("other/a"), "bad_tar"),
-    # what npm's reader and others read in two ways
+    # ambiguous: readers differ
     "a file with a link's name": (_patched(A, 157, b"b"), "bad_tar"),
     "a file with a folder's name": (_entry("package/a/", b"1\n"), "bad_tar"),
     "more after the end": (A + BLANK * 2 + _entry("package/b"), "bad_tar"),
@@ -142,69 +142,69 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "a record in a record": (_pax(b"comment=x\n17 path=package/b") + A, "bad_tar"),
     "a zero before a length": (_raw_pax(b"019 path=package/b\n") + A, "bad_tar"),
     "a NUL in a record": (_pax(b"path=package/b\0c") + A, "bad_tar"),
-    # what is broken
+    # invalid
     "a record beyond its header": (_raw_pax(b"99 path=package/b\n") + A, "bad_tar"),
     "a record without a length": (_raw_pax(b"path=package/b\n") + A, "bad_tar"),
-    "a size that is no number": (_pax(b"size=0x2") + A, "bad_tar"),
-    "a checksum that is wrong": (b"q" + A[1:], "bad_tar"),
-    "no octal size": (_patched(_entry("package/a"), 124, b"00000000009"), "bad_tar"),
-    "a size beyond all measure": (_patched(_entry("package/a"), 124, b"\xa0\0\0\0\xff"), "bad_tar"),
-    "no tar": (b"x" * 1024, "bad_tar"),
-    "cut inside a header": (A + A[:100], "bad_tar"),
-    "cut inside a file": (A[:513], "bad_tar"),
-    # what is too large
-    "zeros without end": (_entry("package/a", bytes(12_000_000)), "too_large"),
+    "a size that is not a number": (_pax(b"size=0x2") + A, "bad_tar"),
+    "a wrong checksum": (b"q" + A[1:], "bad_tar"),
+    "a size that is not octal": (_patched(_entry("package/a"), 124, b"00000000009"), "bad_tar"),
+    "a huge size": (_patched(_entry("package/a"), 124, b"\xa0\0\0\0\xff"), "bad_tar"),
+    "not a tar": (b"x" * 1024, "bad_tar"),
+    "truncated inside a header": (A + A[:100], "bad_tar"),
+    "truncated inside a file": (A[:513], "bad_tar"),
+    # too large
+    "too many bytes": (_entry("package/a", bytes(12_000_000)), "too_large"),
     "too many files": (_many_files, "too_large"),
     "too many folders": (_entry("package/b/", type=tarfile.DIRTYPE) * 20_002, "too_large"),
-    "names beyond all measure": (_long_names, "too_large"),
-    "a pax header beyond all measure": (_pax(b"comment=" + b"x" * 2**20) + A, "bad_tar"),
+    "too many bytes of names": (_long_names, "too_large"),
+    "a huge pax header": (_pax(b"comment=" + b"x" * 2**20) + A, "bad_tar"),
 }
 DAMAGED = {
-    "no gzip": A,
-    "gzip that is cut": gzip.compress(A)[:-9],
-    "gzip that is damaged": gzip.compress(A)[:-8] + b"\0" * 8,
-    "nothing": b"",
+    "not gzip": A,
+    "truncated gzip": gzip.compress(A)[:-9],
+    "damaged gzip": gzip.compress(A)[:-8] + b"\0" * 8,
+    "empty": b"",
 }
 
 
 @pytest.fixture(scope="module")
-def read(diff_sources: Path) -> dict[str, Any]:
-    """What the reader found in each, by name."""
+def results(diff_sources: Path) -> dict[str, Any]:
+    """Return the files or the error of each tarball by name."""
     tarballs = {
         name: gzip.compress(tar() if callable(tar) else tar, 1)
-        for name, (tar, _) in {**TAKEN, **REFUSED}.items()
+        for name, (tar, _) in {**ACCEPTED, **REFUSED}.items()
     }
     request = {k: base64.b64encode(v).decode() for k, v in {**tarballs, **DAMAGED}.items()}
-    ended = subprocess.run(
+    process = subprocess.run(
         ["node", "--input-type=module", "-e", READ_ALL],
         cwd=diff_sources,
         input=json.dumps(request),
         capture_output=True,
         text=True,
     )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    return json.loads(ended.stdout)
+    assert (process.returncode, process.stderr) == (0, "")
+    return json.loads(process.stdout)
 
 
-@pytest.mark.parametrize("name", TAKEN)
-def test_what_npm_and_other_tars_write_is_taken(name, read):
-    assert list(read[name]) == TAKEN[name][1]
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_tarballs_of_npm_and_other_tools_are_accepted(name, results):
+    assert list(results[name]) == ACCEPTED[name][1]
 
 
-def test_a_file_has_its_mode_and_its_content(read):
-    assert read["a path by pax"] == {"é": [0o644, "1\n"]}
-    assert read["a size by pax"] == {"a": [0o644, "1\n"]}
+def test_mode_and_content_of_a_file_are_returned(results):
+    assert results["a path by pax"] == {"é": [0o644, "1\n"]}
+    assert results["a size by pax"] == {"a": [0o644, "1\n"]}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_hostile_or_broken_is_refused(name, read):
-    assert read[name].get("code") == REFUSED[name][1], read[name]
+def test_a_hostile_or_invalid_tarball_is_refused(name, results):
+    assert results[name].get("code") == REFUSED[name][1], results[name]
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_what_is_no_whole_gzip_file_is_refused(name, read):
-    assert read[name].get("code") == "bad_gzip", read[name]
+def test_an_incomplete_gzip_file_is_refused(name, results):
+    assert results[name].get("code") == "bad_gzip", results[name]
 
 
-def test_a_refusal_shows_a_hostile_name_escaped(read):
-    assert '"package/a\\n+++ b/c"' in read["a line break"]["message"]
+def test_a_hostile_name_is_escaped_in_the_message(results):
+    assert '"package/a\\n+++ b/c"' in results["a line break"]["message"]

@@ -1,4 +1,4 @@
-"""worker.llm: what comes of asking a real server on the loopback, good, bad, slow and hostile."""
+"""Tests of worker.llm with a server on the loopback: good, invalid, slow and hostile replies."""
 
 import gzip
 import json
@@ -11,18 +11,18 @@ from pydantic import AnyHttpUrl, Secret
 from tests.support.llm_server import (
     KEY,
     Answer,
-    closes,
-    drips_body,
-    drips_headers,
-    floods,
-    raw,
-    said,
+    chat_reply,
+    disconnect,
+    endless_body,
+    endless_headers,
+    no_reply,
+    opinion_reply,
+    raw_reply,
     serving,
-    silent,
-    thinks,
+    slow_body,
 )
 from tests.support.upgrades import NOW, changed, upgrade
-from worker.llm import Llm, Missing, Opinion, summarize
+from worker.llm import LlmSettings, MissingReason, Opinion, summarize
 from worker.risk import assess
 
 CHANGE = upgrade(changed("lib/a.js", "await fetch(url)"))
@@ -31,7 +31,7 @@ ASSESSMENT = assess(CHANGE, NOW)
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where no server is (any more)."""
+    """Reach the loopback without a proxy, also after the server has stopped."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "*")
 
@@ -41,66 +41,68 @@ def _opinion(*answers: Answer, **settings) -> Opinion:
         return summarize(provider.llm(**settings), CHANGE, ASSESSMENT)
 
 
-def _missing(*answers: Answer, **settings) -> Missing | None:
-    """Return why there is no summary, having checked that nothing else came of it."""
+def _missing(*answers: Answer, **settings) -> MissingReason | None:
+    """Return why the summary is missing, and check that the opinion is otherwise empty."""
     opinion = _opinion(*answers, **settings)
     assert (opinion.summary, opinion.reasons) == (None, ())
     assert opinion.risk == ASSESSMENT.risk
     return opinion.missing
 
 
-def test_a_good_answer_gives_summary_and_reasons_and_raises_the_risk():
+def test_a_valid_answer_gives_summary_and_reasons_and_raises_the_risk():
     assert ASSESSMENT.risk < 0.4
-    assert _opinion(thinks()) == Opinion(0.4, "Adds a fetch.", ("lib/a.js:1",), None)
+    assert _opinion(opinion_reply()) == Opinion(0.4, "Adds a fetch.", ("lib/a.js:1",), None)
 
 
 @pytest.mark.parametrize("risk", [0, 0.0, ASSESSMENT.risk])
-def test_a_lying_model_does_not_lower_the_risk(risk: float):
-    opinion = _opinion(thinks("All is well.", risk))
+def test_a_low_risk_from_the_model_does_not_lower_the_risk(risk: float):
+    opinion = _opinion(opinion_reply("All is well.", risk))
     assert (opinion.risk, opinion.summary) == (ASSESSMENT.risk, "All is well.")
 
 
-def test_json_in_a_fence_is_taken():
+def test_fenced_json_is_accepted():
     fenced = '```json\n{"summary": "S.", "risk": 1, "reasons": []}\n```\n'
-    assert _opinion(said(fenced)) == Opinion(1.0, "S.", (), None)
+    assert _opinion(chat_reply(fenced)) == Opinion(1.0, "S.", (), None)
 
 
-def test_no_provider_is_no_request():
-    assert summarize(Llm(), CHANGE, ASSESSMENT) == Opinion(ASSESSMENT.risk, missing=Missing.OFF)
+def test_without_a_provider_no_request_is_sent():
+    assert summarize(LlmSettings(), CHANGE, ASSESSMENT) == Opinion(
+        ASSESSMENT.risk, missing=MissingReason.DISABLED
+    )
 
 
-def test_anthropic_is_asked_in_its_own_way():
-    body = {"content": [{"type": "thinking"}, {"type": "text", "text": '{"summary": "S.", '}]}
-    body["content"].append({"type": "text", "text": '"risk": 0.9, "reasons": []}'})
-    with serving(raw(json.dumps(body).encode())) as provider:
+def test_the_request_follows_the_messages_api_of_anthropic():
+    texts = ['{"summary": "S.", ', '"risk": 0.9, "reasons": []}']
+    blocks = [{"type": "thinking"}, *({"type": "text", "text": text} for text in texts)]
+    with serving(raw_reply(json.dumps({"content": blocks}).encode())) as provider:
         opinion = summarize(provider.llm(provider="anthropic"), CHANGE, ASSESSMENT)
     assert opinion == Opinion(0.9, "S.", (), None)
-    (asked,), (headers,) = provider.asked, provider.headers
+    (body,), (headers,) = provider.requests, provider.headers
     assert provider.paths == ["/v1/messages"]
     assert (headers["x-api-key"], headers["anthropic-version"]) == (KEY, "2023-06-01")
     assert "authorization" not in headers
-    assert asked["max_tokens"] > 0
-    assert [message["role"] for message in asked["messages"]] == ["user"]
+    assert body["max_tokens"] > 0
+    assert [message["role"] for message in body["messages"]] == ["user"]
 
 
-def test_openai_is_asked_in_its_own_way():
-    with serving(thinks()) as provider:
+def test_the_request_follows_the_chat_completions_api():
+    with serving(opinion_reply()) as provider:
         url = Secret(AnyHttpUrl(f"http://127.0.0.1:{provider.port}/openai/v1/?api-version=2"))
         summarize(provider.llm(base_url=url), CHANGE, ASSESSMENT)
-    (asked,), (headers,) = provider.asked, provider.headers
+    (body,), (headers,) = provider.requests, provider.headers
     assert provider.paths == ["/openai/v1/chat/completions?api-version=2"]
     assert headers["authorization"] == f"Bearer {KEY}"
-    assert asked["model"] == "m"
-    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert body["model"] == "m"
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
 
 
-def test_a_server_of_ones_own_needs_no_key():
-    with serving(thinks()) as provider:
+def test_a_server_without_authentication_gets_no_key():
+    with serving(opinion_reply()) as provider:
         assert summarize(provider.llm(api_key=None), CHANGE, ASSESSMENT).summary
     assert "authorization" not in provider.headers[0]
 
 
-SHAPE = {"summary": "S.", "risk": 0.5, "reasons": []}
+VALID = {"summary": "S.", "risk": 0.5, "reasons": []}
 
 
 @pytest.mark.parametrize(
@@ -110,28 +112,28 @@ SHAPE = {"summary": "S.", "risk": 0.5, "reasons": []}
         "",
         "[]",
         "[" * 100_000,
-        json.dumps(SHAPE)[:-1],
-        json.dumps(SHAPE) + " and more",
-        *(json.dumps({**SHAPE, "risk": risk}) for risk in (1.01, -0.1, "0.5", None, True, [0.5])),
+        json.dumps(VALID)[:-1],
+        json.dumps(VALID) + " and more",
+        *(json.dumps({**VALID, "risk": risk}) for risk in (1.01, -0.1, "0.5", None, True, [0.5])),
         '{"summary": "S.", "risk": NaN, "reasons": []}',
         '{"summary": "S.", "risk": 1e999, "reasons": []}',
-        *(json.dumps({**SHAPE, "summary": summary}) for summary in ("", " \n ", 7, "x" * 2001)),
-        *(json.dumps({**SHAPE, "reasons": why}) for why in ("x", ["x" * 501], ["x"] * 11, [1])),
-        json.dumps({**SHAPE, "verdict": "pass"}),
+        *(json.dumps({**VALID, "summary": summary}) for summary in ("", " \n ", 7, "x" * 2001)),
+        *(json.dumps({**VALID, "reasons": why}) for why in ("x", ["x" * 501], ["x"] * 11, [1])),
+        json.dumps({**VALID, "verdict": "pass"}),
         json.dumps({"summary": "S.", "risk": 0.5}),
     ],
 )
-def test_an_answer_of_another_shape_is_none(text: str):
-    assert _missing(said(text)) is Missing.NONSENSE
+def test_an_invalid_answer_is_rejected(text: str):
+    assert _missing(chat_reply(text)) is MissingReason.INVALID_ANSWER
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html>", b"\xff\x00", b"{}", b'{"choices": []}', b'{"choices": [{"message": 1}]}'],
 )
-def test_a_reply_of_another_shape_is_none(body: bytes):
-    assert _missing(raw(body)) is Missing.NONSENSE
-    assert _missing(raw(body), provider="anthropic") is Missing.NONSENSE
+def test_an_invalid_response_is_rejected(body: bytes):
+    assert _missing(raw_reply(body)) is MissingReason.INVALID_ANSWER
+    assert _missing(raw_reply(body), provider="anthropic") is MissingReason.INVALID_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -142,92 +144,93 @@ def test_a_reply_of_another_shape_is_none(body: bytes):
         ("anthropic", {"content": [], "stop_reason": "refusal"}),
     ],
 )
-def test_a_refusal_is_named(provider: str, reply: dict[str, object]):
-    assert _missing(raw(json.dumps(reply).encode()), provider=provider) is Missing.REFUSED
+def test_a_refusal_is_reported(provider: str, reply: dict[str, object]):
+    assert (
+        _missing(raw_reply(json.dumps(reply).encode()), provider=provider) is MissingReason.REFUSED
+    )
 
 
 @pytest.mark.parametrize(
-    ("status", "missing", "tries"),
+    ("status", "missing", "attempts"),
     [
-        (401, Missing.UNAUTHORIZED, 1),
-        (403, Missing.UNAUTHORIZED, 1),
-        (404, Missing.UNKNOWN, 1),
-        (400, Missing.DENIED, 1),
-        (302, Missing.DENIED, 1),
-        (204, Missing.DENIED, 1),
-        (429, Missing.BUSY, 2),
-        (500, Missing.BROKEN, 2),
-        (529, Missing.BROKEN, 2),
+        (401, MissingReason.UNAUTHORIZED, 1),
+        (403, MissingReason.UNAUTHORIZED, 1),
+        (404, MissingReason.NOT_FOUND, 1),
+        (400, MissingReason.REJECTED, 1),
+        (302, MissingReason.REJECTED, 1),
+        (204, MissingReason.REJECTED, 1),
+        (429, MissingReason.RATE_LIMITED, 2),
+        (500, MissingReason.SERVER_ERROR, 2),
+        (529, MissingReason.SERVER_ERROR, 2),
     ],
 )
-def test_a_failure_has_its_reason_and_what_may_pass_is_tried_once_more(
-    status: int, missing: Missing, tries: int
+def test_a_status_has_its_reason_and_a_temporary_failure_is_retried_once(
+    status: int, missing: MissingReason, attempts: int
 ):
-    with serving(raw(b"", status)) as provider:
+    with serving(raw_reply(b"", status)) as provider:
         assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is missing
-    assert len(provider.asked) == tries
+    assert len(provider.requests) == attempts
 
 
-@pytest.mark.parametrize("failure", [raw(b"", 429), raw(b"", 503), closes])
-def test_the_second_try_may_succeed(failure: Answer):
-    assert _opinion(failure, thinks()).summary == "Adds a fetch."
+@pytest.mark.parametrize("failure", [raw_reply(b"", 429), raw_reply(b"", 503), disconnect])
+def test_the_second_attempt_may_succeed(failure: Answer):
+    assert _opinion(failure, opinion_reply()).summary == "Adds a fetch."
 
 
-def test_a_redirect_is_not_followed_with_the_key():
-    def elsewhere(handler):
+def test_a_redirect_is_not_followed():
+    def redirect(handler):
         handler.send_response(307)
         handler.send_header("location", "/stolen")
         handler.send_header("content-length", "0")
         handler.end_headers()
 
-    with serving(elsewhere) as provider:
-        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is Missing.DENIED
+    with serving(redirect) as provider:
+        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is MissingReason.REJECTED
     assert provider.paths == ["/v1/chat/completions"]
 
 
-def test_a_closed_connection_is_a_provider_that_is_away():
-    assert _missing(closes) is Missing.AWAY
+def test_a_closed_connection_means_unreachable():
+    assert _missing(disconnect) is MissingReason.UNREACHABLE
 
 
-def test_a_port_that_nobody_listens_on_is_a_provider_that_is_away():
-    with serving(thinks()) as provider:
+def test_a_closed_port_means_unreachable():
+    with serving(opinion_reply()) as provider:
         llm = provider.llm()
-    assert summarize(llm, CHANGE, ASSESSMENT).missing is Missing.AWAY
+    assert summarize(llm, CHANGE, ASSESSMENT).missing is MissingReason.UNREACHABLE
 
 
-@pytest.mark.parametrize("slow", [silent, drips_headers, drips_body])
-def test_a_slow_server_is_left_at_the_deadline(slow: Answer):
-    """It would go on for ever: that the test ends is what it shows."""
-    assert _missing(slow, timeout=0.2) is Missing.SLOW
+@pytest.mark.parametrize("slow", [no_reply, endless_headers, slow_body])
+def test_a_request_to_a_slow_server_ends_at_the_deadline(slow: Answer):
+    assert _missing(slow, timeout=0.2) is MissingReason.TIMEOUT
 
 
-def test_the_deadline_holds_for_both_tries_and_the_pause():
-    assert _missing(raw(b"", 500), timeout=0.2, pause=3600.0) is Missing.SLOW
-    assert _missing(closes, silent, timeout=0.2) is Missing.SLOW
+def test_the_deadline_covers_both_attempts_and_the_pause():
+    assert _missing(raw_reply(b"", 500), timeout=0.2, pause=3600.0) is MissingReason.TIMEOUT
+    assert _missing(disconnect, no_reply, timeout=0.2) is MissingReason.TIMEOUT
 
 
-def test_the_deadline_holds_while_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch):
-    known = threading.Event()
+def test_the_deadline_covers_name_resolution(monkeypatch: pytest.MonkeyPatch):
+    finished = threading.Event()
 
     def slow_lookup(*_: object, **__: object) -> None:
-        known.wait()
+        finished.wait()
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", slow_lookup)
     url = Secret(AnyHttpUrl("http://llm.test/v1"))
     try:
-        llm = Llm("openai", "m", base_url=url, timeout=0.2)
-        assert summarize(llm, CHANGE, ASSESSMENT).missing is Missing.SLOW
+        llm = LlmSettings("openai", "m", base_url=url, timeout=0.2)
+        assert summarize(llm, CHANGE, ASSESSMENT).missing is MissingReason.TIMEOUT
     finally:
-        known.set()
+        finished.set()
 
 
-def test_an_endless_answer_is_cut_off():
-    assert _missing(floods) is Missing.LARGE
+def test_an_endless_response_is_rejected():
+    assert _missing(endless_body) is MissingReason.TOO_LARGE
 
 
-def test_a_packed_answer_is_not_unpacked():
-    def packed(handler):
+def test_a_compressed_response_is_not_decompressed():
+    def compressed(handler):
         body = gzip.compress(b" " * 50_000_000)
         handler.send_response(200)
         handler.send_header("content-encoding", "gzip")
@@ -235,18 +238,21 @@ def test_a_packed_answer_is_not_unpacked():
         handler.end_headers()
         handler.wfile.write(body)
 
-    with serving(packed) as provider:
-        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is Missing.NONSENSE
+    with serving(compressed) as provider:
+        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is MissingReason.INVALID_ANSWER
     assert provider.headers[0]["accept-encoding"] == "identity"
 
 
-def test_a_summary_is_one_line_in_which_everything_shows():
-    opinion = _opinion(thinks("a\n\nb\x1b[31m\u202ec", reasons=["x\r\ny\u200b"]))
+def test_a_summary_is_one_printable_line():
+    opinion = _opinion(opinion_reply("a\n\nb\x1b[31m\u202ec", reasons=["x\r\ny\u200b"]))
     assert opinion.summary == "a b\\u{1b}[31m\\u{202e}c"
     assert opinion.reasons == ("x y\\u{200b}",)
 
 
-def test_no_model_is_no_request():
-    with serving(thinks()) as provider:
-        assert summarize(provider.llm(model=None), CHANGE, ASSESSMENT).missing is Missing.MODEL
-    assert provider.asked == []
+def test_without_a_model_no_request_is_sent():
+    with serving(opinion_reply()) as provider:
+        assert (
+            summarize(provider.llm(model=None), CHANGE, ASSESSMENT).missing
+            is MissingReason.NO_MODEL
+        )
+    assert provider.requests == []

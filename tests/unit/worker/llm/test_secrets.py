@@ -1,4 +1,4 @@
-"""worker.llm: the key is sent to the provider, and shown nowhere."""
+"""Tests of worker.llm: the key is sent to the provider and appears nowhere else."""
 
 import json
 import logging
@@ -7,17 +7,17 @@ import httpx
 import pytest
 from pydantic import AnyHttpUrl, Secret, SecretStr
 
-from tests.support.llm_server import KEY, Answer, serving, thinks
+from tests.support.llm_server import KEY, Answer, opinion_reply, serving
 from tests.support.upgrades import NOW, changed, upgrade
-from worker.llm import Missing, summarize
+from worker.llm import MissingReason, summarize
 from worker.risk import assess
 
 CHANGE = upgrade(changed("lib/a.js", "await fetch(url)"))
 ASSESSMENT = assess(CHANGE, NOW)
 
 
-def _echoes_the_key(status: int) -> Answer:
-    """Answer with the key in all places that there are."""
+def _echo_key(status: int) -> Answer:
+    """Reply with the key in the status, a header, the body and the answer."""
 
     def answer(handler):
         message = {"summary": f"{KEY} and S.", "risk": 0.5, "reasons": [f"because {KEY}"]}
@@ -31,66 +31,66 @@ def _echoes_the_key(status: int) -> Answer:
     return answer
 
 
-def _shown(caplog: pytest.LogCaptureFixture) -> str:
+def _logged(caplog: pytest.LogCaptureFixture) -> str:
     records = "".join(f"{vars(record)}{record.getMessage()}" for record in caplog.records)
     return caplog.text + records
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
-def test_the_key_is_in_no_log_and_no_result(
+def test_the_key_is_not_logged_and_not_in_the_result(
     status: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ):
     caplog.set_level(logging.DEBUG)
-    with serving(_echoes_the_key(status)) as provider:
+    with serving(_echo_key(status)) as provider:
         llm = provider.llm()
         opinion = summarize(llm, CHANGE, ASSESSMENT)
     if status == 200:
         assert opinion.summary == "********** and S."
         assert opinion.reasons == ("because **********",)
-    assert KEY in provider.headers[0]["authorization"]  # it was sent at all
+    assert KEY in provider.headers[0]["authorization"]  # the test is valid: the key was sent
     captured = capfd.readouterr()
-    for text in (repr(opinion), repr(llm), str(llm), _shown(caplog), captured.out, captured.err):
+    for text in (repr(opinion), repr(llm), str(llm), _logged(caplog), captured.out, captured.err):
         assert KEY not in text
 
 
 @pytest.mark.parametrize("key", ["sk-secret\nx: y", "sk-secret\u00fc", "sk-se\x00cret"])
-def test_a_key_that_cannot_be_sent_is_not_tried_and_not_shown(
-    key: str, caplog: pytest.LogCaptureFixture
-):
-    with serving(thinks()) as provider:
+def test_an_invalid_key_is_not_sent_and_not_logged(key: str, caplog: pytest.LogCaptureFixture):
+    with serving(opinion_reply()) as provider:
         opinion = summarize(provider.llm(api_key=SecretStr(key)), CHANGE, ASSESSMENT)
-    assert opinion.missing is Missing.KEY
-    assert provider.asked == []
-    assert "sk-se" not in repr(opinion) + _shown(caplog)
+    assert opinion.missing is MissingReason.INVALID_KEY
+    assert provider.requests == []
+    assert "sk-se" not in repr(opinion) + _logged(caplog)
 
 
-def test_a_key_with_a_newline_at_its_end_is_sent_without_it():
-    with serving(thinks()) as provider:
+def test_a_newline_at_the_end_of_the_key_is_removed():
+    with serving(opinion_reply()) as provider:
         llm = provider.llm(api_key=SecretStr(f"{KEY}\n"))
         assert summarize(llm, CHANGE, ASSESSMENT).summary
     assert provider.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
-def test_an_error_of_a_library_that_holds_the_key_ends_here(
+def test_a_library_error_with_the_key_is_not_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def broken(self, method, url, **sent):
-        raise RuntimeError(f"cannot send {sent}")
+    def fail(self, method, url, **options):
+        raise RuntimeError(f"cannot send {options}")
 
-    monkeypatch.setattr(httpx.AsyncClient, "stream", broken)
+    monkeypatch.setattr(httpx.AsyncClient, "stream", fail)
     caplog.set_level(logging.DEBUG)
-    with serving(thinks()) as provider:
+    with serving(opinion_reply()) as provider:
         opinion = summarize(provider.llm(), CHANGE, ASSESSMENT)
-    assert opinion.missing is Missing.FAILED
-    assert "RuntimeError" in _shown(caplog)
-    assert KEY not in _shown(caplog)
+    assert opinion.missing is MissingReason.FAILED
+    assert "RuntimeError" in _logged(caplog)
+    assert KEY not in _logged(caplog)
 
 
-def test_a_password_in_the_address_is_in_no_log_and_no_result(caplog: pytest.LogCaptureFixture):
+def test_a_password_in_the_address_is_not_logged_and_not_in_the_result(
+    caplog: pytest.LogCaptureFixture,
+):
     caplog.set_level(logging.DEBUG)
-    with serving(thinks("the password is p@ssw0rd or p%40ssw0rd")) as provider:
+    with serving(opinion_reply("the password is p@ssw0rd or p%40ssw0rd")) as provider:
         url = Secret(AnyHttpUrl(f"http://me:p%40ssw0rd@127.0.0.1:{provider.port}/v1"))
         opinion = summarize(provider.llm(base_url=url, api_key=None), CHANGE, ASSESSMENT)
     assert provider.headers[0]["authorization"].startswith("Basic ")
     assert opinion.summary == "the password is ********** or **********"
-    assert "ssw0rd" not in repr(opinion) + _shown(caplog)
+    assert "ssw0rd" not in repr(opinion) + _logged(caplog)

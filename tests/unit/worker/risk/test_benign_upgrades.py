@@ -1,4 +1,4 @@
-"""Upgrades as honest maintainers make them: most stay low, and none is blocked by one habit."""
+"""Tests of worker.risk with upgrades like those of honest maintainers: none is blocked."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from tests.support.upgrades import NOW, added, binary, changed, removed, upgrade
 from worker.change import Change
 from worker.risk import assess
 
-LOW = 0.3
+MAX_LOW_RISK = 0.3
 THRESHOLD = 0.75
 
 PATCH = upgrade(
@@ -19,7 +19,7 @@ PATCH = upgrade(
         "  // see https://tc39.test/ecma262/#sec-string.prototype.padstart",
         "  if (typeof length !== 'number' || length < 0) throw new RangeError('length')",
         "  const found = /^(\\s*)(.*)$/.exec(text);",
-        gone=("  if (length < 0) throw new RangeError('length')",),
+        removed_lines=("  if (length < 0) throw new RangeError('length')",),
     ),
     added("lib/repeat.js", "'use strict'", "module.exports = (c, n) => c.repeat(n)"),
     added(
@@ -35,12 +35,12 @@ PATCH = upgrade(
     after={"published": NOW - timedelta(hours=3)},
 )
 
-# what a build tool writes: long lines before and after, other names in them
+# output of a build tool: long lines before and after, with other names
 REBUILT = upgrade(
     changed(
         "dist/left-pad.min.js",
         "!function(e,t){" + "e[t]=e[t]||t;" * 900 + "}(Function('return this')())",
-        gone=("!function(t,e){" + "t[e]=t[e]||e;" * 900 + "}(Function('return this')())",),
+        removed_lines=("!function(t,e){" + "t[e]=t[e]||e;" * 900 + "}(Function('return this')())",),
     ),
     changed("dist/left-pad.min.js.map", '{"version":3,"mappings":"' + "AAAA" * 9000 + '"}'),
 )
@@ -50,7 +50,7 @@ MOVED = upgrade(
         "lib/run.js",
         "    const child = spawn(command, args, { env: process.env })",
         '    const { createServer } = require("node:http")',
-        gone=(
+        removed_lines=(
             "  const child = spawn(command, args, { env: process.env })",
             "const { createServer } = require('http')",
         ),
@@ -62,7 +62,7 @@ BUNDLED = (
     "const all = { ...process.env }; const code = new Function(source);",
     "export const packed = '" + "x;" * 2000 + "';",
 )
-# a build tool names its files by their content: each is another one
+# a build tool names files by their content, so each name is new
 HASHED = upgrade(
     removed("dist/chunks/dep-BcXSligG.js", *BUNDLED),
     removed("dist/chunks/dep-Bn1HdZAl.js", "export const a = 1"),
@@ -70,7 +70,7 @@ HASHED = upgrade(
     added("dist/chunks/dep-DDAZqU2f.js", *BUNDLED, "export const b = 2"),
 )
 
-# another folder, as when a package is built anew
+# another folder, as after a change of the build
 OTHER_FOLDER = upgrade(removed("lib/run.js", *BUNDLED), added("dist/cjs/run.js", *BUNDLED))
 
 DEBUG_FLAG = upgrade(
@@ -85,7 +85,7 @@ PICTURES = upgrade(
     binary("test/fixtures/sample.zip", "archive"),
 )
 
-LOWS = {
+LOW_RISK = {
     "patch": PATCH,
     "rebuilt": REBUILT,
     "moved": MOVED,
@@ -124,20 +124,20 @@ COMMAND = upgrade(
     new={"bin": {"left-pad": "bin/left-pad.js"}},
 )
 
-PASSES = {
+MEDIUM_RISK = {
     "http client": HTTP_CLIENT,
     "minor with a dependency": MINOR_WITH_DEPENDENCY,
     "new command": COMMAND,
 }
 
 
-@pytest.mark.parametrize("change", LOWS.values(), ids=LOWS)
-def test_its_risk_is_low(change: Change):
+@pytest.mark.parametrize("change", LOW_RISK.values(), ids=LOW_RISK)
+def test_an_ordinary_upgrade_has_a_low_risk(change: Change):
     assessment = assess(change, NOW)
-    assert assessment.risk < LOW, assessment
+    assert assessment.risk < MAX_LOW_RISK, assessment
 
 
-@pytest.mark.parametrize("change", PASSES.values(), ids=PASSES)
-def test_it_is_seen_and_not_blocked(change: Change):
+@pytest.mark.parametrize("change", MEDIUM_RISK.values(), ids=MEDIUM_RISK)
+def test_an_unusual_upgrade_is_noticed_but_not_blocked(change: Change):
     assessment = assess(change, NOW)
-    assert LOW / 2 < assessment.risk < THRESHOLD, assessment
+    assert MAX_LOW_RISK / 2 < assessment.risk < THRESHOLD, assessment

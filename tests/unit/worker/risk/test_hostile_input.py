@@ -1,4 +1,4 @@
-"""worker.risk on lines that were written to be slow to read: time grows with their length alone."""
+"""Tests of worker.risk with lines that are slow to match: time grows linearly with length."""
 
 import time
 
@@ -11,17 +11,17 @@ from worker.change import Change
 from worker.risk import SIGNALS, assess
 
 LENGTH = 20_000
-# A quadratic expression would take some thousand times as long as a benign line does.
-GENEROUS = 60
+# A quadratic expression would take about a thousand times as long as a benign line.
+MAX_RATIO = 60
 
 PARTS = {
     "spaces": " ",
     "tabs and spaces": "\t ",
-    "spaces, then not": " " * 149 + "x",
+    "spaces and a letter": " " * 149 + "x",
     "quotes": "'",
     "open quotes": "'a/b ",
-    "joints": "'+ ",
-    "joints of all quotes": "\"  +  '",
+    "concatenations": "'+ ",
+    "concatenations with all quotes": "\"  +  '",
     "brackets": "[](!+",
     "digits": "1",
     "dots": "1.1.1.1",
@@ -29,8 +29,8 @@ PARTS = {
     "hex": "0x",
     "escapes": "\\x41",
     "unicode escapes": "\\u0041",
-    "short of a run": "A" * 199 + ".",
-    "short of base64": "'" + "A" * 15,
+    "almost a run": "A" * 199 + ".",
+    "almost base64": "'" + "A" * 15,
     "eval": "eval(",
     "eval and spaces": "eval" + " " * 8,
     "Function": "new Function(",
@@ -51,7 +51,7 @@ PARTS = {
     "tags": "\U000e0041",
     "dotted": ".npmrc.ssh/",
     "loads": "require('./test/",
-    "loads what is no code": "import './a.txt',",
+    "loads other files": "import './a.txt',",
     "assignments": "window.fetch = ",
     "wallets": "0x" + "a" * 40,
     "base58": "'1" + "A" * 34,
@@ -63,32 +63,32 @@ def _line(part: str) -> str:
 
 
 def _seconds(change: Change) -> float:
-    """CPU time of this process."""
+    """Return the CPU time of an assessment."""
     start = time.process_time()
     assess(change, NOW)
     return time.process_time() - start
 
 
-def _takes_less(change: Change, bound: float) -> bool:
-    """In one of two tries."""
-    return any(_seconds(change) < bound for _ in range(2))
+def _takes_less(change: Change, limit: float) -> bool:
+    """Return whether one of two assessments is faster than the limit."""
+    return any(_seconds(change) < limit for _ in range(2))
 
 
 @pytest.fixture(scope="module")
 def benign() -> float:
     words = "const value = list.map((item) => item.name).filter(Boolean); "
-    change = upgrade(changed("a.js", _line(words), gone=(_line(words[::-1]),)))
+    change = upgrade(changed("a.js", _line(words), removed_lines=(_line(words[::-1]),)))
     return min(_seconds(change) for _ in range(2))
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-def test_a_hostile_line_takes_about_as_long_as_a_benign_one(part: str, benign: float):
+def test_a_hostile_line_takes_about_as_long_as_a_benign_line(part: str, benign: float):
     line = _line(part)
-    change = upgrade(changed("a.js", line, gone=(line[1:] + "x",)))
-    assert _takes_less(change, GENEROUS * benign)
+    change = upgrade(changed("a.js", line, removed_lines=(line[1:] + "x",)))
+    assert _takes_less(change, MAX_RATIO * benign)
 
 
-def test_hostile_names_and_manifests_take_no_longer(benign: float):
+def test_hostile_names_and_manifests_take_about_as_long_as_a_benign_line(benign: float):
     long = _line("a/ test/.")
     change = upgrade(
         added(long, "x"),
@@ -100,14 +100,13 @@ def test_hostile_names_and_manifests_take_no_longer(benign: float):
             "main": _line("./"),
         },
     )
-    assert _takes_less(change, GENEROUS * benign)
+    assert _takes_less(change, MAX_RATIO * benign)
 
 
-def test_many_short_hits_take_no_longer(benign: float):
-    """Each line a finding of several signals, as many lines as fit into the length."""
-    hit = "eval(fetch(process.env))"
-    change = upgrade(changed("a.js", *[hit] * (LENGTH // len(hit))))
-    assert _takes_less(change, GENEROUS * benign)
+def test_many_short_matches_take_about_as_long_as_a_benign_line(benign: float):
+    line = "eval(fetch(process.env))"
+    change = upgrade(changed("a.js", *[line] * (LENGTH // len(line))))
+    assert _takes_less(change, MAX_RATIO * benign)
 
 
 TOKENS = st.sampled_from(
@@ -122,8 +121,9 @@ ANY_LINE = st.one_of(st.text(max_size=80), st.lists(TOKENS, max_size=20).map("".
     st.lists(ANY_LINE, max_size=5),
     st.sampled_from(["a.js", "test/a.js", "a.json", "README.md", "a.png", ".x", "a/b.c.d", " "]),
 )
-def test_any_text_at_all_is_read(lines: list[str], gone: list[str], path: str):
-    change = upgrade(changed(path, *lines, gone=tuple(gone)), added("x" + path, *lines))
+def test_any_text_gives_findings_within_the_weight(lines: list[str], removed: list[str], path: str):
+    file = changed(path, *lines, removed_lines=tuple(removed))
+    change = upgrade(file, added("x" + path, *lines))
     for signal in SIGNALS.values():
         for finding in signal.detect(change, NOW):
             assert 0 <= finding.weight <= signal.weight

@@ -1,4 +1,4 @@
-"""Each way of writing that a pattern knows is seen, and words that only look like it are not."""
+"""Tests of worker.risk.pattern: examples that each pattern matches, and near misses."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.support.upgrades import NOW, changed, upgrade
 from worker.risk import SIGNALS
 from worker.risk.pattern import PATTERNS, any_of, words
 
-SEEN = {
+EXAMPLES = {
     "code.eval": """
         eval (x)
         globalThis.eval(x)
@@ -214,10 +214,10 @@ SEEN = {
     "code.invisible": "x = '\u202e'\ny = '\u2066'\nz = '\u3164'\nw = '\u200b\u200b\u200b\u200b'",
 }
 CASES = [
-    (i, line.strip()) for i, text in SEEN.items() for line in text.splitlines() if line.strip()
+    (i, line.strip()) for i, text in EXAMPLES.items() for line in text.splitlines() if line.strip()
 ]
 
-NOT_SEEN = """
+NEAR_MISS_TEXT = """
     const evaluation = medieval(retrieval)
     db.eval(x); page.$eval(x); Function.prototype.call(x)
     Function('return this')(); new Function("return this")()
@@ -230,7 +230,7 @@ NOT_SEEN = """
     (a + b) * [c][0] !== d; 'a' + 'b'; "http" + s
     version = '1.2.3'; range = '10.0.0.1'; '127.0.0.1:80'; v1.2.3.4
     readFileSync('./package.json'); require('./lib/tester'); import './style.mjs'
-    const long = aVeryLongNameThatSomebodyGaveToAFunctionBecauseItDoesVeryManyThings(x)
+    const long = aVeryLongNameThatAnAuthorGaveToAFunctionBecauseItDoesVeryManyThings(x)
     sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==
     'aVeryOrdinaryTextOfLetters', "internationalization", 'd41d8cd98f00b204e9800998ecf8427e'
     const alphabet = '123456789abcdefghjkmnpqrstuvwxyz'; import('./public.d.ts')
@@ -239,31 +239,33 @@ NOT_SEEN = """
 
 
 @pytest.mark.parametrize(("id_", "line"), CASES)
-def test_it_is_seen(id_: str, line: str):
+def test_an_example_is_found(id_: str, line: str):
     assert list(SIGNALS[id_].detect(upgrade(changed("lib/a.js", line)), NOW))
 
 
-NEAR_MISSES = [*(line.strip() for line in NOT_SEEN.strip().splitlines()), "a_long_name_" * 30]
+NEAR_MISSES = [*(line.strip() for line in NEAR_MISS_TEXT.strip().splitlines()), "a_long_name_" * 30]
 
 
 @pytest.mark.parametrize("line", NEAR_MISSES)
-def test_what_only_looks_like_it_is_not_seen(line: str):
+def test_a_near_miss_is_not_found(line: str):
     change = upgrade(changed("lib/a.js", line))
     assert [f for signal in SIGNALS.values() for f in signal.detect(change, NOW)] == []
 
 
 def test_every_pattern_has_its_examples():
-    assert set(PATTERNS) - set(SEEN) == {"code.off-screen"}  # among the examples of signals
+    assert set(PATTERNS) - set(EXAMPLES) == {"code.off-screen"}  # test_signal.py has its example
 
 
-def test_each_pattern_sees_one_of_the_examples():
+def test_each_pattern_matches_an_example():
     texts = "\n".join(line for _, line in CASES)
-    unseen = [p.what for parts in PATTERNS.values() for p in parts if not p.regex.search(texts)]
-    # two runs of letters that do not show, which only whole sentences have, stand elsewhere
-    assert set(unseen) <= {"stands far to the right of nothing", "letters that do not show"}
+    unmatched = [
+        p.description for parts in PATTERNS.values() for p in parts if not p.regex.search(texts)
+    ]
+    # test_signal.py has examples for the two long runs of invisible characters
+    assert set(unmatched) <= {"stands after 150 spaces", "invisible characters"}
 
 
-def test_a_word_is_found_where_no_letter_stands_before_it():
+def test_words_match_only_without_a_letter_before_them():
     pattern = any_of(words("a.b c", r"\("), words("d", not_after="[.]"))
-    found = [m.group() for m in re.finditer(pattern, "a.b( xa.b( axb( c( cc( .d xd d")]
-    assert found == ["a.b(", "c(", "d", "d"]
+    matches = [m.group() for m in re.finditer(pattern, "a.b( xa.b( axb( c( cc( .d xd d")]
+    assert matches == ["a.b(", "c(", "d", "d"]

