@@ -1,23 +1,23 @@
 #!/bin/sh
-# icu.sh: leave of Debian's ICU data what does not depend on a language, and English: 31 MB become
-# 13. Node asks it for collation, Unicode's forms, encodings and domain names, which stay as they
-# were; dates, amounts and names of places in other languages go (ICU calls this its locale filter).
-# The library is made anew by ICU's own tools; tests/e2e/test_icu.py compares both.
+# icu.sh: reduce Debian's ICU data from 31 to 13 MB. Language-independent data and English stay, so
+# collation, Unicode normalization, encodings and domain names work as before. Dates, amounts and
+# place names of other languages go (ICU calls this a locale filter). ICU's own tools rebuild the
+# library; tests/e2e/test_icu.py compares Node on both.
 set -eu
 library=$(echo /usr/lib/*-linux-gnu*/libicudata.so.[0-9][0-9])
 version=${library##*.}
-data=icudt${version}l.dat # l: little-endian, as Debian's 64-bit machines are
+data=icudt${version}l.dat # l: little-endian, as all 64-bit machines of Debian
 set -x
 cd "$(mktemp -d)"
 mkdir full new
 objcopy -O binary --only-section=.rodata "$library" "full/$data"
 
-# Locales by their names, such as de.res or curr/de_AT.res. `pool`, `root` and others are longer.
-# brkitr stays as it is: a text is divided by its script, and Japanese by what ja.res says.
+# Remove locales by name, such as de.res or curr/de_AT.res; `pool`, `root` and others are longer. Keep
+# all of brkitr: it divides texts by script, and Japanese by the rules in ja.res.
 icupkg -l "full/$data" | grep -v '^brkitr/' > items
 grep -E '^([a-z]+/)?[a-z]{2,3}(_[A-Za-z0-9_]*)?\.res$' items |
     grep -vE '(^|/)en(_US(_POSIX)?)?\.res$' > removed.txt
-# Each folder's list of its locales, so that none is said to be there that is not.
+# Rewrite each folder's list of locales, so that it names only those that exist.
 set +x
 grep -E '(^|/)res_index\.res$' items | tee added.txt | while read -r index; do
     folder=${index%res_index.res}
