@@ -1,6 +1,6 @@
-"""Debian's package manager: what the machine's own configuration says, and installing.
+"""Debian's package manager: this machine's mirrors and packages, and installation.
 
-No mirror is named anywhere in this project: each address comes from the machine's own apt.
+This project names no mirror. Every address comes from the machine's own apt configuration.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from imageproof.errors import NoSpace, ProvisionFailed
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-def present() -> bool:
-    """Whether this machine installs its packages by apt."""
+def is_available() -> bool:
+    """Return whether this machine has apt."""
     return shutil.which("apt-get") is not None
 
 
-def release() -> tuple[str, str]:
-    """The distribution and its suite, as in ("debian", "bookworm"); empty where unknown."""
+def distribution() -> tuple[str, str]:
+    """Return the distribution and its suite, such as ("debian", "bookworm"), "" if unknown."""
     try:
         data = platform.freedesktop_os_release()
     except OSError:
@@ -32,54 +32,63 @@ def release() -> tuple[str, str]:
     return data.get("ID", ""), data.get("VERSION_CODENAME", "")
 
 
-def mirrors(suite: str) -> list[str]:
-    """The machine's own mirrors, as sources.list(5) lines for a Debian suite.
+def mirror_lines(suite: str) -> list[str]:
+    """Return this machine's mirrors as sources.list(5) lines for another Debian suite.
 
-    Empty where the machine is no Debian: the caller's own default then holds.
+    Empty unless this machine is Debian; the caller's default applies then.
     """
-    distribution, own = release()
-    if not present() or distribution != "debian" or not own:
+    name, own_suite = distribution()
+    if not is_available() or name != "debian" or not own_suite:
         return []
-    answer = _run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", *_PACKAGES])
-    wanted = {f"{own}{part}": f"{suite}{part}" for part in ("", "-updates", "-security")}
-    pairs = (line.split() for line in answer.stdout.splitlines())
-    return sorted({f"deb {uri} {wanted[name]} main" for uri, name in pairs if name in wanted})
+    columns = "$(REPO_URI) $(RELEASE)"
+    filters = ["Component: main", "Created-By: Packages"]
+    output = _run(["apt-get", "indextargets", "--format", columns, *filters]).stdout
+    suites = {f"{own_suite}{part}": f"{suite}{part}" for part in ("", "-updates", "-security")}
+    targets = (line.split() for line in output.splitlines())
+    return sorted({f"deb {uri} {suites[own]} main" for uri, own in targets if own in suites})
 
 
-_PACKAGES = ("Component: main", "Created-By: Packages")
-
-
-def candidates(packages: Sequence[str]) -> dict[str, str]:
-    """The version that apt would install of each package that it knows."""
-    found: dict[str, str] = {}
+def candidate_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the version that apt would install of each package, without unknown packages."""
+    versions: dict[str, str] = {}
     package = ""
     for line in _run(["apt-cache", "policy", *packages]).stdout.splitlines():
         if match := re.match(r"(\S+):$", line):
             package = match[1]
         elif (match := re.match(r"\s+Candidate: (\S+)", line)) and match[1] != "(none)":
-            found[package] = match[1]
-    return found
+            versions[package] = match[1]
+    return versions
 
 
 def update() -> None:
-    """Read the package lists anew. Raises ProvisionFailed."""
-    _must("reading the package lists", ["apt-get", "-q", "update"])
+    """Update the package lists.
+
+    Raises:
+        ProvisionFailed: apt-get failed.
+    """
+    _run_checked("updating the package lists", ["apt-get", "-q", "update"])
 
 
 def install(packages: Sequence[str], *, start_services: bool) -> None:
-    """Install packages without their recommendations. Raises ProvisionFailed or NoSpace.
+    """Install packages without their recommendations.
 
-    Without an init system a package's own start script can only fail: then none is started
-    (RUNLEVEL=1 makes invoke-rc.d hold back, invoke-rc.d(8)).
+    Args:
+        packages: the packages' names.
+        start_services: let the packages start their services. Without an init system their
+            scripts fail; RUNLEVEL=1 makes invoke-rc.d skip them (invoke-rc.d(8)).
+
+    Raises:
+        ProvisionFailed: apt-get failed.
+        NoSpace: the disk is full.
     """
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     if not start_services:
         environment["RUNLEVEL"] = "1"
     command = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages]
-    _must(f"installing {', '.join(packages)}", command, environment)
+    _run_checked(f"installing {', '.join(packages)}", command, environment)
 
 
-def _must(
+def _run_checked(
     action: str, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> None:
     result = _run(command, environment)
@@ -92,7 +101,7 @@ def _must(
         action,
         "apt-get failed",
         tail=tail,
-        hint="`apt-get update` by hand shows whether the machine's mirrors answer",
+        hint="run `apt-get update` to check whether the machine's mirrors answer",
     )
 
 

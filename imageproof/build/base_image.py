@@ -1,7 +1,7 @@
-"""The base image: the one named, else python:3.11-slim, else one made from Debian's packages.
+"""The base image: the configured one, else the default, else one made from Debian's packages.
 
-All three keep one promise, and the Dockerfiles need no more: `python3.11` on PATH, glibc, apt,
-and CA certificates. Python may lie in /usr or in /usr/local.
+The Dockerfiles need the same from all three: `python3.11` on PATH (in /usr or /usr/local), glibc,
+apt, and CA certificates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imageproof import apt
 from imageproof.console import say
-from imageproof.docker.client import Engine
 from imageproof.docker.environment import compose_variable
 from imageproof.docker.errors import translating
 from imageproof.errors import (
@@ -34,128 +33,97 @@ from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
 
 Origin = Literal["named", "present", "pulled", "made"]
 
 HINT = (
     "as root, `./inv provision` makes one from Debian's packages; "
-    "or name an image that this machine can pull in {variable}"
+    "or set {variable} to an image that this machine can pull"
 )
 
 
 class BuilderMissing(BaseUnavailable):
-    """The base could be made here, if mmdebstrap were installed."""
+    """The base image could be made here if mmdebstrap were installed."""
 
 
 @dataclass(frozen=True)
 class BaseImage:
-    """The base that a build stands on."""
+    """The base image of a build.
+
+    Attributes:
+        reference: the image's name.
+        digest: its digest in its repository, or its id in the engine; "" if unknown.
+        origin: named by the user; the default, present or pulled; or made on this machine.
+    """
 
     reference: str
     digest: str
     origin: Origin
 
     def __str__(self) -> str:
-        return f"{self.reference} ({self.origin}, {self.digest[:19] or 'of whatever digest'})"
+        """Return reference, origin and shortened digest, for the build's output."""
+        return f"{self.reference} ({self.origin}, {self.digest[:19] or 'unknown digest'})"
 
 
 def find_local(contract: Contract, engine: Engine) -> BaseImage | None:
-    """The base that the engine has already: the named one, the default, or the one made here."""
+    """Return the base image if the engine has it: the named one, else the default or made one."""
     base = contract.base
-    roads: list[tuple[str, Origin]] = [(base.image, "present"), (base.local_tag, "made")]
+    candidates: list[tuple[str, Origin]] = [(base.image, "present"), (base.local_tag, "made")]
     if named := _named(contract):
-        roads = [(named, "named")]
-    there = engine.images([reference for reference, _ in roads])
-    for reference, origin in roads:
-        if image := there.get(reference):
-            return _found(reference, image, origin)
+        candidates = [(named, "named")]
+    images = engine.images([reference for reference, _ in candidates])
+    for reference, origin in candidates:
+        if image := images.get(reference):
+            return _base_image(reference, image, origin)
     return None
 
 
 def resolve(contract: Contract, engine: Engine) -> BaseImage:
-    """Find the base, pull it or make it, in that order.
+    """Return the base image: find it in the engine, else pull it, else make it.
 
-    A base that was made here is used again without asking a registry: `./inv provision` asks.
-    Raises BaseUnavailable where none of the roads leads to one.
+    If the engine has one, no registry is contacted.
+
+    Raises:
+        BaseUnavailable: it can neither be pulled nor made.
     """
     if image := find_local(contract, engine):
         return image
     if named := _named(contract):
         return _pull(engine, named, "named", contract)
-    return acquire(contract, engine)
+    return _pull_or_make(contract, engine)
 
 
-def elsewhere(contract: Contract) -> BaseImage:
-    """The base for a builder that sees nothing of this machine's engine: it pulls it itself.
+def for_remote_builder(contract: Contract) -> BaseImage:
+    """Return the base image for a builder that pulls it itself, without this machine's engine.
 
-    Raises UsageError for one that was made here, and for one that its registry has not.
+    Raises:
+        UsageError: the image exists in this machine's engine only, or its registry lacks it.
     """
     reference = _named(contract) or contract.base.image
-    action = f"looking for the base image {reference}"
     if reference == contract.base.local_tag:
         raise UsageError(
-            action,
-            "it was made in this machine's engine, where the builder does not look",
-            hint=f"push it to a registry, and name it there in {contract.base.variable}",
+            f"looking for the base image {reference}",
+            "it exists in this machine's engine only, and the builder cannot see it",
+            hint=f"push it to a registry, and set {contract.base.variable} to that reference",
         )
     try:
-        named = parse_reference(reference)
-    except UsageError:  # without a host: whatever the builder takes it for
+        parsed = parse_reference(reference)
+    except UsageError:  # no host: the builder's own default registry
         return BaseImage(reference, "", "named")
-    if named.digest:
-        return BaseImage(reference, named.digest, "named")
-    with Registry(named.host) as registry:
-        return BaseImage(reference, require_manifest(registry, named).digest, "named")
-
-
-def acquire(contract: Contract, engine: Engine) -> BaseImage:
-    """Pull the default base, or make one. Raises BaseUnavailable."""
-    base = contract.base
-    try:
-        return _pull(engine, base.image, "pulled", contract)
-    except (EngineUnavailable, NoSpace):
-        raise
-    except ImageproofError as error:
-        say(f"  {base.image} cannot be pulled: {error.cause}")
-    if image := engine.image(base.local_tag):
-        return _found(base.local_tag, image, "made")
-    return make(contract, engine)
-
-
-def _named(contract: Contract) -> str | None:
-    """The base that the environment, or else .env, names."""
-    return compose_variable(contract.root, contract.base.variable)
-
-
-def _found(reference: str, image: Mapping[str, Any], origin: Origin) -> BaseImage:
-    """A base that is in the engine, by the digest that its own repository has it under. One that
-    came from no registry is told by its id, wherever else the same image may have been pushed."""
-    pairs = (pair.split("@") for pair in image.get("RepoDigests") or [])
-    own = _repository(reference)
-    digests = [digest for repository, digest in pairs if _repository(repository) == own]
-    return BaseImage(reference, digests[0] if digests else image["Id"], origin)
-
-
-def _repository(reference: str) -> str:
-    """The name without tag and digest, as the engine lists it: Docker Hub goes without saying."""
-    name = reference.partition("@")[0]
-    folder, slash, last = name.rpartition("/")
-    return re.sub(r"^docker\.io/(library/)?", "", f"{folder}{slash}{last.partition(':')[0]}")
-
-
-def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) -> BaseImage:
-    hint = HINT.format(variable=contract.base.variable)
-    say(f"  pulling {reference}")
-    with translating(f"pulling the base image {reference}", BaseUnavailable, hint):
-        engine.docker.image.pull(reference, quiet=True)
-    image = engine.image(reference)
-    if image is None:
-        raise BaseUnavailable(f"pulling the base image {reference}", "it is not there", hint=hint)
-    return _found(reference, image, origin)
+    if parsed.digest:
+        return BaseImage(reference, parsed.digest, "named")
+    with Registry(parsed.host) as registry:
+        return BaseImage(reference, require_manifest(registry, parsed).digest, "named")
 
 
 def make(contract: Contract, engine: Engine) -> BaseImage:
-    """Make the base from Debian's packages by mmdebstrap, from the machine's own mirror."""
+    """Make the base image from Debian's packages, with mmdebstrap and this machine's mirror.
+
+    Raises:
+        BuilderMissing: mmdebstrap is not installed.
+        BaseUnavailable: it failed.
+    """
     base = contract.base
     action = f"making the base image {base.local_tag} from Debian's packages"
     hint = HINT.format(variable=base.variable)
@@ -164,36 +132,74 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
     say(f"  making {base.local_tag} from Debian's packages (about a minute)")
     with tempfile.TemporaryDirectory(prefix="imageproof-base-") as folder:
         archive = Path(folder, "base.tar")
-        result = subprocess.run(
-            [
-                "mmdebstrap",
-                "--variant=minbase",
-                f"--include={','.join(base.packages)}",
-                # Manuals and translations are of no use in a build; licences are kept.
-                "--dpkgopt=path-exclude=/usr/share/man/*",
-                "--dpkgopt=path-exclude=/usr/share/locale/*",
-                "--dpkgopt=path-exclude=/usr/share/doc/*",
-                "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-                base.suite,
-                str(archive),
-                *apt.mirrors(base.suite),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(base.packages)}",
+            # A build needs no manuals and translations; licences stay.
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            base.suite,
+            str(archive),
+            *apt.mirror_lines(base.suite),
+        ]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
+            tail = clean_lines(result.stderr)
             if "No space left" in result.stderr:
-                raise NoSpace(
-                    action, "no space is left on this machine", tail=clean_lines(result.stderr)
-                )
-            raise BaseUnavailable(
-                action, "mmdebstrap failed", tail=clean_lines(result.stderr), hint=hint
-            )
+                raise NoSpace(action, "no space is left on this machine", tail=tail)
+            raise BaseUnavailable(action, "mmdebstrap failed", tail=tail, hint=hint)
         with translating(action, BaseUnavailable):
-            made = engine.docker.image.import_(
+            image = engine.docker.image.import_(
                 str(archive),
                 base.local_tag,
                 changes=[f"LABEL org.opencontainers.image.title=python-base-{base.suite}"],
             )
-    return BaseImage(base.local_tag, made.id, "made")
+    return BaseImage(base.local_tag, image.id, "made")
+
+
+def _named(contract: Contract) -> str | None:
+    """Return the base image that the environment or .env names."""
+    return compose_variable(contract.root, contract.base.variable)
+
+
+def _pull_or_make(contract: Contract, engine: Engine) -> BaseImage:
+    try:
+        return _pull(engine, contract.base.image, "pulled", contract)
+    except (EngineUnavailable, NoSpace):
+        raise
+    except ImageproofError as error:
+        say(f"  {contract.base.image} cannot be pulled: {error.cause}")
+    return make(contract, engine)
+
+
+def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) -> BaseImage:
+    action = f"pulling the base image {reference}"
+    hint = HINT.format(variable=contract.base.variable)
+    say(f"  pulling {reference}")
+    with translating(action, BaseUnavailable, hint):
+        engine.docker.image.pull(reference, quiet=True)
+    image = engine.image(reference)
+    if image is None:
+        raise BaseUnavailable(action, "the engine lacks it after the pull", hint=hint)
+    return _base_image(reference, image, origin)
+
+
+def _base_image(reference: str, image: Mapping[str, Any], origin: Origin) -> BaseImage:
+    """Return a base image of the engine, with its digest in its own repository.
+
+    Without such a digest (it was made here), its id counts, even if it was pushed elsewhere.
+    """
+    pairs = (pair.split("@") for pair in image.get("RepoDigests") or [])
+    own = _repository(reference)
+    digests = [digest for repository, digest in pairs if _repository(repository) == own]
+    return BaseImage(reference, digests[0] if digests else image["Id"], origin)
+
+
+def _repository(reference: str) -> str:
+    """Return a reference without tag, digest and Docker Hub's host, as the engine lists it."""
+    name = reference.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return re.sub(r"^docker\.io/(library/)?", "", f"{folder}{slash}{last.partition(':')[0]}")

@@ -1,4 +1,4 @@
-"""What git knows of the project; where it is not installed, or there is no repository, nothing."""
+"""The project's git repository. Without git, or outside a repository, the results are empty."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def current_commit(root: Path) -> str:
-    """The commit; empty outside git."""
+    """Return the full id of the current commit, "" without one."""
     return (run_git(root, "rev-parse", "HEAD") or "").strip()
 
 
 def has_uncommitted_changes(root: Path) -> bool:
-    """Whether a file that git knows is not as the commit has it."""
+    """Return whether a tracked file differs from the current commit."""
     return bool(run_git(root, "status", "--porcelain", "--untracked-files=no"))
 
 
 def run_git(root: Path, *arguments: str) -> str | None:
-    """What git prints; None where it fails, or is not there."""
+    """Return the standard output of a git command, None if it fails or git is not installed."""
     try:
         result = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False

@@ -1,6 +1,6 @@
-"""Who builds, for which platforms, with whose cache, and where the result goes.
+"""Options of a build: builder, platforms, cache, and where the result goes.
 
-All of it is buildx's own. Here it is checked, and put into the words of `docker buildx bake`.
+They are buildx's own; this module checks them and turns them into arguments of bake.
 """
 
 from __future__ import annotations
@@ -17,37 +17,49 @@ from imageproof.registry.reference import parse_prefix, parse_tag
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-IMAGE = "{image}"  # stands for the image's name in the contract
+IMAGE = "{image}"  # replaced by the image's name in the contract
+ACTION = "reading the command line"
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9.]+)?")
-DOING = "reading the command line"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How images are built. Nothing named: by this machine's engine, and into it."""
+    """Options of a build. By default this machine's engine builds, and keeps the result.
 
-    cache: bool = True  # steps that are known are not run again
-    builder: str | None = None  # of buildx, whatever its driver
+    Attributes:
+        cache: use the build cache.
+        builder: a buildx builder of any driver.
+        platforms: such as linux/amd64.
+        cache_from: a cache source as buildx takes it, with {image} for the image's name.
+        cache_to: a cache destination, likewise.
+        load: load the result of another builder into the engine.
+        push: HOST/PREFIX of a registry.
+        tag: tag to push.
+        output: folder for an OCI layout of each image.
+    """
+
+    cache: bool = True
+    builder: str | None = None
     platforms: tuple[str, ...] = ()
-    cache_from: str | None = None  # as buildx takes them, with {image} in them
+    cache_from: str | None = None
     cache_to: str | None = None
     load: bool = False
-    push: str | None = None  # HOST/PREFIX
+    push: str | None = None
     tag: str = ""
     output: Path | None = None
 
     @property
-    def is_plain(self) -> bool:
-        """Whether what is in the engine now says all of what the last build did."""
-        return replace(self, cache=True) == Options()
-
-    @property
     def loads(self) -> bool:
-        """Whether the result comes into the engine."""
+        """Whether the engine has the result afterwards."""
         return self.load or not (self.builder or self.push or self.output)
 
     def reference(self, name: str, tag: str) -> str | None:
-        """Where the image of that name, and tag in the engine, is afterwards; None: nowhere."""
+        """Return where an image is after the build, None if it stays in the builder.
+
+        Args:
+            name: its name in the contract.
+            tag: its tag in the engine.
+        """
         if self.push:
             return f"docker://{self.push}/{name}:{self.tag}"
         if self.output:
@@ -67,37 +79,42 @@ def parse_options(
     tag: str | None = None,
     output: str | None = None,
 ) -> Options:
-    """The options of the command line. Raises UsageError for those that contradict one another."""
+    """Return the options of the command line.
+
+    Raises:
+        UsageError: an option is malformed, or two contradict each other.
+    """
     platforms = tuple(platform.split(",")) if platform else ()
     for item in platforms:
         if not _PLATFORM.fullmatch(item):
             raise UsageError(
-                DOING, f"{item!r} is no platform", hint="as in linux/amd64,linux/arm64"
+                ACTION, f"invalid platform {item!r}", hint="for example linux/amd64,linux/arm64"
             )
     if sum(map(bool, (load, push, output))) > 1:
-        hint = "name one of --load, --push and --output: what is pushed can be promoted"
-        raise UsageError(DOING, "the result goes to one place", hint=hint)
+        raise UsageError(
+            ACTION,
+            "--load, --push and --output exclude each other",
+            hint="choose one; a pushed image can be promoted later",
+        )
     if tag and not push:
-        raise UsageError(DOING, "--tag is of what is pushed", hint="add --push HOST/PREFIX")
-    prefix = parse_prefix(push) if push else None
-    folder = Path(output).absolute() if output else None
+        raise UsageError(ACTION, "--tag needs --push", hint="add --push HOST/PREFIX")
     return Options(
-        cache,
-        builder,
-        platforms,
-        cache_from,
-        cache_to,
-        load,
-        prefix,
-        parse_tag(tag) if tag else "",
-        folder,
+        cache=cache,
+        builder=builder,
+        platforms=platforms,
+        cache_from=cache_from,
+        cache_to=cache_to,
+        load=load,
+        push=parse_prefix(push) if push else None,
+        tag=parse_tag(tag) if tag else "",
+        output=Path(output).absolute() if output else None,
     )
 
 
-def locate(engine: Engine, options: Options) -> tuple[Engine, Options]:
-    """A docker context is another engine, with a builder of its own: to be asked instead.
+def apply_context(engine: Engine, options: Options) -> tuple[Engine, Options]:
+    """Return the engine of a docker context if `options.builder` is one, without that builder.
 
-    buildx refuses it as `--builder`, and says `docker --context` in its place.
+    buildx refuses a context as `--builder`, and advises `docker --context`.
     """
     if options.builder and engine.has_context(options.builder):
         return replace(engine, context=options.builder), replace(options, builder=None)
@@ -105,30 +122,35 @@ def locate(engine: Engine, options: Options) -> tuple[Engine, Options]:
 
 
 def bake_arguments(options: Options, services: Mapping[str, str]) -> dict[str, Any]:
-    """What bake is told, in python-on-whales' words; `services` by the images' names.
+    """Return the arguments of python-on-whales' `bake`.
 
-    Raises UsageError where several images would write one cache.
+    Args:
+        options: the build's options.
+        services: the compose service of each image, by the image's name in the contract.
+
+    Raises:
+        UsageError: several images would write to the same cache.
     """
     if options.cache_to and IMAGE not in options.cache_to and len(services) > 1:
         raise UsageError(
-            DOING,
+            ACTION,
             "each image would overwrite the cache of the others",
             hint=f"put {IMAGE} into --cache-to: type=registry,ref=HOST/cache:{IMAGE},mode=max",
         )
-    settings: dict[str, str] = {}
+    overrides: dict[str, str] = {}
     for name, service in services.items():
-        said = {
+        settings = {
             "platform": ",".join(options.platforms),
             "cache-from": (options.cache_from or "").replace(IMAGE, name),
             "cache-to": (options.cache_to or "").replace(IMAGE, name),
             "tags": f"{options.push}/{name}:{options.tag}" if options.push else "",
             "output": f"type=oci,dest={options.output / name},tar=false" if options.output else "",
         }
-        settings |= {f"{service}.{key}": value for key, value in said.items() if value}
+        overrides |= {f"{service}.{key}": value for key, value in settings.items() if value}
     return {
         "builder": options.builder,
         "cache": options.cache,
         "load": options.loads,
         "push": bool(options.push),
-        "set": settings,
+        "set": overrides,
     }

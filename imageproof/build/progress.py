@@ -1,7 +1,7 @@
-"""BuildKit's progress, read and shown: what each image is at, and where a build failed.
+"""BuildKit's progress: parsed, and shown for each image.
 
-`--progress rawjson` (buildx 0.13) is a stream of JSON objects, whole or spread over lines; what
-buildx says besides, such as its last error, stands between them as plain text.
+`--progress rawjson` (buildx 0.13) prints JSON objects, each on one line or on several. Between
+them buildx prints plain text, such as its final error.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# "[api builder 3/5] RUN …"; "[builder 3/5] RUN …" where one image alone is built, and
-# "[3/5] RUN …" where that has one stage
+# "[api builder 3/5] RUN …"; "[builder 3/5] RUN …" if only one image is built; "[3/5] RUN …" if it
+# has one stage.
 _NAME = re.compile(r"^\[(?P<place>[^\]]+)\]\s+(?P<instruction>.*)$", re.DOTALL)
 _STEP = re.compile(
     r"^(?:(?P<image>[\w.-]+) (?=\S+ ))?(?:(?P<stage>\S+) +)?(?P<number>\d+)/(?P<count>\d+)$"
@@ -45,7 +45,7 @@ class Vertex:
 
     @property
     def seconds(self) -> float:
-        """How long it took, in seconds; 0 while it is not done."""
+        """Duration in seconds, 0 until it is completed."""
         if self.started and self.completed:
             return max(0.0, (self.completed - self.started).total_seconds())
         return 0.0
@@ -58,30 +58,35 @@ class Vertex:
 
     @property
     def place(self) -> re.Match[str] | None:
-        """Image, stage and number of a Dockerfile's step; None for BuildKit's own steps."""
+        """Image, stage, number and count of a Dockerfile's step, None for BuildKit's own steps."""
         match = _NAME.match(self.name)
         return _STEP.match(match["place"]) if match else None
 
 
 @dataclass
 class BuildLog:
-    """All that BuildKit has told so far."""
+    """The progress of a build so far.
+
+    Attributes:
+        vertices: the steps by digest, in the order of their first message.
+        other_lines: buildx's output that is not JSON.
+    """
 
     vertices: dict[str, Vertex] = field(default_factory=dict)
-    words: list[str] = field(default_factory=list)
+    other_lines: list[str] = field(default_factory=list)
 
-    def take(self, message: dict[str, Any]) -> list[Vertex]:
-        """Take one message in; the vertices that it completed."""
+    def add(self, message: dict[str, Any]) -> list[Vertex]:
+        """Add a message. Return the steps that it completed."""
         completed = []
         for item in message.get("vertexes") or ():
             vertex = self.vertices.setdefault(item["digest"], Vertex(item["digest"]))
             vertex.name = item.get("name", vertex.name)
-            vertex.started = _moment(item.get("started")) or vertex.started
+            vertex.started = _parse_time(item.get("started")) or vertex.started
             vertex.cached = item.get("cached", vertex.cached)
             vertex.error = item.get("error", vertex.error)
             if item.get("completed") and not vertex.completed:
                 completed.append(vertex)
-            vertex.completed = _moment(item.get("completed")) or vertex.completed
+            vertex.completed = _parse_time(item.get("completed")) or vertex.completed
         for item in message.get("logs") or ():
             vertex = self.vertices.setdefault(item["vertex"], Vertex(item["vertex"]))
             text = base64.b64decode(item.get("data", "")).decode(errors="replace")
@@ -90,7 +95,7 @@ class BuildLog:
 
     @property
     def failed(self) -> Vertex | None:
-        """The step that failed first; those that were cancelled with it do not count."""
+        """The first step that failed, ignoring steps that were cancelled because of it."""
         for vertex in self.vertices.values():
             if vertex.error and "context canceled" not in vertex.error.lower():
                 return vertex
@@ -98,30 +103,30 @@ class BuildLog:
 
     @property
     def steps(self) -> list[Vertex]:
-        """The steps of Dockerfiles that are done."""
+        """The completed steps of Dockerfiles."""
         return [v for v in self.vertices.values() if v.place and v.completed]
 
     def running(self) -> dict[str, Vertex]:
-        """The latest running step of each image."""
-        found = {}
+        """Return the latest running step of each image."""
+        running = {}
         for vertex in self.vertices.values():
             if vertex.started and not vertex.completed and vertex.place:
-                found[vertex.place["image"] or "image"] = vertex
-        return found
+                running[_image(vertex.place)] = vertex
+        return running
 
 
-def _moment(text: str | None) -> datetime | None:
-    # Go writes nanoseconds; Python reads six digits.
+def _parse_time(text: str | None) -> datetime | None:
+    # Go prints nanoseconds, Python 3.11 parses at most six digits.
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)) if text else None
 
 
-def messages(lines: Iterable[str], words: list[str]) -> Iterator[dict[str, Any]]:
-    """Cut the stream into its JSON objects; what is none goes to `words`."""
+def parse_messages(lines: Iterable[str], other_lines: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of the stream, and append all other lines to `other_lines`."""
     decoder = json.JSONDecoder()
     buffer = ""
     for line in lines:
         if not buffer and not line.lstrip().startswith("{"):
-            words.append(line.rstrip())
+            other_lines.append(line.rstrip())
             continue
         buffer += line
         if not line.rstrip().endswith("}"):
@@ -129,24 +134,24 @@ def messages(lines: Iterable[str], words: list[str]) -> Iterator[dict[str, Any]]
         try:
             message, _ = decoder.raw_decode(buffer.lstrip())
         except json.JSONDecodeError:
-            continue  # an inner brace: more lines belong to it
+            continue  # an inner brace: the object goes on
         buffer = ""
         yield message
 
 
-def follow(lines: Iterable[str], log: BuildLog, console: Console) -> None:
-    """Read the stream to its end and show it: live on a terminal, else a line a step."""
+def show_progress(lines: Iterable[str], log: BuildLog, console: Console) -> None:
+    """Read the stream into the log. Show a live table, or one line a step without a terminal."""
     if not console.is_terminal:
-        for message in messages(lines, log.words):
-            for vertex in log.take(message):
+        for message in parse_messages(lines, log.other_lines):
+            for vertex in log.add(message):
                 if vertex.place and not vertex.cached and not vertex.error:
                     console.print(_line(vertex), markup=False)
         return
     from rich.live import Live
 
     with Live(console=console, refresh_per_second=8, transient=True) as live:
-        for message in messages(lines, log.words):
-            log.take(message)
+        for message in parse_messages(lines, log.other_lines):
+            log.add(message)
             live.update(_table(log))
 
 
@@ -157,12 +162,16 @@ def _line(vertex: Vertex) -> str:
     return f"  {image:8} {stage:14} {vertex.seconds:6.1f} s  {vertex.instruction[:80]}"
 
 
+def _image(place: re.Match[str]) -> str:
+    return place["image"] or "image"
+
+
 def _stage(place: re.Match[str]) -> str:
     return f"{place['stage'] or ''} {place['number']}/{place['count']}".strip()
 
 
 def _table(log: BuildLog) -> Table:
-    """A row for each image: its steps done, and the step that it is at."""
+    """Return a row for each image: its completed steps, and its running step."""
     from rich.table import Table
     from rich.text import Text
 
@@ -171,7 +180,8 @@ def _table(log: BuildLog) -> Table:
         table.add_column(no_wrap=True, overflow="ellipsis")
     counts: dict[str, int] = defaultdict(int)
     for vertex in log.steps:
-        counts[(vertex.place and vertex.place["image"]) or "image"] += 1
+        if vertex.place:
+            counts[_image(vertex.place)] += 1
     running = log.running()
     now = time.time()
     for image in sorted(counts.keys() | running.keys()):
@@ -179,7 +189,7 @@ def _table(log: BuildLog) -> Table:
         if at and at.place and at.started:
             stage = _stage(at.place)
             seconds = f"{max(0, now - at.started.timestamp()):.0f} s"
-            # As Text: what a build prints is not markup.
+            # Text, because a build's output is not markup.
             last = Text(strip_escapes(at.log[-1]) if at.log else at.instruction, style="dim")
             table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, last)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from imageproof.build import bake
-from imageproof.build.options import Options, locate
+from imageproof.build.options import Options, apply_context
 from imageproof.image.sources import read_images
 from imageproof.report import summary
 
@@ -20,7 +20,7 @@ def build(
     contract: Contract, engine: Engine, image: str | None, options: Options | None = None
 ) -> BuildResult:
     """Build one image of the contract, or all, and print their sizes."""
-    engine, options = locate(engine, options or Options())
+    engine, options = apply_context(engine, options or Options())
     result = bake.build(contract, engine, image, options)
     summary.print_build(result, _sizes(contract, engine, result, options.platforms))
     return result

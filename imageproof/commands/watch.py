@@ -6,8 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.build.bake import build_variables
 from imageproof.build.base_image import resolve
+from imageproof.build.variables import build_variables
 from imageproof.docker.client import Engine
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating

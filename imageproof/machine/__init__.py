@@ -1,1 +1,1 @@
-"""machine."""
+"""The machine that builds: prerequisites and provisioning."""

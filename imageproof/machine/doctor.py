@@ -1,4 +1,4 @@
-"""What the line needs of a machine: each thing, what was found of it, and how to mend it."""
+"""Prerequisites of this machine: each with what was found, its problem and its remedy."""
 
 from __future__ import annotations
 
@@ -19,77 +19,87 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 REMEDY = "as root: ./inv provision"
-ELSEWHERE = "install Docker Engine 25+ with its buildx and compose plugins from your distribution"
+INSTALL_DOCKER = (
+    "install Docker Engine 25+ with its buildx and compose plugins from your distribution"
+)
 
-ENGINE_MINIMUM = (25, 0)  # start_interval of health checks (Docker Engine 25 release notes)
-BUILDX_MINIMUM = (0, 13)  # --progress rawjson
-COMPOSE_MINIMUM = (2, 24, 4)  # the !override tag of compose/tests.yaml
-PYTHON_MINIMUM = (3, 11)
-SPACE_MINIMUM = 3 * 10**9  # bytes; both images, the base and the build cache take about 1.5 GB
+MIN_ENGINE = (25, 0)  # start_interval of health checks (Docker Engine 25 release notes)
+MIN_BUILDX = (0, 13)  # --progress rawjson
+MIN_COMPOSE = (2, 24, 4)  # the !override tag of compose files
+MIN_PYTHON = (3, 11)
+MIN_FREE_BYTES = 3 * 10**9  # images, base image and build cache take about 1.5 GB
 
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """One thing that the line needs. `problem` is None where all is well."""
+    """One prerequisite.
+
+    Attributes:
+        name: what is needed.
+        found: the version, path or value found; "" if missing.
+        problem: why it is not good enough; None if it is.
+        remedy: what to do about it.
+        for_tests: only the project's tests need it.
+    """
 
     name: str
     found: str
     problem: str | None = None
     remedy: str | None = None
-    for_tests: bool = False  # the rest of the line works without it
+    for_tests: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether it is there and good enough."""
+        """Whether it is present and good enough."""
         return self.problem is None
 
 
 def examine(contract: Contract, engine: Engine) -> list[Prerequisite]:
-    """Look at everything that is needed. Changes nothing, and asks no registry."""
+    """Return all prerequisites. Changes nothing, and contacts no registry."""
     return list(_examine(contract, engine))
 
 
-def require_all(found: list[Prerequisite]) -> None:
-    """Raise MachineError where something is missing."""
-    missing = [item for item in found if not item.ok and not item.for_tests]
+def require_all(prerequisites: list[Prerequisite]) -> None:
+    """Raise MachineError if a prerequisite is missing, except one for tests only."""
+    missing = [item for item in prerequisites if not item.ok and not item.for_tests]
     if missing:
         raise MachineError(
-            "examining this machine",
-            f"{', '.join(item.name for item in missing)} fall short",
+            "checking this machine",
+            f"missing or too old: {', '.join(item.name for item in missing)}",
             hint=missing[0].remedy,
         )
 
 
 def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
-    yield _at_least("python", ".".join(map(str, sys.version_info[:3])), PYTHON_MINIMUM)
+    yield _at_least("python", ".".join(map(str, sys.version_info[:3])), MIN_PYTHON)
     yield from (_tool(name, tool) for name, tool in contract.tools.items())
     if not shutil.which("docker"):
-        yield Prerequisite("docker client", "", "there is none on PATH", REMEDY)
+        yield Prerequisite("docker client", "", "not found on PATH", REMEDY)
         return
     client, server = engine.versions()
     yield Prerequisite("docker client", client)
-    for name, minimum in (("buildx", BUILDX_MINIMUM), ("compose", COMPOSE_MINIMUM)):
+    for name, minimum in (("buildx", MIN_BUILDX), ("compose", MIN_COMPOSE)):
         version = engine.plugin_version(name)
         if version is None:
             yield Prerequisite(name, "", "the docker client has no such plugin", REMEDY)
         else:
             yield _at_least(name, version, minimum)
     if server is None:
-        host = os.environ.get("DOCKER_HOST", "its default socket")
-        yield Prerequisite("engine", "", f"none answers on {host}", REMEDY)
+        host = os.environ.get("DOCKER_HOST", "the default socket")
+        yield Prerequisite("engine", "", f"no engine answers on {host}", REMEDY)
         return
-    yield _at_least("engine", server, ENGINE_MINIMUM)
+    yield _at_least("engine", server, MIN_ENGINE)
     yield _base(contract, engine)
-    yield _space(engine)
+    yield _disk(engine)
 
 
-def _at_least(name: str, answer: str, minimum: tuple[int, ...]) -> Prerequisite:
-    match = re.search(r"\d+(?:\.\d+)+", answer)
-    found = match[0] if match else answer
-    if tuple(map(int, re.findall(r"\d+", found)))[: len(minimum)] >= minimum:
-        return Prerequisite(name, found)
-    wanted = ".".join(map(str, minimum))
-    return Prerequisite(name, found, f"needs {wanted} or later", REMEDY)
+def _at_least(name: str, output: str, minimum: tuple[int, ...]) -> Prerequisite:
+    """Return a prerequisite for the first version number in a program's output."""
+    match = re.search(r"\d+(?:\.\d+)+", output)
+    version = match[0] if match else output
+    if tuple(map(int, re.findall(r"\d+", version)))[: len(minimum)] >= minimum:
+        return Prerequisite(name, version)
+    return Prerequisite(name, version, f"needs {'.'.join(map(str, minimum))} or later", REMEDY)
 
 
 def _tool(name: str, tool: Tool) -> Prerequisite:
@@ -106,16 +116,16 @@ def _base(contract: Contract, engine: Engine) -> Prerequisite:
         return Prerequisite("base image", "", error.cause, REMEDY)
     if image:
         return Prerequisite("base image", str(image))
-    return Prerequisite("base image", "", "none is here yet", REMEDY)
+    return Prerequisite("base image", "", "the engine has none yet", REMEDY)
 
 
-def _space(engine: Engine) -> Prerequisite:
-    """Free bytes where the engine keeps its data, as far as this machine can see it."""
+def _disk(engine: Engine) -> Prerequisite:
+    """Return the free space of the engine's data folder, if it is on this machine."""
     root = engine.docker.info().docker_root_dir
     if root is None or not Path(root).is_dir():
         return Prerequisite("disk", "not on this machine")
     free = shutil.disk_usage(root).free
     found = f"{free / 1e9:.1f} GB free"
-    if free >= SPACE_MINIMUM:
+    if free >= MIN_FREE_BYTES:
         return Prerequisite("disk", found)
     return Prerequisite("disk", found, "a build may need 3 GB", "docker builder prune")

@@ -1,1 +1,1 @@
-"""stack."""
+"""Running containers: the compose stack, and single containers beside it."""

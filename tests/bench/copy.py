@@ -14,7 +14,7 @@ from typing import Any
 
 from imageproof import contract
 from imageproof.build import base_image
-from imageproof.build.bake import build_variables
+from imageproof.build.variables import build_variables
 from imageproof.docker.client import Engine
 from tests.support.commands import ROOT, clean_environment
 

@@ -1,4 +1,4 @@
-"""imageproof.build.git: the commit, and whether the files are what it has."""
+"""Tests of the git commit and of uncommitted changes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from imageproof.build.git import current_commit, has_uncommitted_changes, run_gi
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
-        monkeypatch.setenv(f"{name}_NAME", "somebody")
-        monkeypatch.setenv(f"{name}_EMAIL", "somebody@example.test")
+        monkeypatch.setenv(f"{name}_NAME", "user")
+        monkeypatch.setenv(f"{name}_EMAIL", "user@example.test")
     (tmp_path / "file").write_text("first")
     for command in (["init", "-q"], ["add", "file"], ["commit", "-qm", "first"]):
         subprocess.run(["git", "-C", tmp_path, *command], check=True)
     return tmp_path
 
 
-def test_the_revision_is_the_commit_and_an_edited_file_is_noticed(repository):
-    assert current_commit(repository) == (run_git(repository, "log", "-1", "--format=%H") or "").strip()
+def test_commit_is_read_and_a_change_of_a_tracked_file_is_detected(repository):
+    assert (
+        current_commit(repository)
+        == (run_git(repository, "log", "-1", "--format=%H") or "").strip()
+    )
     assert len(current_commit(repository)) == 40
     (repository / "new").write_text("")
     assert not has_uncommitted_changes(repository)
@@ -29,7 +32,7 @@ def test_the_revision_is_the_commit_and_an_edited_file_is_noticed(repository):
     assert has_uncommitted_changes(repository)
 
 
-def test_outside_git_and_without_it_nothing_is_known(tmp_path, monkeypatch):
+def test_results_are_empty_outside_a_repository_and_without_git(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert (current_commit(tmp_path), has_uncommitted_changes(tmp_path)) == ("", False)
     monkeypatch.setenv("PATH", str(tmp_path))

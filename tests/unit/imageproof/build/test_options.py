@@ -1,7 +1,7 @@
-"""imageproof.build.options: the command line, and the command that bake is run as.
+"""Tests of build options, and of the docker command that they become.
 
-What is written here was not run where there is no Kubernetes and no second architecture: it is the
-command to the last word, so that it can be compared with docker's documentation.
+No test runs these commands, because that takes Kubernetes or a second architecture. They are
+compared word for word with the documentation.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import pytest
 
 from imageproof.build import bake
 from imageproof.build.base_image import BaseImage
-from imageproof.build.options import Options, bake_arguments, locate, parse_options
+from imageproof.build.options import Options, apply_context, bake_arguments, parse_options
+from imageproof.build.progress import BuildLog
 from imageproof.docker.client import Engine
 from imageproof.errors import UsageError
-from imageproof.build.progress import BuildLog
 from tests.support.sample_facts import ROOT, contract
 
 CACHE = "type=registry,ref=registry.test/cache:{image}"
@@ -28,18 +28,18 @@ SERVICES = {"api": "web", "worker": "jobs"}
 
 @pytest.fixture
 def command(monkeypatch, tmp_path):
-    """The command that a build would be, from the program to the targets."""
+    """Return the docker command of a build as text."""
     from python_on_whales.components.buildx import cli_wrapper
 
     program = tmp_path / "docker"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    seen: list[list[str]] = []
+    commands: list[list[str]] = []
 
     def stream(line, **_):
         assert line[0] == program
-        seen.append(["docker", *map(str, line[1:])])
+        commands.append(["docker", *map(str, line[1:])])
         return iter(())
 
     monkeypatch.setattr(cli_wrapper, "stream_buildx_logs", stream)
@@ -51,7 +51,7 @@ def command(monkeypatch, tmp_path):
         arguments = bake_arguments(parse_options(**options), services)
         project = contract(root=tmp_path)
         bake.bake(project, engine, list(services.values()), BASE, BuildLog(), arguments)
-        return shlex.join(seen[-1])
+        return shlex.join(commands[-1])
 
     return run
 
@@ -59,11 +59,11 @@ def command(monkeypatch, tmp_path):
 FILE = "--file /project/compose.yaml"
 
 
-def test_with_nothing_named_the_engine_builds_and_keeps_it(command):
+def test_engine_builds_and_loads_by_default(command):
     assert command() == f"docker buildx bake --load --progress rawjson {FILE} web jobs"
 
 
-def test_the_kubernetes_driver_for_several_platforms_with_caches_in_a_registry(command):
+def test_remote_builder_with_platforms_registry_cache_and_push(command):
     assert command(
         builder="cluster",
         platform="linux/amd64,linux/arm64",
@@ -86,34 +86,35 @@ def test_the_kubernetes_driver_for_several_platforms_with_caches_in_a_registry(c
     )
 
 
-def test_the_documentation_shows_that_command(command):
+def test_documentation_shows_the_command_that_runs(command):
     page = (ROOT / "docs/delivery.md").read_text()
     shown = [
         shlex.split(block.replace("\\\n", " "))
         for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
         if " --cache-to " in block or "--set" in block
     ]
-    (asked, run) = shown
-    options = dict(zip(asked[2::2], asked[3::2], strict=True))
-    named = {name.removeprefix("--").replace("-", "_"): value for name, value in options.items()}
-    said = {name: value.replace("HOST", "host.test") for name, value in named.items()}
-    expected = shlex.join(run).replace("HOST", "host.test")
-    assert command(services={"api": "api"}, **said) == expected
+    (ours, buildx) = shown
+    options = {
+        name.removeprefix("--").replace("-", "_"): value.replace("HOST", "host.test")
+        for name, value in zip(ours[2::2], ours[3::2], strict=True)
+    }
+    expected = shlex.join(buildx).replace("HOST", "host.test")
+    assert command(services={"api": "api"}, **options) == expected
 
 
-def test_a_builder_alone_keeps_what_it_makes(command):
+def test_result_of_another_builder_stays_there_by_default(command):
     assert command(builder="many", cache=False) == (
         f"docker buildx bake --no-cache --builder many --progress rawjson {FILE} web jobs"
     )
 
 
-def test_what_a_builder_makes_is_brought_here_where_that_is_asked_for(command):
+def test_load_brings_the_result_of_another_builder_into_the_engine(command):
     assert command(builder="many", load=True) == (
         f"docker buildx bake --builder many --load --progress rawjson {FILE} web jobs"
     )
 
 
-def test_layouts_have_a_folder_each(command):
+def test_each_image_has_its_own_layout_folder(command):
     assert command(builder="many", output="/out") == (
         f"docker buildx bake --builder many --progress rawjson {FILE} "
         "--set web.output=type=oci,dest=/out/api,tar=false "
@@ -121,7 +122,7 @@ def test_layouts_have_a_folder_each(command):
     )
 
 
-def test_a_context_is_another_engine_and_no_builder_of_this_one(command):
+def test_context_is_an_option_of_docker_not_of_buildx(command):
     engine = Engine((Path("/project/compose.yaml"),), context="second")
     assert command(engine, push="registry.test/gate", tag="1") == (
         "docker --context second buildx bake --push --progress rawjson "
@@ -131,34 +132,34 @@ def test_a_context_is_another_engine_and_no_builder_of_this_one(command):
     )
 
 
-def test_a_builder_that_is_a_context_is_asked_as_one(monkeypatch):
+def test_builder_that_names_a_context_selects_that_engine(monkeypatch):
     monkeypatch.setattr(Engine, "has_context", lambda _, name: name == "second")
-    engine, options = locate(Engine(()), Options(builder="second"))
+    engine, options = apply_context(Engine(()), Options(builder="second"))
     assert (engine.context, options) == ("second", Options())
-    engine, options = locate(Engine(()), Options(builder="many"))
+    engine, options = apply_context(Engine(()), Options(builder="many"))
     assert (engine.context, options.builder) == (None, "many")
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "problem"),
     [
-        ({"platform": "arm64"}, "no platform"),
-        ({"platform": "linux/amd64,"}, "no platform"),
-        ({"platform": "linux/amd64;rm"}, "no platform"),
-        ({"push": "registry.test/gate", "load": True}, "one place"),
-        ({"push": "registry.test/gate", "output": "out"}, "one place"),
-        ({"load": True, "output": "out"}, "one place"),
-        ({"tag": "1"}, "--tag"),
+        ({"platform": "arm64"}, "invalid platform"),
+        ({"platform": "linux/amd64,"}, "invalid platform"),
+        ({"platform": "linux/amd64;rm"}, "invalid platform"),
+        ({"push": "registry.test/gate", "load": True}, "exclude each other"),
+        ({"push": "registry.test/gate", "output": "out"}, "exclude each other"),
+        ({"load": True, "output": "out"}, "exclude each other"),
+        ({"tag": "1"}, "--tag needs --push"),
         ({"push": "gate"}, "is not a registry prefix"),
-        ({"push": "registry.test/gate", "tag": "a b"}, "no tag"),
+        ({"push": "registry.test/gate", "tag": "a b"}, "not a valid tag"),
     ],
 )
-def test_options_that_contradict_one_another_are_refused(options, said):
-    with pytest.raises(UsageError, match=said):
+def test_malformed_or_contradictory_options_are_rejected(options, problem):
+    with pytest.raises(UsageError, match=problem):
         parse_options(**options)
 
 
-def test_no_image_overwrites_the_cache_of_another():
+def test_images_cannot_share_one_cache():
     options = parse_options(cache_to="type=registry,ref=registry.test/cache")
     with pytest.raises(UsageError, match="overwrite"):
         bake_arguments(options, SERVICES)

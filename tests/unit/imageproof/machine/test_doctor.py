@@ -1,4 +1,4 @@
-"""imageproof.machine.doctor: versions are compared as numbers, however a program writes them."""
+"""Tests of the prerequisites: versions, programs and disk space."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from imageproof.errors import MachineError
 from imageproof.machine import doctor
-from imageproof.machine.doctor import REMEDY, Prerequisite, _at_least, _space, examine, require_all
+from imageproof.machine.doctor import REMEDY, Prerequisite, _at_least, _disk, examine, require_all
 from tests.support.sample_facts import contract
 
 
 @pytest.mark.parametrize(
-    ("answer", "minimum", "found", "ok"),
+    ("output", "minimum", "version", "ok"),
     [
         ("v0.13.1", (0, 13), "0.13.1", True),
         ("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-1", (0, 13), "0.13.1", True),
@@ -36,38 +36,38 @@ from tests.support.sample_facts import contract
         ("", (25, 0), "", False),
     ],
 )
-def test_a_version_is_compared_number_by_number(answer, minimum, found, ok):
-    item = _at_least("it", answer, minimum)
-    assert (item.found, item.ok) == (found, ok)
+def test_versions_are_compared_as_numbers(output, minimum, version, ok):
+    item = _at_least("it", output, minimum)
+    assert (item.found, item.ok) == (version, ok)
     if not ok:
         assert ".".join(map(str, minimum)) in (item.problem or "")
         assert item.remedy == REMEDY
 
 
-def test_where_all_is_well_nothing_is_raised():
+def test_nothing_is_raised_without_a_problem():
     require_all([])
     require_all([Prerequisite("a", "1")])
     assert Prerequisite("a", "1").ok
 
 
-def test_what_is_missing_is_named_and_how_to_mend_it():
+def test_error_names_what_is_missing_and_the_first_remedy():
     items = [
         Prerequisite("a", "1"),
         Prerequisite("b", "", "none", "get b"),
         Prerequisite("c", "", "x"),
     ]
-    with pytest.raises(MachineError, match="b, c fall short") as caught:
+    with pytest.raises(MachineError, match="missing or too old: b, c") as caught:
         require_all(items)
     assert (caught.value.hint, caught.value.status) == ("get b", 3)
 
 
-def test_without_a_client_nothing_else_is_asked(monkeypatch):
+def test_without_a_client_the_engine_is_not_queried(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
     found = examine(contract(), None)
     assert [(item.name, item.ok) for item in found] == [("python", True), ("docker client", False)]
 
 
-def test_what_only_the_tests_need_is_named_and_fails_nothing(monkeypatch):
+def test_missing_tool_of_the_tests_does_not_fail_doctor(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
     tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
     found = {item.name: item for item in examine(contract(tools=tools), None)}
@@ -75,7 +75,7 @@ def test_what_only_the_tests_need_is_named_and_fails_nothing(monkeypatch):
     require_all([found["browser"]])
 
 
-def test_any_of_a_tools_programs_will_do(monkeypatch):
+def test_one_of_a_tools_programs_is_enough(monkeypatch):
     here = {"google-chrome": "/opt/google-chrome"}
     monkeypatch.setattr(doctor.shutil, "which", here.get)
     tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
@@ -84,15 +84,15 @@ def test_any_of_a_tools_programs_will_do(monkeypatch):
 
 
 @pytest.mark.parametrize(("free", "ok"), [(3 * 10**9, True), (3 * 10**9 - 1, False)])
-def test_a_disk_that_is_almost_full_is_a_problem(monkeypatch, tmp_path, free, ok):
+def test_too_little_free_space_is_a_problem(monkeypatch, tmp_path, free, ok):
     info = SimpleNamespace(docker_root_dir=str(tmp_path))
     engine = SimpleNamespace(docker=SimpleNamespace(info=lambda: info))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    assert _space(engine).ok is ok
+    assert _disk(engine).ok is ok
 
 
 @pytest.mark.parametrize("root", [None, "/no/such/folder/of/an/engine"])
-def test_a_disk_on_another_machine_is_no_problem(root):
+def test_disk_of_a_remote_engine_is_not_checked(root):
     info = SimpleNamespace(docker_root_dir=root)
-    item = _space(SimpleNamespace(docker=SimpleNamespace(info=lambda: info)))
+    item = _disk(SimpleNamespace(docker=SimpleNamespace(info=lambda: info)))
     assert (item.ok, item.found) == (True, "not on this machine")
