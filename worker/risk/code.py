@@ -188,7 +188,7 @@ pattern_signal(
         ),
     ),
     title="A shell downloads something: curl, wget, certutil, PowerShell",
-    why="The download is in no tarball and may change every day.",
+    why="The download is in no tarball and may change at any time.",
 )
 
 pattern_signal(
@@ -253,5 +253,5 @@ pattern_signal(
         share=0.5,
     ),
     title="Code publishes packages, or writes workflows or repositories",
-    why="A worm spreads like this from one maintainer to the next.",
+    why="A worm spreads this way from one maintainer to the next.",
 )

@@ -25,7 +25,7 @@ _HIDDEN = ("code.obfuscated", "code.invisible", "code.decode")
     "together.exfiltration",
     0.75,
     title="One file reads secrets and uses the network; full weight if it also names a new host",
-    why="Tokens and keys are stolen like this: @solana/web3.js sent private keys to a new host.",
+    why="Thieves send tokens and keys away: @solana/web3.js sent private keys to a new host.",
 )
 def exfiltration(change: Change, _: datetime) -> Iterator[Observation]:
     """Find files that read secrets and use the network, and their destination."""
@@ -62,7 +62,7 @@ def dropper(change: Change, _: datetime) -> Iterator[Observation]:
     "together.hidden-code",
     0.7,
     title="One file decodes, or loads from tests or a text, and runs programs or text",
-    why="Code was carried in as data: flatmap-stream, xz, GlassWorm.",
+    why="The code was hidden in data: flatmap-stream, xz, GlassWorm.",
 )
 def hidden_code(change: Change, _: datetime) -> Iterator[Observation]:
     """Find files that hide code and run programs or text."""

@@ -131,7 +131,7 @@ def tooling(change: Change, _: datetime) -> Iterator[Observation]:
     "files.executable",
     0.1,
     title="A new file is executable",
-    why="Its author expects someone to run it.",
+    why="The file is meant to be run.",
 )
 def executable(change: Change, _: datetime) -> Iterator[Observation]:
     """Check the mode of new files."""

@@ -31,7 +31,7 @@ _NOT_CODE = re.compile(r"\.(?!(?:[cm]?[jt]sx?|json|node|wasm|d\.[cm]?ts|css|vue|
     0.8,
     title="An install script was added or changed, or binding.gyp, which makes npm run node-gyp",
     why="It runs on every machine that installs the package: eslint-scope, ua-parser-js, coa, rc "
-    "and the Shai-Hulud worm attacked like this.",
+    "and the Shai-Hulud worm used one.",
 )
 def lifecycle_scripts(change: Change, _: datetime) -> Iterator[Observation]:
     """Compare preinstall, install, postinstall and binding.gyp."""

@@ -70,7 +70,7 @@ pattern_signal(
     0.6,
     Pattern("stands after 150 spaces", any_of(r"[ \t](?<![ \t]{2})[ \t]{149,}+\S")),
     title="Code stands after 150 spaces or more",
-    why="Editors and diffs show an empty line: the code in rand-user-agent (2025) was hidden so.",
+    why="Editors and diffs show an empty line. rand-user-agent (2025) hid its code this way.",
 )
 
 pattern_signal(

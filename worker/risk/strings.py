@@ -86,7 +86,7 @@ pattern_signal(
         ),
         share=0.5,
     ),
-    title="Code names a paste site, webhook or tunnel; half for who-am-I services and gists",
+    title="Code names a paste site, webhook, tunnel or file drop; half for who-am-I sites, gists",
     why="Attackers use them to receive stolen data and to host payloads: pastebin in eslint-scope, "
     "webhook.site in the Shai-Hulud worm.",
 )
@@ -111,7 +111,8 @@ pattern_signal(
 @signal(
     "strings.encoded",
     0.7,
-    title="A string decodes to an address or code; half for long base64, a quarter for data URLs",
+    title="A string decodes to an address or code; half for long base64 or hex, a quarter for data "
+    "URLs",
     why="node-ipc hid an address in base64, flatmap-stream its names in hex.",
 )
 def encoded(change: Change, _: datetime) -> Iterator[Observation]:
