@@ -33,20 +33,20 @@ def deploy(
     within: float,
 ) -> None:
     """Deploy a release within `within` seconds, or print what a deployment would change."""
-    with target.asking(engine, options.name, options.host, options.context) as stack:
+    with target.select(engine, options.name, options.host, options.context) as stack:
         if plan:
-            report.print_plans(swarm.plan_of(contract, engine, release, stack))
+            report.print_plans(swarm.plan_deployment(contract, engine, release, stack))
         else:
             report.print_status(swarm.deploy(contract, engine, release, stack, within))
 
 
 def rollback(engine: Engine, options: Options, *, within: float) -> None:
     """Take each service back to its state before the last deployment, within `within` seconds."""
-    with target.asking(engine, options.name, options.host, options.context) as stack:
+    with target.select(engine, options.name, options.host, options.context) as stack:
         report.print_status(swarm.rollback(engine, stack, within))
 
 
 def status(engine: Engine, options: Options, format_: str) -> None:
     """Print the services and tasks of a stack."""
-    with target.asking(engine, options.name, options.host, options.context) as stack:
+    with target.select(engine, options.name, options.host, options.context) as stack:
         report.print_status(swarm.status(engine, stack), format_)

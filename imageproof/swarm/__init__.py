@@ -1,1 +1,1 @@
-"""The stack on a Docker Swarm: planned, deployed, waited for, taken back. Swarm does the work."""
+"""Deployment of the stack to a Docker Swarm: plan, deploy, wait, roll back."""

@@ -1,11 +1,9 @@
-"""Waiting for a stack to become what it shall be, and saying why it does not."""
+"""Wait until a stack has converged, or until it is certain that it will not."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,28 +14,26 @@ from imageproof import console
 from imageproof.errors import EngineUnavailable, ImageproofError
 from imageproof.redaction import redact
 from imageproof.signals import pause
-from imageproof.swarm.state import BROKEN, Service, Task, asked, read
-from imageproof.terminal_text import clean_lines
+from imageproof.swarm.state import ENDED_BY_ITSELF, Service, Task, container_settings, read_stack
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-POLL_SECONDS = 1.0  # at first; who waits long asks less often, since each look is four processes
-POLL_MOST = 2.0
-PENDING_SECONDS = 60.0  # that a task may find no node: a port is free when the old task has ended
-CROWDED_SECONDS = 10.0  # that two tasks may have one slot: an update may be about to remove one
-ATTEMPTS = 3  # of a service that had no version before, and so is started again without end
-LOG_LINES = 10
-LOG_SECONDS = 10.0  # that a node may take to send a log
+# The interval grows, because each poll runs four processes.
+MIN_POLL_SECONDS = 1.0
+MAX_POLL_SECONDS = 2.0
+PENDING_SECONDS = 60.0  # a task may wait for a port until the old task has ended
+DUPLICATE_SECONDS = 10.0  # an update may be about to remove one of two tasks
+MAX_STARTS = 3  # of a new service: it has no previous version, so Swarm restarts it forever
 # swarmkit, updater.go: an update is rolled back "due to failure or early termination of task ID"
-_CULPRIT = re.compile(r"of task (\w+)")
-LOOKED_AT = "imageproof.looked-at"  # label of a service that Swarm was asked to look at once more
-STOPPED = {"paused": "it was paused", "rollback_paused": "and taking it back failed as well"}
+_FAILED_TASK = re.compile(r"of task (\w+)")
+RECONCILED_AT = "imageproof.reconciled-at"  # label, changed to make Swarm reconcile a service
+STOPPED = {"paused": "Swarm paused the update", "rollback_paused": "the rollback failed too"}
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a service does not become what it shall be, and the task that shows it."""
+    """Why a service does not converge, and the task that shows it."""
 
     service: str
     cause: str
@@ -45,193 +41,164 @@ class Failure:
 
 
 @dataclass
-class Watch:
-    """A stack while it changes: tells each step of each task, and notices what fails.
-
-    `before`: the services as they were, whose tasks are no news. `updating`: services that change,
-    and are done only when Swarm says so. `back`: a rollback was asked for, and is no failure.
-    """
+class StackWatcher:
+    """Polls a changing stack, prints each change of a task's state, and detects failures."""
 
     engine: Engine
     stack: str
-    before: Mapping[str, Service]
-    updating: frozenset[str] = frozenset()
-    back: bool = False
-    nodes: dict[str, str] = field(default_factory=dict, init=False)  # id: name
-    told: dict[str, str] = field(default_factory=dict, init=False)
-    culprits: dict[str, str] = field(default_factory=dict, init=False)  # service: id of a task
-    crowded: dict[str, float] = field(default_factory=dict, init=False)  # service: since when
-    mended: set[str] = field(default_factory=set, init=False)  # services
-    rolled_back: set[str] = field(default_factory=set, init=False)  # services, by Swarm
+    before: Mapping[str, Service]  # the services before the change
+    updating: frozenset[str] = frozenset()  # services that Swarm must report as completed
+    rollback: bool = False  # a rollback was requested: it is no failure
+    nodes: dict[str, str] = field(default_factory=dict, init=False)  # name by id
+    states: dict[str, str] = field(default_factory=dict, init=False)  # printed state by task id
+    failed_tasks: dict[str, str] = field(default_factory=dict, init=False)  # task id by service
+    duplicates: dict[str, float] = field(default_factory=dict, init=False)  # since, by service
+    reconciled: set[str] = field(default_factory=set, init=False)  # services
+    rolled_back: set[str] = field(default_factory=set, init=False)  # services, by Swarm itself
 
-    def wait(self, seconds: float) -> tuple[dict[str, Service], Failure | None]:
-        """The services when all are settled, or when one fails for good, with its failure."""
+    def wait(self, timeout: float) -> tuple[dict[str, Service], Failure | None]:
+        """Wait until all services are settled, or one has failed for good.
+
+        Args:
+            timeout: Seconds until an unsettled service counts as failed.
+
+        Returns:
+            The services at the end, and the failure, if any.
+        """
         started = time.monotonic()
-        taken_back: Failure | None = None
-        old = {task.id for service in self.before.values() for task in service.tasks}
+        rollback_cause: Failure | None = None
+        old_tasks = {task.id for service in self.before.values() for task in service.tasks}
         while True:
             try:
-                services = read(self.engine, self.stack, self.nodes)
-            except EngineUnavailable:  # managers elect a leader: the deployment goes on meanwhile
-                if time.monotonic() - started > seconds:
+                services = read_stack(self.engine, self.stack, self.nodes)
+            except EngineUnavailable:  # the managers elect a leader; the deployment continues
+                if time.monotonic() - started > timeout:
                     raise
-                pause(POLL_SECONDS)
+                pause(MIN_POLL_SECONDS)
                 continue
-            self._tell(services, old)
-            found = list(filter(None, (self._failure(s, old) for s in services.values())))
-            # What Swarm takes back is waited for: the old version must run again, and no other.
-            if found and not any(map(_is_taken_back, services.values())):
-                return services, found[0]
-            taken_back = next(iter(found), taken_back)
-            if not found and services and all(map(self._done, services.values())):
-                return services, taken_back
-            self._mend(services)
-            waited = time.monotonic() - started
-            if waited > seconds:
-                return services, found[0] if found else _late(services, seconds)
-            pause(min(POLL_SECONDS * (1 + waited / 10), POLL_MOST))
+            self._print_changes(services, old_tasks)
+            failures = [f for s in services.values() if (f := self._failure(s, old_tasks))]
+            # Swarm's own rollback must end first: the old version must run, and no other.
+            if failures and not any(map(_is_rolling_back, services.values())):
+                return services, failures[0]
+            rollback_cause = next(iter(failures), rollback_cause)
+            if not failures and services and all(map(self._is_done, services.values())):
+                return services, rollback_cause
+            self._reconcile_duplicates(services)
+            elapsed = time.monotonic() - started
+            if elapsed > timeout:
+                return services, failures[0] if failures else _timed_out(services, timeout)
+            pause(min(MIN_POLL_SECONDS * (1 + elapsed / 10), MAX_POLL_SECONDS))
 
-    def _tell(self, services: Mapping[str, Service], old: set[str]) -> None:
+    def _print_changes(self, services: Mapping[str, Service], old_tasks: set[str]) -> None:
         for service in services.values():
             if service.update.startswith("rollback"):
                 self.rolled_back.add(service.name)
-            if culprit := _CULPRIT.search(service.message):
-                self.culprits[service.name] = culprit[1]
+            if match := _FAILED_TASK.search(service.message):
+                self.failed_tasks[service.name] = match[1]
             for task in service.tasks:
-                known = self.told.get(task.id)
-                first_of_old = known is None and task.id in old
-                self.told[task.id] = task.state
-                if task.state != known and not first_of_old:
-                    where = f" on {task.node}" if task.node else ""
-                    why = f": {redact(task.error)}" if task.error else ""
-                    which = f"{task.name} (old)" if task.id in old else task.name
-                    console.say(f"  {which:16} {task.state}{where}{why}")
+                printed = self.states.get(task.id)
+                is_known = printed is None and task.id in old_tasks
+                self.states[task.id] = task.state
+                if task.state != printed and not is_known:
+                    node = f" on {task.node}" if task.node else ""
+                    error = f": {redact(task.error)}" if task.error else ""
+                    name = f"{task.name} (old)" if task.id in old_tasks else task.name
+                    console.say(f"  {name:16} {task.state}{node}{error}")
 
-    def _mend(self, services: Mapping[str, Service]) -> None:
-        """Have Swarm look at a service once more where two tasks have one slot for good.
+    def _reconcile_duplicates(self, services: Mapping[str, Service]) -> None:
+        """Make Swarm reconcile a service that has had two tasks in one slot for too long.
 
-        A task that ends just when a start-first update is about to remove it is replaced twice: by
-        the update and by whoever restarts tasks (swarmkit: "already shut down when reached by
-        updater"). Swarm goes on with both, and where no node has room for a third, with an update
-        that never ends. Any change of the service begins another, which removes what is too much.
+        If a task ends just when a start-first update is about to remove it, it is replaced twice:
+        by the updater and by the restart supervisor (swarmkit: "already shut down when reached by
+        updater"). Swarm keeps both; if no node has room for a third, the update never ends. Any
+        change of the service starts a new update, which removes the surplus task.
         """
         now = time.monotonic()
-        crowded = {name for name, service in services.items() if service.crowded}
-        self.crowded = {name: self.crowded.get(name, now) for name in crowded - self.mended}
-        for name, since in self.crowded.items():
-            if now - since > CROWDED_SECONDS:
-                console.say(f"  {name}: two tasks in one slot; Swarm is asked to look again")
-                label = f"--label-add={LOOKED_AT}={datetime.now(tz=UTC):%FT%TZ}"
+        names = {name for name, service in services.items() if service.has_duplicate_tasks}
+        self.duplicates = {name: self.duplicates.get(name, now) for name in names - self.reconciled}
+        for name, since in self.duplicates.items():
+            if now - since > DUPLICATE_SECONDS:
+                console.say(f"  {name}: two tasks in one slot; asking Swarm to reconcile")
+                label = f"--label-add={RECONCILED_AT}={datetime.now(tz=UTC):%FT%TZ}"
                 update = ("service", "update", "--detach", label, services[name].full_name)
-                with contextlib.suppress(
-                    ImageproofError
-                ):  # it changed just now: the next look tells
-                    self.engine.query(f"mending {name}", *update)
-                    self.mended.add(name)
+                # On failure, the service has just changed: the next poll decides again.
+                with contextlib.suppress(ImageproofError):
+                    self.engine.query(f"reconciling {name}", *update)
+                    self.reconciled.add(name)
 
-    def _done(self, service: Service) -> bool:
-        said = "rollback_completed" if self.back else "completed"
-        unsaid = service.name not in self.updating or service.name in self.mended
-        return service.settled and (unsaid or service.update == said)
+    def _is_done(self, service: Service) -> bool:
+        expected = "rollback_completed" if self.rollback else "completed"
+        needs_report = service.name in self.updating and service.name not in self.reconciled
+        return service.settled and (service.update == expected or not needs_report)
 
-    def _failure(self, service: Service, old: set[str]) -> Failure | None:
-        """What went wrong with a service, if that is certain."""
-        new = [task for task in service.tasks if task.id not in old]
-        # A task that took an update with it, or else the last that ended by itself.
-        ended = [task for task in new if task.state in BROKEN]
-        named = [task for task in service.tasks if task.id == self.culprits.get(service.name)]
-        culprit = next(iter(named + ended[-1:]), None)
-        cause = describe(culprit) if culprit else service.message
+    def _failure(self, service: Service, old_tasks: set[str]) -> Failure | None:
+        """Return why a service has failed, if that is certain."""
+        new = [task for task in service.tasks if task.id not in old_tasks]
+        ended = [task for task in new if task.state in ENDED_BY_ITSELF]
+        # The task that Swarm blames for the rollback, else the last one that ended by itself.
+        blamed = [task for task in service.tasks if task.id == self.failed_tasks.get(service.name)]
+        task = next(iter(blamed + ended[-1:]), None)
+        cause = describe(task) if task else service.message
         if service.update in STOPPED:
-            return Failure(service.name, f"{cause}; {STOPPED[service.update]}", culprit)
-        if service.update.startswith("rollback") and not self.back:
-            return Failure(service.name, cause, culprit)
-        for task in new:
-            if task.wanted and task.state == "pending" and _age(task) > PENDING_SECONDS:
-                why = task.error or "no reason is given"
-                return Failure(service.name, f"{task.name} finds no node: {why}", task)
-        if not service.update and len(ended) >= ATTEMPTS:
-            return Failure(service.name, f"{cause}; it was started {len(ended)} times", culprit)
+            return Failure(service.name, f"{cause}; {STOPPED[service.update]}", task)
+        if service.update.startswith("rollback") and not self.rollback:
+            return Failure(service.name, cause, task)
+        for waiting in new:
+            if waiting.wanted and waiting.state == "pending" and _age(waiting) > PENDING_SECONDS:
+                reason = waiting.error or "Swarm gives no reason"
+                return Failure(service.name, f"no node for {waiting.name}: {reason}", waiting)
+        if not service.update and len(ended) >= MAX_STARTS:
+            return Failure(service.name, f"{cause}; it was started {len(ended)} times", task)
         return None
 
 
-def _is_taken_back(service: Service) -> bool:
-    return service.update == "rollback_started" or service.crowded
+def _is_rolling_back(service: Service) -> bool:
+    return service.update == "rollback_started" or service.has_duplicate_tasks
 
 
-def is_another(old: Service, new: Service) -> bool:
-    """Whether a service shall be something else, but for what was done to have it looked at."""
+def spec_differs(old: Service, new: Service) -> bool:
+    """Return whether the specifications differ, the label RECONCILED_AT aside."""
     specs = [{**s.spec, "Labels": {**(s.spec.get("Labels") or {})}} for s in (old, new)]
     for spec in specs:
-        spec["Labels"].pop(LOOKED_AT, None)
+        spec["Labels"].pop(RECONCILED_AT, None)
     return specs[0] != specs[1]
 
 
-def changed(before: Mapping[str, Service], after: Mapping[str, Service]) -> frozenset[str]:
-    """The services whose tasks Swarm has to replace, of those that were there before."""
-    found = set()
+def updated_services(before: Mapping[str, Service], after: Mapping[str, Service]) -> frozenset[str]:
+    """Return the services, of those that existed before, whose tasks Swarm has to replace."""
+    names = set()
     for name in before.keys() & after.keys():
         old, new = before[name].spec, after[name].spec
-        if asked(old["TaskTemplate"]) != asked(new["TaskTemplate"]) or (
+        if container_settings(old["TaskTemplate"]) != container_settings(new["TaskTemplate"]) or (
             old.get("EndpointSpec") != new.get("EndpointSpec")
         ):
-            found.add(name)
-    return frozenset(found)
+            names.add(name)
+    return frozenset(names)
 
 
 def describe(task: Task) -> str:
-    """What became of a task, in one line."""
-    where = f" on {task.node}" if task.node else ""
+    """Return a task's name, node, state and error in one line."""
+    name = f"{task.name} on {task.node}" if task.node else task.name
     if task.error:
-        return f"{task.name}{where} is {task.state}: {redact(task.error)}"
-    if task.state == "complete":
-        # A container that is not healthy is stopped like any other, and may end well.
-        return f"{task.name}{where} was stopped since it was not healthy, or ended by itself"
-    return f"{task.name}{where} is {task.state}"
+        return f"{name} is {task.state}: {redact(task.error)}"
+    if task.state == "complete":  # an unhealthy container may exit with 0 when it is stopped
+        return f"{name} was unhealthy and therefore stopped, or exited by itself"
+    return f"{name} is {task.state}"
 
 
-def _late(services: Mapping[str, Service], seconds: float) -> Failure:
+def _timed_out(services: Mapping[str, Service], timeout: float) -> Failure:
     for service in services.values():
         if not service.settled:
             missing = next((t for t in service.tasks if t.wanted and t.state != "running"), None)
-            run = f"{len(service.running)} of {service.replicas} tasks run"
-            why = f"; {describe(missing)}" if missing else ""
-            return Failure(service.name, f"after {seconds:.0f} s {run}{why}", missing)
-    return Failure("", f"Swarm is not done after {seconds:.0f} s")
+            running = f"{len(service.running)} of {service.replicas} tasks running"
+            detail = f"; {describe(missing)}" if missing else ""
+            cause = f"{service.name}: {running} after {timeout:.0f} s{detail}"
+            return Failure(service.name, cause, missing)
+    return Failure("", f"Swarm has not completed the update after {timeout:.0f} s")
 
 
 def _age(task: Task) -> float:
-    """Seconds since the task was made, by the manager's clock and this one's."""
-    made = datetime.fromisoformat(re.sub(r"\.\d+", "", task.created))
-    return (datetime.now(tz=UTC) - made).total_seconds()
-
-
-def last_words(engine: Engine, task: Task) -> list[str]:
-    """The end of a task's log, wherever it ran, and of its health check's, where it ran here."""
-    return [
-        *(f"log: {line}" for line in _log(engine, task)),
-        *(f"health: {line}" for line in _health(engine, task)),
-    ]
-
-
-def _log(engine: Engine, task: Task) -> list[str]:
-    if not task.container:  # it never had one
-        return []
-    command = [engine.client, "service", "logs", "--raw", f"--tail={LOG_LINES}", task.id]
-    # Swarm asks the task's node, and waits for one that is gone: hence a bound of our own.
-    with contextlib.suppress(subprocess.TimeoutExpired, FileNotFoundError):
-        found = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=LOG_SECONDS
-        )
-        return [redact(line) for line in clean_lines(found.stdout + found.stderr)[-LOG_LINES:]]
-    return []
-
-
-def _health(engine: Engine, task: Task) -> list[str]:
-    with contextlib.suppress(ImageproofError, ValueError, IndexError):
-        state = json.loads(engine.query("asking", "container", "inspect", task.container))[0][
-            "State"
-        ]
-        log = (state.get("Health") or {}).get("Log") or []
-        return [redact(line) for line in clean_lines(log[-1].get("Output"))]
-    return []
+    """Return the seconds since the task was created, by the manager's clock and this one."""
+    created = datetime.fromisoformat(re.sub(r"\.\d+", "", task.created))
+    return (datetime.now(tz=UTC) - created).total_seconds()

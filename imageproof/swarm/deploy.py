@@ -1,4 +1,4 @@
-"""A stack brought to a release, or back to what it was; both end when it is so, or say why not."""
+"""Deployment of a release to a stack, and its rollback. Both wait for the result."""
 
 from __future__ import annotations
 
@@ -11,44 +11,57 @@ from imageproof.docker.environment import temporary_environment
 from imageproof.errors import ConfigurationError, StackFailed, UsageError
 from imageproof.release import manifest
 from imageproof.swarm import secrets
-from imageproof.swarm.converge import Failure, Watch, changed, is_another, last_words
+from imageproof.swarm.converge import Failure, StackWatcher, spec_differs, updated_services
 from imageproof.swarm.plan import ServicePlan, plan
 from imageproof.swarm.stack_file import StackFile, fill
-from imageproof.swarm.state import Service, existing, read, require_manager
+from imageproof.swarm.state import Service, read_existing, read_stack, require_manager
+from imageproof.swarm.task_log import log_tail
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-WITHIN = 600.0  # seconds for a whole deployment: pulls, one task after the other, and back again
-HINT = "`./inv status` shows the tasks; mend it, then `./inv deploy` again"
+TIMEOUT_SECONDS = 600.0  # of a whole deployment, or of a rollback
+HINT = "`./inv status` shows the tasks; fix the cause, then `./inv deploy` again"
 
 
-def open_file(contract: Contract, engine: Engine, path: str | None, stack: str) -> StackFile:
-    """The stack's file, filled in with a release. Raises UsageError where there is none."""
+def load_stack_file(contract: Contract, engine: Engine, path: str | None, stack: str) -> StackFile:
+    """Return the stack file, filled in with a release file (None: the default one).
+
+    Raises:
+        UsageError: The release cannot be read, or the contract names no stack file.
+        ConfigurationError: The stack file does not fit the release.
+    """
     file = contract.root / (path or manifest.DEFAULT_FILE)
     return fill(contract, engine, manifest.load(file), stack)
 
 
-def plan_of(contract: Contract, engine: Engine, path: str | None, stack: str) -> list[ServicePlan]:
-    """What a deployment would change; nothing is changed."""
+def plan_deployment(
+    contract: Contract, engine: Engine, path: str | None, stack: str
+) -> list[ServicePlan]:
+    """Return what a deployment would change, without changing anything."""
     require_manager(engine)
-    return plan(open_file(contract, engine, path, stack), read(engine, stack))
+    return plan(load_stack_file(contract, engine, path, stack), read_stack(engine, stack))
 
 
 def deploy(
-    contract: Contract, engine: Engine, path: str | None, stack: str, within: float = WITHIN
+    contract: Contract,
+    engine: Engine,
+    path: str | None,
+    stack: str,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> dict[str, Service]:
-    """Bring the stack to a release, by digests alone, and wait until it is so.
+    """Deploy a release file by digest, wait until the stack has converged, and return its services.
 
-    Raises StackFailed with the task that failed, where, why and its last words; by then what was
-    changed is what it was before, where there was something before.
+    Raises:
+        StackFailed: A service failed or did not converge within `timeout` seconds. The changed
+            services were rolled back. The error names the task, its node and its last log lines.
     """
     require_manager(engine)
-    file = open_file(contract, engine, path, stack)
+    file = load_stack_file(contract, engine, path, stack)
     console.step(f"deploy {stack}")
     started = time.monotonic()
-    before = read(engine, stack)
+    before = read_stack(engine, stack)
     secrets.create(engine, stack, file.secrets)
     action = f"deploying {stack}"
     with temporary_environment(dict(file.variables)):
@@ -58,78 +71,85 @@ def deploy(
             *("--resolve-image", "never", "--compose-file", str(file.path), stack),
             fallback=ConfigurationError,
         )
-    updating = changed(before, read(engine, stack))
-    watch = Watch(engine, stack, before, updating)
-    services, failure = watch.wait(within)
+    updating = updated_services(before, read_stack(engine, stack))
+    watcher = StackWatcher(engine, stack, before, updating)
+    services, failure = watcher.wait(timeout)
     if failure:
-        raise _failed(watch, action, services, failure, within)
+        raise _undo(watcher, action, services, failure, timeout)
     secrets.remove_unused(engine, stack, services)
     tasks = sum(len(service.running) for service in services.values())
     console.done(f"deploy: {tasks} tasks healthy after {time.monotonic() - started:.1f} s")
     return services
 
 
-def _failed(
-    watch: Watch, action: str, services: Mapping[str, Service], failure: Failure, within: float
+def _undo(
+    watcher: StackWatcher,
+    action: str,
+    services: Mapping[str, Service],
+    failure: Failure,
+    timeout: float,
 ) -> StackFailed:
-    """The error, after all that this deployment changed was taken back."""
-    engine, stack, before = watch.engine, watch.stack, watch.before
-    tail = last_words(engine, failure.task) if failure.task else []
-    said = [failure.cause]
-    if by_swarm := sorted(watch.rolled_back):
-        said.append(f"Swarm took {', '.join(by_swarm)} back to what it was")
-    ours = [n for n in services if n in before and is_another(before[n], services[n])]
-    if ours:
-        console.say(f"  taking back {', '.join(ours)}")
-        stuck = _take_back(engine, stack, services, ours, within)
-        said.append(
-            f"taking back {', '.join(ours)} failed: {stuck.cause}"
-            if stuck
-            else f"taken back{' as well' if by_swarm else ''}: {', '.join(ours)}"
+    """Roll back the services that still differ from before, and return the deployment's error."""
+    engine, stack, before = watcher.engine, watcher.stack, watcher.before
+    tail = log_tail(engine, failure.task) if failure.task else []
+    causes = [failure.cause]
+    if by_swarm := sorted(watcher.rolled_back):
+        causes.append(f"Swarm rolled back {', '.join(by_swarm)}")
+    changed = [n for n in services if n in before and spec_differs(before[n], services[n])]
+    if changed:
+        names = ", ".join(changed)
+        console.say(f"  rolling back {names}")
+        rollback_failure = _roll_back(engine, stack, services, changed, timeout)
+        causes.append(
+            f"the rollback of {names} failed: {rollback_failure.cause}"
+            if rollback_failure
+            else f"{'also ' if by_swarm else ''}rolled back: {names}"
         )
     if not before:
-        said.append("there was nothing before: it is left as it is")
-    gone = f"`docker stack rm {stack}` removes it; " if not before else ""
-    return StackFailed(action, "; ".join(said), tail=tail, hint=gone + HINT)
+        causes.append("the stack is new: nothing to roll back to, so it stays as it is")
+    removal = f"`docker stack rm {stack}` removes it; " if not before else ""
+    return StackFailed(action, "; ".join(causes), tail=tail, hint=removal + HINT)
 
 
-def rollback(engine: Engine, stack: str, within: float = WITHIN) -> dict[str, Service]:
-    """Take every service back to what it was before the last deployment, and wait until it is so.
+def rollback(engine: Engine, stack: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, Service]:
+    """Roll every service back to its previous specification, wait, and return the services.
 
-    Raises UsageError where nothing is known of a time before, StackFailed where it fails.
+    Raises:
+        UsageError: There is no such stack, or no service has a previous specification.
+        StackFailed: A service failed or did not converge within `timeout` seconds.
     """
     require_manager(engine)
-    services = existing(engine, stack)
+    services = read_existing(engine, stack)
     names = sorted(service.name for service in services.values() if service.previous)
-    action = f"taking {stack} back"
+    action = f"rolling back {stack}"
     if not names:
         raise UsageError(
             action,
-            "Swarm knows no version before this one",
+            "Swarm has no previous version of its services",
             hint="`./inv deploy --release FILE` deploys an older release",
         )
     console.step(f"rollback {stack}")
-    failure = _take_back(engine, stack, services, names, within)
+    failure = _roll_back(engine, stack, services, names, timeout)
     if failure:
-        tail = last_words(engine, failure.task) if failure.task else []
+        tail = log_tail(engine, failure.task) if failure.task else []
         raise StackFailed(action, failure.cause, tail=tail, hint=HINT)
     console.done(f"rollback: {', '.join(names)}")
-    return read(engine, stack)
+    return read_stack(engine, stack)
 
 
-def _take_back(
-    engine: Engine, stack: str, services: Mapping[str, Service], names: list[str], within: float
+def _roll_back(
+    engine: Engine, stack: str, services: Mapping[str, Service], names: list[str], timeout: float
 ) -> Failure | None:
-    """Ask Swarm for the specification before this one, and wait."""
+    """Roll back the named services, and wait up to `timeout` seconds."""
     for name in names:
         if services[name].previous:
             full_name = services[name].full_name
-            engine.query(f"taking {name} back", "service", "rollback", "--detach", full_name)
-    updating = changed(services, read(engine, stack))
-    return Watch(engine, stack, services, updating, back=True).wait(within)[1]
+            engine.query(f"rolling back {name}", "service", "rollback", "--detach", full_name)
+    updating = updated_services(services, read_stack(engine, stack))
+    return StackWatcher(engine, stack, services, updating, rollback=True).wait(timeout)[1]
 
 
 def status(engine: Engine, stack: str) -> dict[str, Service]:
-    """The services of a stack, and their tasks."""
+    """Return the services of a stack. Raises UsageError if there is no such stack."""
     require_manager(engine)
-    return existing(engine, stack)
+    return read_existing(engine, stack)

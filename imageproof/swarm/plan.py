@@ -1,4 +1,4 @@
-"""What a deployment would change: each service as the file has it, beside what the swarm has."""
+"""Plan of a deployment: the settings of each service that would change."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imageproof.redaction import is_secret
-from imageproof.swarm.secrets import used_by
+from imageproof.swarm.secrets import names_by_file
 
 if TYPE_CHECKING:
     from imageproof.swarm.stack_file import StackFile
     from imageproof.swarm.state import Service
 
 Kind = Literal["new", "changed", "unchanged", "removed"]
-HIDDEN = "another value"
+HIDDEN = "(hidden)"  # shown instead of a secret
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
 _NANOSECONDS = {"h": 3600e9, "m": 60e9, "s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
 
 
 @dataclass(frozen=True)
 class Change:
-    """A setting of a service: what the swarm has, and what it would have."""
+    """A setting of a service, now and after the deployment; empty if it is unset."""
 
     setting: str
     before: str
@@ -31,19 +31,19 @@ class Change:
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What would become of a service."""
+    """Changes of one service."""
 
     service: str
     kind: Kind
     changes: tuple[Change, ...] = ()
 
 
-def plan(file: StackFile, there: Mapping[str, Service]) -> list[ServicePlan]:
-    """Each service of the file and of the swarm, in the order of their names."""
+def plan(file: StackFile, current: Mapping[str, Service]) -> list[ServicePlan]:
+    """Compare the stack file with the services of the swarm, and return a plan per service."""
     plans = []
-    for name in sorted(file.services.keys() | there.keys()):
-        before = _of_spec(there[name].spec) if name in there else {}
-        after = _of_file(file.services[name]) if name in file.services else {}
+    for name in sorted(file.services.keys() | current.keys()):
+        before = _settings_of_spec(current[name].spec) if name in current else {}
+        after = _settings_of_file(file.services[name]) if name in file.services else {}
         changes = tuple(_changes(before, after)) if after else ()
         kind: Kind = "changed" if changes else "unchanged"
         if not before:
@@ -55,22 +55,22 @@ def plan(file: StackFile, there: Mapping[str, Service]) -> list[ServicePlan]:
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    found = []
+    changes = []
     for setting in sorted(before.keys() | after.keys()):
         old, new = before.get(setting, ""), after.get(setting, "")
         if old != new:
             kind, _, name = setting.partition(" ")
             if kind == "environment" and any(is_secret(name, value) for value in (old, new)):
                 old, new = ("", HIDDEN) if new else (HIDDEN, "")
-            found.append(Change(setting, old, new))
-    return found
+            changes.append(Change(setting, old, new))
+    return changes
 
 
-def _of_file(keys: Mapping[str, Any]) -> dict[str, str]:
-    """A service of the file, as Compose reads it, by settings that have one text each."""
+def _settings_of_file(keys: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of a service of the stack file as text, without unset ones."""
     deploy = keys.get("deploy") or {}
     resources, placement = deploy.get("resources") or {}, deploy.get("placement") or {}
-    found = {
+    settings = {
         "image": str(keys["image"]),
         "replicas": str(deploy.get("replicas", 1)) if deploy.get("mode") != "global" else "global",
         "endpoint": str(deploy.get("endpoint_mode") or "vip"),
@@ -85,26 +85,30 @@ def _of_file(keys: Mapping[str, Any]) -> dict[str, str]:
         "on failure": str((deploy.get("update_config") or {}).get("failure_action") or "pause"),
     }
     for kind in ("limits", "reservations"):
-        given = resources.get(kind) or {}
-        found |= _resources(kind, given.get("cpus"), given.get("memory"), given.get("pids"))
+        amounts = resources.get(kind) or {}
+        settings |= _resources(
+            kind, amounts.get("cpus"), amounts.get("memory"), amounts.get("pids")
+        )
     for name, value in (keys.get("environment") or {}).items():
-        found[f"environment {name}"] = "" if value is None else str(value).replace("$$", "$")
-    found |= {f"secret {file}": name for file, name in keys["secrets"].items()}
+        settings[f"environment {name}"] = "" if value is None else str(value).replace("$$", "$")
+    settings |= {f"secret {file}": name for file, name in keys["secrets"].items()}
     for mount in keys.get("volumes") or ():
         size = (mount.get("tmpfs") or {}).get("size") or ""
-        found[f"mount {mount['target']}"] = f"{mount['type']} {size}".strip()
+        settings[f"mount {mount['target']}"] = f"{mount['type']} {size}".strip()
     for port in keys.get("ports") or ():
-        found[f"port {port['target']}"] = f"{port.get('published')} {port.get('mode') or 'ingress'}"
-    return {setting: value for setting, value in found.items() if value}
+        settings[f"port {port['target']}"] = (
+            f"{port.get('published')} {port.get('mode') or 'ingress'}"
+        )
+    return {setting: value for setting, value in settings.items() if value}
 
 
-def _of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
-    """A service of the swarm by the same settings."""
+def _settings_of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of a service of the swarm, with the same names and texts."""
     task = spec["TaskTemplate"]
     container, placement = task["ContainerSpec"], task.get("Placement") or {}
     endpoint, update = spec.get("EndpointSpec") or {}, spec.get("UpdateConfig") or {}
     replicated = spec["Mode"].get("Replicated")
-    found = {
+    settings = {
         "image": container["Image"],
         "replicas": str(replicated["Replicas"]) if replicated else "global",
         "endpoint": endpoint.get("Mode") or "vip",
@@ -122,20 +126,20 @@ def _of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
     }
     resources = task.get("Resources") or {}
     for kind in ("limits", "reservations"):
-        given = resources.get(kind.capitalize()) or {}
-        cpus = (given.get("NanoCPUs") or 0) / 1e9
-        found |= _resources(kind, cpus, given.get("MemoryBytes"), given.get("Pids"))
+        amounts = resources.get(kind.capitalize()) or {}
+        cpus = (amounts.get("NanoCPUs") or 0) / 1e9
+        settings |= _resources(kind, cpus, amounts.get("MemoryBytes"), amounts.get("Pids"))
     for entry in container.get("Env") or ():
         name, _, value = entry.partition("=")
-        found[f"environment {name}"] = value
-    found |= {f"secret {file}": name for file, name in used_by(spec).items()}
+        settings[f"environment {name}"] = value
+    settings |= {f"secret {file}": name for file, name in names_by_file(spec).items()}
     for mount in container.get("Mounts") or ():
         size = (mount.get("TmpfsOptions") or {}).get("SizeBytes") or ""
-        found[f"mount {mount['Target']}"] = f"{mount['Type']} {size}".strip()
+        settings[f"mount {mount['Target']}"] = f"{mount['Type']} {size}".strip()
     for port in endpoint.get("Ports") or ():
         mode = port.get("PublishMode") or "ingress"
-        found[f"port {port['TargetPort']}"] = f"{port.get('PublishedPort')} {mode}"
-    return {setting: value for setting, value in found.items() if value}
+        settings[f"port {port['TargetPort']}"] = f"{port.get('PublishedPort')} {mode}"
+    return {setting: value for setting, value in settings.items() if value}
 
 
 def _resources(kind: str, cpus: Any, memory: Any, pids: Any) -> dict[str, str]:
@@ -155,6 +159,6 @@ def _list(values: Sequence[Any] | None) -> str:
 
 
 def _seconds(text: Any) -> str:
-    """A duration, such as `1m30s`, in seconds."""
+    """Convert a duration such as `1m30s` to seconds."""
     parts = _DURATION.findall(str(text or ""))
     return f"{sum(float(n) * _NANOSECONDS[unit] for n, unit in parts) / 1e9:g} s" if parts else ""

@@ -1,5 +1,8 @@
-"""Docker secrets: immutable, so each is named after its content. Another value is another secret,
-and a service that is given it is updated as by another image: one task after the other."""
+"""Docker secrets of a stack.
+
+A secret cannot be changed, so its name contains a digest of its value. A new value is a new secret,
+and the services that use it are updated one task after the other, as for a new image.
+"""
 
 from __future__ import annotations
 
@@ -15,38 +18,37 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
     from imageproof.swarm.state import Service
 
-LONGEST = 64  # characters of a name (swarmkit, secret names)
+MAX_NAME_LENGTH = 64  # swarmkit, secret names
 DIGEST_BYTES = 6
-UNSET = "\n"  # Swarm takes no empty secret; the services read space alone as unset
+UNSET = "\n"  # Swarm refuses an empty secret; the services take white space for unset
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret that a stack needs: its name in the swarm, and its value, which is never shown."""
+    """A secret's name in the swarm, and its value, which is never printed."""
 
     name: str
     value: str = field(repr=False)
 
 
-def named(stack: str, key: str, value: str) -> Secret:
-    """The secret of that value.
+def make_secret(stack: str, key: str, value: str) -> Secret:
+    """Return the secret for a value.
 
-    The digest in its name is a slow one (scrypt, RFC 7914), since names are no secret and short
-    values could be guessed from a quick one.
+    Names are public, and a fast digest would let short values be guessed: hence scrypt (RFC 7914).
     """
     salt = f"{stack}/{key}".encode()
     digest = hashlib.scrypt(value.encode(), salt=salt, n=2**14, r=8, p=1, dklen=DIGEST_BYTES).hex()
-    room = LONGEST - len(digest) - 1
-    return Secret(f"{f'{stack}_{key}'[:room]}_{digest}", value or UNSET)
+    prefix_length = MAX_NAME_LENGTH - len(digest) - 1
+    return Secret(f"{f'{stack}_{key}'[:prefix_length]}_{digest}", value or UNSET)
 
 
 def create(engine: Engine, stack: str, secrets: Iterable[Secret]) -> None:
-    """Make those that the swarm does not have yet. Values go to the client's standard input."""
-    there = _names(engine, stack)
+    """Create the missing secrets. Their values go to the client's standard input."""
+    existing = _list_names(engine, stack)
     for secret in secrets:
-        if secret.name not in there:
+        if secret.name not in existing:
             engine.query(
-                f"making the secret {secret.name}",
+                f"creating the secret {secret.name}",
                 *("secret", "create", "--label", f"{NAMESPACE}={stack}", secret.name, "-"),
                 stdin=secret.value,
             )
@@ -55,19 +57,19 @@ def create(engine: Engine, stack: str, secrets: Iterable[Secret]) -> None:
 def remove_unused(engine: Engine, stack: str, services: Mapping[str, Service]) -> None:
     """Remove the stack's secrets that no service uses, now or after a rollback."""
     specs = [spec for s in services.values() for spec in (s.spec, s.previous) if spec]
-    used = {name for spec in specs for name in used_by(spec).values()}
-    for name in sorted(_names(engine, stack) - used):
-        console.say(f"  removing the secret {name}, which nothing uses")
+    used = {name for spec in specs for name in names_by_file(spec).values()}
+    for name in sorted(_list_names(engine, stack) - used):
+        console.say(f"  removing the unused secret {name}")
         engine.query(f"removing the secret {name}", "secret", "rm", name)
 
 
-def used_by(spec: Mapping[str, Any]) -> dict[str, str]:
-    """The secrets of a service by their files in /run/secrets."""
-    given = spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or ()
-    return {secret["File"]["Name"]: secret["SecretName"] for secret in given if secret.get("File")}
+def names_by_file(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of a service's secrets by their files in /run/secrets."""
+    secrets = spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or ()
+    return {item["File"]["Name"]: item["SecretName"] for item in secrets if item.get("File")}
 
 
-def _names(engine: Engine, stack: str) -> set[str]:
+def _list_names(engine: Engine, stack: str) -> set[str]:
     return set(
         engine.query(
             "listing the secrets",

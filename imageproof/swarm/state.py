@@ -1,4 +1,4 @@
-"""What a swarm says of a stack: its services, as they shall be, and their tasks, as they are."""
+"""State of a stack on a swarm: its services, with the wanted specification, and their tasks."""
 
 from __future__ import annotations
 
@@ -12,107 +12,110 @@ from imageproof.errors import EngineUnavailable, UsageError
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-# swarmkit, design/task_model.md: a task goes through these in their order, and never back.
-ENDED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
-BROKEN = frozenset({"complete", "failed", "rejected"})  # ended by itself: a service goes on
+# States of a task that ended by itself (swarmkit, design/task_model.md): a service never ends.
+ENDED_BY_ITSELF = frozenset({"complete", "failed", "rejected"})
 NAMESPACE = "com.docker.stack.namespace"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A container that Swarm wants on a node, or wanted. With a health check it is `running` only
-    once it is healthy, and is replaced when it no longer is."""
+    """One container of a service, now or in the past.
+
+    If the image has a health check, the state `running` means healthy; Swarm replaces a task that
+    is no longer healthy.
+    """
 
     id: str
     service: str
     slot: int
-    node: str  # its name; empty as long as it has none
+    node: str  # name; empty until Swarm has chosen a node
     state: str
     desired: str
     error: str
     image: str
     container: str
-    exit_code: int
-    created: str  # time, as the engine writes it
-    since: str  # time of its state
-    spec: Mapping[str, Any] = field(repr=False)
+    created: str  # timestamp, as the engine writes it
+    since: str  # timestamp of the state
+    spec: Mapping[str, Any] = field(repr=False)  # container_settings() of its specification
 
     @property
     def name(self) -> str:
-        """SERVICE.SLOT, as Swarm names it."""
+        """SERVICE.SLOT, as in `docker service ps`."""
         return f"{self.service}.{self.slot}"
 
     @property
     def wanted(self) -> bool:
-        """Whether it shall run."""
+        """Whether Swarm wants the task to run."""
         return self.desired in ("running", "ready")
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the stack; `spec` is what it shall be, `previous` what it was before."""
+    """A service of the stack, with its current and previous specification."""
 
     name: str
-    full_name: str
+    full_name: str  # STACK_NAME
     spec: Mapping[str, Any] = field(repr=False)
     previous: Mapping[str, Any] | None = field(repr=False)
-    update: str  # state of its last update: updating, completed, rollback_completed, ...; or empty
-    message: str
+    update: str  # state of its last update: updating, completed, rollback_completed, …, or empty
+    message: str  # of that update
     tasks: tuple[Task, ...]
 
     @property
     def image(self) -> str:
-        """What its tasks shall run."""
+        """The image in the specification."""
         return str(self.spec["TaskTemplate"]["ContainerSpec"]["Image"])
 
     @property
     def replicas(self) -> int:
-        """How many tasks there shall be."""
+        """The wanted number of tasks."""
         replicated = self.spec["Mode"].get("Replicated")
-        if replicated is None:  # one a node
+        if replicated is None:  # global: one task per node
             return sum(task.wanted for task in self.tasks)
         return int(replicated["Replicas"])
 
     @property
     def running(self) -> tuple[Task, ...]:
-        """The tasks that run, healthy, and shall."""
+        """The wanted tasks that run, and are healthy."""
         return tuple(task for task in self.tasks if task.wanted and task.state == "running")
 
     @property
     def settled(self) -> bool:
-        """Every task that it shall have runs, as it shall be, and there is no other."""
+        """Whether exactly the wanted tasks run, with the current specification."""
         wanted = [task for task in self.tasks if task.wanted]
         return (
             self.update in ("", "completed", "rollback_completed")
             and len(wanted) == len(self.running) == self.replicas
-            and all(map(self._as_it_shall_be, wanted))
+            and all(map(self._is_current, wanted))
         )
 
     @property
-    def crowded(self) -> bool:
-        """Whether a slot has two tasks that Swarm wants, though the one that runs is as it shall
-        be, and the other runs as well or finds no node: no update is on its way there."""
+    def has_duplicate_tasks(self) -> bool:
+        """Whether Swarm wants two tasks in one slot that no update in progress explains.
+
+        Both have the current specification; one runs, the other runs too or finds no node.
+        """
         slots: dict[int, list[Task]] = {}
         for task in self.tasks:
-            if task.wanted and task.slot:  # a service with one task a node has no slots
+            if task.wanted and task.slot:  # a global service has no slots
                 slots.setdefault(task.slot, []).append(task)
         return any(
             len(tasks) > 1
             and {"running"} <= {task.state for task in tasks} <= {"running", "pending"}
-            and all(map(self._as_it_shall_be, tasks))
+            and all(map(self._is_current, tasks))
             for tasks in slots.values()
         )
 
-    def _as_it_shall_be(self, task: Task) -> bool:
-        return bool(task.spec == asked(self.spec["TaskTemplate"]))
+    def _is_current(self, task: Task) -> bool:
+        return bool(task.spec == container_settings(self.spec["TaskTemplate"]))
 
 
-def asked(template: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a task's specification, what makes another container of it."""
+def container_settings(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a task template whose change requires a new container."""
     container = {
         key: value
         for key, value in template["ContainerSpec"].items()
-        if value not in (None, {}, [])  # the engine writes some of these, or leaves them out
+        if value not in (None, {}, [])  # the engine sometimes omits empty values
     }
     resources = template.get("Resources") or {}
     return {
@@ -124,50 +127,54 @@ def asked(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_manager(engine: Engine) -> None:
-    """Raise EngineUnavailable unless the engine is a manager of a swarm: nobody else may ask."""
-    action = "asking for the swarm"
+    """Raise EngineUnavailable unless the engine is a manager of a swarm."""
+    action = "looking for the swarm"
     answer = engine.query(action, "info", "--format", "{{json .Swarm}}", fallback=EngineUnavailable)
-    found = json.loads(answer) or {}
-    if found.get("ControlAvailable"):
+    swarm = json.loads(answer) or {}
+    if swarm.get("ControlAvailable"):
         return
-    if found.get("LocalNodeState") == "active":
+    if swarm.get("LocalNodeState") == "active":
         raise EngineUnavailable(
             action,
             "this node is a worker of its swarm, and only managers answer",
-            hint="`--host ssh://MANAGER` or `--context NAME` asks a manager",
+            hint="use a manager: `--host ssh://USER@MANAGER` or `--context NAME`",
         )
     raise EngineUnavailable(
         action,
-        f"the engine is in no swarm ({found.get('LocalNodeState') or 'no state'})",
-        hint="`docker swarm init` makes one of it; `--host` or `--context` asks another engine",
+        f"the engine is not part of a swarm (state: {swarm.get('LocalNodeState') or 'unknown'})",
+        hint="`docker swarm init` creates a swarm; `--host` or `--context` selects another engine",
     )
 
 
-def read(engine: Engine, stack: str, names: dict[str, str] | None = None) -> dict[str, Service]:
-    """The services of a stack by their names in its file; none where there is no such stack.
+def read_stack(
+    engine: Engine, stack: str, node_names: dict[str, str] | None = None
+) -> dict[str, Service]:
+    """Return the services of a stack by their names in the stack file; empty if there is none.
 
-    `names`: of nodes that are known, by their ids; where a task has another, all are asked for and
-    added to it, for the next time.
+    Args:
+        engine: A manager's engine.
+        stack: The stack's name.
+        node_names: Names of nodes by id, from an earlier call. Updated if a task runs on another
+            node.
     """
-    action = f"asking for the stack {stack}"
-    of_it = ("--filter", f"label={NAMESPACE}={stack}")
-    ids = engine.query(action, "service", "ls", "--quiet", *of_it).split()
+    action = f"reading the stack {stack}"
+    label = ("--filter", f"label={NAMESPACE}={stack}")
+    ids = engine.query(action, "service", "ls", "--quiet", *label).split()
     if not ids:
         return {}
     services = json.loads(engine.query(action, "service", "inspect", *ids))
-    # `service ps` names tasks alone; the wide `node ls` is one question for all of their nodes.
-    listed = engine.query(action, "service", "ps", "--quiet", "--no-trunc", *ids).split()
-    tasks = engine.tasks(listed) if listed else []
-    nodes = {} if names is None else names
+    task_ids = engine.query(action, "service", "ps", "--quiet", "--no-trunc", *ids).split()
+    tasks = engine.tasks(task_ids) if task_ids else []
+    nodes = {} if node_names is None else node_names
     if any(task.get("NodeID") not in nodes for task in tasks if task.get("NodeID")):
         nodes |= {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
-    found = {}
+    by_name = {}
     for service in sorted(services, key=lambda service: str(service["Spec"]["Name"])):
         full_name = service["Spec"]["Name"]
         name = full_name.removeprefix(f"{stack}_")
         own = [_task(name, task, nodes) for task in tasks if task["ServiceID"] == service["ID"]]
         update = service.get("UpdateStatus") or {}
-        found[name] = Service(
+        by_name[name] = Service(
             name,
             full_name,
             service["Spec"],
@@ -176,26 +183,24 @@ def read(engine: Engine, stack: str, names: dict[str, str] | None = None) -> dic
             update.get("Message") or "",
             tuple(sorted(own, key=lambda task: (task.slot, task.created))),
         )
-    return found
+    return by_name
 
 
-def existing(engine: Engine, stack: str) -> dict[str, Service]:
-    """The same of a stack that must be there. Raises UsageError where it is not."""
-    found = read(engine, stack)
-    if not found:
+def read_existing(engine: Engine, stack: str) -> dict[str, Service]:
+    """Return the services of a stack, as `read_stack` does. Raises UsageError if there is none."""
+    services = read_stack(engine, stack)
+    if not services:
         raise UsageError(
-            f"asking for the stack {stack}",
-            "the swarm has no stack of that name",
-            hint="`docker stack ls` lists them; `./inv deploy --name NAME` makes one",
+            f"reading the stack {stack}",
+            "the swarm has no stack with this name",
+            hint="`docker stack ls` lists the stacks; `./inv deploy --name NAME` creates one",
         )
-    return found
+    return services
 
 
 def read_nodes(engine: Engine) -> list[dict[str, Any]]:
-    """The nodes of the swarm, as `docker node ls` tells them."""
-    lines = engine.query(
-        "asking for the nodes", "node", "ls", "--format", "{{json .}}"
-    ).splitlines()
+    """Return the nodes of the swarm, as `docker node ls` prints them."""
+    lines = engine.query("listing the nodes", "node", "ls", "--format", "{{json .}}").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -213,8 +218,7 @@ def _task(service: str, task: Mapping[str, Any], nodes: Mapping[str, str]) -> Ta
         error=status.get("Err") or "",
         image=task["Spec"]["ContainerSpec"]["Image"],
         container=container.get("ContainerID") or "",
-        exit_code=container.get("ExitCode") or 0,
         created=task["CreatedAt"],
         since=status["Timestamp"],
-        spec=asked(task["Spec"]),
+        spec=container_settings(task["Spec"]),
     )

@@ -1,4 +1,4 @@
-"""Which swarm a command asks, and for which stack."""
+"""Selection of the swarm and the stack that a command works on."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def asking(
+def select(
     engine: Engine, name: str | None, host: str | None, context: str | None
 ) -> Iterator[str]:
-    """The stack's name, by default that of the compose file, while each question goes to another
-    engine, as DOCKER_HOST or DOCKER_CONTEXT would have it. Raises UsageError for both at once."""
+    """Direct the Docker client to a manager inside the block, and yield the stack's name.
+
+    Args:
+        engine: The engine of the compose project.
+        name: The stack's name; None takes the compose project's.
+        host: Value for DOCKER_HOST.
+        context: Value for DOCKER_CONTEXT.
+
+    Raises:
+        UsageError: Both `host` and `context` are set.
+    """
     if host and context:
-        raise UsageError("reading the command line", "--host and --context are two engines")
+        raise UsageError("reading the command line", "--host and --context exclude each other")
     stack = name or engine.project or str(engine.compose_model(interpolate=True)["name"])
     variables: dict[str, str | None] = {"DOCKER_HOST": host} if host else {}
-    if context:  # which DOCKER_HOST would override
-        variables = {"DOCKER_HOST": None, "DOCKER_CONTEXT": context}
+    if context:
+        variables = {"DOCKER_HOST": None, "DOCKER_CONTEXT": context}  # DOCKER_HOST has precedence
     with temporary_environment(variables):
         yield stack

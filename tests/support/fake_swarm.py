@@ -1,4 +1,4 @@
-"""A swarm that answers as Docker does, for tests of imageproof.swarm: services and tasks as JSON."""
+"""Fake engine of a swarm manager, which answers with services and tasks as Docker does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OLD, NEW = f"host.invalid/shop@sha256:{'0' * 64}", f"host.invalid/shop@sha256:{'
 
 
 def spec(image: str = OLD, replicas: int = 1, **container: Any) -> dict[str, Any]:
-    """A service as `docker service inspect` has it; `container` replaces keys of that."""
+    """Return a service specification; `container` replaces keys of its ContainerSpec."""
     return {
         "Name": "till_shop",
         "TaskTemplate": {
@@ -50,7 +50,7 @@ def spec(image: str = OLD, replicas: int = 1, **container: Any) -> dict[str, Any
 
 
 def task(id_: str, image: str = OLD, state: str = "running", **changes: Any) -> dict[str, Any]:
-    """A task as `docker inspect --type=task` has it."""
+    """Return a task as `docker inspect --type=task` prints it; `changes` replace its keys."""
     now = datetime.now(tz=UTC).isoformat().replace("+00:00", "123Z")
     status = {"State": state, "Timestamp": now, "Err": changes.pop("error", "")}
     if state != "pending":
@@ -69,13 +69,13 @@ def task(id_: str, image: str = OLD, state: str = "running", **changes: Any) -> 
 
 
 def ended(id_: str, image: str = NEW, **changes: Any) -> dict[str, Any]:
-    """A task that failed."""
+    """Return a failed task."""
     return task(id_, image, **{"state": "failed", "DesiredState": "shutdown", **changes})
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What the swarm says at one time."""
+class Snapshot:
+    """State of the swarm at one time."""
 
     tasks: tuple[dict[str, Any], ...]
     spec: Mapping[str, Any] = field(default_factory=spec)
@@ -83,69 +83,70 @@ class Moment:
     update: str = ""
     message: str = ""
 
-    def then(self, **changes: Any) -> Moment:
+    def but(self, **changes: Any) -> Snapshot:
+        """Return a copy with changes."""
         return replace(self, **changes)
 
 
-LEADERLESS = Moment((), message="nobody answers")
+LEADERLESS = Snapshot((), message="no leader")
 
 
 @dataclass(frozen=True)
-class Told:
-    """An engine that tells one moment after the other, and goes on with the last."""
+class FakeEngine:
+    """Engine that shows one snapshot after the other, and repeats the last."""
 
-    moments: list[Moment]
-    said: list[tuple[str, ...]] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
+    snapshots: list[Snapshot]
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)  # standard input of the calls
     secrets: list[str] = field(default_factory=list)
     client: str = "docker"
     project: str | None = None
     manager: str = '{"ControlAvailable": true, "LocalNodeState": "active"}'
 
     def query(self, action: str, *arguments: str, stdin: str | None = None, **_: Any) -> str:
-        self.said.append(arguments)
+        self.calls.append(arguments)
         if stdin is not None:
-            self.given.append(stdin)
-        asked, moment = " ".join(arguments[:2]), self.moments[0]
-        if asked == "container inspect":
+            self.inputs.append(stdin)
+        command, snapshot = " ".join(arguments[:2]), self.snapshots[0]
+        if command == "container inspect":
             raise StackFailed(action, "no such container")
-        if moment == LEADERLESS:
-            self.moments.pop(0)
+        if snapshot == LEADERLESS:
+            self.snapshots.pop(0)
             raise EngineUnavailable(action, "the swarm has no leader")
-        if asked == "service ls" and not moment.tasks:  # of no service nobody asks for tasks
+        if command == "service ls" and not snapshot.tasks:  # no request for tasks will follow
             self.tasks(())
         answers = {
             "info --format": self.manager,
-            "service ls": "s1" if moment.tasks else "",
-            "service inspect": json.dumps([self._service(moment)]),
-            "service ps": "\n".join(found["ID"] for found in moment.tasks),
+            "service ls": "s1" if snapshot.tasks else "",
+            "service inspect": json.dumps([self._service(snapshot)]),
+            "service ps": "\n".join(each["ID"] for each in snapshot.tasks),
             "node ls": '{"ID": "n1", "Hostname": "one"}\n{"ID": "n2", "Hostname": "two"}',
             "secret ls": "\n".join(self.secrets),
         }
-        return answers.get(asked, "")
+        return answers.get(command, "")
 
     def tasks(self, _: Any) -> list[dict[str, Any]]:
-        """Whoever asked for the tasks has seen this moment."""
-        moment = self.moments.pop(0) if len(self.moments) > 1 else self.moments[0]
-        return list(moment.tasks)
+        """Return the tasks, and go on to the next snapshot: tasks are read last."""
+        snapshot = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
+        return list(snapshot.tasks)
 
     @staticmethod
-    def _service(moment: Moment) -> dict[str, Any]:
-        update = {"State": moment.update, "Message": moment.message} if moment.update else None
+    def _service(snapshot: Snapshot) -> dict[str, Any]:
+        update = {"State": snapshot.update, "Message": snapshot.message}
         return {
             "ID": "s1",
-            "Spec": moment.spec,
-            "PreviousSpec": moment.previous,
-            "UpdateStatus": update,
+            "Spec": snapshot.spec,
+            "PreviousSpec": snapshot.previous,
+            "UpdateStatus": update if snapshot.update else None,
         }
 
 
-def told(*moments: Moment, **more: Any) -> Any:
-    """The same, for what takes an Engine."""
-    return Told(list(moments), **more)
+def fake_engine(*snapshots: Snapshot, **attributes: Any) -> Any:
+    """Return a FakeEngine, typed for functions that take an Engine."""
+    return FakeEngine(list(snapshots), **attributes)
 
 
 def commands(engine: Any) -> Iterator[str]:
-    """What the engine was asked to do, without the questions."""
-    questions = ("ls", "inspect", "ps", "--format")
-    yield from (" ".join(a) for a in engine.said if a[1] not in questions)
+    """Yield the commands that change the swarm."""
+    reads = ("ls", "inspect", "ps", "--format")
+    yield from (" ".join(call) for call in engine.calls if call[1] not in reads)

@@ -86,12 +86,12 @@ def test_update_that_never_becomes_healthy_is_rolled_back(stack, images):
     assert outcome.status == 1
     assert "✗ deploying gate: api." in outcome.messages
     assert " on node" in outcome.messages
-    assert "Swarm took api back to what it was" in outcome.messages
+    assert "Swarm rolled back api" in outcome.messages
     assert "│ log: " in outcome.messages
     assert "Traceback" not in outcome.messages
     _assert_no_failures(clients)
     # The deployment's change of another service is rolled back too.
-    assert "taken back as well: worker" in outcome.messages
+    assert "also rolled back: worker" in outcome.messages
     status = stack.status()
     assert status["api"]["image"].endswith(images.first["api"][1])
     assert all(service["settled"] for service in status.values())
@@ -102,7 +102,7 @@ def test_invalid_setting_is_reported_with_the_services_log(stack):
     outcome = stack.deploy(stack.images.first, POLICY_THRESHOLD="7")
     assert outcome.status == 1
     assert "✗ deploying gate: worker." in outcome.messages
-    assert "is failed: task: non-zero exit (2); Swarm took worker back" in outcome.messages
+    assert "is failed: task: non-zero exit (2); Swarm rolled back worker" in outcome.messages
     assert "│ log: configuration: POLICY_THRESHOLD must be" in outcome.messages
     assert all(service["settled"] for service in stack.status().values())
 

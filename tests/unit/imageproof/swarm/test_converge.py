@@ -1,4 +1,4 @@
-"""imageproof.swarm.converge: when a stack is what it shall be, and when it never will be."""
+"""Tests of waiting until a stack has converged or failed."""
 
 from __future__ import annotations
 
@@ -8,244 +8,192 @@ import pytest
 
 from imageproof.errors import EngineUnavailable
 from imageproof.swarm import converge
-from imageproof.swarm.converge import Watch, changed, is_another, last_words
-from imageproof.swarm.state import read
-from tests.support.fake_swarm import LEADERLESS, NEW, OLD, Moment, commands, ended, spec, task, told
+from imageproof.swarm.converge import StackWatcher, spec_differs, updated_services
+from imageproof.swarm.state import read_stack
+from tests.support.fake_swarm import (
+    LEADERLESS,
+    NEW,
+    OLD,
+    Snapshot,
+    commands,
+    ended,
+    fake_engine,
+    spec,
+    task,
+)
 
-RUNS = Moment((task("t1"),))
-POSTED = Moment((task("t1"),), spec(NEW), spec(OLD))  # and nothing was begun yet
-DONE = Moment((task("t2", NEW),), spec(NEW), spec(OLD), "completed")
+RUNS = Snapshot((task("t1"),))
+POSTED = Snapshot((task("t1"),), spec(NEW), spec(OLD))  # the update has not started
+DONE = Snapshot((task("t2", NEW),), spec(NEW), spec(OLD), "completed")
 LONG_AGO = "2026-01-01T00:00:00.123456789Z"
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(converge, "POLL_SECONDS", 0)
-    monkeypatch.setattr(converge, "LOG_SECONDS", 0.001)
+    monkeypatch.setattr(converge, "MIN_POLL_SECONDS", 0)
 
 
-def _watch(*moments, back=False):
-    """What comes of a deployment that changes the one service, as told in these moments."""
-    before = read(told(RUNS), "till")
-    engine = told(*moments)
-    updating = frozenset() if moments[0].previous is None else frozenset({"shop"})
-    return Watch(engine, "till", before, updating, back).wait(5)
+def _shop(snapshot):
+    """Return the service in this snapshot."""
+    return read_stack(fake_engine(snapshot), "till")["shop"]
 
 
-# --- settled
+def _watch(*snapshots, rollback=False):
+    """Watch a deployment that changes the one service, over these snapshots."""
+    before = read_stack(fake_engine(RUNS), "till")
+    engine = fake_engine(*snapshots)
+    updating = frozenset() if snapshots[0].previous is None else frozenset({"shop"})
+    return StackWatcher(engine, "till", before, updating, rollback).wait(5)
 
 
-@pytest.mark.parametrize(
-    ("moment", "settled"),
-    [
-        (RUNS, True),
-        (DONE, True),
-        (POSTED, False),  # it runs, and is not what it shall be
-        (RUNS.then(spec=spec(replicas=2)), False),
-        (RUNS.then(tasks=(task("t1"), task("t2"))), False),
-        (RUNS.then(tasks=(task("t1", state="starting"),)), False),
-        (RUNS.then(tasks=(task("t1"), ended("t0"))), True),  # history
-        (DONE.then(update="updating"), False),
-        (DONE.then(update="paused"), False),
-        (DONE.then(update="rollback_started"), False),
-        (RUNS.then(update="rollback_completed"), True),
-        (RUNS.then(spec={**spec(), "Mode": {"Global": {}}}), True),
-    ],
-)
-def test_a_service_is_settled_when_all_its_tasks_run_as_they_shall(moment, settled):
-    assert read(told(moment), "till")["shop"].settled is settled
-
-
-def test_what_the_engine_leaves_out_of_a_task_is_no_difference():
-    own = task("t1")
-    del own["Spec"]["ContainerSpec"]["DNSConfig"]
-    own["Spec"]["ContainerSpec"]["Env"] = ["LOG_LEVEL=info"]
-    assert read(told(RUNS.then(tasks=(own,))), "till")["shop"].settled
-
-
-def test_a_service_changes_by_its_tasks_or_its_ports_and_not_by_their_number():
-    before = read(told(RUNS), "till")
+def test_containers_and_ports_are_an_update_but_replicas_are_not():
+    before = read_stack(fake_engine(RUNS), "till")
     ports = {**spec(), "EndpointSpec": {"Mode": "vip"}}
-    for other, found in ((spec(NEW), {"shop"}), (ports, {"shop"}), (spec(replicas=3), set())):
-        assert changed(before, read(told(RUNS.then(spec=other)), "till")) == found
-    assert changed({}, before) == set()
+    for other, expected in ((spec(NEW), {"shop"}), (ports, {"shop"}), (spec(replicas=3), set())):
+        after = read_stack(fake_engine(RUNS.but(spec=other)), "till")
+        assert updated_services(before, after) == expected
+    assert updated_services({}, before) == set()
 
 
-# --- waiting
-
-
-def test_it_is_over_only_when_swarm_says_so(capsys):
-    begun = POSTED.then(update="updating", tasks=(task("t1"), task("t2", NEW, "starting")))
-    watched = DONE.then(update="updating")
-    services, failure = _watch(POSTED, begun, watched, DONE)
+def test_waits_until_swarm_reports_the_update_completed(capsys):
+    started = POSTED.but(update="updating", tasks=(task("t1"), task("t2", NEW, "starting")))
+    monitoring = DONE.but(update="updating")
+    services, failure = _watch(POSTED, started, monitoring, DONE)
     assert failure is None
     assert services["shop"].update == "completed"
-    said = capsys.readouterr().err
-    assert "shop.1           starting on one" in said
-    assert "shop.1           running on one" in said
+    printed = capsys.readouterr().err
+    assert "shop.1           starting on one" in printed
+    assert "shop.1           running on one" in printed
 
 
-def test_nodes_are_asked_for_once():
-    begun = POSTED.then(update="updating", tasks=(task("t1"), task("t2", NEW, NodeID="n2")))
-    engine = told(POSTED, begun, begun, DONE)
-    Watch(engine, "till", {}, frozenset({"shop"})).wait(5)
-    asked = [said[:2] for said in engine.said]
-    assert (asked.count(("service", "ls")), asked.count(("node", "ls"))) == (4, 1)
+def test_node_names_are_read_once():
+    started = POSTED.but(update="updating", tasks=(task("t1"), task("t2", NEW, NodeID="n2")))
+    engine = fake_engine(POSTED, started, started, DONE)
+    StackWatcher(engine, "till", {}, frozenset({"shop"})).wait(5)
+    calls = [call[:2] for call in engine.calls]
+    assert (calls.count(("service", "ls")), calls.count(("node", "ls"))) == (4, 1)
 
 
-@pytest.mark.parametrize(("known", "asked"), [("n1", 0), ("n2", 1)])
-def test_nodes_are_asked_for_again_where_there_is_another(known, asked):
-    engine = told(RUNS)
-    read(engine, "till", {known: "known"})
-    assert [said[:2] for said in engine.said].count(("node", "ls")) == asked
-
-
-def test_an_election_of_managers_is_waited_for():
+def test_waits_for_the_election_of_a_leader():
     assert _watch(POSTED, LEADERLESS, LEADERLESS, DONE)[1] is None
     with pytest.raises(EngineUnavailable):
-        Watch(told(LEADERLESS), "till", {}).wait(0)
+        StackWatcher(fake_engine(LEADERLESS), "till", {}).wait(0)
 
 
-def test_what_swarm_takes_back_is_waited_for_and_is_a_failure():
+def test_waits_for_swarms_rollback_and_reports_the_failure():
     message = "update rolled back due to failure or early termination of task t2"
     broken = ended("t2", error="task: non-zero exit (1)")
-    begun = POSTED.then(update="updating", tasks=(task("t1"), broken))
-    taken = Moment((task("t1"), broken), spec(OLD), None, "rollback_started", message)
-    over = taken.then(update="rollback_completed", message="rollback completed")
-    services, failure = _watch(POSTED, begun, taken, over)
+    started = POSTED.but(update="updating", tasks=(task("t1"), broken))
+    rolling_back = Snapshot((task("t1"), broken), spec(OLD), None, "rollback_started", message)
+    rolled_back = rolling_back.but(update="rollback_completed", message="rollback completed")
+    services, failure = _watch(POSTED, started, rolling_back, rolled_back)
     assert services["shop"].update == "rollback_completed"
     assert failure.cause == "shop.1 on one is failed: task: non-zero exit (1)"
     assert failure.task.id == "t2"
 
 
-def test_the_task_that_swarm_names_is_the_one_that_is_shown():
+def test_failure_shows_the_task_that_swarm_blames():
     message = "update rolled back due to failure or early termination of task t2"
     tasks = (task("t1"), ended("t2", error="first"), ended("t3", error="second"))
-    taken = Moment(tasks, spec(OLD), None, "rollback_started", message)
-    over = taken.then(update="rollback_completed", message="rollback completed")
-    assert _watch(taken, over)[1].task.id == "t2"
+    rolling_back = Snapshot(tasks, spec(OLD), None, "rollback_started", message)
+    rolled_back = rolling_back.but(update="rollback_completed", message="rollback completed")
+    assert _watch(rolling_back, rolled_back)[1].task.id == "t2"
 
 
 @pytest.mark.parametrize(
-    ("update", "said"), [("paused", "it was paused"), ("rollback_paused", "taking it back failed")]
+    ("update", "message"),
+    [("paused", "Swarm paused the update"), ("rollback_paused", "the rollback failed too")],
 )
-def test_what_swarm_gives_up_is_a_failure(update, said):
-    moment = DONE.then(update=update, tasks=(task("t1"), ended("t2")))
-    assert said in _watch(moment)[1].cause
+def test_paused_update_or_rollback_is_a_failure(update, message):
+    snapshot = DONE.but(update=update, tasks=(task("t1"), ended("t2")))
+    assert message in _watch(snapshot)[1].cause
 
 
-def test_a_rollback_that_was_asked_for_is_none():
-    begun = Moment((task("t2", NEW),), spec(OLD), spec(NEW), "rollback_started")
-    over = Moment((task("t3", OLD),), spec(OLD), spec(NEW), "rollback_completed")
-    services, failure = _watch(begun, over, back=True)
+def test_requested_rollback_is_no_failure():
+    started = Snapshot((task("t2", NEW),), spec(OLD), spec(NEW), "rollback_started")
+    rolled_back = Snapshot((task("t3", OLD),), spec(OLD), spec(NEW), "rollback_completed")
+    services, failure = _watch(started, rolled_back, rollback=True)
     assert failure is None
     assert services["shop"].image == OLD
 
 
-def test_a_task_that_finds_no_node_is_a_failure_after_a_while():
+def test_task_pending_for_over_a_minute_is_a_failure():
     error = "no suitable node (scheduling constraints not satisfied on 3 nodes)"
     waiting = {"state": "pending", "NodeID": "", "error": error}
-    soon = POSTED.then(update="updating", tasks=(task("t1"), task("t2", NEW, **waiting)))
-    late = soon.then(tasks=(task("t1"), task("t2", NEW, **waiting, CreatedAt=LONG_AGO)))
+    soon = POSTED.but(update="updating", tasks=(task("t1"), task("t2", NEW, **waiting)))
+    late = soon.but(tasks=(task("t1"), task("t2", NEW, **waiting, CreatedAt=LONG_AGO)))
     failure = _watch(soon, soon, late)[1]
-    assert failure.cause == f"shop.1 finds no node: {error}"
+    assert failure.cause == f"no node for shop.1: {error}"
 
 
-def test_a_task_that_waits_for_a_port_is_none_for_most_of_a_minute():
-    """The old task has it until it has ended."""
+def test_task_pending_for_45_seconds_is_no_failure():
     lately = (datetime.now(tz=UTC) - timedelta(seconds=45)).isoformat().replace("+00:00", "123Z")
     waiting = task("t2", NEW, state="pending", NodeID="", CreatedAt=lately)
-    assert _watch(POSTED.then(update="updating", tasks=(task("t1"), waiting)), DONE)[1] is None
+    assert _watch(POSTED.but(update="updating", tasks=(task("t1"), waiting)), DONE)[1] is None
 
 
-def test_a_first_version_that_ends_again_and_again_is_a_failure():
+def test_new_service_that_ends_three_times_is_a_failure():
     broken = tuple(ended(f"t{n}", error="exit (2)") for n in range(3))
     last = task("t9", NEW, "starting")
-    engine = told(
-        Moment((*broken[:1], last), spec(NEW)),
-        Moment((*broken[:2], last), spec(NEW)),
-        Moment((*broken, last), spec(NEW)),
+    engine = fake_engine(
+        Snapshot((*broken[:1], last), spec(NEW)),
+        Snapshot((*broken[:2], last), spec(NEW)),
+        Snapshot((*broken, last), spec(NEW)),
     )
-    failure = Watch(engine, "till", {}).wait(5)[1]
+    failure = StackWatcher(engine, "till", {}).wait(5)[1]
     assert failure.cause == "shop.1 on one is failed: exit (2); it was started 3 times"
 
 
-# --- two tasks in one slot
+# --- duplicate tasks
 
 
-TWICE = RUNS.then(tasks=(task("t2"), task("t3")))
+TWICE = RUNS.but(tasks=(task("t2"), task("t3")))
 NO_ROOM = task("t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes")
-STUCK = RUNS.then(tasks=(task("t2"), NO_ROOM), update="rollback_started")
+STUCK = RUNS.but(tasks=(task("t2"), NO_ROOM), update="rollback_started")
 
 
-@pytest.mark.parametrize(
-    ("tasks", "crowded"),
-    [
-        (TWICE.tasks, True),
-        (STUCK.tasks, True),
-        ((task("t2"),), False),
-        ((task("t2"), task("t3", Slot=2)), False),
-        ((task("t2"), ended("t3")), False),
-        ((task("t2"), task("t3", state="starting")), False),  # an update is on its way
-        ((task("t2", NEW), task("t3", state="pending")), False),  # it waits for room
-        ((task("t2", state="pending"), task("t3", state="pending")), False),
-        ((task("t2", Slot=0), task("t3", Slot=0)), False),  # one a node
-    ],
-)
-def test_a_slot_is_crowded_when_no_update_would_clear_it(tasks, crowded):
-    assert read(told(RUNS.then(tasks=tasks)), "till")["shop"].crowded is crowded
-
-
-@pytest.mark.parametrize("moment", [TWICE, TWICE.then(update="rollback_completed"), STUCK])
-def test_swarm_is_asked_once_to_look_at_a_crowded_slot(monkeypatch, capsys, moment):
-    monkeypatch.setattr(converge, "CROWDED_SECONDS", -1)
-    engine = told(moment, moment, moment, RUNS.then(update="updating"), DONE)
-    watch = Watch(engine, "till", read(told(RUNS), "till"), frozenset({"shop"}))
+@pytest.mark.parametrize("snapshot", [TWICE, TWICE.but(update="rollback_completed"), STUCK])
+def test_swarm_reconciles_duplicate_tasks_once(monkeypatch, capsys, snapshot):
+    monkeypatch.setattr(converge, "DUPLICATE_SECONDS", -1)
+    engine = fake_engine(snapshot, snapshot, snapshot, RUNS.but(update="updating"), DONE)
+    watch = StackWatcher(engine, "till", read_stack(fake_engine(RUNS), "till"), frozenset({"shop"}))
     services, failure = watch.wait(5)
-    (asked,) = commands(engine)
-    assert asked.startswith("service update --detach --label-add=imageproof.looked-at=")
-    assert asked.endswith(" till_shop")
+    (command,) = commands(engine)
+    assert command.startswith("service update --detach --label-add=imageproof.reconciled-at=")
+    assert command.endswith(" till_shop")
     assert "shop: two tasks in one slot" in capsys.readouterr().err
     assert services["shop"].settled
-    # That it was needed does not make a good deployment of one that was taken back.
-    assert bool(failure) == bool(moment.update)
+    # Reconciled or not, a deployment that Swarm rolled back has failed.
+    assert bool(failure) == bool(snapshot.update)
 
 
-def test_swarm_is_given_the_time_to_clear_a_slot_by_itself():
-    engine = told(TWICE, TWICE, RUNS)
-    assert Watch(engine, "till", read(told(RUNS), "till")).wait(5)[1] is None
+def test_swarm_has_time_to_remove_a_duplicate_itself():
+    engine = fake_engine(TWICE, TWICE, RUNS)
+    assert StackWatcher(engine, "till", read_stack(fake_engine(RUNS), "till")).wait(5)[1] is None
     assert not list(commands(engine))
 
 
-def test_having_a_service_looked_at_makes_no_other_of_it():
-    before = read(told(RUNS), "till")["shop"]
-    looked_at = {**spec(), "Labels": {"imageproof.looked-at": "now"}}
-    assert not is_another(before, read(told(RUNS.then(spec=looked_at)), "till")["shop"])
+def test_reconciliation_label_is_no_change_of_the_spec():
+    before = _shop(RUNS)
+    labelled = {**spec(), "Labels": {"imageproof.reconciled-at": "now"}}
+    assert not spec_differs(before, _shop(RUNS.but(spec=labelled)))
     for other in (spec(NEW), {**spec(), "Labels": {"team": "shop"}}, spec(replicas=2)):
-        assert is_another(before, read(told(RUNS.then(spec=other)), "till")["shop"])
+        assert spec_differs(before, _shop(RUNS.but(spec=other)))
 
 
-def test_what_does_not_end_says_how_far_it_is():
-    engine = told(Moment((task("t1", state="starting"),), spec(replicas=2)))
-    failure = Watch(engine, "till", {}).wait(0)[1]
-    assert failure.cause == "after 0 s 0 of 2 tasks run; shop.1 on one is starting"
+def test_timeout_reports_the_running_tasks():
+    engine = fake_engine(Snapshot((task("t1", state="starting"),), spec(replicas=2)))
+    failure = StackWatcher(engine, "till", {}).wait(0)[1]
+    assert failure.cause == "shop: 0 of 2 tasks running after 0 s; shop.1 on one is starting"
 
 
-def test_a_task_that_was_stopped_for_its_health_is_said_to_be_so():
+def test_task_stopped_as_unhealthy_is_described_so():
     tasks = (task("t1"), ended("t2", state="complete"))
-    over = Moment(tasks, spec(OLD), None, "rollback_completed")
-    assert "was not healthy" in _watch(over)[1].cause
+    rolled_back = Snapshot(tasks, spec(OLD), None, "rollback_completed")
+    assert "was unhealthy" in _watch(rolled_back)[1].cause
 
 
-def test_an_error_shows_no_secret():
+def test_failure_shows_no_secret():
     tasks = (task("t1"), ended("t2", error="API_TOKEN=hunter2hunter2 is refused"))
-    failure = _watch(Moment(tasks, spec(OLD), None, "rollback_completed"))[1]
+    failure = _watch(Snapshot(tasks, spec(OLD), None, "rollback_completed"))[1]
     assert "hunter2" not in failure.cause
-
-
-def test_a_log_that_nobody_sends_is_none(monkeypatch, tmp_path):
-    program = tmp_path / "docker"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
-    program.chmod(0o755)
-    (service,) = read(told(RUNS), "till").values()
-    assert last_words(told(RUNS, client=str(program)), service.tasks[0]) == []
