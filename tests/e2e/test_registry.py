@@ -73,13 +73,14 @@ def test_pushed_images_are_verified_from_the_registry(built, registry):
 
     docker("image", "rm", f"{built.name}/web:local")
     pinned = f"{registry.host}/{built.name}/web@{digest}"
-    seen = registry.asked("/blobs/")
+    before = registry.count_requests("/blobs/")
     assert layers(verify(built, pinned)) == local
-    assert registry.asked("/blobs/") == seen + 1  # the configuration: every layer was known
+    # Only the configuration: the layers are cached.
+    assert registry.count_requests("/blobs/") == before + 1
 
     shutil.rmtree(built.root / ".imageproof/cache")
     assert layers(verify(built, pinned, DOCKER_HOST="unix:///nowhere/docker.sock")) == local
-    assert registry.asked("/blobs/") > seen + 2
+    assert registry.count_requests("/blobs/") > before + 2
 
 
 def test_failing_images_are_neither_pushed_nor_promoted(project, registry):
@@ -88,7 +89,7 @@ def test_failing_images_are_neither_pushed_nor_promoted(project, registry):
     outcome = push(project, registry)
     assert outcome.status == 1
     assert "user.nonroot" in outcome.output
-    assert registry.asked(project.name) == 0
+    assert registry.count_requests(project.name) == 0
 
     pushed_by_hand(project, f"{registry.host}/{project.name}-staging/web:1.0")
     source = f"docker://{registry.host}/{project.name}-staging:1.0"
@@ -128,7 +129,7 @@ def test_release_is_promoted_by_digest_even_if_its_tag_moved(built, registry, tm
             )
             assert made["base"] == release(built)["base"]
         assert layers(verify(built, f"{other.host}/{built.name}-production/web:1.0"))
-    assert registry.asked("mount=") > 0  # within one registry, nothing is transferred
+    assert registry.count_requests("mount=") > 0  # within one registry, nothing is transferred
 
 
 def test_images_pushed_by_a_build_are_promoted(built, registry):
@@ -151,7 +152,7 @@ def test_damage_in_the_registry_is_detected(built, registry):
     layer = registry.layers(f"{built.name}/web", "1.0")[-1]
     pinned = release(built)["images"]["web"]["digest"]
     shutil.rmtree(built.root / ".imageproof/cache")
-    with registry.spoiled(layer):
+    with registry.corrupted(layer):
         for outcome in (
             verify(built, f"{registry.host}/{built.name}/web@{pinned}"),
             built.inv("promote", ".imageproof/release.json", "--to", f"{registry.host}/spoiled"),

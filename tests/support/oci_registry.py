@@ -1,4 +1,4 @@
-"""A real container registry for the end-to-end tests: Debian's, on a free port of the loopback."""
+"""Real container registry for the end-to-end tests: Debian's, on a free loopback port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 
 from tests.support.commands import stop_process, wait_until
 
-# A user and a password, and what `htpasswd -B` makes of them.
+# A user, a password, and their line of `htpasswd -B`.
 USER, PASSWORD = "somebody", "word-of-a-test"
 HTPASSWD = "somebody:$2b$05$wG2nUgoq..YMaReMgaJthOuD2/vRfw3FQZS0OGQG9Ocb/H1EbMvm6\n"
 CONFIG = """
@@ -36,7 +36,7 @@ MANIFESTS = (
 
 @dataclass(frozen=True)
 class OciRegistry:
-    """A registry that runs."""
+    """A running registry."""
 
     host: str
     folder: Path
@@ -46,21 +46,21 @@ class OciRegistry:
         return httpx.get(address, headers={"Accept": ", ".join(MANIFESTS)})
 
     def digest(self, path: str, tag: str) -> str | None:
-        """The digest of a tag, as the registry itself says; None where there is none."""
+        """Return the digest that the registry states for a tag; None if it has none."""
         answer = self._manifest(path, tag)
         return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else None
 
     def layers(self, path: str, tag: str) -> list[str]:
-        """The digests of its layers, as they are stored."""
+        """Return the digests of an image's layers, as stored."""
         return [layer["digest"] for layer in self._manifest(path, tag).json()["layers"]]
 
-    def asked(self, word: str) -> int:
-        """How many requests had that word in their line."""
-        return len(re.findall(rf'"\w+ [^"]*{word}[^"]*"', (self.folder / "log").read_text()))
+    def count_requests(self, part: str) -> int:
+        """Return the number of requests whose line contains `part`."""
+        return len(re.findall(rf'"\w+ [^"]*{part}[^"]*"', (self.folder / "log").read_text()))
 
     @contextlib.contextmanager
-    def spoiled(self, digest: str) -> Iterator[None]:
-        """Another content where the registry keeps a blob, for as long as the block takes."""
+    def corrupted(self, digest: str) -> Iterator[None]:
+        """Flip the last bit of a stored blob inside the block."""
         name = digest.partition(":")[2]
         path = self.folder / f"data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
         content = path.read_bytes()
@@ -73,7 +73,7 @@ class OciRegistry:
 
 @contextlib.contextmanager
 def serving(folder: Path, *, closed: bool = False) -> Iterator[OciRegistry]:
-    """The registry, for as long as the block takes. `closed`: to everybody but USER."""
+    """Run a registry inside the block. If `closed`, it requires USER and PASSWORD."""
     program = shutil.which("docker-registry")
     assert program, "the tests need docker-registry: as root, ./inv provision"
     folder.mkdir(parents=True)
@@ -96,8 +96,8 @@ def serving(folder: Path, *, closed: bool = False) -> Iterator[OciRegistry]:
             return bool(listening.search(log.read_text()))
 
         wait_until(listens, 30, "docker-registry does not listen")
-        found = listening.search(log.read_text())
-        assert found
-        yield OciRegistry(found[1], folder)
+        address = listening.search(log.read_text())
+        assert address
+        yield OciRegistry(address[1], folder)
     finally:
         stop_process(process, 10)
