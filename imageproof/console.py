@@ -1,7 +1,7 @@
-"""What a person sees: the one place, with imageproof.report, that prints.
+"""Output on the terminal. Only this module and imageproof.report print.
 
 Messages go to standard error, results to standard output, so that `./inv verify --format json
-| jq` works. rich leaves colour out where the output is no terminal or NO_COLOR is set.
+| jq` works. rich omits colour without a terminal, or if NO_COLOR is set.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from imageproof.redaction import redact
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+STANDARD_OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
+FILE_WIDTH = 160  # columns without a terminal: wide enough that no table is cut
+
 
 @functools.cache
 def messages() -> Console:
-    """The console of progress and errors, on standard error."""
+    """Return the console for progress and errors, on standard error."""
     return _console(stderr=True)
 
 
 @functools.cache
 def results() -> Console:
-    """The console of what was asked for, on standard output."""
+    """Return the console for results, on standard output."""
     return _console(stderr=False)
 
 
@@ -37,81 +40,82 @@ def _console(*, stderr: bool) -> Console:
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:
-            """As of any other file; rich's own ends the program, with status 1."""
+            """Raise the error; rich's own method exits with status 1."""
             raise BrokenPipeError
 
-    made = Piped(stderr=stderr, highlight=False, soft_wrap=True)
-    if not made.is_terminal:
-        made.width = PLAIN_WIDTH
-    return made
-
-
-OUTPUTS = (1, 2)  # standard output and standard error
-PLAIN_WIDTH = 160  # columns: a log file has no width, and a table must not be cut there
+    console = Piped(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    return console
 
 
 def say(text: str, *, style: str | None = None) -> None:
-    """One line of what is being done, or was."""
+    """Print a line of progress."""
     messages().print(text, style=style, markup=False)
 
 
 def step(text: str) -> None:
-    """A line that begins a step of the line: `build`, `verify`, …"""
+    """Print the line that begins a step, such as `build`."""
     messages().print(f"» {text}", style="bold", markup=False)
 
 
 def done(text: str) -> None:
-    """A line that ends a step well."""
+    """Print the line that ends a successful step."""
     messages().print(f"✓ {text}", style="green", markup=False)
 
 
 def warn(text: str) -> None:
-    """Something that works but should be known."""
+    """Print a warning."""
     messages().print(f"! {text}", style="yellow", markup=False)
 
 
 def show(result: RenderableType) -> None:
-    """A result for people: a table, a line."""
+    """Print a result for people, such as a table."""
     results().print(result)
 
 
 def write(text: str) -> None:
-    """A result as it is, for machines: no markup, no wrapping, one newline at the end."""
+    """Print a result for programs: no markup, no wrapping, one newline at the end."""
     file = results().file
     file.write(text.rstrip("\n") + "\n")
-    file.flush()  # whoever reads a pipe, as of `logs --follow`, is waiting for this line
+    file.flush()  # the reader of a pipe needs each line at once, as with `logs --follow`
 
 
-def is_unread() -> bool:
-    """Whether nobody can read any more what is printed: it goes into a pipe to what has ended."""
-    return bool(_outputs(select.POLLERR))
+def is_output_closed() -> bool:
+    """Return whether standard output or error is a pipe whose reader has ended."""
+    return bool(_outputs_with(select.POLLERR))
 
 
-def _outputs(event: int) -> list[int]:
-    """Those of which poll(2) tells this."""
-    poll = select.poll()
-    for descriptor in OUTPUTS:
-        poll.register(descriptor, 0)
-    return [descriptor for descriptor, found in poll.poll(0) if found & event]
-
-
-def discard(outputs: Sequence[int] = OUTPUTS) -> None:
-    """Let all that is still printed go nowhere, what is kept back until the end included."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def discard_output(outputs: Sequence[int] = STANDARD_OUTPUTS) -> None:
+    """Send all further output, buffered text included, to /dev/null."""
+    null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in outputs:
-        os.dup2(nowhere, descriptor)
+        os.dup2(null, descriptor)
 
 
-def leave_terminal() -> None:
-    """Print no more to a terminal that was closed: each line would be an error."""
-    discard(_outputs(select.POLLHUP))
+def discard_closed_terminal() -> None:
+    """Stop printing to a terminal that was closed: each line would raise an error."""
+    discard_output(_outputs_with(select.POLLHUP))
+
+
+def _outputs_with(event: int) -> list[int]:
+    """Return the outputs for which poll(2) reports an event."""
+    poll = select.poll()
+    for descriptor in STANDARD_OUTPUTS:
+        poll.register(descriptor, 0)
+    return [descriptor for descriptor, events in poll.poll(0) if events & event]
 
 
 def render_error(error: ImageproofError, *, debug: bool = False) -> None:
-    """Show a failure: what was being done, what happened, the log's tail, what to do next."""
+    """Print an error: what was being done, what happened, the log's tail, what to do next.
+
+    Args:
+        error: the error.
+        debug: print its traceback too.
+    """
     out = messages()
     if debug:
-        # The engine's client puts its whole command line into its exceptions.
+        # python-on-whales' exceptions contain the command line, which can hold a secret.
         out.print(redact("".join(traceback.format_exception(error))), markup=False, style="dim")
     out.print(f"✗ {error.action}: {error.cause}", style="bold red", markup=False)
     for line in error.tail:

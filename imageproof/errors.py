@@ -1,7 +1,7 @@
-"""Everything that can go wrong, as one tree; each branch is an exit status.
+"""The errors of this program, as a tree. Each branch has an exit status.
 
     ImageproofError
-    ├── Violation            1  something that was checked falls short
+    ├── Violation            1  a check, a build or a test failed
     │   ├── BuildFailed
     │   ├── LintFailed
     │   ├── VerifyFailed
@@ -18,8 +18,8 @@
         ├── RegistryUnavailable
         └── ProvisionFailed
 
-An error says what was being done (`action`), what happened (`cause`), the last lines of the log
-that matters (`tail`), and what to do next (`hint`). It is rendered by imageproof.console, once.
+imageproof.console prints an error: what was being done (`action`), what happened (`cause`), the
+last lines of the relevant log (`tail`), and what to do next (`hint`).
 """
 
 from __future__ import annotations
@@ -48,11 +48,19 @@ __all__ = [
     "unexpected_error",
 ]
 
-TAIL_LINES = 15
+MAX_TAIL_LINES = 15
 
 
 class ImageproofError(Exception):
-    """A failure that a user can act on. `status` is the exit status of the command."""
+    """A failure that is reported without a traceback.
+
+    Attributes:
+        action: what was being done.
+        cause: what happened.
+        tail: the last lines of the relevant log.
+        hint: what to do next.
+        status: exit status of the command.
+    """
 
     status = 1
 
@@ -62,12 +70,12 @@ class ImageproofError(Exception):
         super().__init__(f"{action}: {cause}")
         self.action = action
         self.cause = cause
-        self.tail = tuple(tail)[-TAIL_LINES:]
+        self.tail = tuple(tail)[-MAX_TAIL_LINES:]
         self.hint = hint
 
 
 class Violation(ImageproofError):
-    """Something that was checked falls short."""
+    """A check, a build or a test failed."""
 
 
 class BuildFailed(Violation):
@@ -75,25 +83,25 @@ class BuildFailed(Violation):
 
 
 class LintFailed(Violation):
-    """A linter found something."""
+    """A linter reported a problem."""
 
 
 class VerifyFailed(Violation):
-    """An image or the stack is not what its contract says."""
+    """An image or the stack violates its contract."""
 
 
 class TestsFailed(Violation):
     """A test failed."""
 
-    __test__ = False  # not a test class, whatever pytest makes of its name
+    __test__ = False  # pytest takes the name for a test class
 
 
 class StackFailed(Violation):
-    """A service did not become healthy, or did not end as it should."""
+    """A service did not start, or an engine command failed."""
 
 
 class UsageError(ImageproofError):
-    """The command line names something that does not exist."""
+    """The contract, the configuration or the command line is wrong."""
 
     status = 2
 
@@ -117,44 +125,43 @@ class EngineUnavailable(MachineError):
 
 
 class BaseUnavailable(MachineError):
-    """The base image is neither present, nor to be pulled, nor to be made here."""
+    """The base image is missing, and can neither be pulled nor made."""
 
 
 class NoSpace(MachineError):
-    """The engine's disk is full."""
+    """A disk is full, or a quota is exceeded."""
 
 
 class PortTaken(MachineError):
-    """A port of the stack belongs to another program."""
+    """Another program uses a port of the stack."""
 
 
 class RegistryUnavailable(MachineError):
-    """A registry does not answer, or does not let this user do what was asked of it."""
+    """A registry does not answer, or refuses a request."""
 
 
 class ProvisionFailed(MachineError):
-    """A step of provision did not do what it should."""
+    """A step of provision failed."""
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what one may have of it
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def unexpected_error(error: Exception) -> ImageproofError:
-    """The error for what nobody foresaw: no space, wherever something is written, or else a defect
-    of this program, named without a traceback."""
+    """Return the error to report for an unexpected exception: a full disk, else a defect."""
     action = "running this command"
-    made: ImageproofError
-    if isinstance(error, OSError) and error.errno in FULL:
-        place = [error.filename] if isinstance(error.filename, str) else []
-        made = NoSpace(action, "no space is left on this machine", tail=place)
+    reported: ImageproofError
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        files = [error.filename] if isinstance(error.filename, str) else []
+        reported = NoSpace(action, "no space is left on this machine", tail=files)
     else:
-        # The first line only: an exception of the engine's client holds its whole command line.
-        words = str(error).splitlines()[:1]
-        made = ImageproofError(
+        # python-on-whales' exceptions contain the command line with its build arguments.
+        first_line = str(error).splitlines()[:1]
+        reported = ImageproofError(
             action,
-            f"a defect: {type(error).__name__}",
-            tail=[line for line in words if "command executed" not in line],
-            hint="`--debug` shows where it happened",
+            f"a defect of this program: {type(error).__name__}",
+            tail=[line for line in first_line if "command executed" not in line],
+            hint="`--debug` shows the traceback",
         )
-    made.__cause__ = error
-    return made
+    reported.__cause__ = error
+    return reported

@@ -1,5 +1,4 @@
-"""Whoever ends a command, a person by Ctrl-C or a CI service by SIGTERM: what the command began is
-cleared away first."""
+"""Signal handling: on SIGINT, SIGTERM or SIGHUP, clean up, then exit."""
 
 from __future__ import annotations
 
@@ -13,17 +12,17 @@ from types import FrameType
 
 from imageproof import console
 
-# SIGHUP is a terminal that was closed; nohup has it ignored, and so it stays.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# SIGHUP: the terminal was closed. Under nohup it is ignored, and stays so.
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_asked: list[int] = []  # the signals so far
+_received: list[int] = []
 
 
 class Interruption(KeyboardInterrupt):
-    """A signal, as Python raises SIGINT: no `except Exception` takes it for a failure.
+    """A received signal. Like KeyboardInterrupt, it passes through `except Exception`.
 
     Attributes:
-        status: the exit status, 128 and the signal's number, as shells report it.
+        status: exit status, 128 plus the signal's number, as shells report it.
     """
 
     def __init__(self, number: int) -> None:
@@ -32,42 +31,43 @@ class Interruption(KeyboardInterrupt):
 
 
 def install_handlers() -> None:
-    """Raise an Interruption in the main thread at the first such signal that is not ignored.
+    """Make the first signal raise Interruption in the main thread, unless it is ignored.
 
-    Afterwards Ctrl-C alone interrupts what is cleared away: a CI service sends one signal after the
-    other, a person asks twice.
+    Afterwards only Ctrl-C interrupts the cleanup: a CI service sends several signals in a row,
+    but a user who presses Ctrl-C twice does not want to wait.
     """
-    heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    handled = [number for number in HANDLED if signal.getsignal(number) is not signal.SIG_IGN]
 
-    def end(number: int, _: FrameType | None) -> None:
-        _asked.append(number)
+    def interrupt(number: int, _: FrameType | None) -> None:
+        _received.append(number)
         if number == signal.SIGHUP:
-            console.leave_terminal()  # else the first word about clearing away would end it
-        for other in heeded:
+            console.discard_closed_terminal()  # or the cleanup's first line would end it
+        for other in handled:
             if other != signal.SIGINT:
-                # not SIG_IGN, which the programs that clear away would inherit
+                # Not SIG_IGN: the programs that the cleanup starts would inherit it.
                 signal.signal(other, lambda *_: None)
         raise Interruption(number)
 
-    for number in heeded:
-        signal.signal(number, end)
+    for number in handled:
+        signal.signal(number, interrupt)
 
 
 def pause(seconds: float) -> None:
-    """Sleep, in whatever thread, while others do what is waited for: a second or two at most, since
-    only then it is seen that a signal asked for the end. Raises Interruption."""
-    if not _asked:
+    """Sleep, in any thread; raise Interruption if a signal was received.
+
+    A thread notices a signal only before and after the pause, so keep it below two seconds.
+    """
+    if not _received:
         time.sleep(seconds)
-    if _asked:
-        raise Interruption(_asked[0])
+    if _received:
+        raise Interruption(_received[0])
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-    """Run a program that clears away by itself what it began; its exit status.
+    """Run a program that cleans up by itself on SIGINT, and return its exit status.
 
-    Interrupted, this waits until it has done so; asked twice, it does not. The program has a
-    session of its own, so that a terminal's Ctrl-C does not reach it, and what it started, once
-    more than they are told here: the second one would interrupt the clearing.
+    On the first signal, pass SIGINT on and wait for the program; on the second, kill it. The
+    program has its own session, so that a terminal's Ctrl-C does not reach it a second time.
     """
     with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True) as program:
         try:

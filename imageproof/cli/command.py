@@ -47,7 +47,7 @@ def command(
             except Exit:
                 raise
             except Exception as error:
-                if isinstance(error, BrokenPipeError) and console.is_unread():
+                if isinstance(error, BrokenPipeError) and console.is_output_closed():
                     raise  # the program exits silently
                 raise Exit(code=report_error(error)) from error
 

@@ -31,11 +31,11 @@ class CommandLine(Program):
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
-            console.discard()
+            console.discard_output()
             sys.exit(BROKEN_PIPE)
         except OSError as error:  # of Invoke's own output; commands report theirs themselves
             status = report_error(error)
-            console.discard()
+            console.discard_output()
             sys.exit(status)
 
     def parse_core(self, argv: list[str] | None) -> None:

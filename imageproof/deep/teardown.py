@@ -90,7 +90,7 @@ def _run_broken_start(
         copy = stack_copy.make(contract, engine, folder, {service: {"healthcheck": healthcheck}})
     except (ImageproofError, stack_copy.CannotCopy) as error:
         return Teardown(after, unknown=str(error))
-    logs = contract.root / compose.LOGS / copy.project
+    logs = contract.root / compose.LOGS_FOLDER / copy.project
     try:
         unknown = start(contract, copy)
         # The file counts, not its size: a service that logged nothing yet has an empty log.

@@ -1,4 +1,4 @@
-"""The stack: brought up and waited for, taken down, looked at. Compose does the work."""
+"""The compose stack: up (until every service is healthy), down, state and logs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,29 @@ from imageproof.terminal_text import clean_lines, strip_escapes
 if TYPE_CHECKING:
     from imageproof.contract import Contract
 
-POLL_SECONDS = 0.2  # at first; who waits long asks less often, since each look is two processes
-POLL_MOST = 1.0
-READY_SECONDS = 60.0  # for a service that the contract does not name
-LOG_LINES = 10
-LOGS = ".imageproof/logs"
-MAX_LOG_LINES = 10_000  # of each container
+# The interval grows with the time waited: each poll starts two processes.
+MIN_POLL_SECONDS = 0.2
+MAX_POLL_SECONDS = 1.0
+READY_SECONDS = 60.0  # time limit for a service that the contract does not name
+ERROR_LOG_LINES = 10
+MAX_LOG_LINES = 10_000  # saved of each container
+LOGS_FOLDER = ".imageproof/logs"
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One container of the stack, as the engine sees it."""
+    """State of one container of the stack.
+
+    Attributes:
+        service: its compose service.
+        container: its name.
+        status: Docker's status, such as running or exited.
+        health: healthy, unhealthy or starting; None without a health check.
+        restarts: how often the engine restarted it.
+        ports: published ports, as HOST:PORT->PORT/tcp.
+        health_output: last output of its health check.
+        run: its id and start time, which identify one run.
+    """
 
     service: str
     container: str
@@ -38,26 +50,26 @@ class ServiceState:
     health: str | None
     restarts: int
     ports: tuple[str, ...]
-    last_words: tuple[str, ...] = ()
-    run: str = ""  # which container, and since when: another, or the same started again, is another
+    health_output: tuple[str, ...] = ()
+    run: str = ""
 
     @property
     def ready(self) -> bool:
-        """Running, and healthy where it has a health check."""
+        """Whether it is running, and healthy if it has a health check."""
         return self.status == "running" and self.health in (None, "healthy")
 
     @property
     def failure(self) -> str | None:
-        """Why it will not become ready by itself; None while it still may."""
+        """Why it cannot become ready without help, None if it still can."""
         if self.restarts:
-            return f"it ended and was started again {self.restarts} times"
+            return f"it ended and was restarted {self.restarts} times"
         if self.status in {"exited", "dead", "restarting"}:
             return f"it is {self.status}"
         return "its health check fails" if self.health == "unhealthy" else None
 
 
 def states(engine: Engine) -> list[ServiceState]:
-    """Every container of the stack, in the order of their names."""
+    """Return the state of every container of the stack, sorted by name."""
     return sorted(map(_state, engine.containers()), key=lambda state: state.container)
 
 
@@ -75,29 +87,32 @@ def _state(container: dict[str, Any]) -> ServiceState:
             for inner, bindings in ports.items()
             for binding in bindings or ()
         ),
-        last_words=tuple(_last_words(state)),
+        health_output=tuple(_health_output(state)),
         run=f"{container['Id']} {state['StartedAt']}",
     )
 
 
-def _last_words(state: dict[str, Any]) -> list[str]:
-    """What the last health check said."""
+def _health_output(state: dict[str, Any]) -> list[str]:
     log = (state.get("Health") or {}).get("Log") or []
     return clean_lines(log[-1].get("Output")) if log else []
 
 
 def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[ServiceState]:
-    """Start every service from images that are there, and wait until each is healthy.
+    """Start every service from existing images, and wait until each is healthy.
 
-    Raises StackFailed with the health check's last words and the log's tail of the service
-    that failed, PortTaken, or EngineUnavailable. What a failed start made is removed again, its
-    logs are kept; a stack that ran before, and volumes that were there, are left as they are.
+    If the start fails, the logs are saved, and new containers and volumes are removed. A stack
+    that was running before is left as it is.
+
+    Raises:
+        StackFailed: a service failed; the error has the end of its log and of its health check.
+        PortTaken: another program uses a port of the stack.
+        EngineUnavailable: the engine does not answer.
     """
     if not quiet:
         step("up")
-    ran_before = bool(engine.containers(stopped=False))
+    was_running = bool(engine.containers(stopped=False))
     volumes = frozenset(_volumes(engine))
-    with _removing_on_failure(contract, engine, ran_before, volumes, quiet):
+    with _removing_on_failure(contract, engine, was_running, volumes, quiet):
         with translating("starting the stack"), temporary_environment(engine.variables):
             engine.docker.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
         return _wait(contract, engine, quiet)
@@ -107,85 +122,90 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
 def _removing_on_failure(
     contract: Contract,
     engine: Engine,
-    ran_before: bool,
+    was_running: bool,
     volumes: frozenset[str],
     quiet: bool,
 ) -> Iterator[None]:
     try:
         yield
     except (ImageproofError, KeyboardInterrupt):
-        if ran_before:
-            warn("the stack ran before this: it is left as it is (`./inv down` removes it)")
+        if was_running:
+            warn("the stack was running before, so it is not removed (`./inv down` removes it)")
         else:
             with contextlib.suppress(ImageproofError):
-                kept = save_logs(contract, engine)
-                if kept and not quiet:
-                    say(f"  the logs are kept in {kept[0].parent.relative_to(contract.root)}")
+                files = save_logs(contract, engine)
+                if files and not quiet:
+                    say(f"  the logs are saved in {files[0].parent.relative_to(contract.root)}")
             with contextlib.suppress(ImageproofError):
                 down(engine, quiet=True)
-                if made := [name for name in _volumes(engine) if name not in volumes]:
-                    engine.remove("volume", made)
+                if new := [name for name in _volumes(engine) if name not in volumes]:
+                    engine.remove("volume", new)
         raise
 
 
 def _volumes(engine: Engine) -> list[str]:
-    """The names of the stack's volumes, as far as they were made."""
+    """Return the names of the stack's existing volumes."""
     project = engine.compose_model(interpolate=True)["name"]
     return engine.names_with_label("volume", f"com.docker.compose.project={project}")
 
 
 def save_logs(contract: Contract, engine: Engine) -> list[Path]:
-    """Write the log of each container of the stack to a file, before it is removed."""
-    kept = []
+    """Write the log of each container of the stack to a file, and return the files."""
+    files = []
     for container in engine.containers():
         labels = container["Config"]["Labels"]
-        folder = contract.root / LOGS / labels["com.docker.compose.project"]
+        folder = contract.root / LOGS_FOLDER / labels["com.docker.compose.project"]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{container['Name'].lstrip('/')}.log"
         lines = engine.logs(labels["com.docker.compose.service"], MAX_LOG_LINES)
         path.write_text("".join(f"{line}\n" for line in lines))
-        kept.append(path)
-    return kept
+        files.append(path)
+    return files
 
 
 def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[ServiceState]:
     limits = {image.service: image.health.ready_within for image in contract.images.values()}
     started = time.monotonic()
-    told: set[str] = set()
+    reported: set[str] = set()
     while True:
-        found = states(engine)
+        current = states(engine)
         waited = time.monotonic() - started
-        for state in found:
-            if state.ready and state.container not in told and not quiet:
-                told.add(state.container)
+        for state in current:
+            if state.ready and state.container not in reported and not quiet:
+                reported.add(state.container)
                 say(f"  {state.service:10} {state.health or state.status} after {waited:.1f} s")
             failure = state.failure
             limit = limits.get(state.service, READY_SECONDS)
             if failure is None and not state.ready and waited > limit:
-                failure = f"it is not healthy within {limit:.0f} s"
+                failure = f"it is not healthy after {limit:.0f} s"
             if failure:
                 raise _failed(engine, state, failure)
-        if found and all(state.ready for state in found):
+        if current and all(state.ready for state in current):
             if not quiet:
-                done(f"up: {len(found)} containers healthy")
-            return found
-        pause(min(POLL_SECONDS * (1 + waited / 2), POLL_MOST))
+                done(f"up: {len(current)} containers healthy")
+            return current
+        pause(min(MIN_POLL_SECONDS * (1 + waited / 2), MAX_POLL_SECONDS))
 
 
 def _failed(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
-    """Target, state, last logs, then a hint."""
-    tail = [f"log: {line}" for line in engine.logs(state.service, LOG_LINES)]
-    tail += [f"health: {line}" for line in state.last_words]
+    tail = [f"log: {line}" for line in engine.logs(state.service, ERROR_LOG_LINES)]
+    tail += [f"health: {line}" for line in state.health_output]
     return StackFailed(
         f"waiting for {state.service} to become healthy",
         failure,
         tail=tail,
-        hint=f"mend it, then `./inv up`; `docker compose up {state.service}` shows it live",
+        hint=f"fix it and run `./inv up`; `docker compose up {state.service}` shows its log live",
     )
 
 
 def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
-    """Stop and remove every container and network of the stack, orphans as well."""
+    """Stop and remove every container and network of the stack, orphans included.
+
+    Args:
+        engine: the engine with the stack.
+        volumes: remove the volumes too.
+        quiet: print no progress.
+    """
     if not quiet:
         step("down")
     with translating("removing the stack"), temporary_environment(engine.variables):
@@ -195,7 +215,14 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
 
 
 def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
-    """The stack's log, line by line."""
+    """Yield the lines of the stack's log, or of one service's.
+
+    Args:
+        engine: the engine with the stack.
+        service: only the log of this service.
+        follow: continue with new lines until interrupted.
+        lines: the number of old lines of each container.
+    """
     if service:
         require_service(engine, service)
     with translating("reading the stack's log"), temporary_environment(engine.variables):
@@ -207,11 +234,11 @@ def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int
 
 
 def require_service(engine: Engine, service: str) -> None:
-    """Raise UsageError where the stack has no such service."""
+    """Raise UsageError if the stack has no such service."""
     services = engine.compose_model(interpolate=True).get("services", {})
     if service not in services:
         raise UsageError(
             "reading the command line",
             f"the stack has no service {service!r}",
-            hint=f"its services are: {', '.join(services)}",
+            hint=f"the services are: {', '.join(services)}",
         )

@@ -1,4 +1,4 @@
-"""Single containers beside the stack: a service by itself, and a shell next to a running one."""
+"""Single containers: the HTTP service without the stack, and a shell beside a service."""
 
 from __future__ import annotations
 
@@ -27,10 +27,21 @@ POLL_SECONDS = 0.2
 
 
 def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
-    """Run the service that answers over HTTP, by itself, on a free port of the loopback."""
+    """Run the contract's HTTP service without the stack, on a free loopback port.
+
+    Without `detach`, print its log until Ctrl-C, then remove it.
+
+    Raises:
+        UsageError: no image of the contract has a health path and port.
+        StackFailed: the container does not become healthy.
+    """
     image = next((i for i in contract.images.values() if i.health.path and i.health.port), None)
     if image is None or image.health.port is None:
-        raise UsageError("running the API alone", "no image of the contract has a health path")
+        raise UsageError(
+            "running the API in a single container",
+            "no image of the contract has a health path and port",
+            hint="add `health = { path = …, port = … }` to an image of the contract",
+        )
     engine.require()
     tag = next(iter(image_tags(contract, engine, {image.service: image}).values()))
     if engine.image(tag) is None:
@@ -44,25 +55,25 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
             tty=False,
         )
     container: str = started.id
-    left_running = False
+    keep_running = False
     try:
         port = _wait(engine, container, image.health.ready_within)
         console.write(f"{image.service}  http://127.0.0.1:{port}  (container {container[:12]})")
-        left_running = detach
+        keep_running = detach
         if not detach:
-            console.say("  Ctrl-C ends it")
+            console.say("  press Ctrl-C to stop it")
             lines: Any = engine.docker.logs(container, follow=True, stream=True)
             for _, line in lines:
                 console.write(strip_escapes(line.decode(errors="replace")))
     except KeyboardInterrupt:
-        console.say("  ended")
+        console.say("  stopped")
     finally:
-        if not left_running:
+        if not keep_running:
             _remove(engine, container)
 
 
 def _remove(engine: Engine, container: str) -> None:
-    """Remove the container, and the network that Compose made for it unless the stack uses it."""
+    """Remove the container, and its network unless the stack uses it."""
     with contextlib.suppress(ImageproofError), translating("removing the container"):
         engine.docker.stop(container)
         engine.docker.remove(container, force=True)
@@ -71,21 +82,21 @@ def _remove(engine: Engine, container: str) -> None:
 
 
 def _wait(engine: Engine, container: str, limit: float) -> str:
-    """Wait until it is healthy; the host's port. Raises StackFailed with its log."""
+    """Wait at most `limit` seconds until the container is healthy, and return its host port."""
     deadline = time.monotonic() + limit
     while True:
-        found = engine.inspect("container", [container])[0]
-        health = (found["State"].get("Health") or {}).get("Status")
+        details = engine.inspect("container", [container])[0]
+        health = (details["State"].get("Health") or {}).get("Status")
         if health == "healthy":
-            bindings = next(b for b in found["NetworkSettings"]["Ports"].values() if b)
+            bindings = next(b for b in details["NetworkSettings"]["Ports"].values() if b)
             return str(bindings[0]["HostPort"])
-        if not found["State"]["Running"] or health == "unhealthy" or time.monotonic() > deadline:
-            state = health if found["State"]["Running"] else found["State"]["Status"]
+        if not details["State"]["Running"] or health == "unhealthy" or time.monotonic() > deadline:
+            state = health if details["State"]["Running"] else details["State"]["Status"]
             raise StackFailed(
-                "waiting for the API alone",
-                f"it is {state}, not healthy",
+                "waiting for the API to become healthy",
+                f"it is {state}",
                 tail=clean_lines(str(engine.docker.logs(container, tail=10))),
-                hint="a bad value in the environment or .env stops it with one line",
+                hint="if a variable in the environment or .env is invalid, the log names it",
             )
         pause(POLL_SECONDS)
 
@@ -93,8 +104,11 @@ def _wait(engine: Engine, container: str, limit: float) -> str:
 def debug(contract: Contract, engine: Engine, service: str, command: str) -> None:
     """Open a shell of the base image in the namespaces of a running container.
 
-    It shares the processes and the network of the service, and sees its files under
-    /proc/1/root; the service itself needs no shell for it.
+    The shell shares the service's processes and network, and sees its files under /proc/1/root.
+    The service's own image needs no shell.
+
+    Raises:
+        UsageError: the stack has no such service, or it is not running.
     """
     engine.require()
     compose.require_service(engine, service)
@@ -102,7 +116,9 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
     running = [c for c in containers if c["State"]["Running"]]
     if not running:
         raise UsageError(
-            "opening a shell", f"no container of {service!r} runs", hint="`./inv up` starts them"
+            "opening a shell",
+            f"the service {service!r} is not running",
+            hint="`./inv up` starts the stack",
         )
     tools = base_image.resolve(contract, engine)
     target = f"container:{running[0]['Id']}"

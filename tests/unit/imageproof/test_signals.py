@@ -1,4 +1,4 @@
-"""imageproof.signals: which signals end a command, once, and who notices."""
+"""Tests of signal handling: one signal interrupts, the cleanup completes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pathlib import Path
 import pytest
 
 from imageproof import signals
-from imageproof.signals import ENDING, Interruption
+from imageproof.signals import HANDLED, Interruption
 from tests.support.sample_facts import ROOT
 
 
 @pytest.fixture(autouse=True)
-def _as_a_command_begins(monkeypatch) -> Iterator[None]:
-    """No signal so far, and what each does is Python's own."""
-    before = {number: signal.getsignal(number) for number in ENDING}
-    monkeypatch.setattr(signals, "_asked", [])
-    for number in ENDING:
+def _fresh_handlers(monkeypatch) -> Iterator[None]:
+    """No signal received, and the default handlers."""
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    monkeypatch.setattr(signals, "_received", [])
+    for number in HANDLED:
         signal.signal(number, signal.SIG_DFL)
     yield
-    for number, action in before.items():
-        signal.signal(number, action)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", ENDING)
-def test_a_signal_interrupts_as_ctrl_c_does_with_the_status_that_shells_report(number):
+@pytest.mark.parametrize("number", HANDLED)
+def test_signal_raises_interruption_with_the_exit_status_of_shells(number):
     signals.install_handlers()
     with pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(number)
@@ -39,86 +39,87 @@ def test_a_signal_interrupts_as_ctrl_c_does_with_the_status_that_shells_report(n
     assert caught.value.status == 128 + number
 
 
-def test_what_was_ignored_stays_so():
-    """As with nohup, or in a shell's background."""
+def test_ignored_signal_stays_ignored():
+    """As under nohup."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signals.install_handlers()
     signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_what_is_cleared_away_is_interrupted_by_a_person_alone():
+def test_only_ctrl_c_interrupts_the_cleanup():
     signals.install_handlers()
     with pytest.raises(Interruption):
         signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGHUP)
-    with pytest.raises(Interruption) as again:
+    with pytest.raises(Interruption) as second:
         signal.raise_signal(signal.SIGINT)
-    assert again.value.status == 130
+    assert second.value.status == 130
 
 
-def test_programs_that_clear_away_can_be_ended():
-    """What is ignored is so in each program that is started."""
+def test_programs_of_the_cleanup_do_not_ignore_signals():
+    """A child process inherits SIG_IGN."""
     signals.install_handlers()
     with pytest.raises(Interruption):
         signal.raise_signal(signal.SIGTERM)
     code = "import signal; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
-    started = [sys.executable, "-I", "-S", "-c", code]
-    assert subprocess.run(started, capture_output=True, text=True).stdout == "True\n"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "True\n"
 
 
-def test_whoever_waits_in_another_thread_is_interrupted_as_well():
-    """Where the signal itself never arrives; each time, so that nothing more is begun there."""
+def test_pause_in_another_thread_is_interrupted_each_time():
+    """A signal handler runs in the main thread only."""
     signals.install_handlers()
     signals.pause(0)
-    seen: list[int] = []
+    statuses: list[int] = []
 
     def wait() -> None:
         for _ in range(2):
             try:
                 while True:
                     signals.pause(0.01)
-            except Interruption as asked:
-                seen.append(asked.status)
+            except Interruption as interruption:
+                statuses.append(interruption.status)
 
-    waiting = threading.Thread(target=wait)
-    waiting.start()
+    thread = threading.Thread(target=wait)
+    thread.start()
     with pytest.raises(Interruption):
         signal.raise_signal(signal.SIGTERM)
-    waiting.join(timeout=30)
-    assert seen == [143, 143]
+    thread.join(timeout=30)
+    assert statuses == [143, 143]
 
 
-CLEARS = """
+CLEANS_UP = """
 import pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
 from imageproof import console, signals
 signals.install_handlers()
-console.say("begun")
+console.say("started")
 try:
     signal.pause()
 except KeyboardInterrupt:
-    console.say("clearing")
+    console.say("cleaning up")
     pathlib.Path(sys.argv[2]).touch()
 """
 
 
-def test_a_terminal_that_was_closed_does_not_end_the_clearing(tmp_path: Path):
-    """Each line that is printed there is an error."""
+def test_closed_terminal_does_not_end_the_cleanup(tmp_path: Path):
+    """Printing to it raises an error."""
     process, terminal = pty.fork()
     if process == 0:
-        os.execv(sys.executable, [sys.executable, "-c", CLEARS, ROOT, tmp_path / "cleared"])
-    assert b"begun" in os.read(terminal, 1000)
+        os.execv(sys.executable, [sys.executable, "-c", CLEANS_UP, ROOT, tmp_path / "cleaned"])
+    assert b"started" in os.read(terminal, 1000)
     os.close(terminal)
     os.waitpid(process, 0)
-    assert (tmp_path / "cleared").exists()
+    assert (tmp_path / "cleaned").exists()
 
 
-# --- a program that clears away by itself
+# --- a program that cleans up by itself
 
-# Both interrupt whoever runs them; told in turn, the first clears away, the second asks again.
-ENDS = """
+# Both send SIGINT to their parent. When it is passed on, the first cleans up and ends, the second
+# sends another.
+CLEANS_UP_AND_ENDS = """
 import os, signal, sys
 signal.signal(signal.SIGINT, lambda *_: (open(sys.argv[1], "w").close(), sys.exit()))
 os.kill(os.getppid(), signal.SIGINT)
@@ -139,11 +140,11 @@ def _run(program: str, *arguments: str) -> None:
         signals.run(command, ROOT, os.environ)
 
 
-def test_an_interrupted_program_is_told_and_waited_for(tmp_path: Path):
-    _run(ENDS, str(tmp_path / "cleared"))
-    assert (tmp_path / "cleared").exists()
+def test_program_receives_sigint_and_is_waited_for(tmp_path: Path):
+    _run(CLEANS_UP_AND_ENDS, str(tmp_path / "cleaned"))
+    assert (tmp_path / "cleaned").exists()
 
 
 @pytest.mark.timeout(60)
-def test_whoever_asks_twice_does_not_wait():
+def test_second_ctrl_c_kills_the_program():
     _run(STAYS)

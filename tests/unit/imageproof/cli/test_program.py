@@ -137,7 +137,7 @@ def test_unexpected_error_is_one_line_without_traceback(broken, capsys, monkeypa
         broken(ZeroDivisionError("division by zero"))(None)
     assert caught.value.code == 1
     said = capsys.readouterr().err
-    assert "✗ running this command: a defect: ZeroDivisionError" in said
+    assert "✗ running this command: a defect of this program: ZeroDivisionError" in said
     assert "Traceback" not in said
 
 

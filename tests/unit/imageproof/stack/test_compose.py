@@ -1,4 +1,4 @@
-"""imageproof.stack.compose: when a service is ready, and when it never will be."""
+"""Tests of the stack's state, the wait for it, and its saved logs."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def _service(status: str = "running", health: str | None = "healthy", restarts: 
         ("running", "starting", 1, False, "1 times"),
     ],
 )
-def test_a_service_is_ready_or_fails_or_may_still_become_ready(
-    status, health, restarts, ready, failure
-):
+def test_state_is_ready_or_failed_or_undecided(status, health, restarts, ready, failure):
     state = _service(status, health, restarts)
     assert state.ready is ready
     if failure is None:
@@ -60,7 +58,7 @@ def _container(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_container_is_read_as_the_engine_describes_it():
+def test_state_is_read_from_docker_inspect():
     ports = {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8001"}], "9000/tcp": None}
     log = [{"Output": "old"}, {"Output": "refused\n\n"}]
     state = _state(
@@ -77,7 +75,7 @@ def test_a_container_is_read_as_the_engine_describes_it():
 
 
 @pytest.mark.parametrize("health", [None, {}])
-def test_a_container_without_a_health_check_has_no_health(health):
+def test_running_container_without_a_health_check_is_ready(health):
     state = _state(_container(State={"Status": "running", "Health": health}))
     assert state.health is None
     assert state.ready
@@ -89,12 +87,12 @@ def _engine(*containers: dict[str, Any]) -> SimpleNamespace:
     )
 
 
-def test_waiting_ends_when_every_container_is_ready():
-    found = compose._wait(contract(), _engine(_container(), _container(Name="/a-1")))
-    assert [state.container for state in found] == ["a-1", "shop-1"]
+def test_wait_ends_when_every_container_is_ready():
+    states = compose._wait(contract(), _engine(_container(), _container(Name="/a-1")))
+    assert [state.container for state in states] == ["a-1", "shop-1"]
 
 
-def test_a_failure_ends_the_waiting_with_the_log_and_the_last_words():
+def test_failure_ends_the_wait_with_log_and_health_output():
     bad = {"Status": "running", "Health": {"Status": "unhealthy", "Log": [{"Output": "refused"}]}}
     with pytest.raises(StackFailed, match="its health check fails") as caught:
         compose._wait(contract(), _engine(_container(), _container(State=bad)))
@@ -103,8 +101,8 @@ def test_a_failure_ends_the_waiting_with_the_log_and_the_last_words():
     assert "docker compose up shop" in (caught.value.hint or "")
 
 
-def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
-    """With a clock that goes on by itself."""
+def test_time_limit_of_the_contract_ends_the_wait(monkeypatch):
+    """Each look at this clock advances it by 3 s."""
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr(compose, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(compose, "pause", lambda _: None)
@@ -112,14 +110,14 @@ def test_the_bound_of_the_contract_ends_the_waiting(monkeypatch):
     project = contract(
         images={"x": service_contract(health={"notices_within": 9, "ready_within": 20})}
     )
-    with pytest.raises(StackFailed, match="not healthy within 20 s"):
+    with pytest.raises(StackFailed, match="not healthy after 20 s"):
         compose._wait(project, _engine(_container(State=slow)))
     assert next(clock) < 40
 
 
-def test_the_logs_of_what_is_removed_are_kept(tmp_path):
+def test_logs_are_saved_in_a_file_for_each_container(tmp_path):
     labels = {"com.docker.compose.service": "shop", "com.docker.compose.project": "stand"}
-    found = _engine(_container(Config={"Labels": labels}))
-    kept = compose.save_logs(contract(root=tmp_path), found)
-    assert kept == [tmp_path / ".imageproof/logs/stand/shop-1.log"]
-    assert kept[0].read_text() == "shop says no\n"
+    engine = _engine(_container(Config={"Labels": labels}))
+    files = compose.save_logs(contract(root=tmp_path), engine)
+    assert files == [tmp_path / ".imageproof/logs/stand/shop-1.log"]
+    assert files[0].read_text() == "shop says no\n"
