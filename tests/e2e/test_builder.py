@@ -1,6 +1,6 @@
-"""A builder elsewhere: a second engine, reached by a docker context, that has nothing of this one.
+"""Builds on a remote builder: a second engine behind a Docker context, with no image of the first.
 
-The base comes to it through a registry, and what it makes goes back the same way.
+The base image reaches it through a registry, and its images come back through the registry.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import oci_registry
-from tests.support import second_engine as daemons
+from tests.support import oci_registry, second_engine
 from tests.support.commands import Outcome, Project, docker
 from tests.support.oci_registry import OciRegistry
-from tests.support.second_engine import Daemon
+from tests.support.second_engine import SecondEngine
 
 pytestmark = pytest.mark.skipif(
-    bool(daemons.missing()), reason=f"not run here: {daemons.missing()}"
+    bool(second_engine.missing()), reason=f"not run here: {second_engine.missing()}"
 )
 
-# No step has a network: the second engine has none to give. All files have one date, so that the
-# same files are the same layer.
+# The steps use no network: the second engine has none. All files have one date, so that the same
+# files make the same layer.
 DOCKERFILE = """
 ARG PYTHON_BASE
 FROM ${PYTHON_BASE} AS build
@@ -46,19 +45,19 @@ CMD ["python3.11", "-m", "http.server", "8000"]
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Iterator[OciRegistry]:
-    with oci_registry.serving(tmp_path_factory.mktemp("registry") / "one") as found:
-        yield found
+    with oci_registry.serving(tmp_path_factory.mktemp("registry") / "one") as registry:
+        yield registry
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory) -> Iterator[Daemon]:
-    with daemons.serving(tmp_path_factory.mktemp("second") / "engine") as found:
-        yield found
+def remote(tmp_path_factory) -> Iterator[SecondEngine]:
+    with second_engine.running_engine(tmp_path_factory.mktemp("second") / "engine") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")
 def base(registry, small_base) -> str:
-    """The base, where both engines can pull it."""
+    """Push the base to the registry, for both engines to pull; return its reference."""
     name = f"{registry.host}/base/python:3.11"
     docker("tag", small_base, name)
     try:
@@ -71,6 +70,7 @@ def base(registry, small_base) -> str:
 
 @pytest.fixture
 def site(project: Project, base: str) -> Iterator[Project]:
+    """Return the small project with a Dockerfile that needs no network."""
     (project.root / "Dockerfile").write_text(DOCKERFILE)
     project.edit("compose.yaml", "target: runtime", "target: runtime\n      network: none")
     yield Project(project.root, project.name, base)
@@ -78,83 +78,80 @@ def site(project: Project, base: str) -> Iterator[Project]:
         docker("image", "rm", base)
 
 
-def good(outcome: Outcome) -> Outcome:
+def passed(outcome: Outcome) -> Outcome:
     assert outcome.status == 0, outcome.output + outcome.messages
     return outcome
 
 
 def layers(project: Project, reference: str, *options: str) -> list[str]:
-    found = project.inv("verify", *options, "--image", f"web={reference}", "--format", "json")
-    return [item["diff_id"] for item in json.loads(good(found).output)["images"]["web"]["layers"]]
+    """Verify an image; return the digests of its layers."""
+    outcome = passed(
+        project.inv("verify", *options, "--image", f"web={reference}", "--format", "json")
+    )
+    return [layer["diff_id"] for layer in json.loads(outcome.output)["images"]["web"]["layers"]]
 
 
-def test_second_engine_builds_the_same_layers(site, registry, second):
-    good(site.inv("build"))
-    here = layers(site, f"{site.name}/web:local", "--static")
-    place = f"{registry.host}/{site.name}"
+def test_remote_builder_builds_the_same_layers(site, registry, remote):
+    passed(site.inv("build"))
+    local = layers(site, f"{site.name}/web:local", "--static")
+    prefix = f"{registry.host}/{site.name}"
     before = docker("image", "ls", "-q", f"{site.name}/web")
-    outcome = good(
+    outcome = passed(
         site.inv(
-            *("build", "--builder", second.context, "--push", place, "--tag", "remote"),
+            *("build", "--builder", remote.context, "--push", prefix, "--tag", "remote"),
             *("--cache-to", "type=inline"),
-            **second.variables,
+            **remote.variables,
         )
     )
-    assert f"docker://{place}/web:remote" in outcome.output
-    assert layers(site, f"docker://{place}/web:remote", "--static") == here
-    assert len(here) > 1
-    # It was made there: this engine has no such name, nor another image than before.
-    assert docker("image", "ls", "-q", f"{place}/web") == ""
+    assert f"docker://{prefix}/web:remote" in outcome.output
+    assert layers(site, f"docker://{prefix}/web:remote", "--static") == local
+    assert len(local) > 1
+    # The first engine has neither the new tag nor a new image.
+    assert docker("image", "ls", "-q", f"{prefix}/web") == ""
     assert docker("image", "ls", "-q", f"{site.name}/web") == before
-    assert second.docker("image", "ls", "-q", f"{place}/web")
+    assert remote.docker("image", "ls", "-q", f"{prefix}/web")
 
-    # What it made is released like anything else: judged where it is.
-    good(site.inv("promote", f"docker://{place}:remote", "--to", f"{place}-stable"))
+    # Images of the remote builder are promoted like others.
+    passed(site.inv("promote", f"docker://{prefix}:remote", "--to", f"{prefix}-stable"))
     digest = registry.digest(f"{site.name}/web", "remote")
     assert registry.digest(f"{site.name}-stable/web", "remote") == digest
 
-    # An engine that has forgotten everything takes each step from the registry's cache.
-    second.docker("image", "prune", "-af")
-    second.docker("builder", "prune", "-af")
-    outcome = good(
+    # Without a cache of its own, the remote builder takes each step from the registry's cache.
+    remote.docker("image", "prune", "-af")
+    remote.docker("builder", "prune", "-af")
+    outcome = passed(
         site.inv(
-            *("build", "--builder", second.context, "--push", place, "--tag", "again"),
-            *("--cache-from", f"type=registry,ref={place}/web:remote"),
-            **second.variables,
+            *("build", "--builder", remote.context, "--push", prefix, "--tag", "again"),
+            *("--cache-from", f"type=registry,ref={prefix}/web:remote"),
+            **remote.variables,
         )
     )
-    assert layers(site, f"docker://{place}/web:again", "--static") == here
+    assert layers(site, f"docker://{prefix}/web:again", "--static") == local
     cached = re.search(r"(\d+) of them cached", outcome.messages)
     assert cached, outcome.messages
     assert int(cached[1]) >= 3, outcome.messages
 
 
-def test_result_stays_in_the_second_engine_by_default(site, second):
-    outcome = good(site.inv("build", "--builder", second.context, **second.variables))
+def test_result_stays_on_the_remote_builder_by_default(site, remote):
+    outcome = passed(site.inv("build", "--builder", remote.context, **remote.variables))
     assert f"{site.name}/web:local" in outcome.output
     assert docker("image", "ls", "-q", f"{site.name}/web") == ""
-    assert second.docker("image", "ls", "-q", f"{site.name}/web")
-    again = good(site.inv("build", "--builder", second.context, **second.variables))
-    assert "nothing changed" in again.messages
-    # The same build here is another matter, whatever was built there.
-    outcome = good(site.inv("build"))
-    assert "nothing changed" not in outcome.messages
-    assert docker("image", "ls", "-q", f"{site.name}/web")
+    assert remote.docker("image", "ls", "-q", f"{site.name}/web")
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "said"),
+    ("options", "status", "message"),
     [
         (("--builder", "ops-e2e-none"), 1, "no builder"),
         (("--output", "layouts"), 1, "not supported for the docker driver"),
         (("--platform", "linux/amd64,linux/arm64"), 1, "manifest lists"),
-        (("--push", "registry.test/gate"), 2, "no git repository"),
-        (("--push", "registry.test/gate", "--load"), 2, "one place"),
+        (("--push", "registry.test/gate"), 2, "not a git repository"),
+        (("--push", "registry.test/gate", "--load"), 2, "exclude each other"),
     ],
 )
-def test_unsupported_builder_option_is_reported_in_its_words(site, options, status, said):
+def test_unsupported_builder_option_is_reported_with_its_cause(site, options, status, message):
     outcome = site.inv("build", *options, GIT_CEILING_DIRECTORIES=str(site.root.parent))
-    assert (outcome.status, said in outcome.messages) == (status, True), outcome.messages
+    assert (outcome.status, message in outcome.messages) == (status, True), outcome.messages
 
 
 def test_remote_builder_cannot_use_a_local_base(project, tmp_path):

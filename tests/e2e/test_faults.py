@@ -119,7 +119,7 @@ def test_the_port_is_taken(project: Project):
         other.listen()
         port = str(other.getsockname()[1])
         outcome = project.inv("up", WEB_PORT=port)
-    assert_explains(outcome, 3, f"port {port} is taken")
+    assert_explains(outcome, 3, f"port {port} is already in use")
     assert not project.leftovers()
 
 
@@ -287,8 +287,9 @@ def test_interrupted_test_run_waits_for_cleanup(tmp_path, told):
     (tmp_path / "conftest.py").write_text(HOLDS)
     (tmp_path / "tests/test_it.py").write_text(WAITS)
     program = (
-        "import sys; from pathlib import Path; from ops import interruption, suite;"
-        "interruption.heed(); suite.run(Path(sys.argv[1]), (), arguments='-p xdist -n1')"
+        "import sys; from pathlib import Path; from imageproof import signals;"
+        "from ops import test_runner; signals.install_handlers();"
+        "test_runner.run(Path(sys.argv[1]), (), arguments='-p xdist -n1')"
     )
     variables = {"TOLD": str(tmp_path / "told"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with subprocess.Popen(
