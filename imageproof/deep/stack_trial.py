@@ -20,9 +20,9 @@ from imageproof.build import base_image
 from imageproof.deep import stack_copy
 from imageproof.deep.canary import CanarySearch
 from imageproof.deep.teardown import Teardown, TeardownFacts, run_broken_starts, seconds_until
-from imageproof.docker.confined import CONFINED
 from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError
+from imageproof.runtime.probe_client import run_beside
 from imageproof.stack import compose
 
 if TYPE_CHECKING:
@@ -153,12 +153,14 @@ def _try_container(
     waited = bound + MEASURE_SECONDS
 
     def signal_all(number: signal.Signals) -> None:
-        _run_beside(engine, id_, probe_image, SIGNAL_SCRIPT, str(int(number)))
+        run_beside(engine, id_, probe_image, ["KILL"], SIGNAL_SCRIPT, str(int(number)))
         with translating(f"signalling {id_[:12]}"):
             engine.docker.container.kill(id_, signal=str(int(number)))  # PID 1, from outside
 
     zombies = int(
-        _run_beside(engine, id_, probe_image, ORPHAN_SCRIPT, str(ORPHANS), str(REAP_SECONDS))
+        run_beside(
+            engine, id_, probe_image, ["KILL"], ORPHAN_SCRIPT, str(ORPHANS), str(REAP_SECONDS)
+        )
     )
     signal_all(signal.SIGSTOP)
     try:
@@ -190,22 +192,6 @@ def _promised_seconds(container: dict[str, Any]) -> float | None:
         return None
     seconds = ((check.get("Interval") or 30e9) + (check.get("Timeout") or 30e9)) / 1e9
     return float(seconds * (check.get("Retries") or 3))
-
-
-def _run_beside(engine: Engine, container: str, image: str, code: str, *arguments: str) -> str:
-    """Run Python in the container's pid namespace, with the right to signal its processes."""
-    with translating(f"running a probe beside {container[:12]}"):
-        output = engine.docker.run(
-            image,
-            ["-I", "-S", "-c", code, *arguments],
-            entrypoint="python3.11",
-            pid=f"container:{container}",
-            user="0:0",
-            cap_add=["KILL"],
-            stream=True,  # otherwise the engine's error goes to the terminal and is lost
-            **CONFINED,
-        )
-        return b"".join(line for stream, line in output if stream == "stdout").decode()
 
 
 def _health(engine: Engine, container: str) -> str | None:

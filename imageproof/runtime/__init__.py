@@ -1,1 +1,1 @@
-"""runtime."""
+"""Facts of what runs: the containers of a stack, and the programs of an image."""

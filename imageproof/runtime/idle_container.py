@@ -1,8 +1,8 @@
-"""A container of any image that does nothing: to be looked at, and thrown away.
+"""An idle container of any image, for the write probe.
 
-Its image needs no shell and nothing that waits, and its own program is not started: it is given
-one that asks the kernel to sleep for a minute, and ends. So it is gone even where nobody is left
-to remove it.
+The container does not start the image's own program, and needs no shell: it runs a tiny program
+that is copied into it, sleeps for a minute and ends. So the container ends even if it is never
+removed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from imageproof.errors import ImageproofError, MachineError
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-SECONDS = 60
+IDLE_SECONDS = 60
 ADDRESS = 0x400000
-HEADERS = 64 + 56  # bytes of an ELF header and of its one segment, elf(5)
-# nanosleep(time, NULL), exit(0); 32 bytes, the time stands behind them. syscall(2): by machine.
+HEADER_BYTES = 64 + 56  # an ELF header and its one program header, elf(5)
+# By architecture: the ELF machine, and 32 bytes of code for nanosleep(time, NULL) and exit(0).
+# The time follows the code. System call numbers: syscall(2).
 CODE = {
     "amd64": (
         62,
@@ -52,40 +53,43 @@ CODE = {
 }
 
 
-def program(architecture: str, seconds: int = SECONDS) -> bytes | None:
-    """A program that sleeps and ends, without a library; None for a machine that is not known."""
+def program(architecture: str, seconds: int = IDLE_SECONDS) -> bytes | None:
+    """Return an ELF program that sleeps and ends; None for an unknown architecture."""
     if architecture not in CODE:
         return None
     machine, code = CODE[architecture]
-    whole = code + struct.pack("<qq", seconds, 0)
-    size = HEADERS + len(whole)
-    start = ADDRESS + HEADERS
+    content = code + struct.pack("<qq", seconds, 0)
+    size = HEADER_BYTES + len(content)
+    start = ADDRESS + HEADER_BYTES
     ident = b"\x7fELF" + bytes([2, 1, 1])  # 64 bits, little-endian
     elf = struct.pack(
         "<16sHHIQQQIHHHHHH", ident, 2, machine, 1, start, 64, 0, 0, 64, 56, 1, 0, 0, 0
     )
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, ADDRESS, ADDRESS, size, size, 0x10000)
-    return elf + segment + whole
+    return elf + segment + content
 
 
 @contextlib.contextmanager
-def idle(engine: Engine, image: str, architecture: str, user: str) -> Iterator[str]:
-    """A running container of an image whose root file system takes writes, until the block ends.
+def idle_container(engine: Engine, image: str, architecture: str, user: str) -> Iterator[str]:
+    """Run an idle container of an image until the block ends, and yield its name.
 
-    It runs as `user`, without network, capability or health check. Yields its name; raises
-    ImageproofError where there can be none.
+    It runs as `user`, with a writable root, without network, capabilities or health check.
+
+    Raises:
+        ImageproofError: The architecture is unknown, or the engine cannot run the container.
     """
     action = f"starting an idle container of {image[:19]}"
-    text = program(architecture)
-    if text is None:
-        raise MachineError(action, f"it is for the machine {architecture!r}, which is not known")
+    binary = program(architecture)
+    if binary is None:
+        known = ", ".join(CODE)
+        raise MachineError(action, f"the architecture {architecture!r} is not supported ({known})")
     name = f"imageproof-idle-{secrets.token_hex(4)}"
     options = {key: value for key, value in CONFINED.items() if key != "read_only"}
     try:
         with tempfile.TemporaryDirectory(prefix="imageproof-idle-") as folder, translating(action):
             file = Path(folder, name)
-            file.write_bytes(text)
-            file.chmod(0o755)  # docker cp keeps it; the owner becomes root
+            file.write_bytes(binary)
+            file.chmod(0o755)  # docker cp keeps the mode; the owner becomes root
             engine.docker.container.create(
                 image, entrypoint=f"/{name}", name=name, user=user, healthcheck=False, **options
             )

@@ -1,15 +1,18 @@
-"""The probe: what the kernel says of the processes beside it, and what they could write.
+"""The probe: a program that reports what the kernel knows of a service's processes.
 
-It runs in a container that shares the pid namespace of a service. imageproof/runtime/containers.py sends the
-very text of this file and of walk.py to `python3 -I -S -c`: nothing but the standard library of
-Python 3.9. Its one argument is a question in JSON, its answer one object in JSON:
+The probe runs in a container of its own, which shares the pid namespace of the service. That
+container may hold any Python from 3.9 on and nothing else. So probe_client.py sends the text of
+this file and of write_probe.py to `python3 -I -S -c`: both may import only the standard library,
+and this file only write_probe.py besides.
 
-    key         keys the digests of the environment's values: no value leaves the probe
-    writable    paths below which writes are expected, and not tried
-    throwaway   whether the container is there only to be looked at, and may be touched
-    seconds     how long the walk over its files may take
+The one argument is a request in JSON, the output one object in JSON. Keys of the request:
 
-A part that it could not see stands under "unknown", with the reason.
+    key         hexadecimal key of the environment digests: no value leaves the probe
+    writable    paths below which the contract allows writes; not tried
+    throwaway   whether the container is a throwaway, whose files may be opened for writing
+    seconds     time limit of the walk over the files
+
+A part that could not be read is null; "unknown" holds the reason.
 """
 
 from __future__ import annotations
@@ -26,94 +29,92 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imageproof.runtime.write_probe import mounts, text, writes
+from imageproof.runtime.write_probe import read_mounts, to_text, try_writes
 
 PROC = Path("/proc")
-STATUS = frozenset(
+STATUS_FIELDS = frozenset(
     {
         *("Name", "State", "PPid", "Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp"),
         *("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "SigBlk", "SigIgn", "SigCgt"),
     }
 )
-# Programs that only start another one and wait: the service is their first child.
+# Init programs: they start the service as their first child, and wait.
 INITS = frozenset({"docker-init", "tini", "tini-static", "dumb-init", "catatonit"})
-# rt_sigtimedwait(2), also of 32 bits. What is waited for is hidden from SigBlk meanwhile.
+# Numbers of rt_sigtimedwait(2), 64 and 32 bits. SigBlk does not show the signals it waits for.
 SIGTIMEDWAIT = {"x86_64": {"128", "177", "421"}, "aarch64": {"137", "177", "421"}}
 LISTEN, UNCONNECTED = "0A", "07"  # of TCP and of UDP, include/net/tcp_states.h
-LONGEST = 60  # seconds: a file system that hangs must not keep the probe
+MAX_SECONDS = 60  # a file system that hangs must not keep the probe
 UNBOUNDED = 1 << 60  # cgroup v1 writes "no bound" as a number near 2**63
-NEEDS, PAUSE = 20, 0.05  # seconds
+TRIES, PAUSE_SECONDS = 20, 0.05
 
-Statuses = Mapping[int, Mapping[str, str]]
+Statuses = Mapping[int, Mapping[str, str]]  # /proc/PID/status by pid
 
 
-def read(path: Path) -> str:
-    """The text of a file below /proc."""
-    return text(path.read_bytes())
+def _read(path: Path) -> str:
+    return to_text(path.read_bytes())
 
 
 # --- processes
 
 
-def processes(proc: Path = PROC) -> dict[int, dict[str, str]]:
-    """The status of every process of the container (proc(5)), but not of its neighbours."""
-    for _ in range(NEEDS):
-        found = dict(_statuses(proc))
-        # What `docker exec` starts, a health check too, is the engine's own program and root's
-        # for the blink of an eye.
-        if not any(s["PPid"] == "0" and s["Name"].startswith("runc:[") for s in found.values()):
+def read_processes(proc: Path = PROC) -> dict[int, dict[str, str]]:
+    """Return the status of every process of the container (proc(5))."""
+    for _ in range(TRIES):
+        statuses = dict(_read_statuses(proc))
+        # A process of `docker exec`, such as a health check, is runc running as root for the
+        # first milliseconds: read again.
+        if not any(s["PPid"] == "0" and s["Name"].startswith("runc:[") for s in statuses.values()):
             break
-        time.sleep(PAUSE)
-    return found
+        time.sleep(PAUSE_SECONDS)
+    return statuses
 
 
-def _statuses(proc: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    first = _cgroups(proc / "1")
+def _read_statuses(proc: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    first = _read_cgroups(proc / "1")
     for pid in sorted(int(path.name) for path in proc.iterdir() if path.name.isdigit()):
-        # It may end between the two looks.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            lines = read(proc / str(pid) / "status").split("\n")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            lines = _read(proc / str(pid) / "status").split("\n")
             status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-            if pid != os.getpid() and not _apart(first, _cgroups(proc / str(pid))):
-                yield pid, {name: status[name] for name in STATUS & status.keys()}
+            if pid != os.getpid() and _same_container(first, _read_cgroups(proc / str(pid))):
+                yield pid, {name: status[name] for name in STATUS_FIELDS & status.keys()}
 
 
-def _cgroups(process: Path) -> dict[str, str]:
-    """Where a process stands, by hierarchy (cgroups(7))."""
-    fields = (line.split(":", 2) for line in read(process / "cgroup").splitlines())
-    return {hierarchy: place for _, hierarchy, place in fields}
+def _read_cgroups(process: Path) -> dict[str, str]:
+    """Return the path of a process in each cgroup hierarchy (cgroups(7))."""
+    fields = (line.split(":", 2) for line in _read(process / "cgroup").splitlines())
+    return {hierarchy: path for _, hierarchy, path in fields}
 
 
-def _apart(first: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
-    """Whether it is of another container, such as a probe or what `./inv debug` opens.
+def _same_container(first: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Return whether a process's cgroups are those of the container's first process, or below.
 
-    What runs in the container stands where its first process does, or below.
+    Otherwise it belongs to a container that shares the pid namespace: a probe, `./inv debug`.
     """
-    telling = [name for name in first if first[name] != "/" and name in theirs]
-    return bool(telling) and not any(
-        f"{theirs[name]}/".startswith(f"{first[name]}/") for name in telling
+    comparable = [name for name in first if first[name] != "/" and name in other]
+    return not comparable or any(
+        f"{other[name]}/".startswith(f"{first[name]}/") for name in comparable
     )
 
 
-def main_process(found: Statuses, proc: Path = PROC) -> int:
-    """The service itself: the first process, or what an init started."""
-    children = [pid for pid, status in found.items() if status["PPid"] == "1"]
+def main_process(statuses: Statuses, proc: Path = PROC) -> int:
+    """Return the pid of the service: the first process, or the first child of an init."""
+    children = [pid for pid, status in statuses.items() if status["PPid"] == "1"]
     is_init = (proc / "1/exe").readlink().name in INITS
     return min(children) if is_init and children else 1
 
 
-def awaited(proc: Path = PROC) -> int:
-    """The signals that some thread of the first process waits for, as an init does (a bit set)."""
+def read_awaited_signals(proc: Path = PROC) -> int:
+    """Return the signals that a thread of process 1 waits for, as an init does (a bit set)."""
     numbers = SIGTIMEDWAIT.get(os.uname().machine)
     if numbers is None:
-        raise ValueError(f"system calls of {os.uname().machine} are not known")
+        raise ValueError(f"the system calls of {os.uname().machine} are not known")
     signals = 0
     for thread in (proc / "1/task").iterdir():
-        for _ in range(NEEDS):
-            call = read(thread / "syscall").split()
+        for _ in range(TRIES):
+            call = _read(thread / "syscall").split()
             if call[0] != "running":
                 break
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
         if call[0] in numbers:
             with (proc / "1/mem").open("rb", buffering=0) as memory:
                 memory.seek(int(call[1], 16))
@@ -124,56 +125,56 @@ def awaited(proc: Path = PROC) -> int:
 # --- sockets
 
 
-def sockets(found: Statuses, proc: Path = PROC) -> list[dict[str, Any]]:
-    """Every socket that a process of the container holds, and that waits to be spoken to."""
+def read_sockets(statuses: Statuses, proc: Path = PROC) -> list[dict[str, Any]]:
+    """Return every listening or unconnected socket that a process of the container holds."""
     owners: dict[str, int] = {}
-    spaces: dict[str, list[int]] = {}
-    for pid in found:
+    namespaces: dict[str, list[int]] = {}
+    for pid in statuses:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            spaces.setdefault(str((proc / str(pid) / "ns/net").readlink()), []).append(pid)
+            namespaces.setdefault(str((proc / str(pid) / "ns/net").readlink()), []).append(pid)
             for descriptor in (proc / str(pid) / "fd").iterdir():
                 with contextlib.suppress(FileNotFoundError):
                     owners.setdefault(str(descriptor.readlink()), pid)
-    heard = []
-    for pids in spaces.values():
-        for protocol, table in _tables(pids, proc).items():
+    sockets = []
+    for pids in namespaces.values():
+        for protocol, table in _read_tables(pids, proc).items():
             for address, port, inode in _waiting(protocol, table):
-                # Nobody's: the engine's own name server, or of another container's processes.
+                # Without an owner: the engine's name server, or another container's process.
                 if (owner := owners.get(f"socket:[{inode}]")) is not None:
-                    where = {"protocol": protocol, "address": address, "port": port}
-                    heard.append({**where, "pid": owner})
-    return heard
+                    place = {"protocol": protocol, "address": address, "port": port}
+                    sockets.append({**place, "pid": owner})
+    return sockets
 
 
-def _tables(pids: Sequence[int], proc: Path) -> dict[str, str]:
-    """The tables of a network, as the first of its processes shows them that outlives the look.
+def _read_tables(pids: Sequence[int], proc: Path) -> dict[str, str]:
+    """Return a network's socket tables by protocol, as one of its processes shows them.
 
-    One of them may be a health probe that ends just now.
+    A process may end in the meantime, as a health probe does; then the next one is read.
     """
     for pid in pids:
         net = proc / str(pid) / "net"
         tables = {}
         for protocol in ("tcp6", "udp", "udp6", "tcp"):
             with contextlib.suppress(OSError):  # a kernel without IPv6 has no tcp6
-                tables[protocol] = read(net / protocol)
-        if "tcp" in tables:  # it is read last, and always there while the process is
+                tables[protocol] = _read(net / protocol)
+        if "tcp" in tables:  # read last, and always there as long as the process is
             return dict(sorted(tables.items()))
-    raise ProcessLookupError("its processes end faster than they can be looked at")
+    raise ProcessLookupError("every process ended before its sockets were read")
 
 
 def _waiting(protocol: str, table: str) -> Iterator[tuple[str, int, str]]:
-    """Address, port and inode of each row of /proc/PID/net/tcp and its like that waits."""
+    """Yield address, port and inode of each waiting socket of /proc/PID/net/tcp or similar."""
     state = LISTEN if protocol.startswith("tcp") else UNCONNECTED
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == state:
             address, _, port = fields[1].partition(":")
-            yield address_of(address), int(port, 16), fields[9]
+            yield parse_address(address), int(port, 16), fields[9]
 
 
-def address_of(written: str) -> str:
-    """An address as people write it: the kernel prints 32-bit words as the machine holds them."""
-    words = [int(written[at : at + 8], 16) for at in range(0, len(written), 8)]
+def parse_address(hexadecimal: str) -> str:
+    """Return an IP address from the kernel's form: 32-bit words in the machine's byte order."""
+    words = [int(hexadecimal[at : at + 8], 16) for at in range(0, len(hexadecimal), 8)]
     raw = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
@@ -181,100 +182,102 @@ def address_of(written: str) -> str:
 # --- limits
 
 
-def limits(groups: Path, pinned: int | None = None) -> dict[str, float | None]:
-    """Bounds of the container's cgroup: bytes, processes, processors; null where there is none.
+def read_limits(cgroup: Path, pinned: int | None = None) -> dict[str, float | None]:
+    """Return the bounds of the container's cgroup in bytes, processes and processors.
 
-    `pinned` is on how many processors it may run; None: on each. What the kernel does not say is
-    left out. `killed`: how often it killed for want of memory.
+    None means unbounded; a bound that the kernel does not report is left out. `pinned` is the
+    number of processors that the container is pinned to, if any. `killed` counts the kills for
+    lack of memory.
     """
-    ways: dict[str, Callable[[], float | None]]
-    if (groups / "cgroup.controllers").exists():  # docs.kernel.org/admin-guide/cgroup-v2.html
-        ways = {
-            "memory": lambda: _bound(groups / "memory.max"),
-            "pids": lambda: _bound(groups / "pids.max"),
-            "cpu": lambda: _share(*read(groups / "cpu.max").split()),
-            "killed": lambda: _kills(groups / "memory.events"),
+    readers: dict[str, Callable[[], float | None]]
+    if (cgroup / "cgroup.controllers").exists():  # docs.kernel.org/admin-guide/cgroup-v2.html
+        readers = {
+            "memory": lambda: _read_bound(cgroup / "memory.max"),
+            "pids": lambda: _read_bound(cgroup / "pids.max"),
+            "cpu": lambda: _processors(*_read(cgroup / "cpu.max").split()),
+            "killed": lambda: _read_kills(cgroup / "memory.events"),
         }
     else:  # cgroup v1: a folder for each controller
-        ways = {
-            "memory": lambda: _bound(groups / "memory/memory.limit_in_bytes"),
-            "pids": lambda: _bound(groups / "pids/pids.max"),
-            "cpu": lambda: _share(
-                read(groups / "cpu/cpu.cfs_quota_us"), read(groups / "cpu/cpu.cfs_period_us")
+        readers = {
+            "memory": lambda: _read_bound(cgroup / "memory/memory.limit_in_bytes"),
+            "pids": lambda: _read_bound(cgroup / "pids/pids.max"),
+            "cpu": lambda: _processors(
+                _read(cgroup / "cpu/cpu.cfs_quota_us"), _read(cgroup / "cpu/cpu.cfs_period_us")
             ),
-            "killed": lambda: _kills(groups / "memory/memory.oom_control"),
+            "killed": lambda: _read_kills(cgroup / "memory/memory.oom_control"),
         }
-    found = {}
-    for name, way in ways.items():
+    limits = {}
+    for name, reader in readers.items():
         with contextlib.suppress(OSError):
-            found[name] = way()
-    if "cpu" in found and pinned is not None:
-        found["cpu"] = min(found["cpu"] or pinned, pinned)
-    return found
+            limits[name] = reader()
+    if "cpu" in limits and pinned is not None:
+        limits["cpu"] = min(limits["cpu"] or pinned, pinned)
+    return limits
 
 
-def _pinned(pid: int) -> int | None:
+def _pinned_processors(pid: int) -> int | None:
     allowed = len(os.sched_getaffinity(pid))
     return allowed if allowed < (os.cpu_count() or 1) else None
 
 
-def _bound(file: Path) -> int | None:
-    word = read(file).strip()
+def _read_bound(file: Path) -> int | None:
+    word = _read(file).strip()
     return None if word == "max" or int(word) >= UNBOUNDED else int(word)
 
 
-def _share(quota: str, period: str) -> float | None:
+def _processors(quota: str, period: str) -> float | None:
     return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
 
 
-def _kills(file: Path) -> int:
-    words = read(file).split()
+def _read_kills(file: Path) -> int:
+    words = _read(file).split()
     return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
 
 
 # --- environment
 
 
-def environment(pid: int, key: bytes, proc: Path = PROC) -> dict[str, str]:
-    """What a process was started with: names, and keyed digests of the values."""
+def read_environment(pid: int, key: bytes, proc: Path = PROC) -> dict[str, str]:
+    """Return the variables that a process was started with, and keyed digests of their values."""
     entries = [part for part in (proc / str(pid) / "environ").read_bytes().split(b"\0") if part]
     if not all(b"=" in entry for entry in entries):
-        raise ValueError("its process has written something else there")  # setproctitle(3)
+        raise ValueError("its process has overwritten its environment")  # setproctitle(3)
     pairs = (entry.partition(b"=") for entry in entries)
-    return {text(name): hmac.new(key, value, "sha256").hexdigest() for name, _, value in pairs}
+    return {to_text(name): hmac.new(key, value, "sha256").hexdigest() for name, _, value in pairs}
 
 
-# --- all of it
+# --- the whole answer
 
 
-def look(question: Mapping[str, Any], proc: Path = PROC) -> dict[str, Any]:
-    """Everything, each part by itself: what cannot be seen of one says nothing of the others."""
-    found = processes(proc)
+def answer(request: Mapping[str, Any], proc: Path = PROC) -> dict[str, Any]:
+    """Return all parts. A part that cannot be read does not affect the others."""
+    statuses = read_processes(proc)
     unknown: dict[str, str] = {}
 
-    def part(name: str, way: Callable[[], Any]) -> Any:
+    def part(name: str, reader: Callable[[], Any]) -> Any:
         try:
-            return way()
+            return reader()
         except (OSError, ValueError, LookupError) as error:
-            unknown[name] = f"the probe could not see its {name}: {error}"
+            unknown[name] = f"the probe could not read its {name}: {error}"
             return None
 
-    main = part("main", lambda: main_process(found, proc)) or 1
-    options = (question["writable"], question["seconds"], question["throwaway"])
-    key = bytes.fromhex(question["key"])
+    main = part("main", lambda: main_process(statuses, proc)) or 1
+    options = (request["writable"], request["seconds"], request["throwaway"])
+    key = bytes.fromhex(request["key"])
+    cgroup = proc / "1/root/sys/fs/cgroup"
     return {
-        "processes": {str(pid): status for pid, status in found.items()},
+        "processes": {str(pid): status for pid, status in statuses.items()},
         "main": main,
-        "awaited": part("awaited", lambda: awaited(proc)),
-        "sockets": part("sockets", lambda: sockets(found, proc)),
-        "limits": part("limits", lambda: limits(proc / "1/root/sys/fs/cgroup", _pinned(main))),
-        "environment": part("environment", lambda: environment(main, key, proc)),
-        "mounts": part("mounts", lambda: sorted(mounts(proc))),
-        "writes": part("writes", lambda: writes(proc, found[main], *options)),
+        "awaited": part("awaited", lambda: read_awaited_signals(proc)),
+        "sockets": part("sockets", lambda: read_sockets(statuses, proc)),
+        "limits": part("limits", lambda: read_limits(cgroup, _pinned_processors(main))),
+        "environment": part("environment", lambda: read_environment(main, key, proc)),
+        "mounts": part("mounts", lambda: sorted(read_mounts(proc))),
+        "writes": part("writes", lambda: try_writes(proc, statuses[main], *options)),
         "unknown": unknown,
     }
 
 
 if __name__ == "__main__":
-    signal.alarm(LONGEST)
-    json.dump(look(json.loads(sys.argv[1])), sys.stdout)
+    signal.alarm(MAX_SECONDS)
+    json.dump(answer(json.loads(sys.argv[1])), sys.stdout)

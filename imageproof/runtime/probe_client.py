@@ -1,8 +1,8 @@
-"""What a probe saw of a container: the dataclasses, and the probe's own start.
+"""Client of the probe: starts it beside a container, and parses its answer.
 
-The probe (probe.py) is a container of the base image beside the service: it shares the service's
-pid namespace, and needs nothing in the service's own image, no shell and no Python. It has those
-capabilities that let it read what belongs to the service's user, and become that user.
+The probe (probe.py) runs in a container of the base image, which shares the pid namespace of the
+service. So the service's own image needs no shell and no Python. The probe's capabilities let it
+read what belongs to the service's user, and become that user.
 """
 
 from __future__ import annotations
@@ -21,20 +21,23 @@ from imageproof.terminal_text import strip_escapes
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-HERE = Path(__file__).parent
-PARTS = {"imageproof.runtime.write_probe": "write_probe.py", "__main__": "probe.py"}
+# The probe's files by the module name that they get in its container.
+MODULES = {"imageproof.runtime.write_probe": "write_probe.py", "__main__": "probe.py"}
 WALK_SECONDS = 10.0
 # To read /proc/PID of any user, to list any folder, and to become the service's user.
-CAPABILITIES = ["SYS_PTRACE", "DAC_READ_SEARCH", "SETUID", "SETGID"]
+CAPABILITIES = ("SYS_PTRACE", "DAC_READ_SEARCH", "SETUID", "SETGID")
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process (proc(5): status). Ids are real, effective, saved and filesystem ones;
-    capabilities and signals bit sets.
+    """A process (proc(5): status). Capabilities and signals are bit sets.
 
-    `seccomp` is the mode, None where the kernel does not say. `awaited` are signals that it waits
-    for in place of a handler, as an init does; known of PID 1 only, None: it could not be seen.
+    Attributes:
+        uids: Real, effective, saved and file system user ids.
+        gids: The same of the group ids.
+        seccomp: The mode; None: the kernel does not report it.
+        awaited: Signals that the process waits for instead of handling them, as an init does.
+            Read for PID 1 only; None: it could not be read.
     """
 
     pid: int
@@ -59,7 +62,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Socket:
-    """A socket that waits to be spoken to: TCP that listens, UDP that is bound to nobody."""
+    """A listening TCP socket, or an unconnected UDP socket."""
 
     protocol: str  # tcp, tcp6, udp, udp6
     address: str
@@ -69,43 +72,40 @@ class Socket:
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds: bytes, processes, processors; None: unbounded. `missing`: nobody could look."""
+    """Bounds in bytes, processes and processors; None: unbounded."""
 
     memory: float | None = None
     pids: float | None = None
     cpu: float | None = None
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # bounds that the kernel does not report
 
 
 @dataclass(frozen=True)
 class Writes:
-    """Files and folders that took a write by `user` (uid:gid), of those that were `tried`.
+    """The files and folders that a user can write, found by trying."""
 
-    `cut` says why not all of them were.
-    """
-
-    user: str
-    read_only: bool  # how the root is mounted
+    user: str  # uid:gid
+    read_only: bool  # how the root file system is mounted
     paths: tuple[str, ...]
-    tried: int
-    cut: str = ""
+    tried: int  # number of files and folders
+    incomplete: str = ""  # why some were not tried
 
 
 @dataclass(frozen=True)
-class Seen:
-    """All that one probe saw; None: it could not, `unknown` says why, by name of the part."""
+class ProbeResult:
+    """The answer of one probe; None: `unknown` has the reason, by name of the part."""
 
     processes: tuple[Process, ...] | None = None
     sockets: tuple[Socket, ...] | None = None
     limits: Limits | None = None
     writes: Writes | None = None
-    received: Mapping[str, str] | None = None  # environment: name, keyed digest of the value
+    environment: Mapping[str, str] | None = None  # keyed digests of the values
     mounts: tuple[str, ...] | None = None
-    kills: int = 0  # for want of memory
+    kills: int = 0  # for lack of memory
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
-def look_into(
+def run_probe(
     engine: Engine,
     container: str,
     probe_image: str,
@@ -113,75 +113,96 @@ def look_into(
     *,
     key: bytes = b"",
     throwaway: bool = False,
-) -> Seen:
-    """Start a probe beside a running container. Raises ImageproofError where it cannot be had."""
-    question = {
+) -> ProbeResult:
+    """Run the probe beside a running container.
+
+    `writable` are the paths that the contract lets the container write; `key` makes the digests of
+    its environment. The files of a `throwaway` container may be opened for writing.
+
+    Raises:
+        ImageproofError: The engine cannot run the probe.
+        ValueError: The probe printed no valid answer.
+    """
+    request = {
         "key": key.hex(),
         "writable": [path.rstrip("/") or "/" for path in writable],
         "throwaway": throwaway,
         "seconds": WALK_SECONDS,
     }
-    with translating(f"looking into {container[:12]}"):
-        said = engine.docker.run(
-            probe_image,
-            ["-I", "-S", "-c", text(), json.dumps(question)],
+    output = run_beside(
+        engine, container, probe_image, CAPABILITIES, probe_program(), json.dumps(request)
+    )
+    return parse_answer(json.loads(output))
+
+
+def run_beside(
+    engine: Engine,
+    container: str,
+    image: str,
+    capabilities: Sequence[str],
+    code: str,
+    *arguments: str,
+) -> bytes:
+    """Run Python code as root in a container's pid namespace; return its standard output."""
+    with translating(f"running a probe beside {container[:12]}"):
+        output = engine.docker.run(
+            image,
+            ["-I", "-S", "-c", code, *arguments],
             entrypoint="python3.11",
             pid=f"container:{container}",
             user="0:0",
-            cap_add=CAPABILITIES,
-            stream=True,  # else the engine's words go to the terminal, and are lost as a reason
+            cap_add=list(capabilities),
+            stream=True,  # otherwise the engine's error goes to the terminal and is lost
             **CONFINED,
         )
-        answer = b"".join(line for stream, line in said if stream == "stdout")
-    return parse(json.loads(answer))
+        return b"".join(line for stream, line in output if stream == "stdout")
 
 
 @cache
-def text() -> str:
-    """The probe's program: both files, each as the module that the other imports."""
+def probe_program() -> str:
+    """Return the probe's files as one program, which makes each file a module."""
     lines = ["import sys, types"]
-    for name, file in PARTS.items():
+    for name, file in MODULES.items():
         lines.append(f"module = sys.modules[{name!r}] = types.ModuleType({name!r})")
-        code = (HERE / file).read_text()
+        code = Path(__file__).with_name(file).read_text()
         lines.append(f"exec(compile({code!r}, {file!r}, 'exec'), module.__dict__)")
     return "\n".join(lines)
 
 
-def parse(answer: Mapping[str, Any]) -> Seen:
-    """What a probe printed, without what would steer a terminal."""
-    unknown = {name: strip_escapes(why) for name, why in answer["unknown"].items()}
+def parse_answer(answer: Mapping[str, Any]) -> ProbeResult:
+    """Parse the output of a probe; remove escape sequences from its texts."""
     limits = answer["limits"]
     writes = answer["writes"]
-    received = answer["environment"]
+    environment = answer["environment"]
     mounts = answer["mounts"]
     sockets = answer["sockets"]
-    return Seen(
+    if writes is not None:
+        writes = Writes(**{**writes, "paths": tuple(map(strip_escapes, writes["paths"]))})
+    if environment is not None:
+        environment = {strip_escapes(name): digest for name, digest in environment.items()}
+    return ProbeResult(
         processes=tuple(
             parse_status(int(pid), status, answer["awaited"] if pid == "1" else 0)
             for pid, status in answer["processes"].items()
         ),
-        sockets=None if sockets is None else tuple(Socket(**found) for found in sockets),
-        limits=None if limits is None else _limits(limits),
-        writes=None
-        if writes is None
-        else Writes(**{**writes, "paths": tuple(map(strip_escapes, writes["paths"]))}),
-        received=None
-        if received is None
-        else {strip_escapes(name): digest for name, digest in received.items()},
+        sockets=None if sockets is None else tuple(Socket(**keys) for keys in sockets),
+        limits=None if limits is None else _parse_limits(limits),
+        writes=writes,
+        environment=environment,
         mounts=None if mounts is None else tuple(mounts),
         kills=(limits or {}).get("killed", 0),
-        unknown=unknown,
+        unknown={name: strip_escapes(reason) for name, reason in answer["unknown"].items()},
     )
 
 
-def _limits(found: Mapping[str, float | None]) -> Limits:
+def _parse_limits(limits: Mapping[str, float | None]) -> Limits:
     names = ("memory", "pids", "cpu")
-    missing = tuple(name for name in names if name not in found)
-    return Limits(**{name: found.get(name) for name in names}, missing=missing)
+    missing = tuple(name for name in names if name not in limits)
+    return Limits(**{name: limits.get(name) for name in names}, missing=missing)
 
 
 def parse_status(pid: int, status: Mapping[str, str], awaited: int | None = 0) -> Process:
-    """A process out of the lines of its /proc/PID/status."""
+    """Return a process from the lines of its /proc/PID/status."""
 
     def bits(name: str) -> int:
         return int(status.get(name, "0"), 16)

@@ -1,4 +1,4 @@
-"""What the programs of an image answer when they are run: as its user, without network."""
+"""Runs of an image's programs and smoke commands, as its user and without network."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 PROGRAM_SECONDS = 60.0
-WORKERS = 4  # each waits for the engine; what runs in the containers shares the processors
-SAID_LINES = 200
-CANNOT_RUN = {126, 127}
-# However much it says, and takes: neither the disk nor the machine is the worse for it.
+WORKERS = 4  # each waits for the engine; the programs share the processors
+OUTPUT_LINES = 200
+CANNOT_START = {126, 127}  # exit statuses, as of chroot(1)
+MAX_RUNS = 3
+# The limits protect the host from a program that floods its log or its memory.
 OPTIONS: dict[str, Any] = {
     **CONFINED,
     "remove": False,
@@ -35,110 +36,106 @@ OPTIONS: dict[str, Any] = {
     "pids_limit": 512,
 }
 
-
-TRIES = 3
-Ran = tuple[int | None, list[str]]  # exit status, and what it said
+CommandResult = tuple[int | None, list[str]]  # exit status (None: too late), lines of output
 
 
 @dataclass(frozen=True)
 class ProgramRun:
-    """What a program of an image answered: a line, and its exit status.
+    """The run of a program of the contract."""
 
-    The first line where it ended well, else the last. No status: it did not end in time, or
-    could not be tried, and `unknown` says why.
-    """
-
-    answer: str
-    status: int | None
-    unknown: str = ""
+    answer: str  # the first line of output if it succeeded, else the last
+    status: int | None  # None: it did not end in time, or `unknown`
+    unknown: str = ""  # why it could not be run
 
 
 @dataclass(frozen=True)
 class SmokeRun:
-    """How a smoke command of the contract ended: its last lines, and its exit status."""
+    """The run of a smoke command of the contract."""
 
     command: tuple[str, ...]
-    status: int | None  # None: it did not end in time
-    output: tuple[str, ...]
-    unknown: str = ""
+    status: int | None  # None: it did not end in time, or `unknown`
+    output: tuple[str, ...]  # its last lines
+    unknown: str = ""  # why it could not be run
 
 
 @dataclass(frozen=True)
 class ProgramFacts:
-    """By name of the program, and one for each smoke command of the contract."""
+    """The runs of an image's programs, by name, and of its smoke commands."""
 
     programs: Mapping[str, ProgramRun] = field(default_factory=dict)
     smokes: tuple[SmokeRun, ...] = ()
 
 
-def run_programs(engine: Engine, reference: str, image: ServiceContract) -> ProgramFacts:
-    """Run each program and each smoke command that the contract names, several at once.
+def run_programs(engine: Engine, reference: str, service: ServiceContract) -> ProgramFacts:
+    """Run the contract's programs and smoke commands in an image, several at once.
 
-    What the contract says to be writable is an empty folder then: nothing else takes a write.
+    Each writable path of the contract is an empty folder; nothing else takes a write.
     """
 
-    def program(named: tuple[str, Program]) -> tuple[str, ProgramRun]:
-        name, terms = named
-        command = (name, *terms.arguments)
+    def run_program(item: tuple[str, Program]) -> tuple[str, ProgramRun]:
+        name, program = item
+        command = (name, *program.arguments)
         try:
-            status, said = heard(
-                lambda: run(engine, reference, command, image.writable, PROGRAM_SECONDS)
+            status, output = run_until_output(
+                lambda: run_command(engine, reference, command, service.writable)
             )
         except ImageproofError as error:
             return name, ProgramRun("", None, str(error))
-        lines = said or ["nothing"]
+        lines = output or ["nothing"]
         return name, ProgramRun(lines[0] if status == 0 else lines[-1], status)
 
-    def smoke(terms: Smoke) -> SmokeRun:
+    def run_smoke(smoke: Smoke) -> SmokeRun:
         try:
-            status, said = heard(
-                lambda: run(engine, reference, terms.command, image.writable, terms.within),
-                TRIES if terms.answers else 1,
+            status, output = run_until_output(
+                lambda: run_command(
+                    engine, reference, smoke.command, service.writable, smoke.within
+                ),
+                MAX_RUNS if smoke.answers else 1,
             )
         except ImageproofError as error:
-            return SmokeRun(terms.command, None, (), str(error))
-        return SmokeRun(terms.command, status, tuple(said))
+            return SmokeRun(smoke.command, None, (), str(error))
+        return SmokeRun(smoke.command, status, tuple(output))
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        smokes = pool.map(smoke, image.smoke)  # the slower ones first
-        programs = pool.map(program, image.programs.items())
+        smokes = pool.map(run_smoke, service.smoke)  # first, because they are slower
+        programs = pool.map(run_program, service.programs.items())
         return ProgramFacts(dict(programs), tuple(smokes))
 
 
-def heard(try_: Callable[[], Ran], tries: int = TRIES) -> Ran:
-    """What a command said that is expected to say something.
+def run_until_output(run: Callable[[], CommandResult], tries: int = MAX_RUNS) -> CommandResult:
+    """Run a command; while it succeeds without output, run it again, up to `tries` times.
 
-    An engine under load may lose all that a program wrote in its last moments (seen on 26.1.5: a
-    `python --version` that ended with 0 and an empty log). So silence is asked about again.
+    An engine under load can lose the last output of a program: 26.1.5 returned an empty log of a
+    `python --version` that exited with 0.
     """
-    status, said = try_()
-    while status == 0 and not said and (tries := tries - 1):
-        status, said = try_()
-    return status, said
+    status, output = run()
+    while status == 0 and not output and (tries := tries - 1):
+        status, output = run()
+    return status, output
 
 
-def run(
+def run_command(
     engine: Engine,
     reference: str,
     command: Sequence[str],
     writable: Sequence[str] = (),
     within: float = PROGRAM_SECONDS,
-) -> Ran:
-    """Run a command in an image, as its user: the exit status, and the end of what it said.
+) -> CommandResult:
+    """Run a command in an image as its user; kill it after `within` seconds.
 
-    None is the status of what did not end `within` seconds. Raises ImageproofError where no container
-    can be had.
+    Raises:
+        ImageproofError: The engine cannot run a container.
     """
     name = f"imageproof-run-{secrets.token_hex(4)}"
     action = f"running {command[0]} in {reference}"
     late = threading.Event()
 
-    def end() -> None:
+    def kill() -> None:
         late.set()
         with contextlib.suppress(ImageproofError), translating(action):
             engine.docker.container.kill(name)
 
-    timer = threading.Timer(within, end)
+    timer = threading.Timer(within, kill)
     try:
         with translating(action):
             engine.docker.container.create(
@@ -149,27 +146,27 @@ def run(
                 tmpfs=list(writable),
                 **OPTIONS,
             )
-        if refused := _start(engine, name, action):
-            return refused
+        if failed := _start(engine, name, action):
+            return failed
         timer.start()
         with translating(action):
             status = engine.docker.container.wait(name)
-            said = engine.docker.container.logs(name, tail=SAID_LINES)
+            output = engine.docker.container.logs(name, tail=OUTPUT_LINES)
     finally:
         timer.cancel()
         with contextlib.suppress(ImageproofError), translating(action):
             engine.docker.container.remove(name, force=True, volumes=True)
-    return None if late.is_set() else status, [redact(line) for line in clean_lines(str(said))]
+    return None if late.is_set() else status, [redact(line) for line in clean_lines(str(output))]
 
 
-def _start(engine: Engine, name: str, action: str) -> tuple[int, list[str]] | None:
-    """Start a container; its status and why where its program cannot be: 126, 127 (chroot(1))."""
+def _start(engine: Engine, name: str, action: str) -> CommandResult | None:
+    """Start a container; return status and error if its program cannot be started."""
     try:
         with translating(action):
             engine.docker.container.start(name)
     except ImageproofError:
         state = engine.inspect("container", [name])[0]["State"]
-        if state["ExitCode"] not in CANNOT_RUN:
+        if state["ExitCode"] not in CANNOT_START:
             raise
         return state["ExitCode"], clean_lines(state["Error"])
     return None

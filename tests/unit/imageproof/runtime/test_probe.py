@@ -1,4 +1,4 @@
-"""imageproof.runtime.probe: what it makes of a /proc, here one that the tests write."""
+"""Tests of the probe: its answer for a /proc that the tests write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STATUS = {
 V1 = "5:memory:{0}\n4:pids:{0}\n1:name=systemd:{0}\n0::/\n"
 V2 = "0::{0}\n"
 KEY = b"k" * 16
-QUESTION: dict[str, Any] = {
+REQUEST: dict[str, Any] = {
     "key": KEY.hex(),
     "writable": ["/tmp"],
     "throwaway": True,
@@ -65,7 +65,7 @@ def _process(proc: Path, pid: int, cgroup: str = V1.format("/docker/a"), **chang
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
-    """An init and its service, in a container with a few files."""
+    """A /proc with an init and its service, in a container with a few files."""
     folder = tmp_path / "proc"
     first = _process(folder, 1, PPid="0", Name="docker-init")
     (first / "exe").symlink_to("/usr/sbin/docker-init")
@@ -87,63 +87,61 @@ def _row(address: str, state: str, inode: int) -> str:
 # --- processes
 
 
-def test_every_process_of_the_container_is_seen_and_nothing_else(proc):
+def test_only_processes_of_the_container_are_read(proc):
     _process(proc, 42, Name="a: b")
-    (proc / "99").mkdir()  # it ended between the two looks
+    (proc / "99").mkdir()  # it ended in the meantime
     _process(proc, os.getpid())  # the probe itself
-    found = probe.processes(proc)
-    assert list(found) == [1, 7, 42]
-    assert found[42] == {**STATUS, "Name": "a: b"}
+    statuses = probe.read_processes(proc)
+    assert list(statuses) == [1, 7, 42]
+    assert statuses[42] == {**STATUS, "Name": "a: b"}
 
 
 @pytest.mark.parametrize(
-    ("written", "service", "beside", "below"),
+    ("cgroup", "service", "beside", "below"),
     [
         (V1, "/docker/a", "/docker/ab", "/docker/a/b"),
         (V2, "/../docker-a.scope", "/", "/../docker-a.scope/b"),
         (V2, "/../a", "/../b", "/../a/b"),
     ],
 )
-def test_a_process_of_another_container_in_the_namespace_is_none_of_the_service(
-    proc, written, service, beside, below
-):
-    _process(proc, 1, written.format(service))
-    _process(proc, 7, written.format(beside))
-    _process(proc, 8, written.format(below))
-    _process(proc, 9, written.format(service))
-    assert list(probe.processes(proc)) == [1, 8, 9]
+def test_processes_of_other_containers_are_left_out(proc, cgroup, service, beside, below):
+    _process(proc, 1, cgroup.format(service))
+    _process(proc, 7, cgroup.format(beside))
+    _process(proc, 8, cgroup.format(below))
+    _process(proc, 9, cgroup.format(service))
+    assert list(probe.read_processes(proc)) == [1, 8, 9]
 
 
-def test_where_containers_cannot_be_told_apart_every_process_counts(proc):
+def test_without_distinct_cgroups_every_process_counts(proc):
     for pid in (1, 7):
         (proc / f"{pid}/cgroup").write_text("0::/\n")
-    assert list(probe.processes(proc)) == [1, 7]
+    assert list(probe.read_processes(proc)) == [1, 7]
 
 
-def test_what_the_engine_is_about_to_make_a_process_is_looked_at_again(proc, monkeypatch):
+def test_process_that_runc_is_starting_is_read_again(proc, monkeypatch):
     _process(proc, 9, PPid="0", Name="runc:[2:INIT]", Uid="0\t0\t0\t0")
 
-    def becomes(_: float) -> None:
+    def start(_: float) -> None:
         _process(proc, 9, PPid="0", Name="python")
 
-    monkeypatch.setattr(probe.time, "sleep", becomes)
-    assert probe.processes(proc)[9]["Uid"] == STATUS["Uid"]
+    monkeypatch.setattr(probe.time, "sleep", start)
+    assert probe.read_processes(proc)[9]["Uid"] == STATUS["Uid"]
 
 
-def test_what_only_calls_itself_so_is_seen_in_the_end(proc, monkeypatch):
+def test_process_that_stays_named_runc_is_read(proc, monkeypatch):
     _process(proc, 9, PPid="0", Name="runc:[2:INIT]", Uid="0\t0\t0\t0")
     monkeypatch.setattr(probe.time, "sleep", lambda _: None)
-    assert probe.processes(proc)[9]["Uid"] == "0\t0\t0\t0"
+    assert probe.read_processes(proc)[9]["Uid"] == "0\t0\t0\t0"
 
 
-def test_the_service_is_what_the_init_started_first(proc):
+def test_service_is_the_first_child_of_an_init(proc):
     _process(proc, 9)
     _process(proc, 5, PPid="0")  # docker exec
-    found = probe.processes(proc)
-    assert probe.main_process(found, proc) == 7
+    statuses = probe.read_processes(proc)
+    assert probe.main_process(statuses, proc) == 7
     (proc / "1/exe").unlink()
     (proc / "1/exe").symlink_to("/usr/bin/python3.11")
-    assert probe.main_process(found, proc) == 1
+    assert probe.main_process(statuses, proc) == 1
 
 
 @pytest.mark.parametrize(
@@ -156,26 +154,24 @@ def test_the_service_is_what_the_init_started_first(proc):
         ("x86_64", "running", 0),
     ],
 )
-def test_signals_that_an_init_waits_for_are_read_from_its_memory(
-    proc, monkeypatch, machine, call, signals
-):
+def test_awaited_signals_are_read_from_memory(proc, monkeypatch, machine, call, signals):
     (proc / "1/task/1/syscall").write_text(f"{call}\n")
     (proc / "1/mem").write_bytes(b"\0" * 16 + (0x4000).to_bytes(8, sys.byteorder))
     monkeypatch.setattr(probe.os, "uname", lambda: SimpleNamespace(machine=machine))
     monkeypatch.setattr(probe.time, "sleep", lambda _: None)
-    assert probe.awaited(proc) == signals
+    assert probe.read_awaited_signals(proc) == signals
 
 
-def test_a_machine_whose_system_calls_are_not_known_is_no_answer(proc, monkeypatch):
+def test_awaited_signals_of_an_unknown_machine_are_refused(proc, monkeypatch):
     monkeypatch.setattr(probe.os, "uname", lambda: SimpleNamespace(machine="s390x"))
     with pytest.raises(ValueError, match="s390x"):
-        probe.awaited(proc)
+        probe.read_awaited_signals(proc)
 
 
 # --- sockets
 
 
-def test_sockets_that_wait_are_heard_with_their_owner(proc):
+def test_waiting_sockets_have_their_owner(proc):
     (proc / "7/fd/3").symlink_to("socket:[11]")
     (proc / "7/fd/4").symlink_to("socket:[12]")
     (proc / "7/fd/5").symlink_to("socket:[13]")
@@ -184,50 +180,50 @@ def test_sockets_that_wait_are_heard_with_their_owner(proc):
         HEADER + _row("00000000:1F40", "0A", 11) + _row("0100007F:1F40", "01", 13)
     )
     (proc / "1/net/udp").write_text(HEADER + _row("0100007F:14E9", "07", 12))
-    found = probe.sockets(probe.processes(proc), proc)
-    assert found == [
+    sockets = probe.read_sockets(probe.read_processes(proc), proc)
+    assert sockets == [
         {"protocol": "tcp", "address": "0.0.0.0", "port": 8000, "pid": 7},
         {"protocol": "udp", "address": "127.0.0.1", "port": 5353, "pid": 7},
     ]
 
 
-def test_a_socket_that_no_process_of_the_container_holds_is_not_the_services(proc):
+def test_socket_without_an_owner_is_left_out(proc):
     """The engine's name server listens in each network namespace."""
     (proc / "1/net/tcp").write_text(HEADER + _row("0B00007F:A1B2", "0A", 99))
-    assert probe.sockets(probe.processes(proc), proc) == []
+    assert probe.read_sockets(probe.read_processes(proc), proc) == []
 
 
-def test_a_network_namespace_is_read_once_and_each_of_several_is(proc):
+def test_every_network_namespace_is_read(proc):
     for pid, space in ((1, "net:[1]"), (7, "net:[2]")):
         (proc / f"{pid}/ns/net").unlink()
         (proc / f"{pid}/ns/net").symlink_to(space)
         (proc / f"{pid}/fd/3").symlink_to(f"socket:[{pid}]")
         (proc / f"{pid}/net/tcp").write_text(HEADER + _row("00000000:1F40", "0A", pid))
-    assert [each["pid"] for each in probe.sockets(probe.processes(proc), proc)] == [1, 7]
+    assert [each["pid"] for each in probe.read_sockets(probe.read_processes(proc), proc)] == [1, 7]
 
 
 @pytest.mark.parametrize("gone", [1, 7])
-def test_a_process_that_ends_while_it_is_looked_at_hides_no_socket(proc, gone):
+def test_process_that_ends_hides_no_socket(proc, gone):
     """A health probe lives for some milliseconds, in the service's network."""
     (stays,) = {1, 7} - {gone}
     (proc / f"{stays}/fd/3").symlink_to("socket:[11]")
     (proc / f"{stays}/net/tcp").write_text(HEADER + _row("00000000:1F40", "0A", 11))
-    found = probe.processes(proc)
+    statuses = probe.read_processes(proc)
     shutil.rmtree(proc / f"{gone}/net")
-    assert [each["port"] for each in probe.sockets(found, proc)] == [8000]
+    assert [each["port"] for each in probe.read_sockets(statuses, proc)] == [8000]
 
 
-def test_a_network_of_which_nothing_could_be_seen_is_no_silent_one(proc):
-    found = probe.processes(proc)
+def test_unreadable_network_raises(proc):
+    statuses = probe.read_processes(proc)
     for pid in (1, 7):
         shutil.rmtree(proc / f"{pid}/net")
     with pytest.raises(ProcessLookupError):
-        probe.sockets(found, proc)
+        probe.read_sockets(statuses, proc)
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the kernel writes words as the machine does")
 @pytest.mark.parametrize(
-    ("written", "address"),
+    ("hexadecimal", "address"),
     [
         ("00000000", "0.0.0.0"),
         ("0B00007F", "127.0.0.11"),
@@ -236,38 +232,38 @@ def test_a_network_of_which_nothing_could_be_seen_is_no_silent_one(proc):
         ("0000000000000000FFFF00000100007F", "::ffff:127.0.0.1"),
     ],
 )
-def test_an_address_is_written_as_people_do(written, address):
-    assert probe.address_of(written) == address
+def test_address_is_parsed(hexadecimal, address):
+    assert probe.parse_address(hexadecimal) == address
 
 
 # --- environment
 
 
-def test_of_a_variable_only_a_digest_leaves_the_probe(proc):
+def test_environment_has_digests_instead_of_values(proc):
     (proc / "7/environ").write_bytes(b"API_TOKEN=sword=fish\0EMPTY=\0")
-    found = probe.environment(7, KEY, proc)
-    assert found == {
+    digests = probe.read_environment(7, KEY, proc)
+    assert digests == {
         "API_TOKEN": hmac.new(KEY, b"sword=fish", "sha256").hexdigest(),
         "EMPTY": hmac.new(KEY, b"", "sha256").hexdigest(),
     }
 
 
-def test_an_environment_that_was_written_over_is_no_answer(proc):
+def test_overwritten_environment_is_refused(proc):
     (proc / "7/environ").write_bytes(b"shop: serving\0\0\0PATH=/bin\0")
-    with pytest.raises(ValueError, match="something else"):
-        probe.environment(7, KEY, proc)
+    with pytest.raises(ValueError, match="overwritten"):
+        probe.read_environment(7, KEY, proc)
 
 
-def test_no_environment_at_all_is_an_empty_one(proc):
-    assert probe.environment(7, KEY, proc) == {}
+def test_empty_environment_is_read(proc):
+    assert probe.read_environment(7, KEY, proc) == {}
 
 
-# --- all of it
+# --- the whole answer
 
 
-def test_a_part_that_cannot_be_seen_says_why_and_leaves_the_others(proc):
+def test_unreadable_part_leaves_the_others(proc):
     (proc / "7/environ").unlink()
-    answer = probe.look(QUESTION, proc)
+    answer = probe.answer(REQUEST, proc)
     assert answer["environment"] is None
     assert "environ" in answer["unknown"]["environment"]
     assert answer["unknown"].keys() == {"environment"}
@@ -275,31 +271,31 @@ def test_a_part_that_cannot_be_seen_says_why_and_leaves_the_others(proc):
     assert answer["writes"]["paths"] == ["/tmp"]
 
 
-def test_without_a_first_process_there_is_no_answer_at_all(tmp_path):
+def test_missing_first_process_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
-        probe.look(QUESTION, tmp_path)
+        probe.answer(REQUEST, tmp_path)
 
 
-def test_the_text_that_is_sent_answers_by_itself(proc):
-    """As it runs in the container: both files, no site packages, no path to this project."""
-    text = probe_client.text().replace('Path("/proc")', f'Path("{proc}")')
+def test_probe_program_runs_by_itself(proc):
+    """As in the container: both files in one text, no site packages, no path to this project."""
+    program = probe_client.probe_program().replace('Path("/proc")', f'Path("{proc}")')
     (proc / "7/environ").write_bytes(b"WEIRD\xff=1\0")
-    result = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", text, json.dumps(QUESTION)],
+    process = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, json.dumps(REQUEST)],
         capture_output=True,
         cwd="/",
     )
-    assert result.returncode == 0, result.stderr
-    answer = json.loads(result.stdout)
+    assert process.returncode == 0, process.stderr
+    answer = json.loads(process.stdout)
     assert answer["processes"].keys() == {"1", "7"}
     assert answer["unknown"] == {}
-    found = probe_client.parse(answer)
-    assert [process.name for process in found.processes or ()] == ["docker-init", "python"]
-    assert list(found.received or {}) == ["WEIRD\\xff"]
+    result = probe_client.parse_answer(answer)
+    assert [each.name for each in result.processes or ()] == ["docker-init", "python"]
+    assert list(result.environment or {}) == ["WEIRD\\xff"]
 
 
 @pytest.mark.parametrize("module", [probe, write_probe])
-def test_it_needs_nothing_but_python_3_9(module):
+def test_probe_needs_only_python_3_9(module):
     tree = ast.parse(Path(str(module.__file__)).read_text(), feature_version=(3, 9))
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {

@@ -1,4 +1,4 @@
-"""imageproof.runtime.write_probe: what a user can write is found by trying, and nothing is written."""
+"""Tests of the write probe: it finds the paths that a user can write, and changes nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from imageproof.runtime import write_probe
 ROOT = os.geteuid() == 0
 IDS = (10001, 10001) if ROOT else (os.geteuid(), os.getegid())
 STATUS = {"Uid": f"0\t{IDS[0]}\t0\t0", "Gid": f"0\t{IDS[1]}\t0\t0", "Groups": ""}
-becomes = pytest.mark.skipif(not ROOT, reason="only root can become another user")
+needs_root = pytest.mark.skipif(not ROOT, reason="only root can become another user")
 
 
 class Tree:
-    """A container's root file system, and the /proc that leads to it."""
+    """A container's root file system, and a /proc that leads to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "root"
@@ -29,14 +29,14 @@ class Tree:
         self.mounts = ["/ rw - overlay"]
 
     def add(self, path: str, mode: int = 0o444, content: str | None = "x") -> Path:
-        """A file; a folder, where there is no content."""
+        """Create a file; without content, a folder."""
         whole = self.folder / path
         whole.parent.mkdir(parents=True, exist_ok=True)
         whole.mkdir() if content is None else whole.write_text(content)
         whole.chmod(mode)
         return whole
 
-    def try_(self, *writable: str, throwaway: bool = True, seconds: float = 5) -> dict:
+    def probe(self, *writable: str, throwaway: bool = True, seconds: float = 5) -> dict:
         for folder in self.folder.rglob("*"):
             if (
                 folder.is_dir()
@@ -48,7 +48,7 @@ class Tree:
         lines = [f"1 0 0:1 / {mount}\n" for mount in self.mounts]
         (self.proc / "1/mountinfo").write_text("".join(lines))
         try:
-            return write_probe.writes(self.proc, STATUS, list(writable), seconds, throwaway)
+            return write_probe.try_writes(self.proc, STATUS, list(writable), seconds, throwaway)
         finally:
             self.folder.chmod(0o755)
 
@@ -66,73 +66,73 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
-def test_files_and_folders_that_take_writes_are_found(tree):
+def test_writable_files_and_folders_are_found(tree):
     tree.add("app/code.py", 0o666)
     tree.add("app/other.py")
     tree.add("app/data", 0o777, None)
     tree.add("etc/passwd")
-    found = tree.try_()
-    assert found["paths"] == ["/app/code.py", "/app/data"]
-    assert found["user"] == f"{IDS[0]}:{IDS[1]}"
-    assert found["tried"] == 7  # three folders, the root, three files
-    assert found["cut"] == ""
-    assert not found["read_only"]
+    result = tree.probe()
+    assert result["paths"] == ["/app/code.py", "/app/data"]
+    assert result["user"] == f"{IDS[0]}:{IDS[1]}"
+    assert result["tried"] == 7  # three folders, the root, three files
+    assert result["incomplete"] == ""
+    assert not result["read_only"]
 
 
-def test_nothing_is_changed_and_nothing_is_left(tree):
+def test_probe_changes_no_file_and_leaves_none(tree):
     tree.add("app/code.py", 0o666, "print()")
     tree.add("app/data", 0o777, None)
-    tree.try_()
+    tree.probe()
     before = tree.snapshot()
-    tree.try_()
+    tree.probe()
     after = tree.snapshot()
     assert after.keys() == before.keys()
     files = {path: entry for path, entry in after.items() if entry[2]}
     assert files == {path: before[path] for path in files}
 
 
-def test_where_the_root_takes_writes_a_running_container_is_asked_and_not_touched(tree):
+def test_files_of_a_running_container_are_not_opened(tree):
     tree.add("app/code.py", 0o666)
     tree.add("app/data", 0o777, None)
-    tree.try_(throwaway=False)
+    tree.probe(throwaway=False)
     before = tree.snapshot()
-    assert tree.try_(throwaway=False)["paths"] == ["/app/code.py", "/app/data"]
+    assert tree.probe(throwaway=False)["paths"] == ["/app/code.py", "/app/data"]
     assert tree.snapshot() == before
 
 
-def test_below_what_may_be_written_nothing_is_tried(tree):
+def test_nothing_is_tried_below_an_allowed_path(tree):
     tree.add("tmp", 0o777, None)
     tree.add("tmp/many/files", 0o666)
-    found = tree.try_("/tmp")
-    assert found["paths"] == ["/tmp"]
-    assert found["tried"] == 2
+    result = tree.probe("/tmp")
+    assert result["paths"] == ["/tmp"]
+    assert result["tried"] == 2
 
 
-def test_a_folder_that_takes_writes_says_enough_of_what_is_in_it(tree):
+def test_nothing_is_tried_below_a_writable_folder(tree):
     tree.add("app/data", 0o777, None)
     tree.add("app/data/a/b", 0o666)
     tree.add("app/data/c", 0o666)
-    assert tree.try_()["paths"] == ["/app/data"]
+    assert tree.probe()["paths"] == ["/app/data"]
 
 
-def test_a_file_that_may_be_written_is_not_tried(tree):
+def test_allowed_file_is_not_tried(tree):
     tree.add("var/state", 0o666)
-    assert tree.try_("/var/state")["paths"] == []
+    assert tree.probe("/var/state")["paths"] == []
 
 
-def test_the_engines_own_folders_are_left_alone_but_for_shared_memory(tree):
+def test_of_the_engines_mounts_only_shared_memory_is_tried(tree):
     for name in ("proc", "sys", "dev"):
         tree.add(name, 0o777, None)
     tree.add("dev/shm", 0o777, None)
     tree.add("dev/shm/left", 0o666)
-    assert tree.try_()["paths"] == ["/dev/shm"]
+    assert tree.probe()["paths"] == ["/dev/shm"]
 
 
-def test_file_systems_of_the_kernel_are_left_alone_wherever_they_are(tree):
+def test_kernel_file_systems_are_skipped_at_any_path(tree):
     tree.add("host/proc", 0o777, None)
     tree.add("host/a b", 0o777, None)
     tree.mounts += ["/host/proc rw - proc", r"/host/a\040b rw - sysfs"]
-    assert tree.try_()["paths"] == []
+    assert tree.probe()["paths"] == []
 
 
 def test_links_are_not_followed(tree, tmp_path):
@@ -143,101 +143,101 @@ def test_links_are_not_followed(tree, tmp_path):
     tree.add("app", 0o755, None)
     (tree.folder / "app/folder").symlink_to(tmp_path / "outside")
     (tree.folder / "app/file").symlink_to(tmp_path / "outside/file")
-    assert tree.try_()["paths"] == []
+    assert tree.probe()["paths"] == []
 
 
-def test_what_is_no_file_is_not_opened(tree):
+def test_pipes_are_not_opened(tree):
     tree.add("run", 0o755, None)
     os.mkfifo(tree.folder / "run/pipe", 0o666)
-    assert tree.try_()["paths"] == []
+    assert tree.probe()["paths"] == []
 
 
-@becomes
-def test_a_folder_that_may_be_entered_but_not_listed_is_tried(tree):
+@needs_root
+def test_folder_that_cannot_be_listed_is_tried(tree):
     tree.add("secret", 0o711, None)
     tree.add("secret/file", 0o666)
-    assert tree.try_()["paths"] == ["/secret/file"]
+    assert tree.probe()["paths"] == ["/secret/file"]
 
 
-@becomes
-def test_what_lies_behind_a_closed_folder_is_out_of_reach(tree):
+@needs_root
+def test_folder_below_a_closed_folder_is_not_writable(tree):
     tree.add("root", 0o700, None)
     tree.add("root/open", 0o777, None)
-    assert tree.try_()["paths"] == []
+    assert tree.probe()["paths"] == []
 
 
-@becomes
-def test_who_looked_is_who_it_was_afterwards(tree):
+@needs_root
+def test_probe_restores_its_own_ids(tree):
     before = (os.getresuid(), os.getresgid(), os.getgroups())
-    tree.try_()
-    write_probe.writes(tree.proc, {**STATUS, "Groups": "4242"}, [], 5, True)
+    tree.probe()
+    write_probe.try_writes(tree.proc, {**STATUS, "Groups": "4242"}, [], 5, True)
     assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
 
 
-@becomes
-def test_root_is_tried_as_root(tree):
+@needs_root
+def test_writes_are_tried_as_root_for_root(tree):
     status = {"Uid": "0\t0\t0\t0", "Gid": "0\t0\t0\t0"}
     tree.add("app/code.py", 0o644)
-    assert tree.try_()["paths"] == []
-    assert write_probe.writes(tree.proc, status, [], 5, True)["paths"] == ["/"]
+    assert tree.probe()["paths"] == []
+    assert write_probe.try_writes(tree.proc, status, [], 5, True)["paths"] == ["/"]
 
 
-@becomes
-def test_groups_count(tree):
+@needs_root
+def test_supplementary_groups_are_used(tree):
     file = tree.add("app/code.py", 0o464)
     os.chown(file, 0, 4242)
-    tree.try_()
+    tree.probe()
     grouped = {**STATUS, "Groups": "4242 "}
-    assert write_probe.writes(tree.proc, grouped, [], 5, True)["paths"] == ["/app/code.py"]
+    assert write_probe.try_writes(tree.proc, grouped, [], 5, True)["paths"] == ["/app/code.py"]
 
 
-def test_a_name_of_any_bytes_can_be_told(tree):
+def test_file_name_that_is_not_utf_8_is_escaped(tree):
     folder = tree.add("app", 0o755, None)
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).mkdir(mode=0o777)
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).chmod(0o777)
-    found = tree.try_()
-    assert found["paths"] == ["/app/\\xff"]
-    json.dumps(found).encode()
+    result = tree.probe()
+    assert result["paths"] == ["/app/\\xff"]
+    json.dumps(result).encode()
 
 
-def test_a_walk_without_end_is_cut_and_says_so(tree, monkeypatch):
+def test_walk_stops_at_its_limits(tree, monkeypatch):
     for number in range(9):
         tree.add(f"f{number}/file", 0o666)
-    assert "no end" in tree.try_(seconds=0)["cut"]
-    monkeypatch.setattr(write_probe, "MOST_ENTRIES", 5)
-    assert "no end after" in tree.try_()["cut"]
+    assert "stopped after" in tree.probe(seconds=0)["incomplete"]
+    monkeypatch.setattr(write_probe, "MAX_ENTRIES", 5)
+    assert "stopped after" in tree.probe()["incomplete"]
 
 
-def test_of_very_many_paths_some_are_told(tree, monkeypatch):
-    monkeypatch.setattr(write_probe, "MOST_PATHS", 3)
+def test_number_of_reported_paths_is_limited(tree, monkeypatch):
+    monkeypatch.setattr(write_probe, "MAX_PATHS", 3)
     for number in range(5):
         tree.add(f"app/{number}", 0o666)
-    found = tree.try_()
-    assert len(found["paths"]) == 3
-    assert "more than 3" in found["cut"]
+    result = tree.probe()
+    assert len(result["paths"]) == 3
+    assert "more than 3" in result["incomplete"]
 
 
-def test_a_path_that_is_too_long_is_not_passed_over_in_silence(tree):
-    here = os.open(tree.folder, os.O_RDONLY)
+def test_too_long_path_is_reported_as_not_tried(tree):
+    folder = os.open(tree.folder, os.O_RDONLY)
     for _ in range(20):
-        os.mkdir("d" * 250, 0o777, dir_fd=here)
-        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+        os.mkdir("d" * 250, 0o777, dir_fd=folder)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
     lines = "1 0 0:1 / / rw - overlay\n"
     (tree.proc / "1/mountinfo").write_text(lines)
-    found = write_probe.writes(tree.proc, STATUS, [], 5, True)
+    result = write_probe.try_writes(tree.proc, STATUS, [], 5, True)
     subprocess.run(["rm", "-rf", str(tree.folder)], check=True)
-    assert "too long" in found["cut"]
+    assert "too long" in result["incomplete"]
 
 
-def test_a_program_that_runs_is_told_where_it_could_be_written(tree):
-    """The kernel refuses to open it for writing as long as it runs: ETXTBSY."""
+def test_writable_program_is_found_while_it_runs(tree):
+    """The kernel refuses to open a running program for writing: ETXTBSY."""
     program = tree.add("bin/sleep", 0o777)
     program.write_bytes(Path("/bin/sleep").read_bytes())
     with subprocess.Popen([program, "60"]) as process:
         try:
-            assert tree.try_()["paths"] == ["/bin/sleep"]
+            assert tree.probe()["paths"] == ["/bin/sleep"]
         finally:
             process.kill()
