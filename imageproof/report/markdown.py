@@ -71,7 +71,8 @@ def _finding(finding: Finding) -> str:
     if values := comparison(finding):
         expected, actual = map(escaped, values)
         lines.append(f"expected: **{expected}** actual: **{actual}**")
-    return "<br>".join([*lines, *map(escaped, places(finding))])
+    lines += [f"{label}: {escaped(text)}" for label, text in places(finding)]
+    return "<br>".join(lines)
 
 
 def _passes(results: Sequence[Result]) -> Iterator[str]:

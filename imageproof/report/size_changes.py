@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imageproof.image.sizes import baseline_for, sizes_of
-from imageproof.project.size_baseline import Change, changes
+from imageproof.project.size_baseline import Change, compare_baselines
 
 if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
@@ -20,4 +20,4 @@ def growth(facts: ImageFacts) -> str:
 def changes_since_baseline(facts: ImageFacts) -> list[Change]:
     """Return the layers, packages and files whose size changed, largest change first."""
     baseline = baseline_for(facts)
-    return changes(baseline, sizes_of(facts)) if baseline else []
+    return compare_baselines(baseline, sizes_of(facts)) if baseline else []

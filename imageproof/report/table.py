@@ -55,8 +55,8 @@ def _lines(result: Result) -> Iterator[Text]:
     for finding in result.findings:
         yield Text(f"{INDENT}{clean(finding.message)}")
         yield from _comparison(finding)
-        for place in places(finding):
-            yield Text(f"{INDENT}  {place}", style="dim")
+        for label, text in places(finding):
+            yield Text(f"{INDENT}  {label}: {text}", style="dim")
     if result.fails or result.status == "warning":
         yield Text(f"{INDENT}→ {result.check.remedy}", style="cyan")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imageproof.checks import Finding
 
 MAX_LENGTH = 500  # characters: an instruction may be a whole script
-MIN_GROUPED = 1_000_000  # smaller numbers, such as ports and user ids, have no separators
+MIN_BYTES = 1_000_000  # smaller numbers are counts, seconds, ports and user ids
 # Control characters, surrogates, noncharacters, and those that change the writing direction.
 _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -33,32 +33,39 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def comparison(finding: Finding) -> tuple[str, str] | None:
-    """Return the expected and the actual value of a finding; None unless it has both."""
-    if finding.bound is None or finding.measured is None:
+    """Return the expected and the actual value of a finding; None unless it has both.
+
+    Numbers of a million and more are bytes, shown in MB unless rounding hides the difference.
+    """
+    expected, actual = finding.bound, finding.measured
+    if expected is None or actual is None:
         return None
-    return _value(finding.bound), _value(finding.measured)
+    if isinstance(expected, str) or isinstance(actual, str):
+        return _shown(expected), _shown(actual)
+    if max(expected, actual) < MIN_BYTES:
+        return str(expected), str(actual)
+    in_mb = f"{expected / 1e6:.1f} MB", f"{actual / 1e6:.1f} MB"
+    return in_mb if in_mb[0] != in_mb[1] else (f"{expected:,} bytes", f"{actual:,} bytes")
 
 
-def _value(value: float | str) -> str:
-    if isinstance(value, str):
-        return clean(value) or "(empty)"
-    return f"{value:,}" if abs(value) >= MIN_GROUPED else str(value)
+def _shown(value: float | str) -> str:
+    return clean(str(value)) or "(empty)"
 
 
-def places(finding: Finding) -> list[str]:
-    """Return where a finding is: its file, and the instruction or layer that brought it."""
-    lines = []
+def places(finding: Finding) -> list[tuple[str, str]]:
+    """Return where a finding is, as labels and texts: its file, and what brought it."""
+    pairs = []
     if finding.file:
-        lines.append(f"file: {clean(finding.file)}")
+        pairs.append(("file", clean(finding.file)))
     if finding.instruction:
-        lines.append(f"made by: {clean(finding.instruction)}")
+        pairs.append(("made by", clean(finding.instruction)))
     elif finding.layer:
-        lines.append(f"layer: {clean(finding.layer)}")
-    return lines
+        pairs.append(("layer", clean(finding.layer)))
+    return pairs
 
 
 def details(finding: Finding) -> list[str]:
     """Return the lines below a finding's message: expected beside actual, then its places."""
     values = comparison(finding)
     compared = [f"expected: {values[0]}  actual: {values[1]}"] if values else []
-    return compared + places(finding)
+    return compared + [f"{label}: {text}" for label, text in places(finding)]

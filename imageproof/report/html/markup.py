@@ -1,0 +1,68 @@
+"""HTML fragments that the sections of the page share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from html import escape
+
+from imageproof.report.status import LOOKS
+from imageproof.report.text import clean
+
+
+def text(value: object) -> str:
+    """Return a value as text that shows literally in HTML."""
+    return escape(clean(str(value)))
+
+
+def code(value: object) -> str:
+    """Return a value as literal text in a monospaced font."""
+    return f"<code>{text(value)}</code>"
+
+
+def prose(value: str) -> str:
+    """Return a sentence as HTML, with the words between backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", text(value))
+
+
+def css_class(status: str) -> str:
+    """Return the CSS class of a status."""
+    return status.replace(" ", "-")
+
+
+def badge(status: str) -> str:
+    """Return the glyph of a status on its colour; screen readers skip it."""
+    return f'<span class="badge {css_class(status)}" aria-hidden="true">{glyph(status)}</span>'
+
+
+def glyph(status: str) -> str:
+    """Return the glyph of a status; a dash for `not run` is as wide as the others."""
+    return "–" if status == "not run" else LOOKS[status].glyph
+
+
+def table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[int]
+) -> str:
+    """Return a table whose first column heads its rows.
+
+    Args:
+        caption: text, hidden from sight.
+        heads: texts of the column headers.
+        rows: cells as HTML.
+        numbers: columns of numbers, aligned to the right.
+    """
+    classes = [' class="number"' if at in numbers else "" for at in range(len(heads))]
+    head = "".join(
+        f'<th scope="col"{c}>{text(h)}</th>' for c, h in zip(classes, heads, strict=True)
+    )
+    body = "\n".join(_row(classes, cells) for cells in rows)
+    return (
+        f'<div class="wide"><table><caption class="unseen">{text(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _row(classes: Sequence[str], cells: Sequence[str]) -> str:
+    first, *rest = zip(classes, cells, strict=True)
+    columns = "".join(f"<td{c}>{cell}</td>" for c, cell in rest)
+    return f'<tr><th scope="row"{first[0]}>{first[1]}</th>{columns}</tr>'
