@@ -17,7 +17,7 @@ from imageproof.project.record import Record
 from imageproof.report.html.page import as_html
 from imageproof.verify.judge import Verdict
 from tests.support.sample_facts import TODAY, container, file, image, layer
-from tests.support.verdicts import ALL, HOSTILE, SPOILT
+from tests.support.verdicts import HOSTILE, HOSTILE_SAMPLE, SAMPLE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # A root user has no sandbox in a container; the others keep it from asking the network.
@@ -80,7 +80,7 @@ SEEN = ".result:visible"
 
 
 def test_the_filter_shows_what_is_asked_for(opened: Open):
-    page = opened(ALL)
+    page = opened(SAMPLE)
     # A verdict that falls short shows what does not pass.
     assert page.locator(SEEN).count() == 5
     page.get_by_label("✓ pass (1)").check()
@@ -93,7 +93,7 @@ def test_the_filter_shows_what_is_asked_for(opened: Open):
 
 
 def test_one_image_alone_is_shown_when_it_is_chosen(opened: Open):
-    page = opened(ALL)
+    page = opened(SAMPLE)
     page.get_by_label("Of which image").select_option("project")
     assert page.locator(SEEN).count() == 1
     assert page.locator("h3:visible").all_text_contents() == ["project"]
@@ -105,8 +105,8 @@ def test_what_runs_and_what_grew_is_shown(opened: Open):
     facts = image(layers=(layer(file("usr/bin/python"), size=2_000_000),))
     before = replace(sizes_of(image()), base=base_of(facts))
     grown = replace(facts, record=Record(TODAY, baselines=(before,)))
-    made = (replace(ALL.subjects[0], image=grown, containers=(container(name="<i>shop-1"),)),)
-    page = opened(replace(ALL, subjects=made))
+    made = (replace(SAMPLE.subjects[0], image=grown, containers=(container(name="<i>shop-1"),)),)
+    page = opened(replace(SAMPLE, subjects=made))
     text = page.locator("#image0").inner_text()
     for said in ("+1.00 MB since its size was recorded", "<i>shop-1", "1 of 32", "64 MB"):
         assert said in text
@@ -118,13 +118,13 @@ def test_what_runs_and_what_grew_is_shown(opened: Open):
 
 
 def test_a_finding_is_shown_with_its_place_its_mend_and_its_reason(opened: Open):
-    text = opened(ALL).locator("body").text_content() or ""
-    for said in ("another fault", "made by: RUN echo", "→ Mend made.fail", "because of [red]x"):
+    text = opened(SAMPLE).locator("body").text_content() or ""
+    for said in ("another fault", "made by: RUN echo", "→ Fix made.fail", "because of [red]x"):
         assert said in text
 
 
 def test_the_bytes_are_zoomed_by_keyboard(opened: Open):
-    page = opened(_sized(ALL, "usr/bin/python", "opt/a", "opt/b"))
+    page = opened(_sized(SAMPLE, "usr/bin/python", "opt/a", "opt/b"))
     tiles = page.locator(".map > button")
     assert tiles.first.get_attribute("aria-label") == "COPY a / 0.9 MB"
     tiles.first.focus()
@@ -144,7 +144,7 @@ def _labels(page: Page) -> list[str | None]:
 
 
 def test_arrows_move_among_the_bytes_and_a_file_is_the_end(opened: Open):
-    page = opened(_sized(ALL, "usr/bin/python", "opt/a", "opt/b"))
+    page = opened(_sized(SAMPLE, "usr/bin/python", "opt/a", "opt/b"))
     page.locator(".map > button").first.focus()
     for key in ("Enter", "ArrowRight"):
         page.keyboard.press(key)
@@ -162,7 +162,7 @@ def _focused(page: Page) -> str | None:
 
 
 def test_everything_that_acts_can_be_reached_by_tab(opened: Open):
-    page = opened(_sized(ALL, "usr/bin/python"))
+    page = opened(_sized(SAMPLE, "usr/bin/python"))
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -177,7 +177,7 @@ def test_everything_that_acts_can_be_reached_by_tab(opened: Open):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_in_light_and_dark(opened: Open, scheme):
     """WCAG 2.2, 1.4.3: 4.5 to 1, of each colour of text on what it stands on."""
-    page = opened(ALL, color_scheme=scheme)
+    page = opened(SAMPLE, color_scheme=scheme)
     for selector in ("body", ".dim", ".pass", ".fail", ".waived", ".not-run"):
         ratio = page.evaluate(CONTRAST, page.locator(selector).first.element_handle())
         assert ratio >= 4.5, (scheme, selector, ratio)
@@ -196,7 +196,7 @@ CONTRAST = """element => {
 }"""
 
 
-@pytest.mark.parametrize("verdict", [ALL, SPOILT], ids=["all", "hostile"])
+@pytest.mark.parametrize("verdict", [SAMPLE, HOSTILE_SAMPLE], ids=["all", "hostile"])
 def test_a_phone_need_not_scroll_sideways(opened: Open, verdict):
     page = opened(_sized(verdict, "usr/bin/" + "long" * 40), viewport={"width": 360, "height": 740})
     for tick in page.locator(".filter input[type=checkbox]").all():
@@ -206,7 +206,7 @@ def test_a_phone_need_not_scroll_sideways(opened: Open, verdict):
 
 
 def test_hostile_text_is_text(opened: Open):
-    page = opened(_sized(SPOILT, "usr/<img src=x onerror=alert(1)>", "usr/</script><b>"))
+    page = opened(_sized(HOSTILE_SAMPLE, "usr/<img src=x onerror=alert(1)>", "usr/</script><b>"))
     assert page.locator("img, b").count() == 0
     assert page.locator("script").count() == 2  # the page's own, and the data of the treemap
     text = page.locator("body").inner_text()

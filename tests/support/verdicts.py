@@ -1,4 +1,4 @@
-"""What the tests of the reports share: results of every status, and hostile text."""
+"""Sample verdicts for the tests of the reports: results of every status, and hostile text."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ FINDING = Finding(
     measured=12,
     bound=10,
 )
-# A terminal's escape, markup of HTML, Markdown and XML, a line break, what is illegal in XML 1.0.
+# A terminal escape; markup of HTML, Markdown and XML; a line break; characters illegal in XML 1.0.
 HOSTILE = "\x1b[2J<script>alert(1)</script>|`*_]]>&amp;\n# head @you \ufffe\x00 \ud800 \u202e"
 
 
 def result(status: Status, *findings: Finding, name: str = "", **changes: Any) -> Result:
-    """A result of a check that was made up; `changes`: subject, reason."""
+    """Return a result of an invented check; `changes`: subject, reason."""
     id_ = name or f"made.{status.replace(' ', '-')}"
-    check = Check(id_, f"Title of {status}", "Why", f"Mend {id_}", "ref", "image", lambda *_: ())
+    check = Check(id_, f"Title of {status}", "Why", f"Fix {id_}", "ref", "image", lambda *_: ())
     return Result(
         check, changes.get("subject", "shop"), status, findings, changes.get("reason", "")
     )
 
 
 def verdict(*results: Result, **sources: Any) -> Verdict:
-    """A verdict of these results on one image."""
+    """Return a verdict of these results on one image."""
     subjects = (Subject("shop", "shop:test", service_contract(), image()),)
     return Verdict(results, subjects, SourceFiles(**{"root": Path("/nowhere")} | sources))
 
 
-ALL = verdict(
+SAMPLE = verdict(
     result("pass"),
     result("fail", FINDING, Finding("another fault")),
-    result("unknown", Finding("nobody looked", unknown=True)),
+    result("unknown", Finding("no probe", unknown=True)),
     result("warning", Finding("worth knowing", warning=True)),
     result("waived", Finding("known fault"), reason=f"because of {MARKUP}"),
     result("not run", reason="with --static"),
     result("fail", Finding("STALE"), name="env.made", subject="project"),
 )
-SPOILT = verdict(
+HOSTILE_SAMPLE = verdict(
     result("fail", Finding(HOSTILE, instruction=HOSTILE, file=HOSTILE, measured=HOSTILE)),
     result("waived", Finding(HOSTILE), reason=HOSTILE),
     result("unknown", Finding(HOSTILE, unknown=True)),

@@ -16,7 +16,7 @@ from imageproof.checks import Finding
 from imageproof.report.junit import as_junit
 from imageproof.report.markdown import as_markdown, escaped
 from imageproof.report.sarif import as_sarif
-from tests.support.verdicts import ALL, HOSTILE, SPOILT, result, verdict
+from tests.support.verdicts import HOSTILE, HOSTILE_SAMPLE, SAMPLE, result, verdict
 
 # --- JUnit
 
@@ -27,7 +27,7 @@ def _cases(text: str) -> dict[str, ET.Element]:
 
 
 def test_junit_has_a_suite_a_subject_and_a_case_a_check():
-    root = ET.fromstring(as_junit(ALL))
+    root = ET.fromstring(as_junit(SAMPLE))
     assert [suite.attrib["name"] for suite in root] == ["shop", "project"]
     assert root[0].attrib | {"name": ""} == {
         "name": "", "tests": "6", "failures": "1", "errors": "1", "skipped": "2", "time": "0",
@@ -48,12 +48,12 @@ def test_junit_has_a_suite_a_subject_and_a_case_a_check():
     ],
 )
 def test_a_case_says_how_its_check_ended(case, children):
-    assert [child.tag for child in _cases(as_junit(ALL))[f"shop.{case}"]] == children
+    assert [child.tag for child in _cases(as_junit(SAMPLE))[f"shop.{case}"]] == children
 
 
 def test_a_failure_holds_every_finding_its_place_and_the_mend():
-    (failure,) = _cases(as_junit(ALL))["shop.made.fail"]
-    for text in ("another fault", "/usr/[blue]bin", "RUN echo [green]y", "Mend made.fail"):
+    (failure,) = _cases(as_junit(SAMPLE))["shop.made.fail"]
+    for text in ("another fault", "/usr/[blue]bin", "RUN echo [green]y", "Fix made.fail"):
         assert text in (failure.text or "")
 
 
@@ -74,7 +74,7 @@ ALLOWED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("made", [ALL, SPOILT])
+@pytest.mark.parametrize("made", [SAMPLE, HOSTILE_SAMPLE])
 def test_junit_has_nothing_that_its_readers_do_not_know(made):
     for element in ET.fromstring(as_junit(made)).iter():
         attributes, within = ALLOWED[element.tag]
@@ -85,7 +85,7 @@ def test_junit_has_nothing_that_its_readers_do_not_know(made):
 
 
 def test_hostile_text_leaves_junit_well_formed():
-    assert len(_cases(as_junit(SPOILT))) == 5
+    assert len(_cases(as_junit(HOSTILE_SAMPLE))) == 5
 
 
 # --- SARIF
@@ -112,24 +112,24 @@ def _results(made: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_sarif_of_another_form_is_refused(spoil):
-    document = json.loads(as_sarif(ALL))
+    document = json.loads(as_sarif(SAMPLE))
     spoil(document)
     with pytest.raises(jsonschema.ValidationError):
         SARIF.validate(document)
 
 
 def test_a_rule_says_why_how_to_mend_it_and_where_to_read_on():
-    check = replace(ALL.results[1].check, reference="CIS 4.1; https://docs.test/user, and more")
-    made = verdict(replace(ALL.results[1], check=check))
+    check = replace(SAMPLE.results[1].check, reference="CIS 4.1; https://docs.test/user, and more")
+    made = verdict(replace(SAMPLE.results[1], check=check))
     (rule,) = json.loads(as_sarif(made))["runs"][0]["tool"]["driver"]["rules"]
     assert rule["helpUri"] == "https://docs.test/user"
     assert rule["fullDescription"]["text"] == "Why"
-    assert rule["help"]["text"].startswith("Mend made.fail")
+    assert rule["help"]["text"].startswith("Fix made.fail")
     assert rule["defaultConfiguration"]["level"] == "error"
 
 
 def test_sarif_has_a_result_a_finding_that_does_not_pass():
-    assert [(r["ruleId"], r["level"]) for r in _results(ALL)] == [
+    assert [(r["ruleId"], r["level"]) for r in _results(SAMPLE)] == [
         ("made.fail", "error"),
         ("made.fail", "error"),
         ("made.unknown", "error"),
@@ -140,20 +140,20 @@ def test_sarif_has_a_result_a_finding_that_does_not_pass():
 
 
 def test_a_waived_finding_is_suppressed_with_its_reason():
-    (waived,) = (r for r in _results(ALL) if r["ruleId"] == "made.waived")
+    (waived,) = (r for r in _results(SAMPLE) if r["ruleId"] == "made.waived")
     assert waived["suppressions"][0]["justification"].startswith("because of")
 
 
 def test_each_result_names_its_rule_by_number_too():
-    rules = json.loads(as_sarif(ALL))["runs"][0]["tool"]["driver"]["rules"]
-    for item in _results(ALL):
+    rules = json.loads(as_sarif(SAMPLE))["runs"][0]["tool"]["driver"]["rules"]
+    for item in _results(SAMPLE):
         assert rules[item["ruleIndex"]]["id"] == item["ruleId"]
 
 
 def test_the_same_finding_keeps_its_fingerprint_and_two_findings_have_two():
-    prints = [r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(ALL)]
+    prints = [r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(SAMPLE)]
     assert len(set(prints)) == len(prints)
-    assert prints == [r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(ALL)]
+    assert prints == [r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(SAMPLE)]
     twice = verdict(result("fail", Finding("x", file="/a"), Finding("x", file="/a")))
     assert len({r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(twice)}) == 2
 
@@ -203,25 +203,25 @@ def test_a_finding_points_at_the_line_that_it_comes_from(tmp_path, finding, name
 
 
 def test_hostile_text_leaves_sarif_valid():
-    assert len(_results(SPOILT)) == 4
+    assert len(_results(HOSTILE_SAMPLE)) == 4
 
 
 # --- Markdown
 
 
 def test_markdown_says_first_whether_it_holds():
-    assert as_markdown(ALL).startswith("## ✗ verify falls short\n\n1 pass, ")
+    assert as_markdown(SAMPLE).startswith("## ✗ verify falls short\n\n1 pass, ")
     assert as_markdown(verdict(result("pass"))).startswith("## ✓ verify holds\n\n1 pass")
 
 
 def test_markdown_folds_what_passes_and_counts_what_was_not_run():
-    text = as_markdown(ALL)
+    text = as_markdown(SAMPLE)
     assert "<details><summary>1 pass</summary>\n\nmade.pass\n\n</details>" in text
     assert "1 not run: with --static" in text
 
 
 def test_every_row_of_a_table_has_the_same_number_of_cells():
-    for made in (ALL, SPOILT):
+    for made in (SAMPLE, HOSTILE_SAMPLE):
         for line in as_markdown(made).splitlines():
             if line.startswith(("| ✗", "| ?", "| !", "| ~")):
                 assert line.replace("\\|", "").count("|") == 5
@@ -243,7 +243,7 @@ def test_text_is_shown_as_it_is(text, shown):
 
 
 def test_hostile_text_brings_no_markup():
-    text = as_markdown(SPOILT)
+    text = as_markdown(HOSTILE_SAMPLE)
     assert "<script" not in text
     assert "\n# head" not in text
     assert HOSTILE not in text
