@@ -63,8 +63,11 @@ def _state(task: Task) -> str:
 
 
 def _short(image: str) -> str:
+    """Return an image reference without its registry, with its digest shortened."""
     name, _, digest = image.rpartition("@")
-    return f"{name.rpartition('/')[2]}@{digest[: len('sha256:') + DIGEST_LENGTH]}" if name else image
+    if not name:
+        return image
+    return f"{name.rpartition('/')[2]}@{digest[: len('sha256:') + DIGEST_LENGTH]}"
 
 
 def _row(service: Service) -> dict[str, object]:

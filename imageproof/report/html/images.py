@@ -42,11 +42,11 @@ def images(verdict: Verdict) -> Iterator[str]:
 
 def _size(subject: Subject, facts: ImageFacts) -> Iterator[str]:
     budget = int(subject.contract.size)
-    over = facts.size > budget
     since = f' <span class="dim">{growth(facts)} since baseline</span>' if growth(facts) else ""
     yield (
-        f'<p class="size{" over" if over else ""}"><b>{facts.size / 1e6:.1f} MB</b> '
-        f"of {budget / 1e6:.1f} MB <span>({facts.size / budget:.0%} of the budget)</span>{since}</p>"
+        f'<p class="size{" over" if facts.size > budget else ""}"><b>{facts.size / 1e6:.1f} MB</b>'
+        f" of {budget / 1e6:.1f} MB <span>({facts.size / budget:.0%} of the budget)</span>"
+        f"{since}</p>"
     )
     yield _bar(facts, budget)
 

@@ -36,8 +36,8 @@ def badge(status: str) -> str:
 
 
 def glyph(status: str) -> str:
-    """Return the glyph of a status; a dash for `not run` is as wide as the others."""
-    return "–" if status == "not run" else LOOKS[status].glyph
+    """Return the glyph of a status; for `not run` an en dash, as wide as the others."""
+    return "\N{EN DASH}" if status == "not run" else LOOKS[status].glyph
 
 
 def table(
@@ -52,9 +52,8 @@ def table(
         numbers: columns of numbers, aligned to the right.
     """
     classes = [' class="number"' if at in numbers else "" for at in range(len(heads))]
-    head = "".join(
-        f'<th scope="col"{c}>{text(h)}</th>' for c, h in zip(classes, heads, strict=True)
-    )
+    columns = zip(classes, heads, strict=True)
+    head = "".join(f'<th scope="col"{class_}>{text(name)}</th>' for class_, name in columns)
     body = "\n".join(_row(classes, cells) for cells in rows)
     return (
         f'<div class="wide"><table><caption class="unseen">{text(caption)}</caption>'
@@ -64,5 +63,5 @@ def table(
 
 def _row(classes: Sequence[str], cells: Sequence[str]) -> str:
     first, *rest = zip(classes, cells, strict=True)
-    columns = "".join(f"<td{c}>{cell}</td>" for c, cell in rest)
+    columns = "".join(f"<td{class_}>{cell}</td>" for class_, cell in rest)
     return f'<tr><th scope="row"{first[0]}>{first[1]}</th>{columns}</tr>'

@@ -58,10 +58,8 @@ def _tools(verdict: Verdict) -> Iterator[str]:
 
 
 def _row(check: Check, subjects: list[str], cells: Cells) -> str:
-    row = [
-        f'<tr><th scope="row"><code>{text(check.id)}</code></th>'
-        f'<td class="title">{prose(check.title)}</td>'
-    ]
+    head = f'<th scope="row"><code>{text(check.id)}</code></th>'
+    row = [f'<tr>{head}<td class="title">{prose(check.title)}</td>']
     for subject in subjects:
         if (check.id, subject) not in cells:
             row.append('<td><span class="unseen">does not apply</span></td>')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.report.html.markup import badge, code, css_class, prose, text
@@ -85,7 +85,8 @@ def _card(group: list[Numbered]) -> Iterator[str]:
     yield f'<article class="card {css_class(result.status)}">'
     yield (
         f"<h3>{badge(result.status)}<span>{prose(check.title)}</span> "
-        f'<span class="id"><span class="unseen">{result.status}:</span> {code(check.id)}</span></h3>'
+        f'<span class="id"><span class="unseen">{result.status}:</span> '
+        f"{code(check.id)}</span></h3>"
     )
     for number, item in group:
         yield f'<div class="finding" id="{anchor(number)}" tabindex="-1">'
@@ -109,11 +110,8 @@ def _finding(finding: Finding) -> Iterator[str]:
             f'<dl class="compared"><div><dt>Expected</dt><dd>{code(expected)}</dd></div>'
             f'<div class="actual"><dt>Actual</dt><dd>{code(actual)}</dd></div></dl>'
         )
-    pairs: Mapping[str, str] = dict(places(finding))
-    if pairs:
-        rows = (
-            f"<div><dt>{label}</dt><dd>{code(value)}</dd></div>" for label, value in pairs.items()
-        )
+    rows = [f"<div><dt>{name}</dt><dd>{code(value)}</dd></div>" for name, value in places(finding)]
+    if rows:
         yield f'<dl class="places">{"".join(rows)}</dl>'
 
 
