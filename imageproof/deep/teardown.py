@@ -115,11 +115,10 @@ def _fail(contract: Contract, copy: StackCopy) -> str:
 def _interrupt(contract: Contract, copy: StackCopy) -> str:
     """Send Ctrl-C during the start: as a terminal does, to the whole process group."""
     files = [str(path) for path in copy.engine.compose_files]
-    package_parent = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-m", "imageproof.deep.teardown", copy.project, *files],
         cwd=contract.root,
-        env={**os.environ, "IMAGEPROOF_ROOT": str(contract.root), "PYTHONPATH": package_parent},
+        env={**os.environ, **_child_environment(contract)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -137,6 +136,14 @@ def _interrupt(contract: Contract, copy: StackCopy) -> str:
             os.killpg(process.pid, signal.SIGKILL)
             return f"the start did not end within {START_SECONDS:.0f} s of the interrupt"
     return "" if started is not None else "the start created no container"
+
+
+def _child_environment(contract: Contract) -> dict[str, str]:
+    """Return the variables with which Python finds this package and the contract in any folder."""
+    return {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "IMAGEPROOF_ROOT": str(contract.root),
+    }
 
 
 def _remove_logs(folder: Path) -> None:
