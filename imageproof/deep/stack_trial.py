@@ -85,7 +85,7 @@ class TrialFacts:
     orphans: int = 0  # orphaned children that ended
     zombies: int | None = None  # the ones that PID 1 did not wait for
     logged: tuple[str, ...] = ()  # secrets whose values are in the log, by variable
-    given: tuple[str, ...] = ()  # secrets that the service received, by variable
+    secrets: tuple[str, ...] = ()  # secrets of the service, by variable
 
 
 def run_stack_trial(
@@ -181,7 +181,7 @@ def _try_container(
         orphans=ORPHANS,
         zombies=zombies,
         logged=tuple(sorted({name for name, _ in CanarySearch(canaries).chunks([log])})),
-        given=tuple(sorted(canaries)),
+        secrets=tuple(sorted(canaries)),
     )
 
 

@@ -53,7 +53,7 @@ class ContainerFacts:
         log: The end of the log, if the container is not running and healthy.
         ready_after: Seconds from start to healthy; None: too long ago for the engine's events.
         limits: The bounds in the kernel.
-        requested_limits: The bounds that the engine was asked for.
+        requested_limits: The bounds in the engine's configuration.
         writes: What the service's user can write in this container.
         image_writes: What the contract's user can write in the image with a writable root.
         changed: Paths that differ from the image (`docker diff`).

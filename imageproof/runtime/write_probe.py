@@ -78,9 +78,9 @@ class Walk:
         self.incomplete = ""
         self.read_only = bool(os.fstatvfs(root).f_flag & os.ST_RDONLY)
         # Opening a file of the image for writing copies it into the container's own layer. On the
-        # image's device the kernel is only asked for the permission, with access(2).
-        asks_only = not throwaway and not self.read_only
-        self.asked_device = os.fstat(root).st_dev if asks_only else None
+        # image's device only access(2) is called.
+        access_only = not throwaway and not self.read_only
+        self.access_only_device = os.fstat(root).st_dev if access_only else None
 
     def result(self) -> dict[str, Any]:
         """Return the fields of `probe_client.Writes`."""
@@ -135,9 +135,9 @@ class Walk:
         os.close(os.open(f".{path}", FOLDER_FLAGS | os.O_PATH, dir_fd=self.root))
         folder = self._open_folder(path)
         try:
-            asks_only = os.fstat(folder).st_dev == self.asked_device
+            access_only = os.fstat(folder).st_dev == self.access_only_device
             self.tried += 1
-            if self._can_create(folder, asks_only):
+            if self._can_create(folder, access_only):
                 self._add(path)
                 return []
             if path in writable:
@@ -150,7 +150,7 @@ class Walk:
                         below.append(whole)
                     elif entry.is_file(follow_symlinks=False) and whole not in writable:
                         self.tried += 1
-                        if self._can_open(folder, entry.name, asks_only):
+                        if self._can_open(folder, entry.name, access_only):
                             self._add(whole)
             return below
         finally:
@@ -167,9 +167,9 @@ class Walk:
             finally:
                 os.seteuid(self.uid)
 
-    def _can_create(self, folder: int, asks_only: bool) -> bool:
+    def _can_create(self, folder: int, access_only: bool) -> bool:
         """Return whether a file can be created; it is removed at once."""
-        if asks_only:
+        if access_only:
             return os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
         try:
@@ -180,14 +180,14 @@ class Walk:
         os.unlink(self.temporary_name, dir_fd=folder)
         return True
 
-    def _can_open(self, folder: int, name: str, asks_only: bool) -> bool:
+    def _can_open(self, folder: int, name: str, access_only: bool) -> bool:
         """Return whether a file can be opened for writing; nothing is written."""
-        if not asks_only:
+        if not access_only:
             flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             try:
                 os.close(os.open(name, flags, dir_fd=folder))
             except OSError as error:
-                if error.errno != errno.ETXTBSY:  # a running program: ask for the permission
+                if error.errno != errno.ETXTBSY:  # a running program: call access(2)
                     return False
             else:
                 return True
