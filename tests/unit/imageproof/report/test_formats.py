@@ -1,4 +1,4 @@
-"""imageproof.report: the same verdict for people and for machines, with nothing lost."""
+"""Formats of a verdict: JSON with its schema, the table, and rules that hold for all."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from rich.console import Console
 from imageproof.checks import Finding
 from imageproof.errors import UsageError
 from imageproof.report.document import SCHEMA, as_json
-from imageproof.report.formats import FORMS, known, render
-from imageproof.report.table import WORST_FIRST, count, table
+from imageproof.report.formats import FORMATS, render, require_known
+from imageproof.report.status import WORST_FIRST, count_line, headline
+from imageproof.report.table import table
+from imageproof.report.text import comparison
 from imageproof.verify.judge import Subject, Verdict
 from tests.support.sample_facts import ROOT, image, service_contract
 from tests.support.verdicts import FINDING, HOSTILE_SAMPLE, MARKUP, SAMPLE, result, verdict
 
 
-def _shown(made: Verdict) -> str:
+def _table(made: Verdict) -> str:
     out = io.StringIO()
     Console(file=out, width=120, highlight=False, soft_wrap=True).print(table(made))
     return out.getvalue()
@@ -31,9 +33,9 @@ def _shown(made: Verdict) -> str:
 # --- JSON
 
 
-def test_the_json_holds_every_result_with_every_finding():
+def test_json_has_every_result_and_finding():
     document = json.loads(as_json(SAMPLE))
-    assert document["holds"] is False
+    assert document["passes"] is False
     assert document["schema"] == SCHEMA
     assert [
         (r["check"], r["subject"], r["status"], len(r["findings"])) for r in document["results"]
@@ -55,7 +57,7 @@ def test_the_json_holds_every_result_with_every_finding():
     ]
 
 
-def test_the_json_describes_each_image():
+def test_json_describes_each_image():
     shop = json.loads(as_json(SAMPLE))["images"]["shop"]
     facts = image()
     assert (shop["reference"], shop["id"]) == ("shop:test", facts.identity)
@@ -64,14 +66,14 @@ def test_the_json_describes_each_image():
     assert shop["base"] == "base.invalid/python:3.11"
 
 
-def test_the_same_verdict_gives_the_same_bytes():
+def test_equal_verdicts_give_equal_json():
     again = Verdict(
         tuple(SAMPLE.results), (Subject("shop", "shop:test", service_contract(), image()),)
     )
     assert as_json(SAMPLE) == as_json(again)
 
 
-def test_labels_in_another_order_change_nothing():
+def test_json_does_not_depend_on_the_order_of_labels():
     labels = dict(reversed(image().labels.items()))
     other = Verdict(
         SAMPLE.results,
@@ -80,22 +82,22 @@ def test_labels_in_another_order_change_nothing():
     assert as_json(SAMPLE) == as_json(other)
 
 
-def test_a_subject_whose_image_was_not_read_is_left_out():
+def test_json_omits_images_that_were_not_read():
     made = Verdict((), (Subject("shop", "shop:test", service_contract()),))
     assert json.loads(as_json(made))["images"] == {}
 
 
-def test_a_verdict_of_nothing_does_not_hold():
+def test_verdict_without_results_does_not_pass():
     made = Verdict((), ())
-    assert json.loads(as_json(made))["holds"] is False
-    assert count(made) == "nothing was looked at"
+    assert json.loads(as_json(made))["passes"] is False
+    assert (headline(made), count_line(made)) == ("no check ran", "no check ran")
 
 
 # --- the table
 
 
-def test_what_falls_short_is_shown_with_its_mend_and_what_passes_without():
-    shown = _shown(SAMPLE)
+def test_table_shows_remedies_of_violations_only():
+    shown = _table(SAMPLE)
     assert "→ Fix made.fail" in shown
     assert "→ Fix made.unknown" in shown
     assert "→ Fix env.made" in shown
@@ -120,58 +122,71 @@ def test_what_falls_short_is_shown_with_its_mend_and_what_passes_without():
         "shop  shop:test  1.0 MB in layers",
     ],
 )
-def test_every_text_stands_in_the_table_letter_for_letter(text):
-    assert text in _shown(SAMPLE)
+def test_table_shows_texts_literally(text):
+    assert text in _table(SAMPLE)
 
 
-def test_the_worst_is_shown_first():
-    shown = _shown(SAMPLE)
+def test_table_shows_the_worst_results_first():
+    shown = _table(SAMPLE)
     places = [shown.index(f"made.{status.replace(' ', '-')} ") for status in WORST_FIRST]
     assert places == sorted(places)
 
 
-def test_a_layer_is_named_where_no_instruction_is_known():
+def test_table_names_the_layer_if_no_instruction_is_known():
     finding = Finding("x", layer="sha256:1")
-    assert "layer: sha256:1" in _shown(verdict(result("fail", finding)))
+    assert "layer: sha256:1" in _table(verdict(result("fail", finding)))
 
 
-def test_the_ids_stand_in_one_column():
+def test_table_aligns_check_ids():
     lines = [
-        line for line in _shown(SAMPLE).splitlines() if " made." in line and "Fix " not in line
+        line for line in _table(SAMPLE).splitlines() if " made." in line and "Fix " not in line
     ]
     assert len(lines) == 6
     assert len({line.index("made.") for line in lines}) == 1
 
 
-def test_the_count_names_every_status_that_there_is():
-    assert count(SAMPLE) == "1 pass, 1 not run, 1 waived, 1 warning, 1 unknown, 2 fail"
-    assert count(verdict(result("pass"))) == "1 pass"
+def test_count_line_names_every_status_that_occurs():
+    assert count_line(SAMPLE) == "1 pass, 1 not run, 1 waived, 1 warning, 1 unknown, 2 fail"
+    assert count_line(verdict(result("pass"))) == "1 pass"
 
 
-# --- forms
+@pytest.mark.parametrize(
+    ("results", "text"),
+    [
+        ([result("pass")], "passes"),
+        ([result("fail")], "1 violation"),
+        ([result("fail"), result("fail"), result("unknown")], "2 violations, 1 unknown"),
+        ([result("unknown")], "1 unknown"),
+    ],
+)
+def test_headline_counts_violations(results, text):
+    assert headline(verdict(*results)) == text
+
+
+# --- all formats
 
 
 @pytest.mark.parametrize("form", ["nope", "", "JSON", "table "])
-def test_a_format_that_there_is_not_is_refused_and_the_others_are_named(form, tmp_path):
-    for refuse in (known, lambda form: render(SAMPLE, form, None)):
+def test_unknown_format_is_refused_with_a_list_of_formats(form):
+    for refuse in (require_known, lambda form: render(SAMPLE, form, None)):
         with pytest.raises(UsageError) as caught:
             refuse(form)
         assert caught.value.status == 2
-        assert ", ".join(sorted(FORMS)) in (caught.value.hint or "")
+        assert ", ".join(sorted(FORMATS)) in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_every_format_is_known_and_is_written_to_a_file_as_it_is(form, tmp_path):
-    known(form)
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_format_can_be_written_to_a_file(form, tmp_path):
+    require_known(form)
     render(SAMPLE, form, str(tmp_path / "out"))
     text = (tmp_path / "out").read_text()
-    assert text.rstrip("\n") == FORMS[form](SAMPLE).rstrip("\n")
+    assert text.rstrip("\n") == FORMATS[form](SAMPLE).rstrip("\n")
     assert text.endswith("\n")
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_every_format_names_each_check_that_does_not_pass_and_its_findings(form):
-    text = FORMS[form](SAMPLE).replace("\\", "")
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_format_names_failed_checks_and_their_findings(form):
+    text = FORMATS[form](SAMPLE).replace("\\", "")
     for made in SAMPLE.results:
         if made.status not in ("pass", "not run"):
             assert made.check.id in text
@@ -179,48 +194,72 @@ def test_every_format_names_each_check_that_does_not_pass_and_its_findings(form)
                 assert finding.message in text
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_nothing_of_an_image_steers_a_terminal_or_breaks_a_format(form):
-    text = FORMS[form](HOSTILE_SAMPLE)
+@pytest.mark.parametrize("form", ["html", "junit", "markdown", "sarif", "table"])
+def test_expected_stands_beside_actual(form):
+    made = verdict(result("fail", Finding("too large", measured=1_500_000, bound=1_000_000)))
+    plain = re.sub(r"<[^>]+>|\*\*|\\|\s", "", FORMATS[form](made)).lower()
+    assert re.search(r"expected:?1\.0mbactual:?1\.5mb", plain)
+
+
+@pytest.mark.parametrize(
+    ("finding", "values"),
+    [
+        (Finding("x", measured=12, bound=10), ("10", "12")),
+        (Finding("x", measured="0:0", bound="1:1"), ("1:1", "0:0")),
+        (Finding("x", measured="", bound="1:1"), ("1:1", "(empty)")),
+        (Finding("x", measured=8000, bound=0), ("0", "8000")),
+        (Finding("x", measured=2_000_000, bound=500_000), ("0.5 MB", "2.0 MB")),
+        (Finding("x", measured=2_000_001, bound=2_000_000), ("2,000,000 bytes", "2,000,001 bytes")),
+        (Finding("x", measured=12), None),
+        (Finding("x", bound=12), None),
+    ],
+)
+def test_comparison_shows_bytes_in_mb_unless_they_look_equal(finding, values):
+    assert comparison(finding) == values
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_no_format_contains_control_characters(form):
+    text = FORMATS[form](HOSTILE_SAMPLE)
     text.encode()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffe]", text)
 
 
 @pytest.fixture(scope="module", params=["1", "2"])
-def elsewhere(request) -> dict[str, str]:
-    """SAMPLE in every format, as another process makes it, with another order of Python's sets."""
+def reports_of_another_process(request) -> dict[str, str]:
+    """SAMPLE in every format, made by a process with another hash seed."""
     code = (
-        "from imageproof.report.formats import FORMS; from tests.support.verdicts import SAMPLE;"
-        "import json; print(json.dumps({form: FORMS[form](SAMPLE) for form in FORMS}))"
+        "from imageproof.report.formats import FORMATS; from tests.support.verdicts import SAMPLE;"
+        "import json; print(json.dumps({form: FORMATS[form](SAMPLE) for form in FORMATS}))"
     )
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env={"PYTHONHASHSEED": request.param},
         capture_output=True,
         check=True,
     )
-    made: dict[str, str] = json.loads(said.stdout)
+    made: dict[str, str] = json.loads(done.stdout)
     return made
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_the_same_facts_give_the_same_bytes_in_another_process(form, elsewhere):
-    assert elsewhere[form] == FORMS[form](SAMPLE)
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_report_does_not_depend_on_the_hash_seed(form, reports_of_another_process):
+    assert reports_of_another_process[form] == FORMATS[form](SAMPLE)
 
 
-def test_what_was_not_run_for_one_reason_takes_one_line():
+def test_table_lists_checks_not_run_for_one_reason_on_one_line():
     made = verdict(*(result("not run", name=f"made.{n}", reason="no stack") for n in "cab"))
-    assert "- not run  made.a, made.b, made.c  no stack" in _shown(made)
+    assert "- not run  made.a, made.b, made.c  no stack" in _table(made)
 
 
 # --- the published schema
 
-SCHEMA_FILE = json.loads((ROOT / "docs/verdict.schema.json").read_text())
+SCHEMA_FILE = json.loads((ROOT / "docs/report.schema.json").read_text())
 
 
 @pytest.mark.parametrize("made", [SAMPLE, HOSTILE_SAMPLE, Verdict((), ())])
-def test_the_json_is_what_its_schema_says(made):
+def test_json_is_valid_by_the_published_schema(made):
     jsonschema.Draft202012Validator.check_schema(SCHEMA_FILE)
     jsonschema.Draft202012Validator(SCHEMA_FILE).validate(json.loads(as_json(made)))
     assert SCHEMA_FILE["properties"]["schema"]["const"] == SCHEMA
@@ -229,7 +268,7 @@ def test_the_json_is_what_its_schema_says(made):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda d: d.pop("holds"),
+        lambda d: d.pop("passes"),
         lambda d: d.update(more=1),
         lambda d: d["results"][0].update(status="fine"),
         lambda d: d["results"][1]["findings"][0].pop("message"),
@@ -238,14 +277,14 @@ def test_the_json_is_what_its_schema_says(made):
         lambda d: d["counts"].update(fine=1),
     ],
 )
-def test_a_document_of_another_form_is_none(spoil):
+def test_schema_rejects_a_changed_document(spoil):
     document = json.loads(as_json(SAMPLE))
     spoil(document)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(SCHEMA_FILE).validate(document)
 
 
-def test_a_report_that_cannot_be_written_is_a_wrong_command_line(tmp_path):
+def test_unwritable_output_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="No such file") as caught:
         render(SAMPLE, "json", str(tmp_path / "nowhere/verdict.json"))
     assert caught.value.status == 2

@@ -1,4 +1,4 @@
-"""imageproof.report.junit, sarif and markdown: what CI servers and code hosts read."""
+"""Formats for CI servers and code hosts: JUnit, SARIF and Markdown."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.support.verdicts import HOSTILE, HOSTILE_SAMPLE, SAMPLE, result, verd
 
 
 def _cases(text: str) -> dict[str, ET.Element]:
-    root = ET.fromstring(text)  # this project wrote it
+    root = ET.fromstring(text)  # trusted: made by this project
     return {case.attrib["classname"]: case for case in root.iter("testcase")}
 
 
-def test_junit_has_a_suite_a_subject_and_a_case_a_check():
+def test_junit_has_a_suite_for_each_subject_and_a_case_for_each_check():
     root = ET.fromstring(as_junit(SAMPLE))
     assert [suite.attrib["name"] for suite in root] == ["shop", "project"]
     assert root[0].attrib | {"name": ""} == {
@@ -47,17 +47,17 @@ def test_junit_has_a_suite_a_subject_and_a_case_a_check():
         ("made.not-run", ["skipped"]),
     ],
 )
-def test_a_case_says_how_its_check_ended(case, children):
+def test_junit_case_shows_the_status_of_its_check(case, children):
     assert [child.tag for child in _cases(as_junit(SAMPLE))[f"shop.{case}"]] == children
 
 
-def test_a_failure_holds_every_finding_its_place_and_the_mend():
+def test_junit_failure_contains_findings_places_and_remedy():
     (failure,) = _cases(as_junit(SAMPLE))["shop.made.fail"]
     for text in ("another fault", "/usr/[blue]bin", "RUN echo [green]y", "Fix made.fail"):
         assert text in (failure.text or "")
 
 
-# What jenkins-junit.xsd, which most readers keep to, allows: attributes and elements within.
+# Attributes and child elements that jenkins-junit.xsd allows; most readers follow it.
 ALLOWED = {
     "testsuites": ("name time tests failures errors disabled", "testsuite"),
     "testsuite": (
@@ -75,7 +75,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("made", [SAMPLE, HOSTILE_SAMPLE])
-def test_junit_has_nothing_that_its_readers_do_not_know(made):
+def test_junit_uses_only_elements_that_readers_know(made):
     for element in ET.fromstring(as_junit(made)).iter():
         attributes, within = ALLOWED[element.tag]
         assert set(element.attrib) <= set(attributes.split())
@@ -84,7 +84,7 @@ def test_junit_has_nothing_that_its_readers_do_not_know(made):
             assert re.fullmatch(r"\d+", element.attrib.get(number, "0"))
 
 
-def test_hostile_text_leaves_junit_well_formed():
+def test_junit_is_well_formed_with_hostile_text():
     assert len(_cases(as_junit(HOSTILE_SAMPLE))) == 5
 
 
@@ -111,14 +111,14 @@ def _results(made: Any) -> list[dict[str, Any]]:
         lambda d: d["runs"][0]["tool"]["driver"]["rules"][0].update(why="x"),
     ],
 )
-def test_sarif_of_another_form_is_refused(spoil):
+def test_sarif_schema_rejects_a_changed_document(spoil):
     document = json.loads(as_sarif(SAMPLE))
     spoil(document)
     with pytest.raises(jsonschema.ValidationError):
         SARIF.validate(document)
 
 
-def test_a_rule_says_why_how_to_mend_it_and_where_to_read_on():
+def test_sarif_rule_has_reason_remedy_and_reference():
     check = replace(SAMPLE.results[1].check, reference="CIS 4.1; https://docs.test/user, and more")
     made = verdict(replace(SAMPLE.results[1], check=check))
     (rule,) = json.loads(as_sarif(made))["runs"][0]["tool"]["driver"]["rules"]
@@ -128,7 +128,7 @@ def test_a_rule_says_why_how_to_mend_it_and_where_to_read_on():
     assert rule["defaultConfiguration"]["level"] == "error"
 
 
-def test_sarif_has_a_result_a_finding_that_does_not_pass():
+def test_sarif_has_a_result_for_each_finding():
     assert [(r["ruleId"], r["level"]) for r in _results(SAMPLE)] == [
         ("made.fail", "error"),
         ("made.fail", "error"),
@@ -139,18 +139,18 @@ def test_sarif_has_a_result_a_finding_that_does_not_pass():
     ]
 
 
-def test_a_waived_finding_is_suppressed_with_its_reason():
+def test_sarif_suppresses_waived_findings_with_their_reason():
     (waived,) = (r for r in _results(SAMPLE) if r["ruleId"] == "made.waived")
     assert waived["suppressions"][0]["justification"].startswith("because of")
 
 
-def test_each_result_names_its_rule_by_number_too():
+def test_sarif_result_has_the_index_of_its_rule():
     rules = json.loads(as_sarif(SAMPLE))["runs"][0]["tool"]["driver"]["rules"]
     for item in _results(SAMPLE):
         assert rules[item["ruleIndex"]]["id"] == item["ruleId"]
 
 
-def test_the_same_finding_keeps_its_fingerprint_and_two_findings_have_two():
+def test_sarif_fingerprints_are_stable_and_unique():
     prints = [r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(SAMPLE)]
     assert len(set(prints)) == len(prints)
     assert prints == [r["partialFingerprints"]["imageproofFinding/v1"] for r in _results(SAMPLE)]
@@ -196,31 +196,31 @@ def _line(tmp_path: Any, finding: Finding, name: str) -> tuple[str, int]:
         (Finding("OTHER: not there"), "env.parity", (".env.example", 1)),
     ],
 )
-def test_a_finding_points_at_the_line_that_it_comes_from(tmp_path, finding, name, place):
+def test_sarif_result_points_to_the_line_of_its_cause(tmp_path, finding, name, place):
     file, line = place
     wanted = ("Dockerfile.shop" if file == "D" else file, line)
     assert _line(tmp_path, finding, name) == wanted
 
 
-def test_hostile_text_leaves_sarif_valid():
+def test_sarif_is_valid_with_hostile_text():
     assert len(_results(HOSTILE_SAMPLE)) == 4
 
 
 # --- Markdown
 
 
-def test_markdown_says_first_whether_it_holds():
-    assert as_markdown(SAMPLE).startswith("## ✗ verify falls short\n\n1 pass, ")
-    assert as_markdown(verdict(result("pass"))).startswith("## ✓ verify holds\n\n1 pass")
+def test_markdown_begins_with_the_verdict():
+    assert as_markdown(SAMPLE).startswith("## ✗ imageproof: 2 violations, 1 unknown\n\n1 pass, ")
+    assert as_markdown(verdict(result("pass"))).startswith("## ✓ imageproof: passes\n\n1 pass")
 
 
-def test_markdown_folds_what_passes_and_counts_what_was_not_run():
+def test_markdown_folds_passes_and_counts_checks_not_run():
     text = as_markdown(SAMPLE)
     assert "<details><summary>1 pass</summary>\n\nmade.pass\n\n</details>" in text
     assert "1 not run: with --static" in text
 
 
-def test_every_row_of_a_table_has_the_same_number_of_cells():
+def test_markdown_rows_have_as_many_cells_as_their_header():
     for made in (SAMPLE, HOSTILE_SAMPLE):
         for line in as_markdown(made).splitlines():
             if line.startswith(("| ✗", "| ?", "| !", "| ~")):
@@ -238,11 +238,11 @@ def test_every_row_of_a_table_has_the_same_number_of_cells():
         ("[a](b)", "\\[a\\]\\(b\\)"),
     ],
 )
-def test_text_is_shown_as_it_is(text, shown):
+def test_markdown_escapes_text(text, shown):
     assert escaped(text) == shown
 
 
-def test_hostile_text_brings_no_markup():
+def test_markdown_contains_no_markup_of_hostile_text():
     text = as_markdown(HOSTILE_SAMPLE)
     assert "<script" not in text
     assert "\n# head" not in text

@@ -1,10 +1,10 @@
-"""imageproof.report.size_tree: every byte of an image's files stands in the tree once."""
+"""Size tree: every byte of an image's files is in it once."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from imageproof.report.size_tree import DEEPEST, tree
+from imageproof.report.size_tree import MAX_DEPTH, tree
 from tests.support.sample_facts import file, image, layer
 
 
@@ -21,7 +21,7 @@ def _leaves(node: dict[str, Any]) -> list[dict[str, Any]]:
     return [node] if parts is None else [leaf for part in parts for leaf in _leaves(part)]
 
 
-def test_files_are_told_by_the_folders_in_which_they_part_the_largest_first():
+def test_files_are_grouped_by_folder_largest_first():
     made = _of(layer(file("a/b/x", size=2), file("a/b/y", size=1), file("a/c", size=9), size=10))
     (first,) = made["parts"]
     assert _names(first) == ["/a/c", "/a/b"]
@@ -29,7 +29,7 @@ def test_files_are_told_by_the_folders_in_which_they_part_the_largest_first():
     assert made["bytes"] == 12
 
 
-def test_what_a_later_layer_hides_stands_for_itself():
+def test_hidden_files_have_a_node_of_their_own():
     below = layer(file("opt/x", size=5), size=10)
     above = layer(file("opt/x", size=7), size=10, name="b")
     made = _of(below, above)
@@ -37,7 +37,7 @@ def test_what_a_later_layer_hides_stands_for_itself():
     assert _names(made["parts"][1]) == ["/opt/x"]
 
 
-def test_small_files_are_told_together_and_none_is_lost():
+def test_small_files_are_summed_up():
     small = [file(f"usr/lib/f{n}", size=10) for n in range(50)]
     made = _of(layer(file("usr/lib/large", size=900_000), *small, size=1_000_000))
     (first,) = made["parts"]
@@ -45,7 +45,7 @@ def test_small_files_are_told_together_and_none_is_lost():
     assert sum(leaf["bytes"] for leaf in _leaves(made)) == made["bytes"] == 900_500
 
 
-def test_folders_without_end_are_told_as_far_as_somebody_would_look():
+def test_deep_folders_are_cut_at_the_maximum_depth():
     files = [file("/".join(["d"] * n) + "/x", size=1000) for n in range(1, 400)]
     made = _of(layer(*files, size=400_000))
     assert made["bytes"] == 399_000
@@ -53,10 +53,10 @@ def test_folders_without_end_are_told_as_far_as_somebody_would_look():
     def depth(node: dict[str, Any]) -> int:
         return 1 + max((depth(part) for part in node.get("parts", ())), default=0)
 
-    assert depth(made) <= DEEPEST + 4
+    assert depth(made) <= MAX_DEPTH + 4
 
 
-def test_paths_of_no_usual_form_are_told_all_the_same():
+def test_unusual_paths_are_counted_and_escaped():
     odd = [file(path, size=100) for path in ("/a", "b", "b/c", "", "../d", "e//f", "\x1b[2J")]
     made = _of(layer(*odd, size=1000))
     assert made["bytes"] == 700

@@ -1,4 +1,4 @@
-"""imageproof.report.summary: `./inv size` says where the bytes are, and what changed."""
+"""Output of the `size` command: layers, large files, changes since the baseline."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def _shop(size: int):
 
 
 @pytest.fixture
-def said(capsys):
+def printed(capsys):
     def show(facts) -> str:
-        summary.sizes(
+        summary.print_sizes(
             [
                 Subject("shop", "shop:test", service_contract(), facts),
                 Subject("x", "x", service_contract()),
@@ -31,24 +31,24 @@ def said(capsys):
     return show
 
 
-def test_layers_and_large_files_are_shown(said):
-    text = said(_shop(2 * MB))
+def test_layers_and_large_files_are_shown(printed):
+    text = printed(_shop(2 * MB))
     assert "shop  3.0 MB, 30% of its budget" in text
     assert "2.0 MB  COPY b /" in text
     assert "2.0 MB  /srv/stock" in text
-    assert "recorded" not in text  # the contract names no file of sizes
+    assert "baseline" not in text  # the contract names no baseline file
 
 
-def test_what_changed_since_it_was_recorded_is_shown_the_largest_first(said):
+def test_changes_since_the_baseline_are_shown_largest_first(printed):
     before = sizes_of(_shop(1_500_000))
-    text = said(replace(_shop(2 * MB), record=Record(TODAY, baselines=(before,))))
-    since = text.partition("+0.50 MB since it was recorded")[2].split("\n")
+    text = printed(replace(_shop(2 * MB), record=Record(TODAY, baselines=(before,))))
+    since = text.partition("+0.50 MB since the baseline")[2].split("\n")
     assert [line.strip() for line in since if line] == [
         "file /srv/stock +0.50 MB",
         "layer COPY b / +0.50 MB",
     ]
 
 
-def test_that_nothing_is_recorded_on_this_base_is_shown(said):
-    text = said(replace(_shop(MB), record=Record(TODAY, baselines=())))
-    assert "no size is recorded on this base: `./inv size --record`" in text
+def test_missing_baseline_is_reported(printed):
+    text = printed(replace(_shop(MB), record=Record(TODAY, baselines=())))
+    assert "no size is recorded on this base: run `./inv size --record`" in text
