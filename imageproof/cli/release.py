@@ -36,7 +36,7 @@ def promote(
     _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
 ) -> None:
     """Verify a release in its registry, and copy it to another by digest, without a build"""
-    from imageproof.commands import push as commands
+    from imageproof.commands import promote as commands
 
     commands.promote(*load_project(), release, to, tag, output)
 
