@@ -39,7 +39,7 @@ def is_secret(name: str, value: str) -> bool:
     return bool(_SECRET_NAME.search(name) or _ANY_FORMAT.search(value))
 
 
-def has_shape(text: str) -> bool:
+def contains_secret(text: str) -> bool:
     """Return whether the text contains a format that only secrets have."""
     return bool(_ANY_FORMAT.search(text))
 

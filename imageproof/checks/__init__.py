@@ -1,6 +1,7 @@
-"""Checks: pure functions from a contract and facts to findings. One file or folder a check prefix.
+"""Checks: pure functions from a contract and facts to findings.
 
-Importing this package imports every module below it, which registers their checks.
+One file or folder for each check prefix: `config.labels` is in config.py, `run.limits` in
+run/limits.py. Importing this package imports every module in it, which registers the checks.
 """
 
 import importlib

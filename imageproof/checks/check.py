@@ -1,5 +1,24 @@
-"""What a check is: an id, why it matters, how to mend it, and a pure function from contract and
-facts to findings. A check never asks Docker: the same facts give the same findings."""
+"""The parts of a check: `Finding`, `Check`, and the decorator that registers a check.
+
+A check is a pure function from a contract and facts to findings. It never calls Docker: the same
+facts give the same findings. A check of one image gets the contract of its service:
+
+    @check(
+        "config.labels",
+        "image",
+        title="The image has every label of the contract",
+        why="A label tells an operator what an unknown image is and where it came from.",
+        remedy="Add the LABEL to the last stage of the Dockerfile.",
+        reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md",
+    )
+    def labels(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+        for name in contract.labels:
+            if not facts.labels.get(name):
+                yield Finding(f"the label {name} is missing or empty")
+
+The id leads to the file: `config.labels` is in checks/config.py, `run.limits` in
+checks/run/limits.py.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +28,44 @@ from typing import Any, Literal, get_args
 
 from imageproof.errors import UsageError
 
-# What a check looks at. It is given the terms of an image and the facts of that kind ...
+# A check of one image gets the contract of its service (ServiceContract) and facts of this kind ...
 ImageNeeds = Literal["image", "programs", "containers", "trial", "build"]
-# ... or the whole contract and the facts of that kind.
+# ... a check of the project gets the whole contract (Contract) and facts of this kind.
 ProjectNeeds = Literal["images", "variables", "compose", "stack", "teardown"]
 Needs = Literal[ImageNeeds, ProjectNeeds]
-Severity = Literal["error", "warning"]
+NEEDS: Mapping[Needs, str] = {
+    "image": "the image: its configuration, its history and every file of every layer",
+    "programs": "programs run in the image without network; not with `--static`",
+    "containers": "the running containers of the service; not with `--static`",
+    "trial": "a copy of the stack, started and stopped; only with `--deep`",
+    "build": "two builds without cache; only with `--deep`",
+    "images": "all images of the contract together",
+    "variables": "settings classes, `.env.example` and the compose file; also in `./inv lint`",
+    "compose": "the compose file with its defaults, without `.env`; also in `./inv lint`",
+    "stack": "the compose file and the Swarm file, if the contract names one; also in `./inv lint`",
+    "teardown": "the leftovers of a stopped copy of the stack; only with `--deep`",
+}
 PROJECT_NEEDS = get_args(ProjectNeeds)
-# These build or start something of their own, and take minutes: asked for with --deep.
-DEEP = frozenset({"trial", "build", "teardown"})
+# Facts that take minutes, because they are read from a build or a stack made for them.
+DEEP_NEEDS = frozenset({"trial", "build", "teardown"})
+
+Severity = Literal["error", "warning"]
 CheckFunction = Callable[[Any, Any], Iterable["Finding"]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that falls short, with its place.
+    """One violation and its place.
 
-    `unknown`: the check could not look. `warning`: worth knowing, and no failure.
+    Attributes:
+        message: The violation, with the expected value beside the actual one.
+        layer: The layer's diff_id.
+        instruction: The Dockerfile instruction that made the layer.
+        file: A path in the image (absolute) or in the repository (relative).
+        measured: The actual value.
+        bound: The expected value or the limit.
+        unknown: The facts are missing, so the check has no answer. This fails the run.
+        warning: The violation does not fail the run.
     """
 
     message: str
@@ -40,7 +80,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question, and everything that a person needs to act on its answer."""
+    """One rule: its function, and the texts that explain its findings.
+
+    Attributes:
+        id: `prefix.name`, such as `run.limits`.
+        title: The rule in one line.
+        why: The harm that a violation does.
+        remedy: The change that ends a violation.
+        reference: The source of the rule.
+        needs: The kind of facts that the function gets.
+        function: Yields the findings for a contract and facts.
+        severity: The status of a violation; a warning does not fail the run.
+    """
 
     id: str
     title: str
@@ -52,25 +103,17 @@ class Check:
     severity: Severity = "error"
 
     @property
-    def deep(self) -> bool:
-        """Whether it is asked only with --deep."""
-        return self.needs in DEEP
+    def is_deep(self) -> bool:
+        """Whether the check runs only with `--deep`."""
+        return self.needs in DEEP_NEEDS
 
     @property
-    def of_project(self) -> bool:
-        """Whether it looks at the project as a whole, not at one image."""
+    def is_project_wide(self) -> bool:
+        """Whether the check is of the whole project, not of one image."""
         return self.needs in PROJECT_NEEDS
 
 
 REGISTRY: dict[str, Check] = {}
-SHOWN = 5  # paths that a finding names
-
-
-def named(paths: Iterable[str]) -> str:
-    """Paths as a finding names them: the first few, and how many more there are."""
-    found = sorted(paths)
-    shown = ", ".join(f"/{path}" for path in found[:SHOWN])
-    return f"{shown} and {len(found) - SHOWN} more" if len(found) > SHOWN else shown
 
 
 def check(
@@ -83,11 +126,11 @@ def check(
     reference: str,
     severity: Severity = "error",
 ) -> Callable[[CheckFunction], CheckFunction]:
-    """Register a function as the check of that id."""
+    """Register the decorated function as a check. The parameters are the attributes of `Check`."""
 
     def register(function: CheckFunction) -> CheckFunction:
         if id_ in REGISTRY:
-            raise ValueError(f"two checks are called {id_}")
+            raise ValueError(f"two checks have the id {id_}")
         REGISTRY[id_] = Check(id_, title, why, remedy, reference, needs, function, severity)
         return function
 
@@ -95,23 +138,25 @@ def check(
 
 
 def find(id_: str, checks: Mapping[str, Check] = REGISTRY) -> Check:
-    """The check of that id. Raises UsageError where there is none."""
+    """Return the check with this id.
+
+    Raises:
+        UsageError: There is no such check.
+    """
     if id_ not in checks:
-        near = [known for known in checks if id_.partition(".")[0] in known]
-        raise UsageError(
-            "reading the command line",
-            f"there is no check {id_!r}",
-            hint=f"near it: {', '.join(near)}" if near else f"all: {', '.join(sorted(checks))}",
-        )
+        similar = [other for other in checks if id_.partition(".")[0] in other]
+        hint = f"similar: {', '.join(similar)}" if similar else f"all: {', '.join(sorted(checks))}"
+        raise UsageError("reading the command line", f"there is no check {id_!r}", hint=hint)
     return checks[id_]
 
 
 def choose(only: str | None, checks: Mapping[str, Check] = REGISTRY) -> list[Check]:
-    """All checks, the one of an id, or all of a group: `run` means each `run.*`.
+    """Return the checks with this id or prefix: `run` stands for every `run.*`. None: all checks.
 
-    Raises UsageError where there is none of that name.
+    Raises:
+        UsageError: There is no such check.
     """
-    group = [check for check in checks.values() if check.id.partition(".")[0] == only]
     if only is None:
         return list(checks.values())
-    return group or [find(only, checks)]
+    with_prefix = [check for check in checks.values() if check.id.partition(".")[0] == only]
+    return with_prefix or [find(only, checks)]

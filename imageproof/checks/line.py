@@ -1,4 +1,4 @@
-"""What the line itself leaves behind."""
+"""line.teardown: a stopped stack leaves nothing behind, and its logs are saved."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 @check(
     "line.teardown",
     "teardown",
-    title="However the stack ends, nothing of it is left, and the logs are kept",
-    why="A container or network that is left behind holds a port and a name, and breaks the next "
-    "start; a log that is gone with its container explains nothing.",
-    remedy="Let Compose name volumes and networks; `./inv down --volumes` removes what is left now.",
+    title="A stack leaves nothing behind, however it ends, and its logs are saved",
+    why="A leftover container or network holds a port and a name, and breaks the next start. Logs "
+    "that are removed with their container explain nothing.",
+    remedy="Let Compose name volumes and networks. `./inv down --volumes` removes leftovers now.",
     reference="https://docs.docker.com/reference/cli/docker/compose/down/",
 )
 def teardown(_: Contract, facts: TeardownFacts) -> Iterator[Finding]:
-    """Fail for what is left after an end of any kind, and for logs that were not kept."""
+    """Fail for leftovers and for lost logs, after each way to end the stack."""
     if not facts.teardowns:
-        yield Finding("the stack was not ended", unknown=True)
+        yield Finding("the stack was not stopped", unknown=True)
     for end in facts.teardowns:
         if end.unknown:
             yield Finding(f"after {end.after}: {end.unknown}", unknown=True)
         for leftover in end.leftovers:
             yield Finding(f"after {end.after}: {leftover} is left")
         if end.logs_saved is False:
-            yield Finding(f"after {end.after}: the logs are not kept")
+            yield Finding(f"after {end.after}: the logs are not saved")

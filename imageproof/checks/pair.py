@@ -1,4 +1,4 @@
-"""The images of one contract beside one another."""
+"""pair.shared: images of one base share layers, versions and user."""
 
 from __future__ import annotations
 
@@ -19,58 +19,62 @@ if TYPE_CHECKING:
 @check(
     "pair.shared",
     "images",
-    title="Images of one base share its layers, their packages' versions and their user",
-    why="A shared layer is pulled and kept once a node; one version of each package is one thing "
-    "to patch, and what one image's tests prove holds for the other.",
-    remedy="The same first lines in each Dockerfile; lock files made together (`./inv lock`).",
+    title="Images of one base share its layers, package versions and user",
+    why="A node pulls and stores a shared layer once. With one version of each package there is "
+    "one to patch, and the tests of one image hold for the other.",
+    remedy="Begin each Dockerfile with the same lines; write lock files together (`./inv lock`).",
     reference="https://docs.docker.com/build/cache/optimize/#order-your-layers",
 )
 def shared(contract: Contract, facts: Mapping[str, ImageFacts]) -> Iterator[Finding]:
-    """Fail for images of one base without a common first layer, for other users, and for other
-    versions of Python or of a package; what only one image has is compared with nothing."""
+    """Fail for images of one base with different first layers, and for different users or versions.
+
+    A package that only one image has is not compared.
+    """
     yield from _users(contract, facts)
-    yield from _versions("Python", {n: {p.version for p in pythons(i)} for n, i in facts.items()})
+    pythons_of = {name: {p.version for p in pythons(image)} for name, image in facts.items()}
+    yield from _versions("Python", pythons_of)
     yield from _packages(facts, ("python", "npm"))
     by_base: dict[str, dict[str, ImageFacts]] = defaultdict(dict)
     for name, image in facts.items():
         by_base[base_of(image)][name] = image
     for base, images in sorted(by_base.items()):
         if base and len(images) > 1:
-            yield from _layers(base, images)
+            yield from _first_layers(base, images)
             yield from _packages(images, ("dpkg", "apk"))
 
 
-def _layers(base: str, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
+def _first_layers(base: str, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
     first = {name: image.layers[0].diff_id for name, image in images.items() if image.layers}
     if len(set(first.values())) > 1:
         yield Finding(
-            f"{' and '.join(sorted(first))} share no layer, though all are made from {base}",
+            f"{' and '.join(sorted(first))} are made from {base}, but share no layer",
             measured=len(set(first.values())),
             bound=1,
         )
 
 
 def _users(contract: Contract, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
-    """By the contract: whether each image has its contract's user is asked by user.nonroot."""
+    """Compare the contract's users; user.nonroot compares each image with its contract."""
     users = {name: contract.images[name].user for name in images}
     if len(set(users.values())) > 1:
-        said = ", ".join(f"{user} in {name}" for name, user in sorted(users.items()))
-        yield Finding(f"they run as different users: {said}")
+        listing = ", ".join(f"{user} in {name}" for name, user in sorted(users.items()))
+        yield Finding(f"the images run as different users: {listing}")
 
 
 def _packages(images: Mapping[str, ImageFacts], kinds: tuple[str, ...]) -> Iterator[Finding]:
-    found: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name, image in images.items():
+    packages: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for image_name, image in images.items():
         for package, _ in image.packages:
             if package.kind in kinds:
-                found[(package.kind, normal_name(package.name))][name].add(package.version)
-    for (_, package_name), versions in sorted(found.items()):
-        yield from _versions(package_name, versions)
+                key = (package.kind, normal_name(package.name))
+                packages[key][image_name].add(package.version)
+    for (_, name), versions in sorted(packages.items()):
+        yield from _versions(name, versions)
 
 
-def _versions(what: str, by_image: Mapping[str, set[str]]) -> Iterator[Finding]:
-    """An image may have several versions (npm's tree does): two images shall have one in common."""
-    having = {name: versions for name, versions in sorted(by_image.items()) if versions}
-    if having and not set.intersection(*having.values()):
-        said = ", ".join(f"{' and '.join(sorted(v))} in {name}" for name, v in having.items())
-        yield Finding(f"{what} is {said}")
+def _versions(name: str, by_image: Mapping[str, set[str]]) -> Iterator[Finding]:
+    """Fail if the images have no version in common: one image may have several (npm's tree)."""
+    versions = {image: found for image, found in sorted(by_image.items()) if found}
+    if versions and not set.intersection(*versions.values()):
+        listing = ", ".join(f"{' and '.join(sorted(v))} in {i}" for i, v in versions.items())
+        yield Finding(f"{name} is {listing}")

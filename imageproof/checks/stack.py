@@ -1,61 +1,81 @@
-"""The stack's file for a swarm: the same stack as the compose file's."""
+"""stack.parity: the stack file for a Swarm describes the same services as the compose file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
-    from imageproof.project.swarm_file import Described, StackFileFacts
+    from imageproof.project.swarm_file import ServiceSettings, StackFileFacts
 
 
 @check(
     "stack.parity",
     "stack",
-    title="The swarm's file describes the same services as the compose file",
-    why="What is tested is the stack of the compose file. A limit, a variable or a hardening that "
-    "the other file lacks is missing where it counts, and no test of the first one tells.",
-    remedy="Write the same in both files. A variable that is a secret is a Docker secret in the "
-    "swarm's file: `secrets:`, with its name in lower case.",
+    title="The stack file for a Swarm describes the same services as the compose file",
+    why="The compose file's stack is the one that is tested. A limit, a variable or a hardening "
+    "that the stack file lacks is missing in production, and no test notices.",
+    remedy="Write the same in both files. Make a secret variable a Docker secret in the stack "
+    "file: under `secrets:`, with its name in lower case.",
     reference="https://docs.docker.com/reference/cli/docker/stack/deploy/; "
     "https://docs.docker.com/engine/swarm/secrets/",
 )
 def parity(contract: Contract, facts: StackFileFacts) -> Iterator[Finding]:
-    """Fail for each service, setting or variable that one file lacks, or has otherwise."""
-    here, there = contract.compose, str(contract.stack)
+    """Fail for each service, setting or variable that one file lacks, or whose value differs."""
+    compose_file, stack_file = contract.compose, str(contract.stack)
     for name in sorted(facts.compose.keys() | facts.swarm.keys()):
-        if name not in facts.swarm or name not in facts.compose:
-            has, lacks = (here, there) if name in facts.compose else (there, here)
-            yield Finding(f"{name} is a service of {has}, and none of {lacks}", file=lacks)
-            continue
-        compose, swarm = facts.compose[name], facts.swarm[name]
-        for said in (*_settings(compose, swarm, here), *_variables(compose, swarm, here, facts)):
-            yield Finding(f"{name}: {said}", file=there)
+        if name not in facts.swarm:
+            message = f"{name} is a service in {compose_file} but not in {stack_file}"
+            yield Finding(message, file=stack_file)
+        elif name not in facts.compose:
+            message = f"{name} is a service in {stack_file} but not in {compose_file}"
+            yield Finding(message, file=compose_file)
+        else:
+            compose, swarm = facts.compose[name], facts.swarm[name]
+            for problem in (
+                *_settings(compose, swarm, compose_file, stack_file),
+                *_variables(compose, swarm, compose_file, stack_file, facts.secret),
+            ):
+                yield Finding(f"{name}: {problem}", file=stack_file)
 
 
-def _settings(compose: Described, swarm: Described, here: str) -> Iterator[str]:
+def _settings(
+    compose: ServiceSettings, swarm: ServiceSettings, compose_file: str, stack_file: str
+) -> Iterator[str]:
     for setting in sorted(compose.settings.keys() | swarm.settings.keys()):
-        one, other = compose.settings.get(setting), swarm.settings.get(setting)
-        if one != other:
-            yield f"{setting} is {other or 'not set'}, {one or 'not set'} in {here}"
+        expected, actual = compose.settings.get(setting), swarm.settings.get(setting)
+        if actual != expected:
+            yield (
+                f"{setting} is {expected or 'not set'} in {compose_file}, "
+                f"{actual or 'not set'} in {stack_file}"
+            )
 
 
 def _variables(
-    compose: Described, swarm: Described, here: str, facts: StackFileFacts
+    compose: ServiceSettings,
+    swarm: ServiceSettings,
+    compose_file: str,
+    stack_file: str,
+    secrets: AbstractSet[str],
 ) -> Iterator[str]:
-    given = swarm.environment.keys() | swarm.secrets
-    for variable in sorted(compose.environment.keys() - given):
-        yield f"{variable} is not passed on, {here} does"
-    for variable in sorted(given - compose.environment.keys() - compose.secrets):
-        yield f"{variable} is passed on, {here} does not"
+    in_stack_file = swarm.environment.keys() | swarm.secrets
+    for variable in sorted(compose.environment.keys() - in_stack_file):
+        yield f"{variable} is set in {compose_file} but not in {stack_file}"
+    for variable in sorted(in_stack_file - compose.environment.keys() - compose.secrets):
+        yield f"{variable} is set in {stack_file} but not in {compose_file}"
     for variable in sorted(swarm.environment.keys() & compose.environment.keys()):
-        if variable in facts.secret:
-            yield f"{variable} is a secret, and anybody who may ask the swarm reads it there"
-        elif swarm.environment[variable] != compose.environment[variable]:
+        expected, actual = compose.environment[variable], swarm.environment[variable]
+        if variable in secrets:
             yield (
-                f"{variable} has the default {swarm.environment[variable]!r}, "
-                f"{compose.environment[variable]!r} in {here}"
+                f"the secret {variable} is under `environment:` in {stack_file}, where everyone "
+                "with access to the swarm can read it, expected under `secrets:`"
+            )
+        elif actual != expected:
+            yield (
+                f"{variable} has the default {expected!r} in {compose_file}, "
+                f"{actual!r} in {stack_file}"
             )

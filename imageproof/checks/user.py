@@ -1,4 +1,4 @@
-"""Who the image's configuration says that its program runs as."""
+"""user.*: the user of the image's configuration, and the accounts of the image."""
 
 from __future__ import annotations
 
@@ -8,94 +8,97 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.image.accounts import GROUP, PASSWD, accounts_of
+from imageproof.image.accounts import GROUP, PASSWD, read_accounts
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts
 
-CIS = "CIS Docker Benchmark 4.1; https://docs.docker.com/build/building/best-practices/#user"
+# Shells that refuse a login: nologin(8), false(1). No shell means /bin/sh (passwd(5)).
+NO_LOGIN_SHELLS = frozenset({"nologin", "false"})
 
 
 @check(
     "user.nonroot",
     "image",
-    title="The configured user is not root, and is the contract's",
-    why="A program that runs as root in a container is root to every mistake of the kernel, the "
-    "engine or a mounted folder. `USER 0:0` is root as much as no USER is.",
-    remedy="End the Dockerfile's last stage with `USER 10001:10001`, the contract's uid and gid.",
-    reference=CIS,
+    title="The configured user is the contract's, and not root",
+    why="To a bug in the kernel, in the engine or in a mount, root in a container is root on the "
+    "host. `USER 0:0` is root as much as a missing USER.",
+    remedy="End the Dockerfile's last stage with `USER 10001:10001`: the contract's uid and gid.",
+    reference="CIS Docker Benchmark 4.1; "
+    "https://docs.docker.com/build/building/best-practices/#user",
 )
-def nonroot(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for root by any spelling, and for anybody but the contract's user, also by name."""
-    uid, gid = accounts_of(facts).run_as(facts.user)
+def nonroot(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for root in any spelling, and for any other user than the contract's, also by name."""
+    uid, gid = read_accounts(facts).run_as(facts.user)
     name, _, group = facts.user.partition(":")
     if name in ("", "root") or uid == 0:
-        yield Finding(f"the user is root (USER {facts.user or 'not set'})", measured=facts.user)
+        problem = f"the user is root (USER {facts.user or 'not set'})"
     elif group == "root" or gid == 0:
-        yield Finding(f"the group is root (USER {facts.user})", measured=facts.user)
-    elif None not in (uid, gid) and (uid, gid) != (terms.uid, terms.gid):
-        yield Finding(
-            f"the user is {facts.user}, not {terms.user}", measured=facts.user, bound=terms.user
-        )
+        problem = f"the group is root (USER {facts.user})"
+    elif None not in (uid, gid) and (uid, gid) != (contract.uid, contract.gid):
+        problem = f"the user is {facts.user}"
+    else:
+        return
+    message = f"{problem}, the contract's is {contract.user}"
+    yield Finding(message, measured=facts.user, bound=contract.user)
 
 
 @check(
     "user.numeric",
     "image",
     title="User and group are numbers",
-    why="Whoever runs the image can only know that a name is not root by reading the image's own "
-    "/etc/passwd: Kubernetes' runAsNonRoot refuses names.",
+    why="Only the image's /etc/passwd shows that a named user is not root. Kubernetes' "
+    "runAsNonRoot refuses names.",
     remedy="Write USER as uid:gid in numbers.",
     reference="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 )
-def numeric(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail unless USER is uid:gid in digits; whether it is root is asked by user.nonroot."""
-    if not re.fullmatch(r"[0-9]+:[0-9]+", facts.user) and not any(nonroot(terms, facts)):
-        yield Finding(f"USER {facts.user} is not numeric uid:gid", measured=facts.user)
-
-
-# Shells that let nobody in: nologin(8), false(1). None at all means /bin/sh (passwd(5)).
-NO_LOGIN = frozenset({"nologin", "false"})
+def numeric(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail unless USER is uid:gid in digits; user.nonroot reports root."""
+    if not re.fullmatch(r"[0-9]+:[0-9]+", facts.user) and not any(nonroot(contract, facts)):
+        yield Finding(
+            f"USER is {facts.user}, expected numbers: {contract.user}",
+            measured=facts.user,
+            bound=contract.user,
+        )
 
 
 @check(
     "user.accounts",
     "image",
-    title="No account is open, doubled or made for logging in",
-    why="An empty password opens an account to whoever gets a shell; two accounts of one number "
-    "are one user, though each looks harmless; the program's user has no use for a login.",
+    title="No account has an empty password, a duplicate id or a needless login shell",
+    why="An empty password opens an account to everyone with a shell. Two accounts with one id are "
+    "the same user. The service's user never logs in.",
     remedy="Copy an /etc/passwd of your own (see ops/dockerfiles/base/rootfs), or `usermod -s "
     "/usr/sbin/nologin`; lock passwords with `!` or `*`.",
     reference="passwd(5), shadow(5); CIS Debian Linux 12 Benchmark 7.2",
 )
-def open_accounts(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for empty passwords, doubled numbers, and a login shell of the run user."""
-    found = accounts_of(facts)
-    for path in found.unread:
+def accounts(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for empty passwords, duplicate ids, and a login shell of the service's user."""
+    image_accounts = read_accounts(facts)
+    for path in image_accounts.unread:
         yield Finding(f"/{path} could not be read", file=f"/{path}", unknown=True)
-    for name, path in sorted(set(found.open())):
+    for name, path in sorted(set(image_accounts.without_password())):
         yield Finding(f"the account {name} has an empty password", file=f"/{path}")
-    yield from _doubled("uid", PASSWD, [(user.name, user.uid) for user in found.users])
-    yield from _doubled("gid", GROUP, found.groups)
-    for account in found.users:
-        shell = account.shell or "/bin/sh"
-        if account.uid == terms.uid and shell.rpartition("/")[2] not in NO_LOGIN:
+    users = image_accounts.users
+    yield from _duplicates("uid", PASSWD, [(user.name, user.uid) for user in users])
+    yield from _duplicates("gid", GROUP, image_accounts.groups)
+    for user in users:
+        shell = user.shell or "/bin/sh"
+        if user.uid == contract.uid and shell.rpartition("/")[2] not in NO_LOGIN_SHELLS:
             yield Finding(
-                f"the account {account.name}, which runs the program, has the login shell {shell}",
+                f"{user.name}, the user of the service, has the login shell {shell}, expected "
+                "/usr/sbin/nologin",
                 file=f"/{PASSWD}",
                 measured=shell,
             )
 
 
-def _doubled(what: str, path: str, numbers: Iterable[tuple[str, int]]) -> Iterator[Finding]:
-    names = defaultdict(list)
-    for name, number in numbers:
-        names[number].append(name)
-    for number, doubled in sorted(names.items()):
-        if len(doubled) > 1:
-            yield Finding(
-                f"{' and '.join(doubled)} are one: the {what} {number} is there twice",
-                file=f"/{path}",
-                measured=number,
-            )
+def _duplicates(kind: str, path: str, ids: Iterable[tuple[str, int]]) -> Iterator[Finding]:
+    names_of = defaultdict(list)
+    for name, number in ids:
+        names_of[number].append(name)
+    for number, names in sorted(names_of.items()):
+        if len(names) > 1:
+            message = f"{' and '.join(names)} have the same {kind} {number}"
+            yield Finding(message, file=f"/{path}", measured=number)

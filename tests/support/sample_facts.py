@@ -1,5 +1,7 @@
-"""What the tests of the toolkit share: an image, a container and a project that are all right,
-to be spoilt in one place each."""
+"""Sample facts for tests: an image, a container and a project that pass every check.
+
+Tests change one part of them.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,14 @@ SHAPED = "ghp_" + "x" * 36
 
 @dataclass(frozen=True)
 class Case:
-    """Facts, and the terms that they are judged by if not `service_contract()`."""
+    """Facts with a contract of their own, if not `service_contract()` or `contract()`."""
 
     facts: Any
-    terms: Any
+    contract: Any
 
 
 def service_contract(**changes: Any) -> ServiceContract:
-    """A contract for one image; `changes` replace keys of its table."""
+    """Return the contract of one service; `changes` replace keys of its table."""
     table: dict[str, Any] = {
         "service": "shop",
         "size": "10MB",
@@ -53,24 +55,24 @@ def service_contract(**changes: Any) -> ServiceContract:
 
 
 def contract(**changes: Any) -> Contract:
-    """A contract for a whole project, with that one image."""
+    """Return the contract of a project with this one service."""
     return Contract.model_validate(
         {"root": Path("/nowhere"), "images": {"shop": service_contract()}} | changes
     )
 
 
 def file(path: str, **changes: Any) -> File:
-    """A program of 1 kB, owned by root; `changes` make it something else."""
+    """Return a program of 1 kB, owned by root; `changes` replace its fields."""
     return replace(File(path, "file", 1000, 0o755, 0, 0), **changes)
 
 
 def layer(*files: File, size: int = MB, name: str = "a", **more: Any) -> Layer:
-    """A layer with these files; `more`: its packages, texts and what else was seen in it."""
+    """Return a layer with these files; `more` are its other fields, such as packages."""
     return Layer(f"sha256:{name * 64}", size, files, f"COPY {name} /", **more)
 
 
 def image(**changes: Any) -> ImageFacts:
-    """An image that keeps the contract of `service_contract()`; `changes` spoil it."""
+    """Return an image that keeps `service_contract()`; `changes` replace its fields."""
     good = ImageFacts(
         reference="shop:test",
         identity="sha256:" + "0" * 64,
@@ -91,19 +93,19 @@ def image(**changes: Any) -> ImageFacts:
     return replace(good, **changes)
 
 
-def having(*files: File, **more: Any) -> ImageFacts:
-    """An image with these files beside its own, and what else its layer shall hold."""
+def with_files(*files: File, **more: Any) -> ImageFacts:
+    """Return an image with more files; `more` are other fields of its layer."""
     return image(layers=(layer(file("usr/bin/python"), *files, **more),))
 
 
-def saying(texts: Mapping[str, str], *files: File) -> ImageFacts:
-    """An image with these small files, whose text was kept."""
-    kept = (file(path, mode=0o644) for path in texts)
-    return having(*files, *kept, texts=texts)
+def with_texts(texts: Mapping[str, str], *files: File) -> ImageFacts:
+    """Return an image with these small files, whose texts the layer has."""
+    text_files = (file(path, mode=0o644) for path in texts)
+    return with_files(*files, *text_files, texts=texts)
 
 
 def package(kind: Any, name: str, version: str = "1.0", **changes: Any) -> Package:
-    """A package, with its record where that kind has it."""
+    """Return a package, with its record in the usual place of its kind."""
     records = {
         "dpkg": f"var/lib/dpkg/status.d/{name}",
         "apk": "lib/apk/db/installed",
@@ -114,24 +116,24 @@ def package(kind: Any, name: str, version: str = "1.0", **changes: Any) -> Packa
 
 
 def installed(*packages: Package, files: tuple[File, ...] = (), **record: Any) -> ImageFacts:
-    """An image with these packages, and what the repository has on record of it."""
+    """Return an image with these packages; `record` are fields of its `Record`."""
     records = {p.record: file(p.record, mode=0o644) for p in packages}
-    facts = having(*files, *records.values(), packages=packages)
+    facts = with_files(*files, *records.values(), packages=packages)
     return replace(facts, record=Record(TODAY, **record))
 
 
-def holding(*paths: str) -> ImageFacts:
-    """An image with these programs beside its own."""
+def with_programs(*paths: str) -> ImageFacts:
+    """Return an image with more programs."""
     return image(layers=(layer(file("usr/bin/python"), *map(file, paths)),))
 
 
-def labelled(name: str, value: str) -> ImageFacts:
-    """An image with one more label, or another value of one."""
+def with_label(name: str, value: str) -> ImageFacts:
+    """Return an image with a label added or replaced."""
     return image(labels={**image().labels, name: value})
 
 
 def process(**changes: Any) -> Process:
-    """A process without any privilege, that handles SIGTERM."""
+    """Return a process without privileges that handles SIGTERM."""
     ids = (10001,) * 4
     good = Process(
         1, "python", ids, ids, (10001,), no_new_privileges=True, seccomp=2, caught=1 << 14
@@ -140,13 +142,13 @@ def process(**changes: Any) -> Process:
 
 
 def writes(*paths: str, **changes: Any) -> Writes:
-    """A walk that found these paths to take writes, besides those that may."""
+    """Return the result of a write probe: these paths and the allowed ones are writable."""
     good = Writes("10001:10001", True, ("/dev/shm", "/tmp", *paths), 1000)
     return replace(good, **changes)
 
 
 def container(**changes: Any) -> ContainerFacts:
-    """A healthy container with that one process, and no more than its contract allows."""
+    """Return a healthy container with `process()` that keeps its contract."""
     limits = Limits(memory=64_000_000, pids=32, cpu=1.0)
     good = ContainerFacts(
         name="shop-1",
@@ -174,19 +176,19 @@ def container(**changes: Any) -> ContainerFacts:
 
 
 def running(**changes: Any) -> list[ContainerFacts]:
-    """The containers of a service: one whose only process is spoilt."""
+    """Return the containers of a service: one, whose process has these changes."""
     return [container(processes=(process(**changes),))]
 
 
 def variables(**changes: Any) -> VariableFacts:
-    """Three places that agree on a plain variable and on a secret."""
-    read = {
+    """Return the three places of variables, equal, with a plain variable and a secret."""
+    settings = {
         "LOG_LEVEL": Variable("LOG_LEVEL", "info"),
         "API_TOKEN": Variable("API_TOKEN", "", secret=True),
     }
-    passed = {name: replace(variable, secret=False) for name, variable in read.items()}
+    passed = {name: replace(variable, secret=False) for name, variable in settings.items()}
     good = VariableFacts(
-        settings={"shop": read},
+        settings={"shop": settings},
         example={
             "LOG_LEVEL": ExampleEntry("LOG_LEVEL", "info", documented=True),
             "API_TOKEN": ExampleEntry("API_TOKEN", "", documented=True),
@@ -199,14 +201,14 @@ def variables(**changes: Any) -> VariableFacts:
 
 
 def example(name: str, value: str, *, documented: bool = True) -> VariableFacts:
-    """The places that agree, but for one entry of .env.example."""
+    """Return equal places, except for one entry of .env.example."""
     good = variables().example or {}
     return variables(example={**good, name: ExampleEntry(name, value, documented)})
 
 
 def passed(*, without: str = "", **values: str) -> VariableFacts:
-    """The places that agree, but for what the compose file passes on."""
+    """Return equal places, except for variables of the compose file."""
     good = variables().compose["shop"]
-    found = {**good, **{name: Variable(name, value) for name, value in values.items()}}
-    found.pop(without, None)
-    return variables(compose={"shop": found})
+    changed = {**good, **{name: Variable(name, value) for name, value in values.items()}}
+    changed.pop(without, None)
+    return variables(compose={"shop": changed})

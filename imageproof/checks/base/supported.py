@@ -1,83 +1,51 @@
-"""What an image stands on."""
+"""base.supported: distribution, Python and Node.js still get security updates."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from imageproof.checks.base.components import data, last_day, parts, rolls
+from imageproof.checks.base.components import components
+from imageproof.checks.base.end_of_life import data, is_rolling, last_day
 from imageproof.checks.check import Finding, check
+from imageproof.checks.files import finding_at
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts
 
-NAME = "org.opencontainers.image.base.name"
-DIGEST = "org.opencontainers.image.base.digest"
-
-
-@check(
-    "base.recorded",
-    "image",
-    title="The image says which base it was made from",
-    why="When a hole in a base becomes known, the labels say which images have it.",
-    remedy="LABEL it in the Dockerfile from the build argument that names the base.",
-    reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md",
-)
-def recorded(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail where the base's name is not among the labels."""
-    if not facts.labels.get(NAME):
-        yield Finding(f"the label {NAME} is missing or empty")
-
-
-@check(
-    "base.pinned",
-    "image",
-    title="The image says which version of its base it was made from",
-    why="A tag moves: without the digest nobody can tell whether last month's hole is in it, nor "
-    "build the same image again.",
-    remedy="LABEL it from a build argument that holds the digest; `./inv build` gives BASE_DIGEST.",
-    reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md; SLSA",
-)
-def pinned(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail where the base's digest is not among the labels, in its name or beside it."""
-    name = facts.labels.get(NAME, "")
-    digest = facts.labels.get(DIGEST) or name.partition("@")[2]
-    if name != "scratch" and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-        yield Finding(f"the label {DIGEST} holds no digest", measured=digest)
-
 
 @check(
     "base.supported",
     "image",
-    title="Distribution, Python and Node still get security updates",
-    why="After its end of life no hole is mended any more, and rebuilding brings nothing.",
-    remedy="Build on a newer base; `./inv explain base.supported` says of which day the dates are.",
-    reference=f"imageproof/checks/base/end_of_life.toml: dates as known on {data()['as-of']}, with their sources",
+    title="The distribution, Python and Node.js still get security updates",
+    why="After its end of life a release gets no fixes, and a rebuild brings none.",
+    remedy="Build on a newer base. `./inv explain base.supported` shows the date of the data.",
+    reference=f"imageproof/checks/base/end_of_life.toml: dates of {data()['as-of']}, with sources",
 )
-def supported(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for each part whose end of life is over; unknown for one that is not on record. What
-    the contract forbids is told by content.forbidden."""
+def supported(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for each component past its end of life; unknown if no date is recorded.
+
+    content.forbidden reports a runtime that the contract forbids.
+    """
     if facts.record is None:
-        yield Finding("the day is not known", unknown=True)
+        yield Finding("today's date is unknown", unknown=True)
         return
-    for part in parts(facts):
-        if part.kind in terms.absent:
+    today = facts.record.today
+    for component in components(facts):
+        if component.kind in contract.absent:
             continue
-        until = last_day(part)
-        place: dict[str, Any] = {
-            "file": part.file,
-            "layer": part.layer.diff_id,
-            "instruction": part.layer.instruction,
-        }
-        if until is None and not rolls(part):
-            message = f"no end of life is on record for {part.title}"
-            yield Finding(message, unknown=True, **place)
-        elif until and facts.record.today > until:
-            yield Finding(
-                f"{part.title} gets no security updates since {until.isoformat()}",
-                measured=facts.record.today.isoformat(),
+        until = last_day(component)
+        path, layer = component.file.strip("/"), component.layer
+        if until is None and not is_rolling(component):
+            message = f"no end of life is recorded for {component.title}"
+            yield finding_at(path, layer, message, unknown=True)
+        elif until and today > until:
+            yield finding_at(
+                path,
+                layer,
+                f"{component.title} has had no security updates since {until.isoformat()}, "
+                f"today is {today.isoformat()}",
+                measured=today.isoformat(),
                 bound=until.isoformat(),
-                **place,
             )

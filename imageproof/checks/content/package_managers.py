@@ -1,4 +1,4 @@
-"""Package managers: what each is called as a program, and as a package."""
+"""content.package-managers: no package manager is in the image."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imageproof.checks.check import Finding, check, named
+from imageproof.checks.check import Finding, check
+from imageproof.checks.files import Entries, Entry, finding_at, list_paths
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
-    from imageproof.image.facts import File, ImageFacts, Layer, Package
+    from imageproof.image.facts import ImageFacts, Package
 
 
 @dataclass(frozen=True)
 class Manager:
-    """One package manager. `package`: `kind:name` of what brings it."""
+    """A package manager: a pattern of its programs' names, and its own package, `kind:name`."""
 
     name: str
-    programs: str  # pattern of their names
+    programs: str
     package: str = ""
 
 
+PIP = Manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip")
 MANAGERS = (
     Manager("apt", r"apt|apt-get|aptitude", "dpkg:apt"),
     Manager("dpkg", r"dpkg|dpkg-deb", "dpkg:dpkg"),
@@ -31,7 +33,7 @@ MANAGERS = (
     Manager("rpm", r"rpm"),
     Manager("zypper", r"zypper"),
     Manager("pacman", r"pacman"),
-    Manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip"),
+    PIP,
     Manager("pipx", r"pipx", "python:pipx"),
     Manager("uv", r"uvx?", "python:uv"),
     Manager("poetry", r"poetry", "python:poetry"),
@@ -44,74 +46,67 @@ MANAGERS = (
     Manager("gem", r"gem[\d.]*"),
     Manager("composer", r"composer"),
 )
-_FOLDERS = re.compile(r"(?:^|/)s?bin$")
-# pip's own wheel, with which `python -m venv` and `python -m ensurepip` install it.
-_BUNDLED = re.compile(r"(?:^|/)lib/python3[\d.]*/ensurepip/_bundled/.+\.whl$")
-
-Entry = tuple["File", "Layer"]
-
-
-def is_of_manager(package: Package) -> bool:
-    """Whether a package is a package manager, or one of those that npm and its like bundle."""
-    bundled = re.search(r"node_modules/(?:npm|yarn|pnpm|corepack)/", package.record)
-    brings = f"{package.kind}:{package.name}"
-    return bool(bundled) or any(manager.package == brings for manager in MANAGERS)
+_PROGRAM_FOLDER = re.compile(r"(?:^|/)s?bin$")
+# pip's own wheel, which `python -m venv` and `python -m ensurepip` install.
+_BUNDLED_PIP = re.compile(r"(?:^|/)lib/python3[\d.]*/ensurepip/_bundled/pip-[^/]+\.whl$")
 
 
 @check(
     "content.package-managers",
     "image",
-    title="Nothing that installs packages is in the image",
-    why="A package manager brings an intruder whatever he lacks, and its own holes; what runs "
-    "read-only can install nothing anyway.",
-    remedy="Copy what runs into a stage that never had one (`FROM scratch`), or remove it there.",
+    title="No package manager is in the image",
+    why="A package manager gives intruders every tool they need, and has vulnerabilities of its "
+    "own. A service with a read-only root cannot install anything anyway.",
+    remedy="Copy the program into a stage that never had one (`FROM scratch`), or remove it there.",
     reference="https://github.com/GoogleContainerTools/distroless; CIS Docker Benchmark 4.3",
 )
-def package_managers(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for each package manager, by its programs or its package; what the contract asks for is
-    none, and what it names in `absent` is told by content.forbidden."""
+def package_managers(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for each package manager, by its programs or its package.
+
+    The contract may name one as a program of the service. content.forbidden reports those in
+    `absent`.
+    """
     programs = list(_programs(facts))
     for manager in MANAGERS:
-        if _told(manager, terms):
+        if _is_in_contract(manager, contract):
             continue
-        found = {p: e for p, e in programs if re.fullmatch(manager.programs, e[0].name)}
+        matches = {p: e for p, e in programs if re.fullmatch(manager.programs, e[0].name)}
         for package, layer in facts.packages:
             # dpkg and apk keep the record of a package whose programs were deleted.
-            if f"{package.kind}:{package.name}" == manager.package and package.kind in (
-                "python",
-                "npm",
-            ):
-                found[package.record] = (facts.files[package.record][0], layer)
-        if found:
-            yield _finding(f"{manager.name} is in the image", found)
-    wheels = {p: e for p, e in facts.files.items() if _BUNDLED.search(p) and "/pip-" in p}
-    if wheels and not _told(Manager("pip", "pip", "python:pip"), terms):
+            is_own = f"{package.kind}:{package.name}" == manager.package
+            if is_own and package.kind in ("python", "npm"):
+                matches[package.record] = (facts.files[package.record][0], layer)
+        if matches:
+            yield _finding(f"{manager.name} is in the image", matches)
+    wheels = {path: entry for path, entry in facts.files.items() if _BUNDLED_PIP.search(path)}
+    if wheels and not _is_in_contract(PIP, contract):
         yield _finding("ensurepip can install pip", wheels)
 
 
+def belongs_to_manager(package: Package) -> bool:
+    """Return whether a package is a package manager, or is bundled with one (npm and similar)."""
+    bundled = re.search(r"node_modules/(?:npm|yarn|pnpm|corepack)/", package.record)
+    return bool(bundled) or any(
+        manager.package == f"{package.kind}:{package.name}" for manager in MANAGERS
+    )
+
+
 def _programs(facts: ImageFacts) -> Iterator[tuple[str, Entry]]:
-    """What is executable in a folder of programs; a link that leads nowhere is not."""
-    on_path = {file.path for file, _ in facts.programs().values()}
+    """Yield the executables in folders of programs, without dangling links."""
+    on_path = {file.path for file, _ in facts.programs.values()}
     for path, entry in facts.files.items():
-        placed = path in on_path or _FOLDERS.search(path.rpartition("/")[0])
-        if placed and entry[0].executable and facts.leads(path):
+        is_program = path in on_path or _PROGRAM_FOLDER.search(path.rpartition("/")[0])
+        if is_program and entry[0].executable and facts.resolves(path):
             yield path, entry
 
 
-def _told(manager: Manager, terms: ServiceContract) -> bool:
-    names = (*terms.absent, *terms.programs)
+def _is_in_contract(manager: Manager, contract: ServiceContract) -> bool:
     return any(
-        name == manager.package or re.fullmatch(manager.programs, name) is not None
-        for name in names
+        name == manager.package or re.fullmatch(manager.programs, name)
+        for name in (*contract.absent, *contract.programs)
     )
 
 
-def _finding(message: str, found: dict[str, Entry]) -> Finding:
-    first = min(found)
-    layer = found[first][1]
-    return Finding(
-        f"{message}: {named(found)}",
-        file=f"/{first}",
-        layer=layer.diff_id,
-        instruction=layer.instruction,
-    )
+def _finding(problem: str, entries: Entries) -> Finding:
+    first = min(entries)
+    return finding_at(first, entries[first][1], f"{problem}: {list_paths(entries)}")

@@ -1,4 +1,4 @@
-"""How an image grew since its size was recorded: which layer, which package, which file."""
+"""size.growth: the image has not grown since its size was recorded."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
     "size.growth",
     "image",
     title="The image has not grown since its size was recorded",
-    why="An image grows by a little at a time, each of which looks small; a budget says so on the "
-    "day that it is full.",
-    remedy="`./inv size` shows what grew; where it is meant, `./inv size --record`, and commit the "
-    "file.",
+    why="Images grow in small steps, and a budget reports only the last one.",
+    remedy="`./inv size` shows what grew. If the growth is intended, run `./inv size --record` and "
+    "commit the file.",
     reference="[tool.imageproof] baseline, [tool.imageproof.images.*] growth",
 )
-def growth(terms: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail above the recorded size plus the contract's `growth`; names what grew the most. Warn
-    where nothing is recorded yet. Beyond the budget size.budget tells all of it."""
+def growth(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail above the recorded size plus the contract's `growth`; warn if no size is recorded.
+
+    base.recorded reports an image that names no base, size.budget one above the budget.
+    """
     base = base_of(facts)
     if facts.record is None or facts.record.baselines is None or not base:
-        return  # that an image names no base is told by base.recorded
-    before = baseline_for(facts)
-    if before is None:
-        message = f"no size is recorded on the base {base}: `./inv size --record`"
+        return
+    baseline = baseline_for(facts)
+    if baseline is None:
+        message = f"no size is recorded on the base {base}: run `./inv size --record`"
         yield Finding(message, warning=True)
         return
-    grown = facts.size - before.size
-    if grown <= terms.growth or facts.size > terms.size:
+    grown = facts.size - baseline.size
+    if grown <= contract.growth or facts.size > contract.size:
         return
-    most = most_grown(facts, before)
-    names = [change.name for change in most if change.what == "layer"]
-    layer = next((one for one in facts.layers if layer_name(one) in names), facts.layers[-1])
-    file = next((f"/{change.name}" for change in most if change.what == "file"), None)
+    changes = most_grown(facts, baseline)
+    layers = [change.name for change in changes if change.kind == "layer"]
+    layer = next((layer for layer in facts.layers if layer_name(layer) in layers), facts.layers[-1])
     yield Finding(
-        f"{grown / 1e6:+.2f} MB since it was recorded, {terms.growth / 1e6:.2f} MB may be; "
-        f"{', '.join(map(str, most))}",
-        file=file,
+        f"grew by {grown / 1e6:.2f} MB since the baseline ({contract.growth / 1e6:.2f} MB "
+        f"allowed): {', '.join(map(str, changes))}",
+        file=next((f"/{change.name}" for change in changes if change.kind == "file"), None),
         layer=layer.diff_id,
         instruction=layer.instruction,
         measured=facts.size,
-        bound=before.size + int(terms.growth),
+        bound=baseline.size + int(contract.growth),
     )

@@ -1,7 +1,4 @@
-"""imageproof.checks: every check finds its fault, and lets pass what only resembles one.
-
-The faults and the near misses stand in examples/, a module a group.
-"""
+"""Every check finds its faults and passes its near misses: the examples in examples/."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from imageproof.checks import REGISTRY, Finding, find
-from imageproof.errors import UsageError
+from imageproof.checks import REGISTRY, Finding
+from imageproof.checks.check import CheckFunction
 from tests.support.sample_facts import (
     MB,
     SECRET,
@@ -23,31 +20,21 @@ from tests.support.sample_facts import (
     Case,
     container,
     contract,
-    holding,
     image,
     layer,
     service_contract,
     variables,
+    with_programs,
 )
 
-MODULES = [
-    importlib.import_module(f"tests.unit.imageproof.checks.examples.{file.stem}")
+MODULES = {
+    file.stem: importlib.import_module(f"tests.unit.imageproof.checks.examples.{file.stem}")
     for file in sorted(Path(__file__).with_name("examples").glob("*.py"))
-]
-
-
-def _merged(tables: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
-    """The examples of all modules; several may have some of one check."""
-    merged: dict[str, list[Any]] = {}
-    for table in tables:
-        for id_, cases in table.items():
-            merged.setdefault(id_, []).extend(cases)
-    return merged
-
-
-FAULTS = _merged([module.FAULTS for module in MODULES])
-FINE = _merged([module.FINE for module in MODULES])
-
+}
+FAULTS = {id_: cases for module in MODULES.values() for id_, cases in module.FAULTS.items()}
+NEAR_MISSES = {
+    id_: cases for module in MODULES.values() for id_, cases in module.NEAR_MISSES.items()
+}
 GOOD: dict[str, Callable[[], Any]] = {
     "image": image,
     "images": lambda: {"shop": image()},
@@ -56,25 +43,27 @@ GOOD: dict[str, Callable[[], Any]] = {
 }
 
 
-def _ask(id_: str, facts: Any, by: Any = None, ask: Any = None) -> list[Finding]:
-    """What a check says of facts, by the usual terms if no others are given."""
+def _findings(
+    id_: str, facts: Any, own_contract: Any = None, function: CheckFunction | None = None
+) -> list[Finding]:
+    """Return a check's findings, by the sample contract if the case has none of its own."""
     check = REGISTRY[id_]
-    usual = contract() if check.of_project else service_contract()
-    return list((ask or check.function)(by or usual, facts))
+    default = contract() if check.is_project_wide else service_contract()
+    return list((function or check.function)(own_contract or default, facts))
 
 
 def _fault(case: tuple[Any, ...]) -> tuple[Any, str, Any]:
-    """(facts, word) or (facts, word, terms)."""
-    facts, said, *by = case
-    return facts, said, by[0] if by else None
+    """Return facts, expected text and contract of `(facts, text)` or `(facts, text, contract)`."""
+    facts, text, *own_contract = case
+    return facts, text, own_contract[0] if own_contract else None
 
 
-def _fine(case: Any) -> tuple[Any, Any]:
-    """Facts, or facts with terms of their own."""
-    return (case.facts, case.terms) if isinstance(case, Case) else (case, None)
+def _near_miss(case: Any) -> tuple[Any, Any]:
+    """Return facts and contract of a `Case` or of plain facts."""
+    return (case.facts, case.contract) if isinstance(case, Case) else (case, None)
 
 
-def _rows(table: dict[str, list[Any]]) -> list[Any]:
+def _parameters(table: dict[str, list[Any]]) -> list[Any]:
     return [
         pytest.param(id_, case, id=f"{id_}-{number}")
         for id_, cases in table.items()
@@ -83,139 +72,112 @@ def _rows(table: dict[str, list[Any]]) -> list[Any]:
     ]
 
 
-def _found(id_: str, ask: Any = None) -> list[Finding]:
-    """What a check finds in its own faults, of that which makes a run fail."""
-    found = []
-    for case in FAULTS[id_]:
-        facts, said, by = _fault(case)
-        found += [
-            finding
-            for finding in _ask(id_, facts, by, ask)
-            if said in finding.message and not finding.unknown and not finding.warning
-        ]
-    return found
-
-
-def test_every_check_has_examples_of_both_kinds():
+def test_each_check_has_faults_and_near_misses():
     assert FAULTS.keys() == REGISTRY.keys()
-    assert FINE.keys() == REGISTRY.keys()
+    assert NEAR_MISSES.keys() == REGISTRY.keys()
     assert all(FAULTS.values())
-    assert all(FINE.values())
+    assert all(NEAR_MISSES.values())
 
 
-@pytest.mark.parametrize(("id_", "case"), _rows(FAULTS))
-def test_a_fault_is_found_and_named(id_, case):
-    facts, said, by = _fault(case)
-    findings = _ask(id_, facts, by)
-    assert any(said in finding.message for finding in findings), findings
+@pytest.mark.parametrize("prefix", MODULES)
+def test_examples_are_in_the_file_of_their_prefix(prefix):
+    ids = MODULES[prefix].FAULTS.keys() | MODULES[prefix].NEAR_MISSES.keys()
+    assert {id_.partition(".")[0] for id_ in ids} == {prefix}
 
 
-@pytest.mark.parametrize(("id_", "case"), _rows(FINE))
-def test_a_near_miss_passes(id_, case):
-    facts, by = _fine(case)
-    assert _ask(id_, facts, by) == []
+@pytest.mark.parametrize(("id_", "case"), _parameters(FAULTS))
+def test_fault_is_found(id_, case):
+    facts, text, own_contract = _fault(case)
+    findings = _findings(id_, facts, own_contract)
+    assert any(text in finding.message for finding in findings), findings
+
+
+@pytest.mark.parametrize(("id_", "case"), _parameters(NEAR_MISSES))
+def test_near_miss_passes(id_, case):
+    assert _findings(id_, *_near_miss(case)) == []
 
 
 @pytest.mark.parametrize("id_", [id_ for id_, check in REGISTRY.items() if check.needs in GOOD])
-def test_what_is_all_right_passes_every_check(id_):
-    assert _ask(id_, GOOD[REGISTRY[id_].needs]()) == []
+def test_good_facts_pass(id_):
+    assert _findings(id_, GOOD[REGISTRY[id_].needs]()) == []
 
 
 @pytest.mark.parametrize("id_", sorted(REGISTRY))
-def test_a_check_that_never_finds_anything_would_be_noticed(id_):
-    """One of its faults at least is found by the check, and by nothing else."""
-    assert _found(id_)
-    assert not _found(id_, ask=lambda *_: ())
+def test_check_that_finds_nothing_is_noticed(id_):
+    """At least one fault gives a violation, and none if the check's function finds nothing."""
+
+    def violations(function: CheckFunction | None = None) -> list[Finding]:
+        return [
+            finding
+            for facts, text, own_contract in map(_fault, FAULTS[id_])
+            for finding in _findings(id_, facts, own_contract, function)
+            if text in finding.message and not finding.unknown and not finding.warning
+        ]
+
+    assert violations()
+    assert not violations(lambda *_: ())
 
 
 @pytest.mark.parametrize("id_", sorted(REGISTRY))
-def test_the_same_facts_give_the_same_findings(id_):
-    for facts, _, by in map(_fault, FAULTS[id_]):
-        assert _ask(id_, facts, by) == _ask(id_, facts, by)
-
-
-# --- what a check says
+def test_same_facts_give_the_same_findings(id_):
+    for facts, _, own_contract in map(_fault, FAULTS[id_]):
+        assert _findings(id_, facts, own_contract) == _findings(id_, facts, own_contract)
 
 
 @pytest.mark.parametrize("id_", sorted(REGISTRY))
-def test_no_finding_shows_the_value_of_a_secret(id_):
-    for facts, _, by in map(_fault, FAULTS[id_]):
-        for finding in _ask(id_, facts, by):
+def test_finding_shows_no_value_of_a_secret(id_):
+    for facts, _, own_contract in map(_fault, FAULTS[id_]):
+        for finding in _findings(id_, facts, own_contract):
             assert SECRET not in repr(finding)
             assert SHAPED not in repr(finding)
 
 
-@pytest.mark.parametrize("check", REGISTRY.values(), ids=list(REGISTRY))
-def test_a_check_says_why_it_matters_and_how_to_mend_it(check):
-    for text in (check.title, check.why, check.remedy, check.reference):
-        assert text.strip()
-        assert text == text.strip()
-    assert not check.title.endswith(".")
-    assert "\n" not in check.title
-    assert check.id.count(".") == 1
-    assert check.id == check.id.lower()
+# --- single checks
 
 
-def test_findings_of_content_name_file_layer_and_instruction():
-    (finding,) = _ask("content.toolchain", holding("usr/bin/gcc"))
+def test_finding_about_a_file_names_file_layer_and_instruction():
+    (finding,) = _findings("content.toolchain", with_programs("usr/bin/gcc"))
     assert finding.file == "/usr/bin/gcc"
     assert finding.layer == "sha256:" + "a" * 64
     assert finding.instruction == "COPY a /"
-    (finding,) = _ask("content.forbidden", holding("usr/bin/npm"))
+    (finding,) = _findings("content.forbidden", with_programs("usr/bin/npm"))
     assert (finding.file, finding.instruction) == ("/usr/bin/npm", "COPY a /")
 
 
-def test_the_size_is_told_against_its_bound_with_the_largest_layer():
+def test_size_finding_has_measured_size_budget_and_largest_layer():
     large = image(layers=(layer(size=11 * MB), layer(size=MB, name="b")))
-    (finding,) = _ask("size.budget", large)
+    (finding,) = _findings("size.budget", large)
     assert (finding.measured, finding.bound) == (12 * MB, 10 * MB)
     assert finding.instruction == "COPY a /"
 
 
-def test_every_missing_thing_is_a_finding_of_its_own():
-    needs = service_contract(labels=["a", "b", TITLE_LABEL], absent=["sh", "npm"])
-    assert len(list(REGISTRY["config.labels"].function(needs, image()))) == 2
-    facts = holding("usr/bin/sh", "usr/bin/npm")
-    assert len(list(REGISTRY["content.forbidden"].function(needs, facts))) == 2
-    assert len(_ask("config.ports", image(ports=("80/tcp",)))) == 3
+def test_each_missing_or_extra_item_has_a_finding():
+    strict = service_contract(labels=["a", "b", TITLE_LABEL], absent=["sh", "npm"])
+    assert len(_findings("config.labels", image(), strict)) == 2
+    facts = with_programs("usr/bin/sh", "usr/bin/npm")
+    assert len(_findings("content.forbidden", facts, strict)) == 2
+    assert len(_findings("config.ports", image(ports=("80/tcp",)))) == 3
 
 
-def test_a_secret_that_a_later_env_overwrites_is_still_in_the_history():
+def test_secret_overwritten_by_a_later_env_is_found_in_the_history():
     facts = image(
         environment={"API_TOKEN": ""}, history=(f"ENV API_TOKEN={SECRET}", "ENV API_TOKEN=")
     )
-    assert _ask("secret.history", facts)
+    assert _findings("secret.history", facts)
 
 
-def test_a_secret_of_the_environment_is_told_once_only():
+def test_secret_in_the_environment_is_reported_once():
     facts = image(environment={"API_TOKEN": SECRET}, history=(f"ENV API_TOKEN={SECRET}",))
-    assert len(_ask("secret.env", facts)) == 1
-    assert _ask("secret.history", facts) == []
+    assert len(_findings("secret.env", facts)) == 1
+    assert _findings("secret.history", facts) == []
 
 
-def test_an_image_is_compared_with_its_own_service():
-    """An image has the name of the contract, a service that of the compose file."""
+def test_image_is_compared_with_its_own_compose_service():
+    """The contract names the image, the compose file the service."""
     project = contract(images={"api": service_contract(service="web")})
     good = variables()
     shop = good.compose["shop"]
     facts = replace(good, settings={"api": good.settings["shop"]}, compose={"web": shop})
-    assert list(REGISTRY["env.parity"].function(project, facts)) == []
-    apart = replace(facts, compose={"api": shop})
-    assert len(list(REGISTRY["env.parity"].function(project, apart))) == len(shop)
-
-
-# --- by name
-
-
-def test_a_check_is_found_by_its_id():
-    assert find("size.budget") is REGISTRY["size.budget"]
-
-
-@pytest.mark.parametrize(
-    ("id_", "near"), [("size", "size.budget"), ("secret.envs", "secret.env"), ("zzz", "all: base.")]
-)
-def test_a_check_that_is_none_is_refused_with_what_is_near_it(id_, near):
-    with pytest.raises(UsageError) as caught:
-        find(id_)
-    assert caught.value.status == 2
-    assert near in (caught.value.hint or "")
+    assert _findings("env.parity", facts, project) == []
+    other_service = replace(facts, compose={"api": shop})
+    assert len(_findings("env.parity", other_service, project)) == len(shop)

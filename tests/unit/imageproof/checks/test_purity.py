@@ -1,4 +1,4 @@
-"""Checks are pure: importing them loads no module that talks to Docker or starts a process."""
+"""Purity of the checks: importing them loads no module that calls Docker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ print([m for m in sys.modules if m.startswith(("imageproof.docker", "python_on_w
 """
 
 
-def test_importing_every_check_loads_no_docker_module():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+def test_importing_the_checks_loads_no_docker_module():
+    result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr

@@ -14,9 +14,9 @@ from tests.support.sample_facts import (
     TODAY,
     file,
     image,
-    labelled,
     layer,
     package,
+    with_label,
 )
 
 
@@ -24,7 +24,7 @@ def _sized(size: int, base: str = "python:3.11") -> ImageFacts:
     shop = package("dpkg", "shop", owns=("srv/stock",))
     files = (file("srv/stock", size=size), file("srv/small"), file(shop.record))
     layers = (layer(*files, size=size + 1000, name="b", packages=(shop,)), layer(size=MB))
-    return replace(labelled(BASE_LABEL, base), layers=layers)
+    return replace(with_label(BASE_LABEL, base), layers=layers)
 
 
 def test_sizes_name_layers_packages_and_large_files():
@@ -37,7 +37,7 @@ def test_sizes_name_layers_packages_and_large_files():
 
 def test_base_has_no_registry_host_and_no_digest():
     name = "mirror.invalid:5000/library/python:3.11@sha256:0"
-    assert base_of(labelled(BASE_LABEL, name)) == "python:3.11"
+    assert base_of(with_label(BASE_LABEL, name)) == "python:3.11"
 
 
 def test_baseline_is_the_one_of_the_same_base():

@@ -1,4 +1,4 @@
-"""Faults and near misses of what an image stands on."""
+"""Faults and near misses of the base.* checks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.support.sample_facts import (
     TODAY,
     Case,
     file,
-    having,
     image,
-    labelled,
     package,
     service_contract,
+    with_files,
+    with_label,
 )
 
 DEBIAN_12 = 'PRETTY_NAME="Debian"\nID=debian\nVERSION_ID="12"\n'
@@ -26,11 +26,11 @@ SLIM = ("usr/local/bin/python3.11", "usr/local/lib/python3.11/os.py")
 
 
 def _on(release: str, *paths: str, today: date = TODAY, packages: Any = (), **env: str) -> Any:
-    """An image with that os-release, and these files."""
+    """Return an image with this os-release and these files."""
     texts = {"etc/os-release": release} if release else {}
     records = {p.record for p in packages}
     files = [file(path) for path in (*paths, *texts, *sorted(records))]
-    facts = having(*files, texts=texts, packages=packages)
+    facts = with_files(*files, texts=texts, packages=packages)
     return replace(facts, environment={"PATH": "/usr/bin", **env}, record=Record(today))
 
 
@@ -41,56 +41,59 @@ def _release(kind: str, version: str) -> str:
 FAULTS: dict[str, list[tuple[Any, str]]] = {
     "base.recorded": [
         (image(labels={TITLE_LABEL: "shop"}), BASE_LABEL),
-        (labelled(BASE_LABEL, ""), BASE_LABEL),
+        (with_label(BASE_LABEL, ""), BASE_LABEL),
     ],
     "base.pinned": [
         (image(labels={BASE_LABEL: "python:3.11-slim"}), DIGEST_LABEL),
-        (labelled(DIGEST_LABEL, ""), DIGEST_LABEL),
-        (labelled(DIGEST_LABEL, "3.11-slim"), DIGEST_LABEL),
-        (labelled(DIGEST_LABEL, "sha256:" + "1" * 63), DIGEST_LABEL),
+        (with_label(DIGEST_LABEL, ""), DIGEST_LABEL),
+        (with_label(DIGEST_LABEL, "3.11-slim"), DIGEST_LABEL),
+        (with_label(DIGEST_LABEL, "sha256:" + "1" * 63), DIGEST_LABEL),
     ],
     "base.supported": [
-        (_on(_release("debian", "10")), "Debian 10 gets no security updates since 2024-06-30"),
-        (_on(DEBIAN_12, today=date(2028, 7, 1)), "Debian 12 gets no"),
+        (_on(_release("debian", "10")), "Debian 10 has had no security updates since 2024-06-30"),
+        (_on(DEBIAN_12, today=date(2028, 7, 1)), "Debian 12 has had no"),
         (_on(_release("ubuntu", "20.04")), "Ubuntu 20.04"),
-        (_on(_release("alpine", "3.19.4")), "Alpine 3.19.4 gets no"),
-        (_on(_release("debian", "")), "on record for Debian of an unknown version"),
-        (_on(_release("hannah", "1")), "on record for Hannah 1"),
-        (_on("NAME=nothing else"), "on record for Linux"),
-        (_on(DEBIAN_12, "usr/local/lib/python3.9/os.py"), "Python 3.9 gets no"),
-        (_on("", "opt/conda/lib/python2.7/os.py"), "Python 2.7 gets no"),
-        (_on("", "usr/lib/python3.9/os.py"), "Python 3.9 gets no"),  # no distribution mends it
+        (_on(_release("alpine", "3.19.4")), "Alpine 3.19.4 has had no"),
+        (_on(_release("debian", "")), "recorded for Debian of an unknown version"),
+        (_on(_release("hannah", "1")), "recorded for Hannah 1"),
+        (_on("NAME=nothing else"), "recorded for Linux"),
+        (_on(DEBIAN_12, "usr/local/lib/python3.9/os.py"), "Python 3.9 has had no"),
+        (_on("", "opt/conda/lib/python2.7/os.py"), "Python 2.7 has had no"),
+        (
+            _on("", "usr/lib/python3.9/os.py"),
+            "Python 3.9 has had no",
+        ),  # no distribution supports it
         (
             _on(
                 _release("ubuntu", "22.04"),
                 "usr/lib/python3.9/os.py",
                 packages=(package("dpkg", "python3.9", "3.9.25-1+jammy1"),),
             ),
-            "Python 3.9 gets no",
+            "Python 3.9 has had no",
         ),
-        (_on("", "usr/bin/node", NODE_VERSION="18.20.4"), "Node.js 18.20.4 gets no"),
+        (_on("", "usr/bin/node", NODE_VERSION="18.20.4"), "Node.js 18.20.4 has had no"),
         (
             _on(
                 DEBIAN_12,
                 "usr/bin/node",
                 packages=(package("dpkg", "nodejs", "20.19.0-1nodesource1"),),
             ),
-            "Node.js 20.19.0 gets no",
+            "Node.js 20.19.0 has had no",
         ),
-        (_on("", "usr/bin/node"), "on record for Node.js of an unknown version"),
-        # Another package, or another kind of package, does not make it the distribution's.
+        (_on("", "usr/bin/node"), "recorded for Node.js of an unknown version"),
+        # Neither another package nor another kind of package makes it the distribution's.
         *(
             (_on(DEBIAN_12, "usr/bin/node", packages=(found,)), "Node.js of an unknown version")
             for found in (package("npm", "nodejs", "1"), package("dpkg", "node-acorn", "1"))
         ),
-        (replace(image(), record=None), "the day is not known"),
+        (replace(image(), record=None), "date is unknown"),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
-    "base.recorded": [labelled(BASE_LABEL, "scratch")],
+NEAR_MISSES: dict[str, list[Any]] = {
+    "base.recorded": [with_label(BASE_LABEL, "scratch")],
     "base.pinned": [
-        labelled(DIGEST_LABEL, "sha256:" + "e" * 64),
+        with_label(DIGEST_LABEL, "sha256:" + "e" * 64),
         image(labels={BASE_LABEL: "python:3.11-slim@sha256:" + "e" * 64}),
         image(labels={BASE_LABEL: "scratch"}),
     ],
@@ -101,14 +104,14 @@ FINE: dict[str, list[Any]] = {
         _on(_release("rhel", "9.4")),
         _on(_release("wolfi", "20230201")),
         _on(DEBIAN_12, *SLIM),
-        _on(DEBIAN_12, "usr/lib/python3.9/os.py"),  # Debian's security team mends it
+        _on(DEBIAN_12, "usr/lib/python3.9/os.py"),  # supported by Debian's security team
         _on("", "opt/venv/lib/python3.9/site-packages/x.py", "opt/venv/bin/python3.9"),
         _on(DEBIAN_12, "usr/bin/node", packages=(package("dpkg", "nodejs", "18.20.4+dfsg-1"),)),
         _on(_release("alpine", "3.22.1"), "usr/bin/node", packages=(package("apk", "nodejs"),)),
         _on("", "usr/bin/node", NODE_VERSION="22.11.0"),
         Case(
             _on("", "usr/bin/node"), service_contract(absent=["node"])
-        ),  # content.forbidden tells it
+        ),  # content.forbidden reports it
         _on(
             DEBIAN_12,
             "usr/lib/python3.9/os.py",

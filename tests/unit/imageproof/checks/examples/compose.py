@@ -1,11 +1,11 @@
-"""Faults and near misses of the compose file."""
+"""Faults and near misses of the compose.* checks."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from imageproof.project.compose_file import ComposeFacts, Mount, Published, Service
+from imageproof.project.compose_file import ComposeFacts, Mount, PublishedPort, Service
 from tests.support.sample_facts import Case, contract, service_contract
 
 GOOD = Service(
@@ -13,12 +13,12 @@ GOOD = Service(
     image="shop/web:local",
     built=True,
     cap_drop=("ALL",),
-    security=("no-new-privileges:true",),
+    security_opt=("no-new-privileges:true",),
     read_only=True,
     memory=256 << 20,
     cpus=1.0,
     pids=64,
-    ports=(Published("127.0.0.1", 8000, "8000"),),
+    ports=(PublishedPort("127.0.0.1", 8000, "8000"),),
     tmpfs=("/tmp:size=16m,noexec,nosuid,nodev",),
     log_driver="json-file",
     log_options={"max-size": "10m"},
@@ -34,7 +34,7 @@ def _mounted(source: str, kind: str = "bind", **changes: Any) -> ComposeFacts:
 
 
 def _published(address: str, target: int = 8000) -> ComposeFacts:
-    return _with(ports=(Published(address, target),))
+    return _with(ports=(PublishedPort(address, target),))
 
 
 def _pulled(image: str) -> ComposeFacts:
@@ -55,7 +55,7 @@ SOCKETS = [
     "/.",
     "//",
 ]
-PLACES = [
+FOLDERS = [
     "/etc",
     "/etc/cron.d",
     "/srv/../etc",
@@ -75,8 +75,15 @@ PLACES = [
     "/var/run/dbus/system_bus_socket",
     "/var/log",
 ]
-# Even where nothing may be written.
-READ = ["/etc", "/etc/shadow", "/etc/ssl/private/shop.key", "/home/me/.aws", "/proc", "/usr/bin"]
+# Also if read-only.
+READ_ONLY = [
+    "/etc",
+    "/etc/shadow",
+    "/etc/ssl/private/shop.key",
+    "/home/me/.aws",
+    "/proc",
+    "/usr/bin",
+]
 
 FAULTS: dict[str, list[tuple[Any, str]]] = {
     "compose.hardening": [
@@ -85,10 +92,10 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (_with(cap_drop=()), "cap_drop: [ALL]"),
         (_with(cap_drop=("NET_RAW",)), "cap_drop: [ALL]"),
         (_with(cap_add=("SYS_ADMIN",)), "remove `cap_add: [SYS_ADMIN]`"),
-        (_with(security=()), "no-new-privileges:true"),
-        (_with(security=("no-new-privileges:false",)), "no-new-privileges:true"),
+        (_with(security_opt=()), "no-new-privileges:true"),
+        (_with(security_opt=("no-new-privileges:false",)), "no-new-privileges:true"),
         *(
-            (_with(security=("no-new-privileges", option)), "is not confined")
+            (_with(security_opt=("no-new-privileges", option)), "is not confined")
             for option in (
                 "seccomp=unconfined",
                 "seccomp:unconfined",
@@ -107,42 +114,45 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (_with(read_only=False), "read_only: true"),
         *((_mounted(source), "an engine's socket") for source in SOCKETS),
         (_mounted("/run/docker.sock", read_only=True), "an engine's socket"),
-        *((_mounted(source), "a folder of the machine") for source in PLACES),
-        *((_mounted(source, read_only=True), "a folder of the machine") for source in READ),
-        (_mounted("/srv/shop", propagation="rshared"), "without `shared`"),
+        *((_mounted(source), "a system folder of the host") for source in FOLDERS),
+        *(
+            (_mounted(source, read_only=True), "a system folder of the host")
+            for source in READ_ONLY
+        ),
+        (_mounted("/srv/shop", propagation="rshared"), "remove `shared`"),
         (_with(memory=None), "mem_limit"),
-        (_with(unkillable=True), "oom_kill_disable"),
+        (_with(oom_kill_disable=True), "oom_kill_disable"),
         (_with(cpus=None), "cpus"),
         (_with(pids=None), "pids_limit"),
-        (_with(log_options={}), "until the disk is full"),
-        (_with(log_options={"max-size": "-1"}), "until the disk is full"),
-        (_with(log_driver="", log_options={"max-file": "3"}), "until the disk is full"),
+        (_with(log_options={}), "can fill the disk"),
+        (_with(log_options={"max-size": "-1"}), "can fill the disk"),
+        (_with(log_driver="", log_options={"max-file": "3"}), "can fill the disk"),
         (_with(tmpfs=("/tmp:size=1m,exec",)), "remove `exec`"),
     ],
     "compose.exposure": [
         *(
-            (_published(address), "8000 on every address: `127.0.0.1:")
+            (_published(address), "8000 on every address, expected one: `127.0.0.1:")
             for address in ("", "0.0.0.0", "::", "[::]", "0:0::0")
         ),
-        (_published("127.0.0.1", 9000), "9000, which is not in its contract"),
+        (_published("127.0.0.1", 9000), "port 9000, its contract has 8000"),
     ],
     "compose.pinned": [
-        (_pulled("valkey/valkey"), "whatever that is today"),
-        (_pulled("registry.invalid:5000/valkey"), "whatever that is today"),
-        (_pulled("valkey:latest"), "whatever that is today"),
-        (_pulled("valkey:8.1"), "whose tag may move"),
-        (_with(image="shop/web:latest"), "give it a tag of its own"),
-        (_with(image="shop/web"), "give it a tag of its own"),
+        (_pulled("valkey/valkey"), "changes with every push"),
+        (_pulled("registry.invalid:5000/valkey"), "changes with every push"),
+        (_pulled("valkey:latest"), "changes with every push"),
+        (_pulled("valkey:8.1"), "whose tag can move"),
+        (_with(image="shop/web:latest"), "give it a tag other than `latest`"),
+        (_with(image="shop/web"), "give it a tag other than `latest`"),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "compose.hardening": [
         _with(),
         _with(user="10001:10001"),
         _with(user="rooter", cap_drop=("all",)),
-        _with(security=("no-new-privileges", "seccomp=profile.json")),
-        _with(security=("no-new-privileges=true", "label=type:svirt_apache_t")),
+        _with(security_opt=("no-new-privileges", "seccomp=profile.json")),
+        _with(security_opt=("no-new-privileges=true", "label=type:svirt_apache_t")),
         _with(namespaces={"network_mode": "none", "ipc": "private", "cgroup": "private"}),
         _with(namespaces={"network_mode": "service:web", "pid": "service:web"}),
         *(_with(log_driver=driver, log_options={}) for driver in ("local", "journald", "none")),
@@ -167,14 +177,14 @@ FINE: dict[str, list[Any]] = {
         _published("10.1.2.3"),
         _published("::1"),
         _published("[::1]"),
-        # a service that the contract says nothing of
+        # a service outside of the contract
         Case(
             _published("127.0.0.1", 9000),
             contract(images={"till": service_contract(service="till")}),
         ),
-        # two images of one service: what either has
+        # two images of one service: the ports of both
         Case(
-            _with(ports=(Published("127.0.0.1", 8000), Published("127.0.0.1", 9000))),
+            _with(ports=(PublishedPort("127.0.0.1", 8000), PublishedPort("127.0.0.1", 9000))),
             contract(images={"shop": service_contract(), "old": service_contract(ports=[9000])}),
         ),
     ],

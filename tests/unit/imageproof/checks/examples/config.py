@@ -1,4 +1,4 @@
-"""Faults and near misses of an image's configuration."""
+"""Faults and near misses of the config.* checks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.support.sample_facts import (
     TITLE_LABEL,
     Case,
     image,
-    labelled,
     service_contract,
+    with_label,
 )
 
 
@@ -34,13 +34,19 @@ ALLOC = "/usr/lib/libjemalloc.so"
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "config.exec-form": [
-        (_started("/bin/sh", "-c", "python -m shop"), "a shell starts it"),
-        (_started("python -m shop", entrypoint=("/bin/bash", "-c")), "a shell starts it"),
-        (_started("sh", "-c", "python -m shop", entrypoint=("busybox",)), "something else"),
-        (_started("python", "-m", "shop", "--debug"), "something else"),
-        (_started("python -m shop"), "something else"),
-        (_started(), "something else"),
-        (_started("python", "-m", "shop", entrypoint=("/init",)), "something else"),
+        (_started("/bin/sh", "-c", "python -m shop"), "a shell runs the command"),
+        (_started("python -m shop", entrypoint=("/bin/bash", "-c")), "a shell runs the command"),
+        (
+            _started("sh", "-c", "python -m shop", entrypoint=("busybox",)),
+            "`busybox sh -c python -m shop`",
+        ),
+        (
+            _started("python", "-m", "shop", "--debug"),
+            "`python -m shop --debug`, the contract's is `python -m shop`",
+        ),
+        (_started("python -m shop"), "the command is `python -m shop`"),
+        (_started(), "the command is not set, the contract's is `python -m shop`"),
+        (_started("python", "-m", "shop", entrypoint=("/init",)), "`/init python -m shop`"),
     ],
     "config.healthcheck": [
         (image(healthcheck=None), "no HEALTHCHECK"),
@@ -49,35 +55,35 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_probe("CMD-SHELL", "exit 0"), "cannot fail"),
         (_probe("CMD-SHELL", " : "), "cannot fail"),
         (_probe("CMD-SHELL", "curl -f localhost || true"), "cannot fail"),
-        (_probe(retries=4), "52 s at worst"),
-        (_probe(interval=12.1), "45.3 s at worst"),
+        (_probe(retries=4), "after up to 52 s, the limit is 45 s"),
+        (_probe(interval=12.1), "45.3 s"),
         (_probe(timeout=30, interval=30), "180 s"),
     ],
     "config.labels": [
         (image(labels={BASE_LABEL: "x"}), TITLE_LABEL),
-        (labelled(TITLE_LABEL, ""), TITLE_LABEL),
+        (with_label(TITLE_LABEL, ""), TITLE_LABEL),
     ],
     "config.ports": [
-        (image(ports=()), "8000 of the contract is not exposed"),
+        (image(ports=()), "8000 is in the contract, but not exposed"),
         (image(ports=("8000/tcp", "9000/udp")), "9000 is exposed"),
         (image(ports=("8000/tcp", "80/tcp")), "80 is privileged"),
         (image(ports=("8000/tcp", "1023/tcp")), "1023 is privileged"),
     ],
     "config.workdir": [
-        (image(workdir="/"), "it starts in /, not in /app", HOME),
-        (image(workdir=""), "it starts in /, not in /app", HOME),
-        (image(workdir="/app/src"), "not in /app", HOME),
+        (image(workdir="/"), "the working directory is /, the contract's is /app", HOME),
+        (image(workdir=""), "the working directory is /, the contract's is /app", HOME),
+        (image(workdir="/app/src"), "is /app/src, the contract's is /app", HOME),
         (image(workdir="app"), "app is relative"),
     ],
     "config.volumes": [
-        (image(volumes=("/data",)), "/data is not in the contract"),
-        (image(volumes=("/",)), "the volume / is not in the contract"),
-        (image(), "the volume / of the contract", service_contract(volumes=["/"])),
-        (image(volumes=("/data", "/logs")), "/logs is not in the contract", VOLUME),
-        (image(), "/data of the contract is not declared", VOLUME),
+        (image(volumes=("/data",)), "/data is declared, but not in the contract"),
+        (image(volumes=("/",)), "the volume / is declared, but not in the contract"),
+        (image(), "the volume / is in the contract", service_contract(volumes=["/"])),
+        (image(volumes=("/data", "/logs")), "/logs is declared, but not in the contract", VOLUME),
+        (image(), "/data is in the contract, but not declared", VOLUME),
     ],
     "config.env": [
-        (_env(), "PYTHONUNBUFFERED is not set", UNBUFFERED),
+        (_env(), "PYTHONUNBUFFERED is not set, the contract's is '1'", UNBUFFERED),
         (_env(PYTHONUNBUFFERED="0"), "PYTHONUNBUFFERED has another value", UNBUFFERED),
         (_env(LD_PRELOAD=ALLOC), "LD_PRELOAD"),
         (_env(LD_LIBRARY_PATH="/opt/lib"), "LD_LIBRARY_PATH"),
@@ -85,22 +91,22 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_env(NODE_OPTIONS="--max-old-space-size=64 --require /x.js"), "NODE_OPTIONS"),
         (_env(NODE_OPTIONS="-r /x.js"), "NODE_OPTIONS"),
         (_env(JAVA_TOOL_OPTIONS="-javaagent:/x.jar"), "JAVA_TOOL_OPTIONS"),
-        (_env(PATH="bin:/usr/bin"), "PATH names the relative folder 'bin'"),
-        (_env(PATH="/usr/bin:"), "PATH names the relative folder ''"),
-        (_env(PYTHONPATH="."), "PYTHONPATH names the relative folder '.'"),
-        (_env(PATH="/tmp/bin:/usr/bin"), "/tmp/bin, which the program may write"),
-        (_env(PATH="/usr/bin:/opt/../dev/shm"), "/dev/shm, which the program may write"),
+        (_env(PATH="bin:/usr/bin"), "PATH has the relative folder 'bin'"),
+        (_env(PATH="/usr/bin:"), "PATH has the relative folder ''"),
+        (_env(PYTHONPATH="."), "PYTHONPATH has the relative folder '.'"),
+        (_env(PATH="/tmp/bin:/usr/bin"), "/tmp/bin, which the program can write"),
+        (_env(PATH="/usr/bin:/opt/../dev/shm"), "/dev/shm, which the program can write"),
         (_env(PYTHONPATH="/data"), "/data, which", service_contract(writable=["/data/"])),
     ],
     "config.stop-signal": [
-        (image(stop_signal="SIGINT"), "sends SIGINT, not SIGTERM"),
-        (image(stop_signal="9"), "sends 9"),
+        (image(stop_signal="SIGINT"), "is SIGINT, the contract's is SIGTERM"),
+        (image(stop_signal="9"), "is 9"),
         (image(stop_signal="SIGRTMIN+3"), "SIGRTMIN+3"),
-        (image(), "sends SIGTERM, not SIGQUIT", service_contract(stop_signal="SIGQUIT")),
+        (image(), "is SIGTERM, the contract's is SIGQUIT", service_contract(stop_signal="SIGQUIT")),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "config.exec-form": [
         _started("-m", "shop", entrypoint=("python",)),
         Case(_started("sh"), service_contract(command=["sh"])),
@@ -110,9 +116,9 @@ FINE: dict[str, list[Any]] = {
     "config.healthcheck": [
         _probe("CMD", "true-enough"),
         _probe("CMD-SHELL", "curl -f localhost || exit 1"),
-        _probe(interval=12, timeout=3, retries=3),  # the bound itself
+        _probe(interval=12, timeout=3, retries=3),  # the limit itself
     ],
-    "config.labels": [labelled("more", "")],
+    "config.labels": [with_label("more", "")],
     "config.ports": [
         image(ports=("8000/udp",)),
         image(ports=("8000",)),

@@ -1,4 +1,4 @@
-"""Faults and near misses of environment variables."""
+"""Faults and near misses of the env.* checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.sample_facts import SECRET, example, passed, variables
 
 
 def _entry(name: str, value: str = "x", *, secret: bool = False) -> Any:
-    """The places that agree, but for a variable of the settings class."""
+    """Return equal places, except for one variable of the settings class."""
     good = variables().settings["shop"]
     return variables(settings={"shop": {**good, name: Variable(name, value, secret)}})
 
@@ -22,35 +22,38 @@ def _passed(name: str, value: str) -> dict[str, Variable]:
 FAULTS: dict[str, list[tuple[Any, str]]] = {
     "env.documented": [(example("API_PORT", "8000", documented=False), "API_PORT")],
     "env.parity": [
-        (_entry("NEW"), "compose.yaml does not pass it on"),
-        (_entry("NEW"), ".env.example does not name it"),
+        (_entry("NEW"), "NEW is read by shop but not set in compose.yaml"),
+        (_entry("NEW"), "NEW is in the code but not in .env.example"),
         (_entry("LOG_LEVEL", "debug"), "'debug' in the code, 'info' in .env.example"),
         (passed(LOG_LEVEL="debug"), "'info' in the code, 'debug' in compose.yaml"),
-        (_entry("API_TOKEN", SECRET, secret=True), "the code has a default"),
-        (passed(OTHER="1"), "OTHER: compose.yaml passes it"),
-        (passed(without="LOG_LEVEL"), "LOG_LEVEL: shop reads it"),
-        (example("STALE", "1"), "STALE: .env.example names it, nothing reads it"),
+        (
+            _entry("API_TOKEN", SECRET, secret=True),
+            "the secret API_TOKEN has a default in the code",
+        ),
+        (passed(OTHER="1"), "OTHER is set for shop in compose.yaml but not read"),
+        (passed(without="LOG_LEVEL"), "LOG_LEVEL is read by shop but not set"),
+        (example("STALE", "1"), "STALE is in .env.example but nothing reads it"),
         (example("LOG_LEVEL", "debug"), "LOG_LEVEL"),
         (variables(example=None), "there is no .env.example"),
-        (variables(compose={}), "does not pass it on"),
+        (variables(compose={}), "not set in compose.yaml"),
     ],
     "env.secrets-blank": [
         (example("API_TOKEN", SECRET), "API_TOKEN"),
         (passed(API_TOKEN=SECRET), "API_TOKEN"),
         (variables(example=None, compose=passed(API_TOKEN=SECRET).compose), "API_TOKEN"),
-        # none of these is a settings class's own: name or shape tells
+        # no variable of a settings class: the name or the value decides
         (example("DB_PASSWORD", "hunter2"), "DB_PASSWORD"),
         (variables(compose={"store": _passed("POSTGRES_PASSWORD", "x")}), "in service store"),
         (example("LOG_LEVEL", "https://me:hunter2@host.invalid"), "LOG_LEVEL"),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "env.documented": [variables(), variables(example=None), variables(example={})],
     "env.parity": [
         variables(),
-        example("API_PORT", "9999"),  # the compose file's own: no class reads it
-        passed(API_TOKEN=SECRET),  # env.secrets-blank tells it
+        example("API_PORT", "9999"),  # only the compose file reads it
+        passed(API_TOKEN=SECRET),  # env.secrets-blank reports it
         example("API_TOKEN", SECRET),  # the same
         variables(settings={}, example=None, compose={}),
     ],
@@ -62,7 +65,7 @@ FINE: dict[str, list[Any]] = {
         example("DB_PASSWORD", ""),
         example("DB_PASSWORD_FILE", "/run/secrets/db"),
         variables(compose={"store": _passed("POSTGRES_PASSWORD", "${DB_PASSWORD:?is needed}")}),
-        # the class says that it is no secret
+        # not a secret in the settings class
         replace(_entry("TOKEN_KIND"), compose={"web": _passed("TOKEN_KIND", "bearer")}),
         passed(API_TOKEN="${API_TOKEN:?is needed}"),
     ],

@@ -1,4 +1,4 @@
-"""Faults and near misses of what an end of the stack leaves behind."""
+"""Faults and near misses of the line.* checks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
             TeardownFacts((Teardown("up and down", ("network shop_default",)),)),
             "network shop_default",
         ),
-        (TeardownFacts((Teardown("a start that failed", logs_saved=False),)), "logs are not kept"),
+        (TeardownFacts((Teardown("a start that failed", logs_saved=False),)), "logs are not saved"),
         (TeardownFacts((Teardown("up and down"), Teardown("x", unknown="no engine"))), "no engine"),
-        (TeardownFacts(), "not ended"),
+        (TeardownFacts(), "not stopped"),
     ]
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "line.teardown": [
         TeardownFacts((Teardown("up and down"), Teardown("a start that failed", logs_saved=True)))
     ]

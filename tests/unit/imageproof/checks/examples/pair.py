@@ -1,4 +1,4 @@
-"""Faults and near misses of the images of one contract beside one another."""
+"""Faults and near misses of the pair.* checks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.support.sample_facts import (
     file,
     image,
     installed,
-    labelled,
     layer,
     package,
     service_contract,
+    with_label,
 )
 
 BOTH = contract(images={"web": service_contract(), "job": service_contract()})
@@ -44,8 +44,12 @@ OTHER_LAYER = image(layers=(layer(name="b"),))
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "pair.shared": [
-        (_pair(image(), OTHER_LAYER), "job and web share no layer, though all are made", BOTH),
-        (_pair(image(), image()), "10001:10001 in web", OTHERS),
+        (
+            _pair(image(), OTHER_LAYER),
+            "job and web are made from python:3.11, but share no layer",
+            BOTH,
+        ),
+        (_pair(image(), image()), "10002:10002 in job, 10001:10001 in web", OTHERS),
         (_pair(_python("3.11"), _python("3.12")), "Python is 3.12 in job, 3.11 in web", BOTH),
         (_pair(_with("1.0"), _with("2.0")), "spam is 2.0 in job, 1.0 in web", BOTH),
         (
@@ -57,11 +61,11 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     ]
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "pair.shared": [
         Case(_pair(image(), image()), BOTH),
         Case({"web": image()}, contract(images={"web": service_contract()})),
-        # One without Python, on another base
+        # one image without Python, on another base
         Case(_pair(_python("3.11"), _based(OTHER_LAYER, "scratch")), BOTH),
         Case(_pair(_based(image(), "a"), _based(OTHER_LAYER, "b")), BOTH),
         Case(_pair(_based(image(), ""), _based(OTHER_LAYER, "")), BOTH),
@@ -70,10 +74,10 @@ FINE: dict[str, list[Any]] = {
         Case(_pair(_with("1.0", name="Ice_Cream"), _with("1.0", name="ice-cream")), BOTH),
         Case(
             _pair(_based(_with("1", kind="dpkg"), "debian:12"), _with("2", kind="dpkg")), BOTH
-        ),  # of two distributions
+        ),  # two distributions
         Case(_pair(_with("1.0"), image()), BOTH),
         Case(_pair(image(layers=()), image()), BOTH),
-        Case(_pair(image(), replace(image(), user="0:0")), BOTH),  # user.nonroot tells it
-        Case(_pair(labelled("more", "1"), image()), BOTH),
+        Case(_pair(image(), replace(image(), user="0:0")), BOTH),  # user.nonroot reports it
+        Case(_pair(with_label("more", "1"), image()), BOTH),
     ]
 }

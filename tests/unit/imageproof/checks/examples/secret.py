@@ -1,22 +1,24 @@
-"""Faults and near misses of secrets in an image."""
+"""Faults and near misses of the secret.* checks."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+from imageproof.deep.double_build import BuildFacts, Difference, Leak
+from imageproof.deep.stack_trial import TrialFacts
 from imageproof.image.facts import SecretCandidate
 from tests.support.sample_facts import (
     SECRET,
     SHAPED,
     SITE,
     file,
-    having,
     image,
     installed,
-    labelled,
     layer,
     package,
+    with_files,
+    with_label,
 )
 
 
@@ -33,7 +35,7 @@ SECOND = {"name": "b"}
 
 
 def _packed(kind: str, **record: Any) -> Any:
-    """A candidate that a package says it brought."""
+    """Return an image with a private key that a package owns."""
     path = f"{SITE}/tornado/test.key"
     facts = installed(package(kind, "tornado", owns=(path,)), files=(file(path),), **record)
     (only,) = facts.layers
@@ -42,32 +44,35 @@ def _packed(kind: str, **record: Any) -> Any:
     )
 
 
-FAULTS: dict[str, list[tuple[Any, str]]] = {
+TRIAL_UNKNOWN = TrialFacts(unknown="the copy did not start")
+SEARCHED = ("layers", "configuration")
+BUILD_UNKNOWN = BuildFacts(unknown="the second build failed")
+
+
+def _built(**changes: Any) -> BuildFacts:
+    return BuildFacts(layers=4, secrets=("pip",), searched=SEARCHED, **changes)
+
+
+FAULTS: dict[str, list[tuple[Any, ...]]] = {
+    "secret.canary": [
+        (
+            _built(leaks=(Leak("pip", "layer", "plain", "root/x", "RUN x"),)),
+            "secret pip is in the layer",
+        ),
+        (_built(leaks=(Leak("pip", "configuration", "base64"),)), "configuration (as base64)"),
+        (BuildFacts(layers=4), "nothing was searched"),
+        (BUILD_UNKNOWN, "second build failed"),
+    ],
     "secret.env": [
         (_env("API_TOKEN", SECRET), "API_TOKEN"),
         (_env("DB_PASSWORD", SECRET), "DB_PASSWORD"),
         (_env("PLAIN", SHAPED), "PLAIN"),
         (_env("INDEX", f"https://me:{SECRET}@shop.invalid/"), "INDEX"),
     ],
-    "secret.history": [
-        (_line(f"ARG API_TOKEN={SECRET}"), "ARG"),
-        (_line(f"RUN |1 API_TOKEN={SECRET} /bin/sh -c make"), "(API_TOKEN)"),
-        (_line(f"RUN curl -H 'x: {SHAPED}' there"), "RUN"),
-        (replace(_env("API_TOKEN", ""), history=(f"ENV API_TOKEN={SECRET}",)), "(API_TOKEN)"),
-        (_line(f"LABEL token={SECRET}"), "LABEL"),  # a later one took its place
-        (image(labels={"api.token": SECRET}, history=(f"ARG A={SHAPED}",)), "ARG"),
-        (_line(f"RUN DB_PASSWORD='{SECRET}' make"), "(DB_PASSWORD)"),
-        (_line(f"RUN pip install --index-url https://me:{SECRET}@shop.invalid/"), "RUN"),
-    ],
-    "secret.label": [
-        (labelled("com.invalid.api-token", SECRET), "com.invalid.api-token"),
-        (labelled("shop/password", SECRET), "shop/password"),
-        (labelled("plain", SHAPED), "plain"),
-    ],
     "secret.file": [
         (
-            having(file("app/.env"), secret_candidates=ENV_FILE),
-            "/app/.env looks like a secret (environ",
+            with_files(file("app/.env"), secret_candidates=ENV_FILE),
+            "/app/.env looks like a secret: environ",
         ),
         (
             image(
@@ -87,12 +92,39 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
             ),
             "though COPY b / hides it",
         ),
-        (_packed("python", python={"other": ("1.0",)}), "test.key"),  # the program as a package
+        (
+            _packed("python", python={"other": ("1.0",)}),
+            "test.key",
+        ),  # the project itself, as a package
         (_packed("npm", npm={"other": ("1.0",)}), "test.key"),
+    ],
+    "secret.history": [
+        (_line(f"ARG API_TOKEN={SECRET}"), "ARG"),
+        (_line(f"RUN |1 API_TOKEN={SECRET} /bin/sh -c make"), "(API_TOKEN)"),
+        (_line(f"RUN curl -H 'x: {SHAPED}' there"), "RUN"),
+        (replace(_env("API_TOKEN", ""), history=(f"ENV API_TOKEN={SECRET}",)), "(API_TOKEN)"),
+        (_line(f"LABEL token={SECRET}"), "LABEL"),  # a later LABEL replaced it
+        (image(labels={"api.token": SECRET}, history=(f"ARG A={SHAPED}",)), "ARG"),
+        (_line(f"RUN DB_PASSWORD='{SECRET}' make"), "(DB_PASSWORD)"),
+        (_line(f"RUN pip install --index-url https://me:{SECRET}@shop.invalid/"), "RUN"),
+    ],
+    "secret.label": [
+        (with_label("com.invalid.api-token", SECRET), "com.invalid.api-token"),
+        (with_label("shop/password", SECRET), "shop/password"),
+        (with_label("plain", SHAPED), "plain"),
+    ],
+    "secret.log": [
+        (TrialFacts(logged=("API_TOKEN",), secrets=("API_TOKEN",)), "API_TOKEN"),
+        (TRIAL_UNKNOWN, "did not start"),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
+    "secret.canary": [
+        _built(),
+        _built(differences=(Difference("RUN date", ("etc/built",)),)),
+        BuildFacts(layers=1, searched=SEARCHED),
+    ],
     "secret.env": [
         _env("GPG_KEY", "A035C8C19219BA821ECEA86B64E628F8D684696D"),
         _env("PATH", "/usr/bin"),
@@ -100,6 +132,15 @@ FINE: dict[str, list[Any]] = {
         _env("API_TOKEN", ""),
         _env("API_TOKEN", "$TOKEN"),
         _env("API_TOKEN_FILE", "/run/secrets/token"),
+    ],
+    "secret.file": [
+        with_files(file("app/.env.example")),
+        _packed("python", python={"tornado": ("6.4",)}),
+        _packed("python"),
+        *(replace(_packed(kind), record=None) for kind in ("python", "npm")),
+        _packed("dpkg", python={}, npm={}),
+        _packed("npm", python={}),
+        _packed("npm", npm={"tornado": ("1.0",)}),
     ],
     "secret.history": [
         _line("ARG API_TOKEN"),
@@ -115,17 +156,9 @@ FINE: dict[str, list[Any]] = {
         image(environment={"PLAIN": SHAPED}, history=(f"ENV PLAIN={SHAPED}",)),
     ],
     "secret.label": [
-        labelled("com.invalid.api-token", ""),
-        labelled("org.opencontainers.image.authors", "somebody"),
-        labelled("com.invalid.token-url", "https://shop.invalid/"),
+        with_label("com.invalid.api-token", ""),
+        with_label("org.opencontainers.image.authors", "the shop team"),
+        with_label("com.invalid.token-url", "https://shop.invalid/"),
     ],
-    "secret.file": [
-        having(file("app/.env.example")),
-        _packed("python", python={"tornado": ("6.4",)}),
-        _packed("python"),
-        *(replace(_packed(kind), record=None) for kind in ("python", "npm")),
-        _packed("dpkg", python={}, npm={}),
-        _packed("npm", python={}),
-        _packed("npm", npm={"tornado": ("1.0",)}),
-    ],
+    "secret.log": [TrialFacts(secrets=("API_TOKEN",)), TrialFacts()],
 }

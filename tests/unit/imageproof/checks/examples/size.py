@@ -1,4 +1,4 @@
-"""Faults and near misses of how large an image is."""
+"""Faults and near misses of the size.* checks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.sample_facts import (
     Case,
     file,
     image,
-    labelled,
     layer,
     package,
     service_contract,
+    with_label,
 )
 
 LEAN = service_contract(waste="100kB", growth="100kB")
@@ -34,12 +34,12 @@ def _layers(below: Any, above: Any) -> Any:
 
 
 def _recorded(size: int, facts: Any, base: str = "python:3.11", **sizes: Any) -> Any:
-    """An image whose size was recorded as that."""
+    """Return the image with this recorded size."""
     return replace(facts, record=Record(TODAY, baselines=(Baseline(base, size, **sizes),)))
 
 
 def _grown() -> Any:
-    """A package that grew by 300 kB, in its one large file."""
+    """Return an image with a package that grew by 300 kB, in its one large file."""
     shop = package("dpkg", "shop", owns=("srv/stock", "srv/prices"))
     files = (file("srv/stock", size=500_000), file("srv/prices", size=120_000), file(shop.record))
     facts = image(layers=(layer(), layer(*files, size=MB, name="b", packages=(shop,))))
@@ -54,14 +54,14 @@ def _grown() -> Any:
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "size.budget": [
-        (_sized(10 * MB + 1), "the budget is 10.0 MB"),
+        (_sized(10 * MB + 1), "have 10.0 MB, the budget is 10.0 MB"),
         (_sized(50 * MB), "the largest layer has 49.0 MB"),
         (
             _grown(),
             "layer COPY b / +0.30 MB, package dpkg:shop +0.30 MB",
             service_contract(size="1MB"),
         ),
-        (replace(_sized(50 * MB), record=None), "the budget is 10.0 MB"),
+        (replace(_sized(50 * MB), record=None), "have 50.0 MB, the budget is 10.0 MB"),
     ],
     "size.waste": [
         (
@@ -82,27 +82,27 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_layers([file("a", size=4096, **SAME)], [file("b", size=4096, **SAME)]), "/b", NONE),
         (
             _layers([file("a", size=200_000, **SAME)], [file("b", size=200_000, **SAME)]),
-            "/b, 0.20 MB, the same as /a below it",
+            "/b, 0.20 MB, the same as /a in a lower layer",
             LEAN,
         ),
     ],
     "size.growth": [
-        (_grown(), "+0.30 MB since it was recorded, 0.10 MB may be", LEAN),
+        (_grown(), "grew by 0.30 MB since the baseline (0.10 MB allowed): layer COPY b /", LEAN),
         (_grown(), "layer COPY b / +0.30 MB, package dpkg:shop +0.30 MB, file /srv/stock", LEAN),
-        (_recorded(MB, _sized(10 * MB)), "+9.00 MB since it was recorded"),  # within the budget
-        (_recorded(MB, _sized(2 * MB), files={"gone": MB}), "may be; layer COPY"),
-        (_recorded(MB, _sized(2 * MB)), "+1.00 MB since it was recorded, 0.50 MB may be"),
-        (_recorded(MB, _sized(MB), base="python:3.12"), "on the base python:3.11: `./inv size"),
+        (_recorded(MB, _sized(10 * MB)), "grew by 9.00 MB"),  # within the budget
+        (_recorded(MB, _sized(2 * MB), files={"gone": MB}), "allowed): layer COPY"),
+        (_recorded(MB, _sized(2 * MB)), "grew by 1.00 MB since the baseline (0.50 MB allowed)"),
+        (_recorded(MB, _sized(MB), base="python:3.12"), "on the base python:3.11: run `./inv size"),
         (replace(image(), record=Record(TODAY, baselines=())), "no size is recorded"),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "size.budget": [_sized(10 * MB), image(layers=())],
     "size.waste": [
         _layers([file("srv", size=100_000)], [file(".wh.srv")]),
-        Case(_layers([file("srv", size=100_000)], [file(".wh.srv")]), LEAN),  # the bound itself
-        # Moved: hidden below, and new above; that is the same bytes wasted once.
+        Case(_layers([file("srv", size=100_000)], [file(".wh.srv")]), LEAN),  # the limit itself
+        # A moved file is hidden in one layer and new in the next: its bytes are wasted once.
         Case(
             _layers(
                 [file("a", size=60_000, **SAME)], [file(".wh.a"), file("b", size=60_000, **SAME)]
@@ -129,11 +129,11 @@ FINE: dict[str, list[Any]] = {
     ],
     "size.growth": [
         image(),  # the contract names no file of sizes
-        _recorded(1_500_000, _sized(2 * MB)),  # the bound itself
+        _recorded(1_500_000, _sized(2 * MB)),  # the limit itself
         _recorded(9 * MB, _sized(2 * MB)),
-        _recorded(2 * MB, labelled(BASE_LABEL, "mirror.invalid/library/python:3.11@sha256:e")),
-        _recorded(MB, _sized(50 * MB)),  # size.budget tells it
+        _recorded(2 * MB, with_label(BASE_LABEL, "mirror.invalid/library/python:3.11@sha256:e")),
+        _recorded(MB, _sized(50 * MB)),  # size.budget reports it
         replace(image(), record=None),
-        replace(labelled(BASE_LABEL, ""), record=Record(TODAY, baselines=())),  # base.recorded
+        replace(with_label(BASE_LABEL, ""), record=Record(TODAY, baselines=())),  # base.recorded
     ],
 }

@@ -1,4 +1,4 @@
-"""Faults and near misses of the stack's file for a swarm."""
+"""Faults and near misses of the stack.* checks."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from imageproof.project.swarm_file import Described, StackFileFacts
+from imageproof.project.swarm_file import ServiceSettings, StackFileFacts
 from tests.support.sample_facts import SECRET, Case, contract
 
 SETTINGS = {"init": "true", "the memory limit": "1000", "the mount /tmp": "tmpfs of 1 bytes"}
-COMPOSE = Described(SETTINGS, {"LOG_LEVEL": "info", "API_TOKEN": ""})
-SWARM = Described(SETTINGS, {"LOG_LEVEL": "info"}, frozenset({"API_TOKEN"}))
+COMPOSE = ServiceSettings(SETTINGS, {"LOG_LEVEL": "info", "API_TOKEN": ""})
+SWARM = ServiceSettings(SETTINGS, {"LOG_LEVEL": "info"}, frozenset({"API_TOKEN"}))
 BY = contract(stack="stack.yaml")
 
 
-def _facts(swarm: Described = SWARM, compose: Described = COMPOSE) -> StackFileFacts:
+def _facts(swarm: ServiceSettings = SWARM, compose: ServiceSettings = COMPOSE) -> StackFileFacts:
     return StackFileFacts({"shop": compose}, {"shop": swarm}, frozenset({"API_TOKEN"}))
 
 
@@ -30,27 +30,55 @@ def _passing(environment: Mapping[str, str], *secrets: str) -> StackFileFacts:
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "stack.parity": [
-        (_setting("init", ""), "shop: init is not set, true in compose.yaml", BY),
-        (_setting("cap_add", "CHOWN"), "shop: cap_add is CHOWN, not set in compose.yaml", BY),
-        (_setting("the memory limit", "2000"), "the memory limit is 2000, 1000 in", BY),
-        (_passing({}, "API_TOKEN"), "shop: LOG_LEVEL is not passed on", BY),
-        (_passing({"LOG_LEVEL": "info"}), "shop: API_TOKEN is not passed on", BY),
-        (_passing({"LOG_LEVEL": "debug"}, "API_TOKEN"), "LOG_LEVEL has the default 'debug'", BY),
-        (_passing({"LOG_LEVEL": "info", "NEW": ""}, "API_TOKEN"), "NEW is passed on", BY),
-        (_passing({"LOG_LEVEL": "info"}, "API_TOKEN", "OLD"), "OLD is passed on", BY),
-        (_passing({"LOG_LEVEL": "info", "API_TOKEN": SECRET}), "API_TOKEN is a secret", BY),
-        (replace(_facts(), swarm={}), "shop is a service of compose.yaml, and none of stack", BY),
-        (replace(_facts(), compose={}), "shop is a service of stack.yaml, and none of", BY),
+        (_setting("init", ""), "shop: init is true in compose.yaml, not set in stack.yaml", BY),
+        (
+            _setting("cap_add", "CHOWN"),
+            "shop: cap_add is not set in compose.yaml, CHOWN in stack.yaml",
+            BY,
+        ),
+        (
+            _setting("the memory limit", "2000"),
+            "the memory limit is 1000 in compose.yaml, 2000 in stack",
+            BY,
+        ),
+        (
+            _passing({}, "API_TOKEN"),
+            "shop: LOG_LEVEL is set in compose.yaml but not in stack.yaml",
+            BY,
+        ),
+        (
+            _passing({"LOG_LEVEL": "info"}),
+            "shop: API_TOKEN is set in compose.yaml but not in stack.yaml",
+            BY,
+        ),
+        (
+            _passing({"LOG_LEVEL": "debug"}, "API_TOKEN"),
+            "LOG_LEVEL has the default 'info' in compose.yaml, 'debug' in stack.yaml",
+            BY,
+        ),
+        (
+            _passing({"LOG_LEVEL": "info", "NEW": ""}, "API_TOKEN"),
+            "NEW is set in stack.yaml but not in compose.yaml",
+            BY,
+        ),
+        (
+            _passing({"LOG_LEVEL": "info"}, "API_TOKEN", "OLD"),
+            "OLD is set in stack.yaml but not",
+            BY,
+        ),
+        (_passing({"LOG_LEVEL": "info", "API_TOKEN": SECRET}), "the secret API_TOKEN is under", BY),
+        (replace(_facts(), swarm={}), "shop is a service in compose.yaml but not in stack", BY),
+        (replace(_facts(), compose={}), "shop is a service in stack.yaml but not in", BY),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "stack.parity": [
         Case(_facts(), BY),
         Case(StackFileFacts({}, {}), BY),
-        # what the settings class does not keep secret may be a secret all the same
+        # a variable that is not a secret in the settings class may be a Docker secret
         Case(_passing({}, "API_TOKEN", "LOG_LEVEL"), BY),
         # a file under /run/secrets in both
-        Case(_facts(compose=Described(SETTINGS, {"LOG_LEVEL": "info"}, SWARM.secrets)), BY),
+        Case(_facts(compose=ServiceSettings(SETTINGS, {"LOG_LEVEL": "info"}, SWARM.secrets)), BY),
     ],
 }

@@ -1,11 +1,11 @@
-"""Faults and near misses of the configured user and of the accounts."""
+"""Faults and near misses of the user.* checks."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from tests.support.sample_facts import file, having, image, saying
+from tests.support.sample_facts import file, image, with_files, with_texts
 
 ROOT = "root:x:0:0:root:/root:/usr/sbin/nologin\n"
 APP = "app:x:10001:10001::/nonexistent:/usr/sbin/nologin\n"
@@ -17,11 +17,13 @@ DEBIAN = (
 
 
 def _as(user: str, passwd: str = ROOT + APP, group: str = GROUPS) -> Any:
-    return replace(saying({"etc/passwd": passwd, "etc/group": group}), user=user)
+    return replace(with_texts({"etc/passwd": passwd, "etc/group": group}), user=user)
 
 
 def _passwd(text: str, **more: str) -> Any:
-    return saying({"etc/passwd": text, **{f"etc/{name}": said for name, said in more.items()}})
+    return with_texts(
+        {"etc/passwd": text, **{f"etc/{name}": content for name, content in more.items()}}
+    )
 
 
 FAULTS: dict[str, list[tuple[Any, str]]] = {
@@ -37,9 +39,9 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         # Without a group the engine takes the account's, and root's where there is no account.
         (image(user="10001"), "the group is root"),
         (_as("10001", ROOT + "app:x:10001:0::/:/bin/false\n"), "the group is root"),
-        (_as("app", ROOT + "app:x:10002:10001::/:/bin/false\n"), "not 10001:10001"),
-        (image(user="10002:10001"), "not 10001:10001"),
-        (image(user="10001:10002"), "not 10001:10001"),
+        (_as("app", ROOT + "app:x:10002:10001::/:/bin/false\n"), ", the contract's is 10001:10001"),
+        (image(user="10002:10001"), ", the contract's is 10001:10001"),
+        (image(user="10001:10002"), ", the contract's is 10001:10001"),
     ],
     "user.numeric": [
         *((_as(user), user) for user in ("app", "app:app", "10001", "10001:app", "app:10001")),
@@ -48,33 +50,36 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
     "user.accounts": [
         (_passwd(ROOT + "guest::1000:1000::/:/bin/false\n"), "guest has an empty password"),
         (_passwd(ROOT, shadow="root::19000:0:99999:7:::\n"), "root has an empty password"),
-        (_passwd(ROOT + "toor:x:0:1::/:/bin/false\n"), "root and toor are one: the uid 0"),
-        (_passwd(DEBIAN + "b:x:1:9::/:/bin/false\n"), "daemon and b are one: the uid 1"),
-        (_passwd(ROOT, group="root:x:0:\na:x:5:\nb:x:5:c\n"), "a and b are one: the gid 5"),
-        (_passwd(ROOT, group="a:x:5\nb:x:5\n"), "a and b are one: the gid 5"),
-        (_passwd(ROOT + "app:x:10001:10001::/:/bin/bash\n"), "login shell /bin/bash"),
+        (_passwd(ROOT + "toor:x:0:1::/:/bin/false\n"), "root and toor have the same uid 0"),
+        (_passwd(DEBIAN + "b:x:1:9::/:/bin/false\n"), "daemon and b have the same uid 1"),
+        (_passwd(ROOT, group="root:x:0:\na:x:5:\nb:x:5:c\n"), "a and b have the same gid 5"),
+        (_passwd(ROOT, group="a:x:5\nb:x:5\n"), "a and b have the same gid 5"),
+        (
+            _passwd(ROOT + "app:x:10001:10001::/:/bin/bash\n"),
+            "login shell /bin/bash, expected /usr/sbin/nologin",
+        ),
         (_passwd(ROOT + "app:x:10001:10001::/:\n"), "login shell /bin/sh"),  # passwd(5)
-        (having(file("etc/passwd", kind="link", target="/nix/passwd")), "could not be read"),
+        (with_files(file("etc/passwd", kind="link", target="/nix/passwd")), "could not be read"),
     ],
 }
 
-FINE: dict[str, list[Any]] = {
+NEAR_MISSES: dict[str, list[Any]] = {
     "user.nonroot": [
         image(user="10001:10001"),
-        *(_as(user) for user in ("app", "app:app", "10001")),  # user.numeric tells it
-        image(user="somebody"),
+        *(_as(user) for user in ("app", "app:app", "10001")),  # user.numeric reports it
+        image(user="unknown"),
     ],
     "user.numeric": [image(user=user) for user in ("0:0", "", "root", "10001:10001", "10001:0")],
     "user.accounts": [
         image(),
         _passwd(DEBIAN, shadow="root:*:19000::::::\napp:!:19000::::::\n", group=GROUPS[:-11]),
-        _passwd(ROOT + "other:x:1000:1000::/:/bin/bash\n"),  # not the one that runs
+        _passwd(ROOT + "other:x:1000:1000::/:/bin/bash\n"),  # not the user of the service
         _passwd(
             "# app::1:1::/:/bin/sh\n+::::::\n::::::\nbroken:x:0\na:x:zero:1::/:/bin/sh\n"
             "b:x:10001:none::/:/bin/sh\n" + ROOT,
             group="short\na:x:no:\nb:x:no:\n",
             shadow="short\n::\n",
         ),
-        saying({"etc/group": "root:x:0:\n"}),
+        with_texts({"etc/group": "root:x:0:\n"}),
     ],
 }

@@ -1,0 +1,40 @@
+"""secret.history: no secret is in the image's history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from imageproof.checks.check import Finding, check
+from imageproof.checks.secret.label import label
+from imageproof.checks.secret.texts import CIS, REMEDY
+from imageproof.redaction import assigned_secrets, contains_secret, is_secret
+
+if TYPE_CHECKING:
+    from imageproof.contract import ServiceContract
+    from imageproof.image.facts import ImageFacts
+
+
+@check(
+    "secret.history",
+    "image",
+    title="No secret is in the image's history",
+    why="Build arguments and RUN lines stay in the image: `docker history` shows them.",
+    remedy=REMEDY,
+    reference=CIS,
+)
+def history(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for each instruction that assigns or contains a secret.
+
+    secret.env and secret.label report the values that the configuration still has.
+    """
+    in_environment = {name for name, value in facts.environment.items() if is_secret(name, value)}
+    in_labels = any(True for _ in label(contract, facts))
+    for line in facts.history:
+        if line.startswith("LABEL ") and in_labels:
+            continue
+        names = [name for name in assigned_secrets(line) if name not in in_environment]
+        if names or (contains_secret(line) and not line.startswith("ENV ")):
+            instruction = line.partition(" ")[0]
+            variables = f" ({', '.join(names)})" if names else ""
+            yield Finding(f"{instruction} contains a value that looks like a secret{variables}")
