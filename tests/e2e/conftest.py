@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: a real engine, real images and a real stack.
 
-All names and ports are unique, so the tests can run beside a running stack. Without an engine the
-tests fail and say why; they are never skipped.
+All names and ports are unique, so the tests can run beside a running stack. Without an engine they
+fail; they are never skipped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def project_name() -> str:
 
 @pytest.fixture(scope="session")
 def engine(contract: Contract, project_name: str) -> Engine:
-    """Return a client for the engine, with the stack under a unique name and a free port."""
+    """Return a client of the engine, for a stack with a unique name and a free port."""
     client = Engine((contract.compose_file, ROOT / "compose/tests.yaml"), project_name)
     try:
         client.require()
@@ -57,7 +57,7 @@ def engine(contract: Contract, project_name: str) -> Engine:
 
 @pytest.fixture(scope="session")
 def base_image(contract: Contract, engine: Engine) -> str:
-    """Return the base image on this host; pull or make it if it is missing."""
+    """Return the base image; pull or make it if this host lacks it."""
     with one_at_a_time("base"):
         return resolve(contract, engine).reference
 

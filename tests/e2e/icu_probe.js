@@ -1,8 +1,8 @@
-// What Node gets out of ICU, as one JSON object: the same on Debian's own data and on the image's.
+// Print Node's results that depend on ICU's data, as one JSON object, for test_icu.py.
 const { createHash } = require("node:crypto");
 const digest = (values) => createHash("sha256").update(values.join("\0")).digest("hex");
-const every = [...Array(0x110000).keys()].filter((n) => n < 0xd800 || n > 0xdfff);
-const signs = every.map((n) => String.fromCodePoint(n));
+const codePoints = [...Array(0x110000).keys()].filter((n) => n < 0xd800 || n > 0xdfff);
+const characters = codePoints.map((n) => String.fromCodePoint(n));
 
 const words = "Zebra apple Äpfel äpfel ángel ñandú İstanbul istanbul ışık straße strasse ﬁ fi a-b a_b ab " +
   "A1 a10 a2 éclair eclair Ωmega ωmega яблоко Яблоко 漢字 汉字 かな カナ ひらがな 한국어 שלום مرحبا ไทย 😀 👩‍👩‍👧 e\u0301 \u00e9";
@@ -38,14 +38,14 @@ const zones = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"];
 
 process.stdout.write(JSON.stringify({
   icu: process.versions.icu,
-  forms: Object.fromEntries(["NFC", "NFD", "NFKC", "NFKD"].map((f) => [f, digest(signs.map((s) => s.normalize(f)))])),
-  upper: digest(signs.map((s) => s.toUpperCase())),
-  lower: digest(signs.map((s) => s.toLowerCase())),
-  turkish: digest(signs.map((s) => s.toLocaleLowerCase("tr"))),
-  classes: classes.map((c) => new RegExp(`^\\p{${c}}$`, "u")).map((one) => digest([signs.filter((s) => one.test(s)).join("")])),
-  folded: digest(signs.map((s) => String(/[\u017f\u212a\w]/iu.test(s)))),
+  forms: Object.fromEntries(["NFC", "NFD", "NFKC", "NFKD"].map((f) => [f, digest(characters.map((s) => s.normalize(f)))])),
+  upper: digest(characters.map((s) => s.toUpperCase())),
+  lower: digest(characters.map((s) => s.toLowerCase())),
+  turkish: digest(characters.map((s) => s.toLocaleLowerCase("tr"))),
+  classes: classes.map((c) => new RegExp(`^\\p{${c}}$`, "u")).map((class_) => digest([characters.filter((s) => class_.test(s)).join("")])),
+  folded: digest(characters.map((s) => String(/[\u017f\u212a\w]/iu.test(s)))),
   sorted: [sorted("en"), sorted("en", { numeric: true }), sorted("en", { sensitivity: "base" }), words.split(" ").sort((a, b) => a.localeCompare(b))],
-  order: digest(signs.filter((_, n) => n % 7 === 0).sort(new Intl.Collator("en").compare)),
+  order: digest(characters.filter((_, n) => n % 7 === 0).sort(new Intl.Collator("en").compare)),
   decoded: Object.fromEntries(encodings.map((label) => [label, decoded(label)])),
   segments: ["grapheme", "word", "sentence"].map(segments),
   hosts: hosts.map(host),

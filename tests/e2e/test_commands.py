@@ -1,4 +1,4 @@
-"""The commands on a small project of its own: what they do when nothing is wrong."""
+"""Each command on a small project without faults."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import subprocess
 import time
 import urllib.request
 
-from tests.support.commands import Project, docker, docker_images, started, wait_until
+from tests.support.commands import Project, docker, docker_images, start_command, wait_until
 
 
 def test_good_project_goes_up_and_down(project: Project):
-    """The control: with no fault planted, the same project passes the whole line."""
+    """The control of test_faults.py: without a fault, the project passes every command."""
     (project.root / ".env").write_text("GREETING=from-the-file\n")
     outcome = project.inv("up")
     assert outcome.status == 0, outcome.output + outcome.messages
@@ -24,12 +24,14 @@ def test_good_project_goes_up_and_down(project: Project):
     assert project.inv("logs", "--service", "web").status == 0
     environment = project.inv("debug", "web", "--command", "cat /proc/1/environ").output
     assert "GREETING=from-the-file" in environment
-    assert (
-        project.inv("debug", "web", "--command", "cat /proc/1/root/srv/index.html").output
-        == "first\n"
-    )
+    assert _served(project) == "first\n"
     assert project.inv("down", "--volumes").status == 0
     assert not project.leftovers()
+
+
+def _served(project: Project) -> str:
+    """Return the page in the running container."""
+    return project.inv("debug", "web", "--command", "cat /proc/1/root/srv/index.html").output
 
 
 def test_lint_and_verify_are_cached_until_an_input_changes(project: Project):
@@ -37,21 +39,20 @@ def test_lint_and_verify_are_cached_until_an_input_changes(project: Project):
     assert project.inv("up").status == 0
     again = project.inv("up")
     assert again.status == 0, again.messages
-    assert again.messages.count("nothing changed") == 4, again.messages  # lint, build, verify twice
+    assert again.messages.count("(cached, ") == 3, again.messages  # lint, verify, verify
     docker("restart", f"{project.name}-web-1")
     restarted = project.inv("up").messages
-    assert restarted.count("nothing changed") == 3, restarted  # another run of the container
+    assert restarted.count("(cached, ") == 2, restarted  # the running stack is verified again
     project.edit("index.html", "first", "second")
     changed = project.inv("up")
-    assert "nothing changed" not in changed.messages, changed.messages
-    served = project.inv("debug", "web", "--command", "cat /proc/1/root/srv/index.html").output
-    assert served == "second\n"
+    assert "(cached, " not in changed.messages, changed.messages
+    assert _served(project) == "second\n"
 
 
 def test_run_api_uses_a_free_port_and_leaves_nothing(project: Project):
     built = project.inv("build")
     assert built.status == 0, built.messages
-    with started(project, "run-api") as process:
+    with start_command(project, "run-api") as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         port = int(line.partition("http://127.0.0.1:")[2].split()[0])
@@ -60,7 +61,7 @@ def test_run_api_uses_a_free_port_and_leaves_nothing(project: Project):
             assert connection.recv(64).startswith(b"HTTP/1.0 200")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-    wait_until(lambda: not project.leftovers(), 30, "a container was left behind")
+    wait_until(lambda: not project.leftovers(), 30, "run-api left a container or network")
 
 
 def test_run_api_shows_the_log_of_a_failed_start(project: Project):
@@ -77,14 +78,14 @@ def test_run_api_shows_the_log_of_a_failed_start(project: Project):
 
 def test_clean_removes_only_this_projects_images(project: Project):
     assert project.inv("build").status == 0
-    own, near = f"{project.name}/web:local", f"{project.name}-2/web:local"
-    docker("tag", own, near)
+    own, other = f"{project.name}/web:local", f"{project.name}-2/web:local"
+    docker("tag", own, other)
     before = docker_images()
     try:
         assert project.inv("clean").status == 0
-        assert docker("image", "ls", "-q", near)
+        assert docker("image", "ls", "-q", other)
     finally:
-        docker("image", "rm", near)
+        docker("image", "rm", other)
     assert docker("image", "ls", "-q", own) == ""
     assert before <= docker_images()
 
@@ -97,10 +98,10 @@ def test_provision_changes_nothing_on_a_complete_machine(project: Project):
 
 def test_doctor_passes_on_this_machine(project: Project):
     outcome = project.inv("doctor", "--format", "json")
-    found = {item["name"]: item for item in json.loads(outcome.output)}
+    items = {item["name"]: item for item in json.loads(outcome.output)}
     assert outcome.status == 0
-    assert all(item["ok"] for item in found.values())
-    assert {"engine", "buildx", "compose", "base image", "disk"} <= found.keys()
+    assert all(item["ok"] for item in items.values())
+    assert {"engine", "buildx", "compose", "base image", "disk"} <= items.keys()
 
 
 DEVELOPMENT = """
@@ -112,10 +113,10 @@ services:
 """
 
 
-def page(port: str) -> str:
+def _page(port: str) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
-            return str(answer.read().decode())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as response:
+            return str(response.read().decode())
     except (OSError, http.client.HTTPException) as error:  # the latter while the file is replaced
         return str(error)
 
@@ -127,20 +128,21 @@ def test_watch_applies_a_change_to_the_running_stack(project: Project):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     assert project.inv("up", WEB_PORT=port).status == 0
-    assert page(port) == "first\n"
-    with started(project, "watch", quiet=True, WEB_PORT=port) as process:
-        # Again and again: the watcher takes a moment until it looks.
-        changed = any(_arrives(project, port, f"change {n}") for n in range(12))
-        assert changed, "no change arrived"
+    assert _page(port) == "first\n"
+    with start_command(project, "watch", quiet=True, WEB_PORT=port) as process:
+        # Several changes: `watch` does not notice one that comes before it watches.
+        served = any(_is_served(project, port, f"change {n}") for n in range(12))
+        assert served, "no change was served"
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
 
 
-def _arrives(project: Project, port: str, text: str) -> bool:
+def _is_served(project: Project, port: str, text: str) -> bool:
+    """Change the page; return whether a change is served within six seconds."""
     (project.root / "index.html").write_text(text)
     deadline = time.monotonic() + 6
     while time.monotonic() < deadline:
-        if page(port).startswith("change"):
+        if _page(port).startswith("change"):
             return True
         time.sleep(0.2)
     return False

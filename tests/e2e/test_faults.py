@@ -1,5 +1,8 @@
-"""What goes wrong: each fault ends with the right status, names its cause and the next step,
-shows the tail of the log that matters, and leaves nothing behind."""
+"""Faults of the machine, the project and the command line.
+
+Each ends with the right exit status, prints its cause, a next step and the log lines that matter,
+and leaves no container or network behind.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,16 +25,16 @@ from tests.support.commands import (
     Project,
     docker,
     read_until,
-    started,
+    start_command,
     stop_process,
     wait_until,
 )
 
-NOWHERE = "unix:///nonexistent/docker.sock"
+NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 
 def assert_explains(outcome: Outcome, status: int, *words: str) -> None:
-    """A failure: its status, one line with the cause, a next step, and no traceback."""
+    """Assert the exit status, a line with the cause, a next step, and no traceback."""
     everything = outcome.output + outcome.messages
     assert outcome.status == status, everything
     assert "Traceback" not in everything
@@ -44,18 +47,18 @@ def assert_explains(outcome: Outcome, status: int, *words: str) -> None:
 @pytest.mark.parametrize(
     "command", [["build"], ["up"], ["verify"], ["doctor"], ["run-api"], ["clean"]], ids=" ".join
 )
-def test_no_engine(command, project: Project):
-    outcome = project.inv(*command, DOCKER_HOST=NOWHERE)
+def test_missing_engine_is_a_machine_error(command, project: Project):
+    outcome = project.inv(*command, DOCKER_HOST=NO_ENGINE)
     assert_explains(outcome, 3, "provision")
 
 
-def test_no_docker_client(project: Project, tmp_path: Path):
+def test_missing_docker_client_is_a_machine_error(project: Project, tmp_path: Path):
     outcome = project.inv("build", PATH=str(tmp_path))
     assert_explains(outcome, 3, "no docker client")
 
 
-class CuttableRoad:
-    """A socket that leads to the engine until it is cut: an engine that stops mid-way."""
+class EngineSocket:
+    """A proxy socket of the engine. Cutting it looks like an engine that stops."""
 
     def __init__(self, path: Path) -> None:
         host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
@@ -64,56 +67,59 @@ class CuttableRoad:
         self._server.bind(str(path))
         self._server.listen()
         self._path = path
-        self._ends: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, _ = self._server.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self._target)
-                self._ends += [near, far]
-                threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+                client, _ = self._server.accept()
+                engine = socket.socket(socket.AF_UNIX)
+                engine.connect(self._target)
+                self._sockets += [client, engine]
+                threading.Thread(target=self._forward, args=(client, engine), daemon=True).start()
 
-    def _pump(self, near: socket.socket, far: socket.socket) -> None:
-        other = {near: far, far: near}
+    def _forward(self, client: socket.socket, engine: socket.socket) -> None:
+        peers = {client: engine, engine: client}
         with contextlib.suppress(OSError, ValueError):
             while True:
-                for end in select.select([near, far], [], [])[0]:
-                    chunk = end.recv(65536)
+                for source in select.select([client, engine], [], [])[0]:
+                    chunk = source.recv(65536)
                     if not chunk:
-                        other[end].shutdown(socket.SHUT_WR)
-                        del other[end]
+                        peers[source].shutdown(socket.SHUT_WR)
                         return
-                    other[end].sendall(chunk)
+                    peers[source].sendall(chunk)
 
     def cut(self) -> None:
+        """Close the socket and all its connections."""
         self._path.unlink(missing_ok=True)
-        for held in [self._server, *self._ends]:
+        for each in [self._server, *self._sockets]:
             with contextlib.suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
-            held.close()
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 @pytest.fixture
-def road(tmp_path: Path) -> Iterator[CuttableRoad]:
-    made = CuttableRoad(tmp_path / "engine.sock")
-    yield made
-    made.cut()
+def proxy(tmp_path: Path) -> Iterator[EngineSocket]:
+    socket_ = EngineSocket(tmp_path / "engine.sock")
+    yield socket_
+    socket_.cut()
 
 
-def test_the_engine_stops_during_a_build(project: Project, road: CuttableRoad, tmp_path: Path):
+def test_engine_that_stops_during_a_build_is_a_machine_error(
+    project: Project, proxy: EngineSocket, tmp_path: Path
+):
     project.edit("Dockerfile", "RUN echo prepared", "RUN echo first-step\nRUN sleep 60")
     host = f"unix://{tmp_path}/engine.sock"
-    with started(project, "build", "--no-cache", DOCKER_HOST=host) as process:
-        seen = read_until(process, "first-step")
-        road.cut()
+    with start_command(project, "build", "--no-cache", DOCKER_HOST=host) as process:
+        before = read_until(process, "first-step")
+        proxy.cut()
         output, messages = process.communicate(timeout=60)
-    assert_explains(Outcome(process.returncode, output, seen + messages), 3, "engine", "doctor")
+    outcome = Outcome(process.returncode, output, before + messages)
+    assert_explains(outcome, 3, "engine", "doctor")
 
 
-def test_the_port_is_taken(project: Project):
+def test_taken_port_is_a_machine_error(project: Project):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -123,7 +129,7 @@ def test_the_port_is_taken(project: Project):
     assert not project.leftovers()
 
 
-def test_no_space_for_the_build(project: Project):
+def test_full_disk_during_a_build_is_a_machine_error(project: Project):
     project.edit(
         "Dockerfile",
         "RUN echo prepared",
@@ -143,7 +149,7 @@ def test_failed_build_shows_its_instruction_and_last_lines(project: Project):
     assert len(outcome.messages.splitlines()) < 30
 
 
-def test_the_base_is_unreachable(project: Project):
+def test_unreachable_base_image_is_a_machine_error(project: Project):
     outcome = project.inv("build", PYTHON_BASE="registry.invalid/python:3.11")
     assert_explains(outcome, 3, "registry.invalid/python:3.11", "PYTHON_BASE")
 
@@ -164,7 +170,7 @@ def test_the_base_is_unreachable(project: Project):
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_line(arguments, words, project: Project):
+def test_wrong_command_line_is_a_usage_error(arguments, words, project: Project):
     assert_explains(project.inv(*arguments), 2, *words)
 
 
@@ -179,37 +185,34 @@ def test_a_wrong_command_line(arguments, words, project: Project):
     ],
     ids=lambda value: value,
 )
-def test_a_broken_contract_is_refused_with_its_place(old, new, place, project: Project):
+def test_invalid_contract_is_rejected_with_its_place(old, new, place, project: Project):
     project.edit("pyproject.toml", old, new)
     assert_explains(project.inv("build"), 2, place)
 
 
-def test_contract_service_missing_from_the_compose_file(project: Project):
+def test_contract_service_missing_from_the_compose_file_is_rejected(project: Project):
     project.edit("pyproject.toml", 'service = "web"', 'service = "wbe"')
     assert_explains(project.inv("build"), 2, "wbe", "web")
 
 
-def test_a_broken_line_in_env(project: Project):
+def test_invalid_line_in_env_file_is_rejected(project: Project):
     (project.root / ".env").write_text("GOOD=1\nBAD-NAME!=x\n")
     assert_explains(project.inv("build"), 2, ".env")
 
 
-def test_a_broken_compose_file(project: Project):
+def test_invalid_compose_file_is_rejected(project: Project):
     project.edit("compose.yaml", "    image:", "   image:")
     assert_explains(project.inv("build"), 2, "compose")
 
 
-NEVER_HEALTHY = 'CMD ["python3.11", "-c", "import sys; print(\'gave up: 42\'); sys.exit(1)"]'
-
-
-def test_a_service_that_never_becomes_healthy(project: Project):
+def test_up_fails_if_a_service_never_becomes_healthy(project: Project):
     project.edit("Dockerfile", "('127.0.0.1', 8000)", "('127.0.0.1', 8001)")
     outcome = project.inv("up")
     assert_explains(outcome, 1, "web", "Connection refused")
     assert not project.leftovers()
 
 
-def test_a_service_that_crashes_shows_its_log(project: Project):
+def test_up_shows_and_stores_the_log_of_a_crashing_service(project: Project):
     project.edit("compose.yaml", "    init: true", "    init: true\n    restart: unless-stopped")
     project.edit(
         "compose.yaml",
@@ -219,17 +222,17 @@ def test_a_service_that_crashes_shows_its_log(project: Project):
     outcome = project.inv("up")
     assert_explains(outcome, 1, "gave up: 42")
     assert not project.leftovers()
-    (kept,) = (project.root / ".imageproof/logs" / project.name).glob("*.log")
-    assert "gave up: 42" in kept.read_text()
+    (log,) = (project.root / ".imageproof/logs" / project.name).glob("*.log")
+    assert "gave up: 42" in log.read_text()
     assert f".imageproof/logs/{project.name}" in outcome.messages
 
 
-def test_an_interrupted_start_leaves_nothing(project: Project):
+def test_interrupted_up_leaves_nothing(project: Project):
     project.edit("Dockerfile", "('127.0.0.1', 8000)", "('127.0.0.1', 8001)")
     project.edit("Dockerfile", "--start-period=1s", "--start-period=60s")
-    with started(project, "up") as process:
+    with start_command(project, "up") as process:
         read_until(process, "» up")
-        wait_until(lambda: bool(project.leftovers()), 60, "the start never began")
+        wait_until(lambda: bool(project.leftovers()), 60, "no container was started")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130
@@ -237,73 +240,80 @@ def test_an_interrupted_start_leaves_nothing(project: Project):
 
 
 def test_terminated_deep_verify_leaves_nothing(project: Project):
-    """Copies of the stack are waited for in several threads, which no signal reaches."""
+    """It waits for copies of the stack in threads; signals reach only the main thread."""
     assert project.inv("build").status == 0
     image = f"ancestor={project.name}/web:local"
-    with started(project, "verify", "--deep", "--only", "line.teardown") as process:
-        wait_until(lambda: bool(docker("ps", "-q", "-f", image)), 60, "the trial never began")
+    with start_command(project, "verify", "--deep", "--only", "line.teardown") as process:
+        wait_until(lambda: bool(docker("ps", "-q", "-f", image)), 60, "no stack trial was started")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 143
     assert not docker("ps", "-aq", "-f", image)
 
 
-# --- the tests themselves
+# --- the test runner
 
-# Of a test that waits to be interrupted, in a process of pytest-xdist, and then clears away.
-HOLDS = """
+# The hooks of this repository's suite, and a fixture that reports its steps through a pipe.
+CONFTEST = """
 import os, signal, pytest
 from tests.conftest import pytest_configure, pytest_keyboard_interrupt, pytest_testnodeready
 
 @pytest.fixture
-def held():
-    told = os.open(os.environ["TOLD"], os.O_WRONLY)
-    os.write(told, b"begun")
+def resource():
+    steps = os.open(os.environ["STEPS"], os.O_WRONLY)
+    os.write(steps, b"set up")
     yield
-    signal.raise_signal(signal.SIGINT)  # as pytest-xdist does where this takes long
-    os.write(told, b"cleared")
+    signal.raise_signal(signal.SIGINT)  # as pytest-xdist does if a cleanup takes long
+    os.write(steps, b"cleaned up")
 """
-WAITS = "import signal\ndef test_it(held): signal.pause()\n"
+TEST = "import signal\ndef test_it(resource): signal.pause()\n"
+RUN = """
+import sys
+from pathlib import Path
+from imageproof import signals
+from ops import test_runner
+signals.install_handlers()
+test_runner.run(Path(sys.argv[1]), (), arguments="-p xdist -n1")
+"""
 
 
 @pytest.fixture
-def told(tmp_path):
-    """A function that waits for what the fixture says; nothing, when that has ended."""
-    os.mkfifo(tmp_path / "told")
-    pipe = os.open(tmp_path / "told", os.O_RDONLY | os.O_NONBLOCK)
+def next_step(tmp_path: Path) -> Iterator[Callable[[], bytes]]:
+    """Return a function that waits for the next step that the inner fixture reports."""
+    os.mkfifo(tmp_path / "steps")
+    pipe = os.open(tmp_path / "steps", os.O_RDONLY | os.O_NONBLOCK)
 
     def read() -> bytes:
-        assert select.select([pipe], [], [], 60)[0], "nothing is told"
+        assert select.select([pipe], [], [], 60)[0], "the inner fixture reported nothing"
         return os.read(pipe, 100)
 
     yield read
     os.close(pipe)
 
 
-def test_interrupted_test_run_waits_for_cleanup(tmp_path, told):
-    """A CI service, say, whose signal goes to this process alone."""
+def test_interrupted_test_run_waits_for_cleanup(tmp_path, next_step):
+    """The signal goes to the test runner's process only, as from a CI service."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "pytest.ini").touch()
-    (tmp_path / "conftest.py").write_text(HOLDS)
-    (tmp_path / "tests/test_it.py").write_text(WAITS)
-    program = (
-        "import sys; from pathlib import Path; from imageproof import signals;"
-        "from ops import test_runner; signals.install_handlers();"
-        "test_runner.run(Path(sys.argv[1]), (), arguments='-p xdist -n1')"
-    )
-    variables = {"TOLD": str(tmp_path / "told"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "tests/test_it.py").write_text(TEST)
+    variables = {
+        "STEPS": str(tmp_path / "steps"),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": str(ROOT),
+    }
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        env=os.environ | variables | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", RUN, str(tmp_path)],
+        env=os.environ | variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    ) as running:
+    ) as process:
         try:
-            assert told() == b"begun"
-            running.terminate()
-            assert told() == b"cleared"
-            _, said = running.communicate()
+            assert next_step() == b"set up"
+            process.terminate()
+            assert next_step() == b"cleaned up"
+            _, messages = process.communicate()
         finally:
-            stop_process(running, 60)
-    assert said.endswith("imageproof.signals.Interruption\n")
+            stop_process(process, 60)
+    assert messages.endswith("imageproof.signals.Interruption\n")

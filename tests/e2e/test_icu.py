@@ -1,6 +1,7 @@
-"""The worker's Node has ICU's data in English alone: what it does is what it does with all of it.
+"""The worker's Node with ICU data for English only, compared with Node with all ICU data.
 
-Both run in the worker's image; one has Debian's own library mounted over the image's.
+Both run in the worker's image. For the comparison, Debian's ICU data library is mounted over the
+image's own.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,9 +24,9 @@ LOCALES = "console.log(Intl.DateTimeFormat.supportedLocalesOf(['de', 'en', 'ja']
 
 
 @pytest.fixture(scope="module")
-def debian(contract, engine, built, tmp_path_factory, project_name) -> Iterator[list[str]]:
-    """Options of `docker run` that give a container Debian's own library of ICU's data."""
-    tag = f"{project_name}-nodejs:whole"
+def full_icu(contract, engine, built, tmp_path_factory, project_name) -> Iterator[list[str]]:
+    """Return options of `docker run` that mount Debian's library of all ICU data."""
+    tag = f"{project_name}-nodejs:full-icu"
     variables = build_variables(contract, base_image.resolve(contract, engine))
     subprocess.run(
         [
@@ -44,38 +44,40 @@ def debian(contract, engine, built, tmp_path_factory, project_name) -> Iterator[
     try:
         find = "realpath /usr/lib/*-linux-gnu*/libicudata.so.[0-9][0-9]"
         library = docker("run", "--rm", "--network=none", tag, "sh", "-c", find)
-        with (folder / "whole.so").open("wb") as file:
+        with (folder / "full.so").open("wb") as file:
             command = ["docker", "run", "--rm", "--network=none", tag, "cat", library]
             subprocess.run(command, check=True, stdout=file)
-        yield ["--volume", f"{folder / 'whole.so'}:{library}:ro"]
+        yield ["--volume", f"{folder / 'full.so'}:{library}:ro"]
     finally:
         docker("image", "rm", "--force", tag)
 
 
 def _node(image: str, options: list[str], *arguments: str, text: str = "") -> str:
+    """Run Node in a container of the image; return its output."""
     command = ["docker", "run", "--rm", "--interactive", "--entrypoint=node", *options, image]
-    ended = subprocess.run(
+    result = subprocess.run(
         [*command, *arguments], input=text, capture_output=True, text=True, timeout=120
     )
-    assert not ended.stderr, ended.stderr
-    return ended.stdout
+    assert not result.stderr, result.stderr
+    return result.stdout
 
 
-def test_reduced_icu_lacks_only_other_languages(built, debian):
+def test_reduced_icu_lacks_only_other_languages(built, full_icu):
     worker = built.references["worker"]
-    assert _node(worker, debian, "--eval", LOCALES) == "de,en,ja\n"
+    assert _node(worker, full_icu, "--eval", LOCALES) == "de,en,ja\n"
     assert _node(worker, [], "--eval", LOCALES) == "en\n"
 
 
-def test_unicode_encodings_hosts_and_english_are_unchanged(built, debian):
-    """Every code point's forms, cases and classes; collation; 18 encodings; segments of texts in
-    languages without spaces; host names; dates, numbers, plurals."""
+def test_unicode_encodings_hosts_and_english_are_unchanged(built, full_icu):
+    """Normal forms, case and class of every code point; collation; 18 encodings; segmentation of
+    languages without spaces; host names; dates, numbers and plurals.
+    """
     options = ["--network=none", "--volume", f"{PROBE}:/probe.js:ro"]
-    whole, ours = (
-        json.loads(_node(built.references["worker"], [*options, *more], "/probe.js"))
-        for more in (debian, [])
+    expected, actual = (
+        json.loads(_node(built.references["worker"], [*options, *mounts], "/probe.js"))
+        for mounts in (full_icu, [])
     )
-    assert ours == whole
+    assert actual == expected
 
 
 CODE = b"function one() {\n  return 1;\n}\n"
@@ -108,22 +110,22 @@ def packages() -> Iterator[Registry]:
     with npm_registry.serving() as registry:
         registry.publish("1.0.0", OLD, published="2020-02-29T12:00:00.000Z")
         registry.publish("1.1.0", NEW, published="2020-03-01T12:00:00.000Z", license="MIT")
-        registry.publish("2.0.0-ä", NEW)  # no version by npm's rules
+        registry.publish("2.0.0-ä", NEW)  # not a version by npm's rules
         registry.publish("3.0.0", b"\x1f\x8b not gzip")
         yield registry
 
 
-@pytest.mark.parametrize("wanted", ["1.1.0", "^1.0.0", "latest", "9.9.9", "3.0.0", "ä"])
-def test_diff_program_prints_the_same_on_both(built, debian, packages, wanted):
+@pytest.mark.parametrize("version", ["1.1.0", "^1.0.0", "latest", "9.9.9", "3.0.0", "ä"])
+def test_diff_program_prints_the_same_on_both(built, full_icu, packages, version):
     limits = Limits().as_json()
-    about = {"package": "sample", "from": "1.0.0", "to": wanted, "registry": packages.address}
-    request = json.dumps({**about, "limits": limits})
+    upgrade = {"package": "sample", "from": "1.0.0", "to": version}
+    request = json.dumps({**upgrade, "registry": packages.address, "limits": limits})
     options = ["--network=host", "--tmpfs=/tmp"]
-    program = str(Path("/app/worker/diff/dist/diff.cjs"))
-    whole, ours = (
-        json.loads(_node(built.references["worker"], [*options, *more], program, text=request))
-        for more in (debian, [])
+    program = "/app/worker/diff/dist/diff.cjs"
+    expected, actual = (
+        json.loads(_node(built.references["worker"], [*options, *mounts], program, text=request))
+        for mounts in (full_icu, [])
     )
-    assert ours == whole
-    if wanted == "1.1.0":
-        assert len(ours["files"]) == len(NEW)
+    assert actual == expected
+    if version == "1.1.0":
+        assert len(actual["files"]) == len(NEW)

@@ -1,6 +1,6 @@
-"""Images as they really are: they hold, they are read as they lie, and nothing leaks in.
+"""The built images: verification, layer sizes, SBOMs, saved archives and build secrets.
 
-The faults that are planted, one for each check, are in tests/defects/.
+The planted faults, one or more for each check, are in tests/defects/.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ def test_verify_json_reports_that_everything_passes(built):
     outcome = inv("verify", "--static", "--format", "json")
     verdict = json.loads(outcome.output)
     assert outcome.status == 0
-    assert verdict["holds"] is True
+    assert verdict["passes"] is True
     assert {result["status"] for result in verdict["results"]} == {"pass", "not run"}
     assert verdict["images"].keys() == {"api", "worker", "cache"}
 
 
 def test_images_share_their_runtime_layer(built):
-    first = [
-        json.loads(docker("image", "inspect", reference))[0]["RootFS"]["Layers"][0]
-        for reference in built.references.values()
-    ]
-    assert first[0] == first[1]
+    api, worker = (
+        json.loads(docker("image", "inspect", built.references[name]))[0]["RootFS"]["Layers"][0]
+        for name in ("api", "worker")
+    )
+    assert api == worker
 
 
 def test_layer_bytes_equal_those_of_docker_save(
     built, contract: Contract, engine: Engine, tmp_path
 ):
-    """Measured another way: the size of each uncompressed layer tar, by its digest."""
+    """Compare with the size of each uncompressed layer in the archive of `docker save`."""
     reference = built.references["api"]
     facts = read_images(engine, [reference], tmp_path)[reference]
     assert facts is not None
@@ -52,33 +52,33 @@ def test_layer_bytes_equal_those_of_docker_save(
 
 
 def test_sbom_lists_the_locked_packages(built, tmp_path):
-    """The npm packages of the bundle too, though their files are one."""
+    """The npm packages too, although a bundle holds them all in one file."""
     outcome = inv("sbom", "--output", str(tmp_path))
     assert outcome.status == 0, outcome.messages
-    bills = {
+    sboms = {
         name: json.loads((tmp_path / f"{name}.cdx.json").read_text())["components"]
         for name in ("api", "worker", "cache")
     }
     for name in ("api", "worker"):
         lock = (ROOT / f"locks/{name}.txt").read_text()
-        urls = [c["purl"] for c in bills[name] if c.get("purl", "").startswith("pkg:pypi/")]
+        urls = [c["purl"] for c in sboms[name] if c.get("purl", "").startswith("pkg:pypi/")]
         assert urls
         assert [url for url in urls if url[9:].replace("@", "==") not in lock] == []
-    node = {c["name"] for c in bills["worker"] if c.get("purl", "").startswith("pkg:npm/")}
-    assert {"pacote", "libnpmdiff", "ssri"} <= node
-    assert {"redis-tools", "libc6"} <= {c["name"] for c in bills["cache"]}
+    npm = {c["name"] for c in sboms["worker"] if c.get("purl", "").startswith("pkg:npm/")}
+    assert {"pacote", "libnpmdiff", "ssri"} <= npm
+    assert {"redis-tools", "libc6"} <= {c["name"] for c in sboms["cache"]}
 
 
-def test_saved_image_has_the_verdict_of_the_one_in_the_engine(built, tmp_path):
+def test_saved_image_has_the_same_verdict_as_the_image_in_the_engine(built, tmp_path):
     path = tmp_path / "api.tar"
     subprocess.run(["docker", "save", "-o", str(path), built.references["api"]], check=True)
     saved = json.loads(
         inv("verify", "--image", f"api={path}", "--static", "--format", "json").output
     )
-    there = json.loads(inv("verify", "--image", "api", "--static", "--format", "json").output)
-    assert saved["holds"] is True
-    assert saved["results"] == there["results"]
-    assert saved["images"]["api"]["layers"] == there["images"]["api"]["layers"]
+    in_engine = json.loads(inv("verify", "--image", "api", "--static", "--format", "json").output)
+    assert saved["passes"] is True
+    assert saved["results"] == in_engine["results"]
+    assert saved["images"]["api"]["layers"] == in_engine["images"]["api"]["layers"]
 
 
 def test_saved_image_needs_static(tmp_path):
@@ -90,13 +90,13 @@ def test_saved_image_needs_static(tmp_path):
 def test_unchanged_image_is_not_read_again(built, contract: Contract, engine: Engine, tmp_path):
     reference = built.references["api"]
     before = read_images(engine, [reference], tmp_path)
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert read_images(engine, [reference], tmp_path) == before
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stamps
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
 
 
-# Python, and a library that it links, moved to where python:3.11-slim has them: found there by
-# the loader's cache alone. The closure must not care.
+# A base with Python and a library of it in /usr/local, as in python:3.11-slim. Only the loader's
+# cache leads to the library there.
 USR_LOCAL = """
 FROM {base}
 RUN set -eux; \\
@@ -152,14 +152,13 @@ def test_base_with_python_in_usr_local_builds_without_leaking_secrets(
 
 
 def test_build_secret_reaches_the_build(engine, base_image, scratch_image, tmp_path: Path):
-    """The road itself works: a build that needs the secret sees its bytes."""
+    """The control of the test above: a build step can read the secret."""
     (tmp_path / "pip").write_text(CANARY)
-    (tmp_path / "Dockerfile.road").write_text(
+    (tmp_path / "Dockerfile.secret").write_text(
         f"FROM {base_image}\nRUN --mount=type=secret,id=pip grep -q {CANARY[:6]} /run/secrets/pip\n"
     )
-    command = ["docker", "buildx", "build", "-q", "-f", str(tmp_path / "Dockerfile.road")]
-    given = [*command, "--secret", f"id=pip,src={tmp_path}/pip", str(tmp_path)]
-    assert subprocess.run(given, capture_output=True).returncode == 0
+    command = ["docker", "buildx", "build", "-q", "-f", str(tmp_path / "Dockerfile.secret")]
+    command += ["--no-cache", "--secret", f"id=pip,src={tmp_path}/pip", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True).returncode == 0
     (tmp_path / "pip").write_text("")
-    without = [*command, "--no-cache", "--secret", f"id=pip,src={tmp_path}/pip", str(tmp_path)]
-    assert subprocess.run(without, capture_output=True).returncode != 0
+    assert subprocess.run(command, capture_output=True).returncode != 0

@@ -1,18 +1,19 @@
-"""The scripts that run inside build stages, loaded as modules: they are no package."""
+"""The script closure.py, which runs in build stages and belongs to no package, as a module."""
 
 from __future__ import annotations
 
 import importlib.util
+from types import ModuleType
 
-from tests.support.sample_facts import ROOT
+from tests.support.commands import ROOT
 
 BASE = ROOT / "ops/dockerfiles/base"
 SCRIPT = BASE / "closure.py"
-EPOCH = 315532800  # the one date of every file
+EPOCH = 315532800  # modification time of every file that the script writes
 
 
-def _module():
-    spec = importlib.util.spec_from_file_location("ops_test_closure", SCRIPT)
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tests_closure", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -20,4 +21,4 @@ def _module():
     return module
 
 
-closure = _module()
+closure = _load()

@@ -38,7 +38,7 @@ def wait_until(
 
 @contextlib.contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
-    """Hold a lock that all test processes share, while one of them makes what all need."""
+    """Hold a lock that all test processes share, so that one of them at a time builds an image."""
     path = ROOT / f".ops/tests-{name}.lock"
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
@@ -72,13 +72,13 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 def inv(*arguments: str, **variables: str) -> Outcome:
     """Run `invoke` with these arguments and environment variables."""
-    with _started(arguments, variables, subprocess.PIPE) as process:
+    with _start(arguments, variables, subprocess.PIPE) as process:
         output, messages = process.communicate()
     return Outcome(process.returncode, output, messages)
 
 
 @contextlib.contextmanager
-def _started(
+def _start(
     arguments: tuple[str, ...], variables: dict[str, str], stream: int
 ) -> Iterator[subprocess.Popen[str]]:
     # Not subprocess.run: on Ctrl-C it kills the command before the command has cleaned up.
@@ -116,7 +116,7 @@ def docker(*arguments: str) -> str:
 
 @contextlib.contextmanager
 def minimal_base(base: str) -> Iterator[str]:
-    """Build a base of a sixth of the size (e2e/base/) under a new tag, and remove it afterwards.
+    """Build a base image of a sixth of the size (e2e/base/) under a new tag; remove it at the end.
 
     Small projects use it, because their tests build, save and push images often.
     """
@@ -195,9 +195,9 @@ class Project:
         """Run a command in this project."""
         return inv(*arguments, **self.variables(variables))
 
-    def variables(self, others: dict[str, str]) -> dict[str, str]:
+    def variables(self, overrides: dict[str, str]) -> dict[str, str]:
         """Return the environment variables of a command in this project."""
-        return {"PYTHON_BASE": self.base_image, "IMAGEPROOF_ROOT": str(self.root), **others}
+        return {"PYTHON_BASE": self.base_image, "IMAGEPROOF_ROOT": str(self.root), **overrides}
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text in one of the project's files."""
@@ -213,12 +213,12 @@ class Project:
 
 
 @contextlib.contextmanager
-def started(
+def start_command(
     project: Project, *arguments: str, quiet: bool = False, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in the background. Set `quiet` if the test does not read its output."""
+    """Run a command in the background; stop it at the end. `quiet` discards its output."""
     stream = subprocess.DEVNULL if quiet else subprocess.PIPE
-    with _started(arguments, project.variables(variables), stream) as process:
+    with _start(arguments, project.variables(variables), stream) as process:
         yield process
 
 
@@ -236,5 +236,5 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 def docker_images() -> set[str]:
     """Return every tag in the engine except those of tests that may run at the same time."""
     tags = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    of_tests = ("ops-", "upgrade-gate-e2e-", "<none>", "127.0.0.1:")  # registries: on 127.0.0.1
-    return {tag for tag in tags if not tag.startswith(of_tests)}
+    others = ("ops-", "upgrade-gate-e2e-", "<none>", "127.0.0.1:")  # test registries: 127.0.0.1
+    return {tag for tag in tags if not tag.startswith(others)}

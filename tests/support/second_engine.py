@@ -1,4 +1,4 @@
-"""A second Docker engine on this machine: with roots and a bridge of its own."""
+"""A second Docker engine on this machine, with its own data root and bridge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START_SECONDS = 90
 
 
 def missing() -> str:
-    """Why there can be none here; empty where there can."""
+    """Return why this machine cannot run a second engine; empty if it can."""
     if os.geteuid() != 0:
         return "a second Docker engine needs root"
     lacking = [program for program in ("dockerd", "ip") if not shutil.which(program)]
@@ -25,19 +25,24 @@ def missing() -> str:
 
 
 @dataclass(frozen=True)
-class Daemon:
-    """An engine that runs, and the client's context that leads to it."""
+class SecondEngine:
+    """A running engine.
+
+    Attributes:
+        context: name of the Docker context that leads to it.
+        client_folder: the client's configuration, with that context.
+    """
 
     context: str
-    configuration: Path  # of a client that knows the context
+    client_folder: Path
 
     @property
     def variables(self) -> dict[str, str]:
-        """For a command that shall know the context, beside this machine's own engine."""
-        return {"DOCKER_CONFIG": str(self.configuration)}
+        """Environment variables of a command that may use the context."""
+        return {"DOCKER_CONFIG": str(self.client_folder)}
 
     def docker(self, *arguments: str) -> str:
-        """What a docker command prints of that engine."""
+        """Run a docker command on this engine; return its output."""
         result = subprocess.run(
             ["docker", "--context", self.context, *arguments],
             capture_output=True,
@@ -49,10 +54,10 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Daemon]:
-    """The engine, for as long as the block takes; nothing of it is left."""
-    own = uuid.uuid4().hex[:8]
-    name, bridge = f"ops-e2e-{own}", f"ops{own}"
+def running_engine(folder: Path) -> Iterator[SecondEngine]:
+    """Start an engine with its data in `folder`; stop and remove it at the end."""
+    suffix = uuid.uuid4().hex[:8]
+    name, bridge = f"ops-e2e-{suffix}", f"ops{suffix}"
     folder.mkdir(parents=True)
     address = f"unix://{folder}/docker.sock"
     command = [
@@ -62,32 +67,33 @@ def serving(folder: Path) -> Iterator[Daemon]:
         *("--containerd-namespace", name, "--containerd-plugins-namespace", f"{name}-plugins"),
     ]
     log = folder / "log"
-    # Not `--bridge none`: an engine that is told so removes docker0, which is the other engine's.
+    # Not `--bridge none`: it removes docker0, which belongs to the first engine.
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     with log.open("w") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
-        daemon = Daemon(name, folder / "client")
-        _run(daemon, "context", "create", name, "--docker", f"host={address}")
+        engine = SecondEngine(name, folder / "client")
+        _run(engine, "context", "create", name, "--docker", f"host={address}")
 
-        def answers() -> bool:
+        def responds() -> bool:
             assert process.poll() is None, f"dockerd ended:\n{log.read_text()[-2000:]}"
-            return _run(daemon, "--context", name, "version") == 0
+            return _run(engine, "--context", name, "version") == 0
 
-        wait_until(answers, START_SECONDS, "the second engine does not answer")
-        yield daemon
+        wait_until(responds, START_SECONDS, "the second engine did not start")
+        yield engine
     finally:
         stop_process(process, 30)
         subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
-        # dockerd mounts its root onto itself, and may leave that when it is killed.
+        # dockerd bind-mounts its data root onto itself; a killed one leaves the mount behind.
         while subprocess.run(["umount", f"{folder}/data"], capture_output=True).returncode == 0:
             pass
         shutil.rmtree(folder)
 
 
-def _run(daemon: Daemon, *arguments: str) -> int:
+def _run(engine: SecondEngine, *arguments: str) -> int:
+    """Run a docker command with the engine's context known; return its exit status."""
     return subprocess.run(
-        ["docker", *arguments], capture_output=True, env={**os.environ, **daemon.variables}
+        ["docker", *arguments], capture_output=True, env={**os.environ, **engine.variables}
     ).returncode
