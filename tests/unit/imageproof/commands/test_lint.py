@@ -136,8 +136,8 @@ def test_differing_environment_variables_are_a_complaint(monkeypatch, agrees):
         Engine, "compose_model", lambda *_, **__: {"services": services, "x-rest": rest}
     )
     complaints = _compose(project, Engine(())).complaints
-    assert [line.partition(" it,")[0] for line in complaints] == (
-        [] if agrees else ["env.parity: LOG_LEVEL: api reads"]
+    assert [line.partition(" but")[0] for line in complaints] == (
+        [] if agrees else ["env.parity: LOG_LEVEL is read by api"]
     )
 
 
@@ -150,8 +150,8 @@ def test_differing_environment_variables_are_a_complaint(monkeypatch, agrees):
         ({"image": "shop/web:1"}, [], ["compose.pinned: till runs shop/web:1, whose tag"]),
         (
             {"tmpfs": ["/tmp:exec"], "cap_drop": []},
-            ["compose.hardening: till keeps capabilities"],
-            ["compose.hardening: till may run what it writes"],
+            ["compose.hardening: till keeps the default capabilities"],
+            ["compose.hardening: till can execute files"],
         ),
     ],
 )
