@@ -65,12 +65,13 @@ def build(
     arguments = bake_arguments(options, services)
     console.step(f"build {', '.join(images)}")
 
-    with ThreadPoolExecutor(1) as pool:  # two docker commands at the same time
+    with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(image_tags, contract, engine, images)
         if options.builder:  # it does not see the engine's images
             base = base_image.for_remote_builder(contract)
         else:
             base = base_image.resolve(contract, engine)
+        _ = engine.docker  # import python-on-whales (0.1 s) while Compose reads its file
         tags = pending.result()
     console.say(f"  base image: {base}")
     started = time.monotonic()

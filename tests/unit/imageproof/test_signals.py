@@ -95,8 +95,8 @@ import pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
 from imageproof import console, signals
 signals.install_handlers()
-console.say("started")
 try:
+    console.say("started")
     signal.pause()
 except KeyboardInterrupt:
     console.say("cleaning up")

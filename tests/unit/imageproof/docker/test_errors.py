@@ -1,4 +1,4 @@
-"""imageproof.docker.errors: the engine's words become this project's errors, and no command line shows."""
+"""Tests of error translation: client output becomes a project error, without the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from python_on_whales import DockerException
 from python_on_whales.client_config import ClientNotFoundError
 
-from imageproof.docker.errors import tail_of, translate, translating
+from imageproof.docker.errors import translate, translating
 from imageproof.errors import (
     BuildFailed,
     ConfigurationError,
@@ -35,7 +35,7 @@ NEW_PORT = (  # from engine 28 on
 
 
 @pytest.mark.parametrize(
-    ("words", "kind"),
+    ("output", "kind"),
     [
         (NO_DAEMON, EngineUnavailable),
         (
@@ -71,15 +71,15 @@ NEW_PORT = (  # from engine 28 on
         ("", BuildFailed),
     ],
 )
-def test_the_words_of_the_engine_name_the_error(words, kind):
-    error = translate("doing it", words, BuildFailed, "try again")
+def test_engine_output_selects_the_error(output, kind):
+    error = translate("doing it", output, BuildFailed, "try again")
     assert type(error) is kind
     assert error.action == "doing it"
     assert error.hint
 
 
 @pytest.mark.parametrize(
-    ("words", "port"),
+    ("output", "port"),
     [
         ("Bind for 127.0.0.1:8000 failed: port is already allocated", "port 8000"),
         ("Bind for 0.0.0.0:80 failed: port is already allocated", "port 80"),
@@ -92,61 +92,53 @@ def test_the_words_of_the_engine_name_the_error(words, kind):
         ("address already in use", "a port"),
     ],
 )
-def test_a_taken_port_is_named(words, port):
-    error = translate("starting the stack", words)
+def test_port_in_use_is_named(output, port):
+    error = translate("starting the stack", output)
     assert isinstance(error, PortTaken)
     assert error.cause.startswith(f"{port} ")
 
 
-def test_a_time_in_a_warning_is_not_taken_for_the_port():
-    """Compose writes such warnings in front of the error."""
+def test_timestamp_in_a_warning_is_not_read_as_the_port():
+    """Compose writes such warnings before the error."""
     warning = 'time="2026-01-02T07:13:41Z" level=warning msg="The \\"X\\" variable is not set"\n'
     error = translate("up", warning + "Bind for 127.0.0.1:8000 failed: port is already allocated")
     assert error.cause.startswith("port 8000 ")
 
 
-def test_what_is_not_known_keeps_its_last_line_as_the_cause_and_the_rest_as_the_tail():
+def test_last_line_of_unknown_output_is_the_cause_and_the_rest_is_the_tail():
     error = translate("up", "one\n\n  two  \nthree\n", StackFailed, "look")
     assert type(error) is StackFailed
     assert (error.cause, error.tail, error.hint) == ("three", ("one", "  two"), "look")
 
 
 @pytest.mark.parametrize("advice", ["Run 'docker run --help' for more", "See 'docker cp --help'."])
-def test_what_the_client_advises_last_is_not_the_cause(advice):
+def test_help_line_of_the_client_is_not_the_cause(advice):
     assert translate("starting", f"docker: no such image\n\n{advice}\n").cause == (
         "docker: no such image"
     )
 
 
-def test_an_engine_that_says_nothing_is_told_so():
+def test_empty_output_has_a_cause():
     assert translate("up", " \n").cause == "the engine gave no reason"
 
 
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [(None, []), ("", []), ("\n \n", []), ("a\r\n\n b \n", ["a", " b"])],
-)
-def test_a_tail_holds_the_lines_that_say_something(text, lines):
-    assert tail_of(text) == lines
-
-
-@pytest.mark.parametrize("words", [b"it broke", b"no space left on device", b"", None])
-def test_nothing_of_the_command_line_shows(words):
-    """str(DockerException) prints it whole, and build arguments stand there."""
+@pytest.mark.parametrize("output", [b"it broke", b"no space left on device", b"", None])
+def test_error_does_not_show_the_command_line(output):
+    """str(DockerException) contains it, with its build arguments."""
     secret = "ghp_" + "x" * 36
     with pytest.raises((StackFailed, NoSpace)) as caught, translating("building"):
-        raise DockerException(["docker", "build", "--build-arg", f"T={secret}"], 1, None, words)
+        raise DockerException(["docker", "build", "--build-arg", f"T={secret}"], 1, None, output)
     error = caught.value
     assert secret in str(error.__cause__)
     assert secret not in " ".join([str(error), error.action, *error.tail, str(error.hint)])
     assert "build-arg" not in " ".join([str(error), *error.tail])
 
 
-def test_a_missing_client_is_a_missing_engine():
+def test_missing_client_is_an_unavailable_engine():
     with pytest.raises(EngineUnavailable, match="no docker client"), translating("asking"):
         raise ClientNotFoundError("none")
 
 
-def test_other_errors_pass_through_untranslated():
+def test_other_exceptions_are_not_translated():
     with pytest.raises(KeyError), translating("asking"):
         raise KeyError("State")
