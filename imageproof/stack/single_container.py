@@ -94,7 +94,7 @@ def _wait(engine: Engine, container: str, limit: float) -> str:
             state = health if details["State"]["Running"] else details["State"]["Status"]
             raise StackFailed(
                 "waiting for the API to become healthy",
-                f"it is {state}",
+                f"it is {state}, not healthy",
                 tail=clean_lines(str(engine.docker.logs(container, tail=10))),
                 hint="if a variable in the environment or .env is invalid, the log names it",
             )
@@ -127,7 +127,7 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
         f"  {tools.reference} beside {running[0]['Name'].lstrip('/')}; its files: /proc/1/root"
     )
     with translating("opening a shell"):
-        answer = engine.docker.run(
+        output = engine.docker.run(
             tools.reference,
             shlex.split(command) if command else ["bash"],
             pid=target,
@@ -138,4 +138,4 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
             remove=True,
         )
     if not interactive:
-        console.write(str(answer))
+        console.write(str(output))
