@@ -1,1 +1,1 @@
-"""image."""
+"""Facts of an image: its configuration, layers, files, packages and sizes."""

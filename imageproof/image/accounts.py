@@ -1,4 +1,4 @@
-"""The accounts of an image: passwd(5), group(5), shadow(5)."""
+"""Accounts of an image: passwd(5), group(5), shadow(5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PASSWD, GROUP, SHADOW = "etc/passwd", "etc/group", "etc/shadow"
 
 @dataclass(frozen=True)
 class Account:
-    """A line of /etc/passwd. `password`: `x` means that it stands in /etc/shadow."""
+    """Line of /etc/passwd. `password`: `x` means that it is in /etc/shadow."""
 
     name: str
     password: str
@@ -26,7 +26,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Accounts:
-    """The three files; None: the image has none. `unread`: those whose text nobody kept."""
+    """Texts of the three files; None: no such file. `unread`: files whose text is not known."""
 
     passwd: str | None
     group: str | None
@@ -35,7 +35,7 @@ class Accounts:
 
     @cached_property
     def users(self) -> tuple[Account, ...]:
-        """Every account; lines that are none are left out, as the C library does."""
+        """All accounts; invalid lines are skipped, as the C library does."""
         return tuple(
             Account(row[0], row[1], int(row[2]), int(row[3]), row[6].strip())
             for row in _rows(self.passwd)
@@ -44,7 +44,7 @@ class Accounts:
 
     @cached_property
     def groups(self) -> tuple[tuple[str, int], ...]:
-        """Every group: name and gid."""
+        """All groups: name and gid."""
         return tuple(
             (row[0], int(row[2]))
             for row in _rows(self.group)
@@ -52,9 +52,9 @@ class Accounts:
         )
 
     def run_as(self, user: str) -> tuple[int | None, int | None]:
-        """The uid and gid that `USER user` gives, as the engine finds them; None: nobody's.
+        """Return the uid and gid of `USER user` as the engine resolves them; None: unknown.
 
-        Without a group it is the account's own, and root's where there is no account.
+        Without a group, the gid is the account's own; for a uid without an account, root's.
         """
         name, _, group = user.partition(":")
         numeric = name.isdecimal()
@@ -63,12 +63,12 @@ class Accounts:
         )
         uid = int(name) if numeric else account.uid if account else None
         if group:
-            known = dict(reversed(self.groups))
-            return uid, int(group) if group.isdecimal() else known.get(group)
+            gids = dict(reversed(self.groups))
+            return uid, int(group) if group.isdecimal() else gids.get(group)
         return uid, account.gid if account else 0 if numeric else None
 
-    def open(self) -> Iterator[tuple[str, str]]:
-        """The accounts that need no password, each with the file that says so."""
+    def without_password(self) -> Iterator[tuple[str, str]]:
+        """Yield the accounts that need no password, and the file that says so."""
         for account in self.users:
             if not account.password:
                 yield account.name, PASSWD
@@ -78,7 +78,7 @@ class Accounts:
 
 
 def read_accounts(facts: ImageFacts) -> Accounts:
-    """What an image says of its accounts."""
+    """Return the accounts of an image."""
     texts = {path: facts.text(path) for path in (PASSWD, GROUP, SHADOW)}
     unread = (path for path, text in texts.items() if text is None and path in facts.files)
     return Accounts(texts[PASSWD], texts[GROUP], texts[SHADOW], tuple(unread))

@@ -1,7 +1,6 @@
-"""Images in archives: `docker save` streams and files, OCI layouts in a tar or in a folder.
+"""Images in archives: `docker save` tars, OCI layouts in a tar or a folder.
 
-What an archive says of itself is checked: a blob has the digest that it is named by, a layer the
-diff_id that the configuration names.
+Digests are verified: each blob against its name, each layer against the image configuration.
 """
 
 from __future__ import annotations
@@ -16,68 +15,93 @@ from pathlib import Path
 from typing import Any
 
 from imageproof.errors import StackFailed
-from imageproof.image import layers as reader
+from imageproof.image import layers as layer_reader
 from imageproof.image.facts import Layer
-from imageproof.image.oci_layout import MISSHAPEN, Found, broken, laid_out, matched, only, why
-from imageproof.image.stream import GZIP, ZSTD, Digest, read_chunks, decompress
+from imageproof.image.oci_layout import (
+    MALFORMED,
+    StoredImage,
+    checked_image,
+    damaged,
+    describe,
+    image_of_layout,
+    require_one,
+)
+from imageproof.image.stream import GZIP_MAGIC, ZSTD_MAGIC, Digest, decompress, read_chunks
 from imageproof.image.tar import printable, read_entries
 
-DOCUMENT_BYTES = 1 << 22  # of one manifest or configuration: registries take no more
-DOCUMENTS_BYTES = 1 << 26  # of all of them
-LAYERS = 1000  # of an archive; an image has 127 at most
-ENTRIES = 1_000_000  # of all layers together
-# A blob of a layout, and the configuration in what engines before 25 saved.
-_NAMED = re.compile(r"(?:blobs/sha256/([0-9a-f]{64})|([0-9a-f]{64})\.json)")
-Known = Callable[[str], Layer | None]
+MAX_DOCUMENT_BYTES = 1 << 22  # of one manifest or configuration, as in registries
+MAX_DOCUMENTS_BYTES = 1 << 26  # of all of them
+MAX_LAYERS = 1000  # of an archive; an image has at most 127
+MAX_ENTRIES = 1_000_000  # of all layers together
+# Blobs of a layout, and configurations of `docker save` before engine 25.
+_DIGEST_IN_NAME = re.compile(r"(?:blobs/sha256/([0-9a-f]{64})|([0-9a-f]{64})\.json)")
+CachedLayer = Callable[[str], Layer | None]  # diff_id to facts
 
 
 @dataclass
-class Contents:
-    """What an archive holds, by names in it: documents as they are written, layers, links."""
+class ArchiveContents:
+    """Documents (not parsed), layers and links of an archive, by their names in it."""
 
-    what: str
+    source: str  # the archive's name, for errors
     documents: dict[str, bytes] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
     def document(self, name: str) -> Any:
-        """A document of that name. Raises StackFailed."""
+        """Return a parsed document. Raise StackFailed if it is missing or invalid."""
         text = self.documents.get(name)
         if text is None:
-            most = f"of at most {DOCUMENT_BYTES:,} bytes"
-            raise broken(self.what, f"it has no document {printable(str(name))} {most}")
-        return _parsed(text, name, self.what)
+            bound = f"of at most {MAX_DOCUMENT_BYTES:,} bytes"
+            raise damaged(self.source, f"it has no document {printable(str(name))} {bound}")
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            cause = f"{printable(name)} is invalid JSON: {describe(error)}"
+            raise damaged(self.source, cause) from error
 
     def layer(self, name: str) -> Layer:
-        """A layer of that name; engines before 25 wrote a link for one that is there twice."""
-        found = self.layers.get(self.links.get(name, name))
-        if found is None:
-            raise broken(self.what, f"it has no layer {printable(str(name))}")
-        return found
+        """Return a layer; engines before 25 write a link for a repeated one.
 
-    def read(self, name: str, chunks: Iterator[bytes], known: Known) -> Layer:
-        """Read a layer of that name, as it is stored. Raises StackFailed."""
+        Raises:
+            StackFailed: It is missing.
+        """
+        layer = self.layers.get(self.links.get(name, name))
+        if layer is None:
+            raise damaged(self.source, f"it has no layer {printable(str(name))}")
+        return layer
+
+    def add_layer(self, name: str, chunks: Iterator[bytes], cached_layer: CachedLayer) -> Layer:
+        """Read a stored blob as the layer `name`. Raise StackFailed if it is damaged."""
         head = next(chunks, b"")
-        found = _layer(name, head, _from(head, chunks), self, known, trusted=False)
-        self.layers[name] = found
-        return found
+        body = _prepend(head, chunks)
+        self.layers[name] = _read_layer(name, head, body, self, cached_layer, trusted=False)
+        return self.layers[name]
 
-    def room(self) -> int:
-        """How many entries the next layer may have. Raises StackFailed."""
-        if len(self.layers) >= LAYERS:
-            raise broken(self.what, f"it has more than {LAYERS:,} layers")
-        taken = sum(len(layer.files) for layer in self.layers.values())
-        return min(reader.ENTRIES, ENTRIES - taken)
+    def entries_left(self) -> int:
+        """Return how many entries the next layer may have. Raise StackFailed."""
+        if len(self.layers) >= MAX_LAYERS:
+            raise damaged(self.source, f"it has more than {MAX_LAYERS:,} layers")
+        entries = sum(len(layer.files) for layer in self.layers.values())
+        return min(layer_reader.MAX_ENTRIES, MAX_ENTRIES - entries)
 
 
-def read_tar(
-    chunks: Iterator[bytes], what: str, known: Known, *, trusted: bool = False
-) -> Contents:
-    """Every document and every layer of a tar; the facts of a layer that is known are not made
-    again. `trusted`: a layer has the digest that it is named by; the engine itself names it."""
-    contents = Contents(what)
-    size = 0
-    for member, content in read_entries(chunks, f"reading {what}"):
+def read_archive(
+    chunks: Iterator[bytes], source: str, cached_layer: CachedLayer, *, trusted: bool = False
+) -> ArchiveContents:
+    """Read all documents and layers of a tar.
+
+    Args:
+        chunks: The tar, uncompressed.
+        source: The archive's name, for errors.
+        cached_layer: Returns known facts of a layer, so that they are not made again.
+        trusted: The engine itself writes the tar: blobs have the digests of their names.
+
+    Raises:
+        StackFailed: The archive is damaged or beyond a bound.
+    """
+    contents = ArchiveContents(source)
+    document_bytes = 0
+    for member, content in read_entries(chunks, f"reading {source}"):
         name = posixpath.normpath(member.name)
         if member.issym() or member.islnk():
             folder = posixpath.dirname(name) if member.issym() else ""
@@ -85,74 +109,81 @@ def read_tar(
         if not member.isfile():
             continue
         head = next(content, b"")
-        body = _from(head, content)
+        body = _prepend(head, content)
         if _is_layer(head):
-            contents.layers[name] = _layer(name, head, body, contents, known, trusted=trusted)
-        # What is longer may be there, as a bill of materials is, but is no manifest.
-        elif head[:1] in (b"{", b"[") and member.size <= DOCUMENT_BYTES:
-            size += member.size
-            if size > DOCUMENTS_BYTES:
-                raise broken(what, f"its documents have more than {DOCUMENTS_BYTES:,} bytes")
-            contents.documents[name] = _checked(b"".join(body), name, what)
+            contents.layers[name] = _read_layer(
+                name, head, body, contents, cached_layer, trusted=trusted
+            )
+        # Longer JSON, such as a bill of materials, is allowed but is not a manifest.
+        elif head[:1] in (b"{", b"[") and member.size <= MAX_DOCUMENT_BYTES:
+            document_bytes += member.size
+            if document_bytes > MAX_DOCUMENTS_BYTES:
+                cause = f"its documents have more than {MAX_DOCUMENTS_BYTES:,} bytes"
+                raise damaged(source, cause)
+            contents.documents[name] = _verified(b"".join(body), name, source)
     return contents
 
 
-def _from(head: bytes, content: Iterator[bytes]) -> Iterator[bytes]:
+def _prepend(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield head
-    yield from content
+    yield from chunks
 
 
-def _compressed(head: bytes) -> bool:
-    return head.startswith((GZIP, ZSTD))
+def _is_compressed(head: bytes) -> bool:
+    return head.startswith((GZIP_MAGIC, ZSTD_MAGIC))
 
 
 def _is_layer(head: bytes) -> bool:
-    """A tar by its magic (POSIX.1-1988), an empty one, or something compressed."""
-    return _compressed(head) or head[257:262] == b"ustar" or head[:512] == b"\0" * 512
+    """Recognize a tar by its magic (POSIX.1-1988), an empty tar, or compressed data."""
+    return _is_compressed(head) or head[257:262] == b"ustar" or head[:512] == b"\0" * 512
 
 
-def _named_digest(name: str) -> str | None:
-    match = _NAMED.fullmatch(name)
+def _digest_in_name(name: str) -> str | None:
+    match = _DIGEST_IN_NAME.fullmatch(name)
     return f"sha256:{match[1] or match[2]}" if match else None
 
 
-def _layer(
+def _read_layer(
     name: str,
     head: bytes,
     body: Iterator[bytes],
-    contents: Contents,
-    known: Known,
+    contents: ArchiveContents,
+    cached_layer: CachedLayer,
     *,
     trusted: bool,
 ) -> Layer:
-    named = _named_digest(name)
-    cached = known(named) if named and not _compressed(head) else None
+    """Read a layer, or take it from the cache, and verify the digest in its name."""
+    expected = _digest_in_name(name)
+    compressed = _is_compressed(head)
+    # Only an uncompressed layer's name is its diff_id.
+    cached = cached_layer(expected) if expected and not compressed else None
     if cached and trusted:
         return cached
-    action = f"reading the layer {printable(name)} of {contents.what}"
-    raw = Digest()
-    # Of what is not compressed the layer itself gives the digest.
-    passing = raw.through(body) if _compressed(head) or cached else body
-    believed = named if trusted and not _compressed(head) else None
-    layer = cached or reader.read_layer(
-        decompress(head, passing, action), action, contents.room(), believed
+    action = f"reading the layer {printable(name)} of {contents.source}"
+    blob = Digest()
+    # Reading an uncompressed layer computes its digest anyway.
+    stream = blob.through(body) if compressed or cached else body
+    diff_id = expected if trusted and not compressed else None
+    layer = cached or layer_reader.read_layer(
+        decompress(head, stream, action), action, contents.entries_left(), diff_id
     )
-    for _ in passing:
+    for _ in stream:
         pass
-    digest = str(raw) if _compressed(head) or cached else layer.diff_id
-    if named and digest != named:
-        raise _damaged(named, contents.what)
+    actual = str(blob) if compressed or cached else layer.diff_id
+    if expected and actual != expected:
+        raise _wrong_digest(expected, contents.source)
     return layer
 
 
-def _damaged(named: str, what: str) -> StackFailed:
-    return broken(what, f"{named} is damaged: what is stored under it has another digest")
+def _wrong_digest(expected: str, source: str) -> StackFailed:
+    return damaged(source, f"{expected} is damaged: its content has another digest")
 
 
-def _checked(text: bytes, name: str, what: str) -> bytes:
-    named = _named_digest(name)
-    if named and _digest(text) != named:
-        raise _damaged(named, what)
+def _verified(text: bytes, name: str, source: str) -> bytes:
+    """Return the text if it has the digest in its name."""
+    expected = _digest_in_name(name)
+    if expected and _digest(text) != expected:
+        raise _wrong_digest(expected, source)
     return text
 
 
@@ -160,64 +191,78 @@ def _digest(text: bytes) -> str:
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
 
 
-def _parsed(text: bytes, name: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise broken(what, f"{printable(name)} is no JSON: {why(error)}") from error
+def read_image_tar(
+    path: Path, cached_layer: CachedLayer, platform: str | None = None
+) -> StoredImage:
+    """Read the only image of a tar file, which may be compressed.
 
+    Args:
+        path: The tar file.
+        cached_layer: Returns known facts of a layer.
+        platform: Such as linux/arm64 (default: this machine's, or the only one).
 
-def image_of_tar(path: Path, known: Known, wanted: str | None = None) -> Found:
-    """The one image of a tar file. Raises UsageError where it holds several or none, OSError where
-    it cannot be read."""
-    what = printable(path.name)
+    Raises:
+        UsageError: It has no image, or several.
+        StackFailed: It is damaged.
+        OSError: It cannot be read.
+    """
+    source = printable(path.name)
     with path.open("rb") as file:
-        head = file.read(len(ZSTD))
-        contents = read_tar(decompress(head, read_chunks(file, head), f"reading {what}"), what, known)
+        head = file.read(len(ZSTD_MAGIC))
+        chunks = decompress(head, read_chunks(file, head), f"reading {source}")
+        contents = read_archive(chunks, source, cached_layer)
     try:
         if "manifest.json" in contents.documents:
-            return _saved(contents, wanted)
-        return laid_out(what, contents.document, contents.layer, wanted)
-    except MISSHAPEN as error:
-        raise broken(what, f"it is no image: {why(error)}") from error
+            return _image_of_docker_save(contents, platform)
+        return image_of_layout(source, contents.document, contents.layer, platform)
+    except MALFORMED as error:
+        raise damaged(source, f"it is not an image: {describe(error)}") from error
 
 
-def _saved(contents: Contents, wanted: str | None) -> Found:
-    """By manifest.json, which `docker save` writes."""
+def _image_of_docker_save(contents: ArchiveContents, platform: str | None) -> StoredImage:
+    """Return the image of manifest.json."""
     entries = contents.document("manifest.json")
     names = [str((entry.get("RepoTags") or [entry["Config"]])[0]) for entry in entries]
-    only(contents.what, names)
+    require_one(contents.source, names)
     (entry,) = entries
     config = contents.document(entry["Config"])
     identity = _digest(contents.documents[entry["Config"]])
-    return matched(contents.what, identity, config, map(contents.layer, entry["Layers"]), wanted)
+    layers = map(contents.layer, entry["Layers"])
+    return checked_image(contents.source, identity, config, layers, platform)
 
 
-def image_of_folder(folder: Path, known: Known, wanted: str | None = None) -> Found:
-    """The one image of an OCI layout. Raises UsageError where it holds several or none, OSError
-    where it cannot be read."""
-    contents = Contents(printable(folder.resolve().name))
+def read_layout_folder(
+    folder: Path, cached_layer: CachedLayer, platform: str | None = None
+) -> StoredImage:
+    """Read the only image of an OCI layout in a folder; arguments as for `read_image_tar`.
+
+    Raises:
+        UsageError: It has no image, or several.
+        StackFailed: It is damaged.
+        OSError: It cannot be read.
+    """
     root = folder.resolve()
+    contents = ArchiveContents(printable(root.name))
 
-    def place(name: str) -> Path:
+    def find(name: str) -> Path:
         path = root / name
-        if not path.is_file() or path.resolve() != path:  # no link, to nowhere else
-            raise broken(contents.what, f"it has no file {printable(name)}")
+        if not path.is_file() or path.resolve() != path:  # a link could leave the folder
+            raise damaged(contents.source, f"it has no file {printable(name)}")
         return path
 
-    def document(name: str) -> Any:
-        path = place(name)
-        if path.stat().st_size <= DOCUMENT_BYTES:
-            contents.documents[name] = _checked(path.read_bytes(), name, contents.what)
+    def read_document(name: str) -> Any:
+        path = find(name)
+        if path.stat().st_size <= MAX_DOCUMENT_BYTES:
+            contents.documents[name] = _verified(path.read_bytes(), name, contents.source)
         return contents.document(name)
 
-    def layer(name: str) -> Layer:
+    def read_layer(name: str) -> Layer:
         if name not in contents.layers:
-            with place(name).open("rb") as file:
-                contents.read(name, read_chunks(file), known)
+            with find(name).open("rb") as file:
+                contents.add_layer(name, read_chunks(file), cached_layer)
         return contents.layers[name]
 
     try:
-        return laid_out(contents.what, document, layer, wanted)
-    except MISSHAPEN as error:
-        raise broken(contents.what, f"it is no OCI layout: {why(error)}") from error
+        return image_of_layout(contents.source, read_document, read_layer, platform)
+    except MALFORMED as error:
+        raise damaged(contents.source, f"it is not an OCI layout: {describe(error)}") from error

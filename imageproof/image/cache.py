@@ -1,12 +1,15 @@
-"""What was read of a layer, kept on disk by its diff_id: no layer is ever read twice.
+"""Cache of layer facts by diff_id and of build histories by image id: a layer is read once.
 
-By columns, since a layer has thousands of files: half as long, and read twice as fast, as one
-object a file. A file that is damaged, or of another format, counts as none: its first line has the
-checksum of the second. What made an image is kept beside, by the image's id.
+A file has two lines: a header with the format, the digest of the rules and a checksum, then the
+facts. A damaged or outdated file is ignored. The files of a layer are stored by column, which
+halves the size and the time to read them.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import inspect
 import json
 import re
 import zlib
@@ -15,30 +18,33 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from imageproof import redaction
 from imageproof.atomic_write import write_whole
-from imageproof.image.config import Steps
+from imageproof.image import config, facts, layers, packages, secret_candidates, stream, tar
+from imageproof.image.config import BuildHistory
 from imageproof.image.facts import File, Layer, Package, SecretCandidate
 from imageproof.redaction import redact
 
-FORMAT = 5  # raised whenever what is read of a layer or image changes
-_NAMES = tuple(item.name for item in fields(File))
+FORMAT = 5  # of the files; raise it when their structure changes
+# Modules whose code decides the facts of a layer: if one changes, cached facts are outdated.
+RULE_MODULES = (config, facts, layers, packages, redaction, secret_candidates, stream, tar)
+_FILE_FIELDS = tuple(item.name for item in fields(File))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def place(cache: Path, digest: str, kind: str = "layer") -> Path | None:
-    """The file of a layer or image; None for what is no digest: it comes from an image, and may
-    be anything."""
+def cache_path(cache: Path, digest: str, kind: str = "layer") -> Path | None:
+    """Return the file for a layer or image; None for an invalid digest (it is untrusted)."""
     if not _DIGEST.fullmatch(digest):
         return None
     return cache / f"{kind}-{digest.rpartition(':')[2]}.json"
 
 
-def find(cache: Path, diff_id: str) -> Layer | None:
-    """A layer that was read before."""
-    document = _load(place(cache, diff_id), diff_id)
+def load_layer(cache: Path, diff_id: str) -> Layer | None:
+    """Return a layer from the cache; None if it is not there."""
+    document = _load(cache_path(cache, diff_id), diff_id)
     if document is None:
         return None
-    columns = [document["files"][name] for name in _NAMES]
+    columns = [document["files"][name] for name in _FILE_FIELDS]
     rows: Any = zip(*columns, strict=True)
     return Layer(
         diff_id=diff_id,
@@ -52,8 +58,8 @@ def find(cache: Path, diff_id: str) -> Layer | None:
 
 
 def _file(row: Sequence[Any]) -> File:
-    *most, xattrs = row
-    return File(*most, tuple(xattrs))  # type: ignore[call-arg]  # in the order of its fields
+    *values, xattrs = row
+    return File(*values, tuple(xattrs))  # type: ignore[call-arg]  # in the order of its fields
 
 
 def _package(row: Sequence[Any]) -> Package:
@@ -61,11 +67,11 @@ def _package(row: Sequence[Any]) -> Package:
     return Package(kind, name, version, record, tuple(owns), source)
 
 
-def keep(cache: Path, layer: Layer) -> None:
-    """Write a layer's facts, whole or not at all."""
+def store_layer(cache: Path, layer: Layer) -> None:
+    """Write a layer's facts to the cache."""
     document: dict[str, Any] = {
         "size": layer.size,
-        "files": {name: [getattr(file, name) for file in layer.files] for name in _NAMES},
+        "files": {name: [getattr(file, name) for file in layer.files] for name in _FILE_FIELDS},
         "packages": [
             [p.kind, p.name, p.version, p.record, p.owns, p.source] for p in layer.packages
         ],
@@ -73,44 +79,52 @@ def keep(cache: Path, layer: Layer) -> None:
         "texts": dict(layer.texts),
         "anomalies": layer.anomalies,
     }
-    _store(place(cache, layer.diff_id), layer.diff_id, document)
+    _store(cache_path(cache, layer.diff_id), layer.diff_id, document)
 
 
-def find_steps(cache: Path, identity: str) -> Steps | None:
-    """What made an image, as it was read before."""
-    document = _load(place(cache, identity, "image"), identity)
+def load_history(cache: Path, identity: str) -> BuildHistory | None:
+    """Return the build history of the image with that id; None if it is not in the cache."""
+    document = _load(cache_path(cache, identity, "image"), identity)
     if document is None:
         return None
-    return Steps(tuple(document["history"]), tuple(document["made"]))
+    return BuildHistory(tuple(document["instructions"]), tuple(document["by_layer"]))
 
 
-def keep_steps(cache: Path, identity: str, steps: Steps) -> None:
-    """Write what made an image, whole or not at all; not where a secret is in it."""
-    if any(redact(line) != line for line in steps.history):
+def store_history(cache: Path, identity: str, history: BuildHistory) -> None:
+    """Write an image's build history to the cache, unless it contains a secret."""
+    if any(redact(line) != line for line in history.instructions):
         return
-    document = {"history": steps.history, "made": steps.made}
-    _store(place(cache, identity, "image"), identity, document)
+    document = {"instructions": history.instructions, "by_layer": history.by_layer}
+    _store(cache_path(cache, identity, "image"), identity, document)
+
+
+@functools.cache
+def rules_digest() -> str:
+    """Return the digest of the rules that make facts: the source of RULE_MODULES."""
+    sources = "".join(map(inspect.getsource, RULE_MODULES))
+    return hashlib.sha256(sources.encode()).hexdigest()
 
 
 def _load(path: Path | None, digest: str) -> Any:
-    """The second line, where the first one vouches for it."""
+    """Return a file's second line if the header matches."""
     if path is None:
         return None
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
-        if json.loads(head) == _head(digest, body):
+        header, _, body = path.read_bytes().partition(b"\n")
+        if json.loads(header) == _header(digest, body):
             return json.loads(body)
     except (OSError, ValueError, RecursionError):
         pass
     return None
 
 
-def _head(digest: str, body: bytes) -> dict[str, Any]:
-    return {"format": FORMAT, "digest": digest, "crc32": zlib.crc32(body)}
+def _header(digest: str, body: bytes) -> dict[str, Any]:
+    checksum = zlib.crc32(body)
+    return {"format": FORMAT, "rules": rules_digest(), "digest": digest, "crc32": checksum}
 
 
 def _store(path: Path | None, digest: str, document: Any) -> None:
     if path is None:
         return
     body = json.dumps(document, separators=(",", ":")).encode()
-    write_whole(path, json.dumps(_head(digest, body)).encode() + b"\n" + body)
+    write_whole(path, json.dumps(_header(digest, body)).encode() + b"\n" + body)

@@ -1,4 +1,4 @@
-"""An image's configuration and history, as the engine or an archive gives them."""
+"""Configuration and build history of an image, from the engine or an image configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imageproof.image.facts import Healthcheck, ImageFacts, Layer
 from imageproof.image.tar import printable
 from imageproof.redaction import redact
 
-# Instructions that change an image's configuration only (Dockerfile reference).
+# Instructions that make no layer (Dockerfile reference).
 METADATA = frozenset(
     {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD"}
     | {"SHELL", "STOPSIGNAL", "USER", "VOLUME"}
@@ -21,70 +21,85 @@ METADATA = frozenset(
 
 
 @dataclass(frozen=True)
-class Steps:
-    """What made an image: all of its history, and the instruction of each layer ("": unknown)."""
+class BuildHistory:
+    """All instructions of an image's history, and the instruction of each layer ("": unknown)."""
 
-    history: tuple[str, ...]
-    made: tuple[str, ...]
+    instructions: tuple[str, ...]
+    by_layer: tuple[str, ...]
 
 
-def steps_of(document: Any, count: int) -> Steps:
-    """By a configuration, which says what made no layer. Raises StackFailed."""
+def history_from_config(document: Any, layer_count: int) -> BuildHistory:
+    """Return the build history from an image configuration, which marks empty layers.
+
+    Raises:
+        StackFailed: The configuration is invalid.
+    """
     try:
         steps = [
             (clean_instruction(_text(step.get("created_by"))), bool(step.get("empty_layer")))
             for step in _list(document.get("history"))
         ]
     except (AttributeError, TypeError) as error:
-        raise _not_a_configuration("an image", error) from error
-    return _steps([text for text, _ in steps], [text for text, empty in steps if not empty], count)
+        raise _invalid("an image", error) from error
+    instructions = [text for text, _ in steps]
+    return _history(instructions, [text for text, empty in steps if not empty], layer_count)
 
 
-def steps_told(created: Sequence[str], count: int) -> Steps:
-    """By `docker history`, which does not say what made no layer."""
-    history = list(map(clean_instruction, created))
-    return _steps(history, [t for t in history if t.partition(" ")[0] not in METADATA], count)
+def history_from_engine(created_by: Sequence[str], layer_count: int) -> BuildHistory:
+    """Return the build history from `docker history`, which does not mark empty layers."""
+    instructions = list(map(clean_instruction, created_by))
+    by_layer = [text for text in instructions if text.partition(" ")[0] not in METADATA]
+    return _history(instructions, by_layer, layer_count)
 
 
-def _steps(history: Sequence[str], made: Sequence[str], count: int) -> Steps:
-    """Without what made a layer where history and layers do not agree: builders may leave it out.
-    An argument in an instruction may be a secret, and findings show it."""
-    known = map(redact, made) if len(made) == count else [""] * count
-    return Steps(tuple(history), tuple(known))
+def _history(
+    instructions: Sequence[str], by_layer: Sequence[str], layer_count: int
+) -> BuildHistory:
+    """Drop `by_layer` if its length is wrong, since builders may omit history; redact it, since
+    findings show it."""
+    matches = len(by_layer) == layer_count
+    return BuildHistory(
+        tuple(instructions), tuple(map(redact, by_layer)) if matches else ("",) * layer_count
+    )
 
 
 def clean_instruction(created_by: str) -> str:
-    """A history entry as a person wrote it: no shell in front, no BuildKit mark behind."""
+    """Return a history entry as its Dockerfile has it, without shell prefix and BuildKit suffix."""
     text = re.sub(r"^/bin/sh -c #\(nop\) +", "", created_by)
     text = re.sub(r"^(?:RUN )?/bin/sh -c ", "RUN ", text)
     return printable(" ".join(text.removesuffix(" # buildkit").split()))
 
 
-def from_inspect(
+def facts_from_inspect(
     reference: str, inspected: Mapping[str, Any], history: Sequence[str], layers: Sequence[Layer]
 ) -> ImageFacts:
-    """Facts out of `docker image inspect` (the engine's API) and the layers that were read.
+    """Return facts from `docker image inspect` (the engine's API) and the layers.
 
-    Raises StackFailed for a configuration of another shape than the specification's.
+    Raises:
+        StackFailed: The configuration is invalid.
     """
     identity = inspected.get("Id", "")
     return _facts(reference, identity, inspected.get("Config"), history, layers)
 
 
-def from_blob(
+def facts_from_config(
     reference: str, identity: str, document: Any, history: Sequence[str], layers: Sequence[Layer]
 ) -> ImageFacts:
-    """Facts out of an image configuration (OCI image spec, config.md). Raises StackFailed."""
+    """Return facts from an image configuration (OCI image spec, config.md) and the layers.
+
+    Raises:
+        StackFailed: The configuration is invalid.
+    """
     if not isinstance(document, dict):
-        raise _not_a_configuration(reference, f"a {type(document).__name__}")
+        raise _invalid(reference, f"a {type(document).__name__}")
     return _facts(reference, identity, document.get("config"), history, layers)
 
 
-def _not_a_configuration(reference: str, error: object) -> StackFailed:
+def _invalid(reference: str, error: object) -> StackFailed:
     return StackFailed(
         f"reading the configuration of {reference}",
-        f"it is not one that the OCI image specification knows: {printable(str(error))[:200]}",
-        hint="the image was not made by a working builder: build or fetch it anew",
+        "it does not follow the OCI image specification: " + printable(str(error))[:200],
+        hint="build or fetch the image again, with another builder if it stays invalid",
     )
 
 
@@ -110,34 +125,34 @@ def _facts(
             layers=tuple(layers),
         )
     except TypeError as error:
-        raise _not_a_configuration(reference, error) from error
+        raise _invalid(reference, error) from error
 
 
-# What is not there is null in one engine's answer, and left out in another's.
+# Engines omit a missing value or write null.
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str | None):
-        raise TypeError(f"a text is {value!r}")
+        raise TypeError(f"expected a string, got {value!r}")
     return printable(value or "")
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list | None):
-        raise TypeError(f"a list is {value!r}")
+        raise TypeError(f"expected a list, got {value!r}")
     return value or []
 
 
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict | None):
-        raise TypeError(f"a table is {value!r}")
+        raise TypeError(f"expected a table, got {value!r}")
     return value or {}
 
 
 def _number(value: Any) -> float:
-    known = isinstance(value, int | float | None) and math.isfinite(value or 0)
-    if not known or (value or 0) < 0:
-        raise TypeError(f"a number is {value!r}")
+    is_finite = isinstance(value, int | float | None) and math.isfinite(value or 0)
+    if not is_finite or (value or 0) < 0:
+        raise TypeError(f"expected a number of at least 0, got {value!r}")
     return value or 0
 
 
@@ -151,7 +166,7 @@ def _environment(value: Any) -> dict[str, str]:
 
 
 def _healthcheck(config: Mapping[str, Any]) -> Healthcheck | None:
-    """Docker's defaults where the image names no time: 30 s, 30 s, 3 (Dockerfile reference)."""
+    """Convert a health check, with Docker's defaults: 30 s, 30 s, 3 (Dockerfile reference)."""
     test = _texts(config.get("Test"))
     if test in ((), ("NONE",)):
         return None

@@ -1,4 +1,4 @@
-"""What is true of an image: its configuration, its history, and every file of every layer."""
+"""Facts of an image: its configuration, its history, and every file of every layer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 
 Kind = Literal["file", "folder", "link", "hardlink", "other"]
 PackageKind = Literal["dpkg", "apk", "python", "npm"]
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+# Searched after PATH: a program there can be started, whatever PATH says.
+PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "bin", "sbin")
+MAX_LINKS = 40  # path_resolution(7)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One entry of a layer. `size` in bytes; `path` without the leading slash.
+    """Entry of a layer. `size` in bytes; `path` without the leading slash.
 
-    `digest` is of a file's content (hexadecimal), `target` where a link leads, `xattrs` the names
-    of its extended attributes (`security.capability` is a file capability, xattr(7)).
+    `digest`: SHA-256 of a file's content (the first half, hexadecimal). `target`: where a link
+    points. `xattrs`: names of extended attributes (`security.capability` is a file capability,
+    xattr(7)).
     """
 
     path: str
@@ -35,12 +40,12 @@ class File:
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Last part of the path."""
         return self.path.rpartition("/")[2]
 
     @property
     def executable(self) -> bool:
-        """Whether somebody may execute it, links included (what they name may be)."""
+        """Whether any user may execute it; a link may point to an executable."""
         return self.kind in ("link", "hardlink") or (
             self.kind == "file" and bool(self.mode & 0o111)
         )
@@ -48,11 +53,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package, as its own record in the image says.
+    """Installed package, from its record in the image.
 
-    `record` is the path of that record, `owns` the paths that it brought (a folder, with all in
-    it, ends with a slash); nothing: the record does not say. `source` is the distribution's source
-    package where it has another name: security trackers go by that.
+    `record`: path of the record. `owns`: paths that the package installed, a whole folder with a
+    trailing slash; empty if the record does not list them. `source`: the distribution's source
+    package if it has another name; security trackers use it.
     """
 
     kind: PackageKind
@@ -65,18 +70,18 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class SecretCandidate:
-    """A file that looks like a secret, or holds what looks like one; never its content."""
+    """File that looks like a secret or contains one; its content is never stored."""
 
     path: str
-    rule: str  # what it looks like: "private key", "npm token", "environment file"
+    rule: str  # such as "private key", "npm token", "environment file"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its identity, its size (bytes of the uncompressed tar), and what is in it.
+    """Layer of an image; `size` in bytes of the uncompressed tar.
 
-    `texts` holds the few small files that checks read, such as etc/passwd; `anomalies` says what
-    no honest builder writes: a path with `..`, a name with control characters.
+    `texts`: small files that checks read, such as etc/passwd. `anomalies`: entries that no honest
+    builder writes, such as a path with `..` or a name with control characters.
     """
 
     diff_id: str
@@ -100,13 +105,13 @@ class Healthcheck:
 
     @property
     def notices_within(self) -> float:
-        """Seconds until a failure is certain to be noticed."""
+        """Seconds until a failure is noticed, at worst."""
         return (self.interval + self.timeout) * self.retries
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Everything that is known of one image, and what the repository has on record of it."""
+    """Facts of one image, and the repository's records about it."""
 
     reference: str
     identity: str
@@ -131,50 +136,53 @@ class ImageFacts:
 
     @cached_property
     def files(self) -> dict[str, tuple[File, Layer]]:
-        """What a container of it sees: path to file and the layer that brought it."""
+        """Files that a container sees: path to file and its layer."""
         return self._merged[0]
 
     @cached_property
     def hidden(self) -> list[tuple[File, Layer, Layer]]:
-        """What no container sees and every pull brings: file, its layer, the layer that hides it.
+        """Files that are pulled but that no container sees: file, its layer, the hiding layer.
 
-        A file that a later layer brings again is hidden as much as one that it removes.
+        A later layer hides a file by removing it, or by adding it again.
         """
         return self._merged[1]
 
     @cached_property
     def packages(self) -> list[tuple[Package, Layer]]:
-        """The packages that a container of it sees, in the order of kind and name."""
-        seen = [
+        """Packages that a container sees, sorted by kind and name."""
+        visible = [
             (package, layer)
             for layer in self.layers
             for package in layer.packages
             if (entry := self.files.get(package.record)) and entry[1] is layer
         ]
-        return sorted(seen, key=lambda found: (found[0].kind, found[0].name, found[0].record))
+        return sorted(visible, key=lambda item: (item[0].kind, item[0].name, item[0].record))
+
+    @cached_property
+    def programs(self) -> dict[str, tuple[File, Layer]]:
+        """Executables that a shell finds by name, in the order of PATH."""
+        path = self.environment.get("PATH", DEFAULT_PATH)
+        folders = [self._follow(folder.strip("/")) for folder in path.split(":")]
+        folders += PROGRAM_FOLDERS
+        order = {folder: number for number, folder in reversed(list(enumerate(folders)))}
+        candidates = [
+            (order[folder], entry)
+            for path_, entry in self.files.items()
+            if (folder := path_.rpartition("/")[0]) in order and entry[0].executable
+        ]
+        programs: dict[str, tuple[File, Layer]] = {}
+        for _, entry in sorted(candidates, key=lambda item: item[0]):
+            programs.setdefault(entry[0].name, entry)
+        return programs
 
     def text(self, path: str) -> str | None:
-        """The content of a small file that was kept; None where it is not there (or hidden)."""
+        """Return the content of a small file (`Layer.texts`); None if it is missing or hidden."""
         entry = self.files.get(path)
         return entry[1].texts.get(path) if entry else None
 
-    @cached_property
-    def _merged(self) -> tuple[dict[str, tuple[File, Layer]], list[tuple[File, Layer, Layer]]]:
-        """Layers laid over one another (OCI image spec, layer.md): `.wh.x` hides x of the layers
-        below, `.wh..wh..opq` everything of its folder below."""
-        tree = _Tree()
-        for layer in self.layers:
-            for gone in whiteouts(layer):
-                tree.hide(gone.rstrip("/"), layer, itself=not gone.endswith("/"))
-            for file in layer.files:
-                if not file.name.startswith(".wh."):
-                    tree.add(file, layer)
-        return tree.seen, tree.hidden
-
     def resolves(self, path: str) -> bool:
-        """Whether a path is there, and what it links to as well (links of links, up to 40: path
-        resolution as in path_resolution(7))."""
-        for _ in range(40):
+        """Return whether a path exists, and its target too if it is a link."""
+        for _ in range(MAX_LINKS):
             entry = self.files.get(path)
             if entry is None or entry[0].kind != "link":
                 return entry is not None
@@ -184,25 +192,20 @@ class ImageFacts:
         return False
 
     @cached_property
-    def programs(self) -> dict[str, tuple[File, Layer]]:
-        """What a shell would find by name: the executables of PATH, first folder first."""
-        path = self.environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
-        folders = [self._real(folder.strip("/")) for folder in path.split(":")]
-        # A program in a usual place is there, whatever PATH says.
-        folders += ["usr/bin", "usr/sbin", "usr/local/bin", "bin", "sbin"]
-        order = {folder: number for number, folder in reversed(list(enumerate(folders)))}
-        found = [
-            (order[folder], entry)
-            for path_, entry in self.files.items()
-            if (folder := path_.rpartition("/")[0]) in order and entry[0].executable
-        ]
-        programs: dict[str, tuple[File, Layer]] = {}
-        for _, entry in sorted(found, key=lambda item: item[0]):
-            programs.setdefault(entry[0].name, entry)
-        return programs
+    def _merged(self) -> tuple[dict[str, tuple[File, Layer]], list[tuple[File, Layer, Layer]]]:
+        """Merge the layers (OCI image spec, layer.md): `.wh.x` hides x of the layers below,
+        `.wh..wh..opq` hides everything below in its folder."""
+        tree = _Tree()
+        for layer in self.layers:
+            for path in whiteouts(layer):
+                tree.hide(path.rstrip("/"), layer, itself=not path.endswith("/"))
+            for file in layer.files:
+                if not file.name.startswith(".wh."):
+                    tree.add(file, layer)
+        return tree.visible, tree.hidden
 
-    def _real(self, folder: str) -> str:
-        """A folder behind a link, as /bin is behind usr/bin."""
+    def _follow(self, folder: str) -> str:
+        """Return the target if a folder is a link, such as bin to usr/bin."""
         entry = self.files.get(folder)
         if entry and entry[0].kind == "link":
             return entry[0].target.strip("/")
@@ -210,47 +213,48 @@ class ImageFacts:
 
 
 class _Tree:
-    """The file system that grows layer by layer, and what each layer hid of it."""
+    """File system to which layers are added, and the files that they hide."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, tuple[File, Layer]] = {}
+        self.visible: dict[str, tuple[File, Layer]] = {}
         self.hidden: list[tuple[File, Layer, Layer]] = []
-        self._inside: dict[str, set[str]] = {}  # folder: the paths right in it
+        self._children: dict[str, set[str]] = {}  # folder: paths directly in it
 
     def add(self, file: File, layer: Layer) -> None:
-        below = self.seen.get(file.path)
+        """Add a file; it hides the file of the same path in a lower layer."""
+        below = self.visible.get(file.path)
         if below and below[1] is not layer:
             if below[0].kind == "folder" and file.kind != "folder":
                 self.hide(file.path, layer, itself=True)
             elif below[0].kind != "folder":
                 self.hidden.append((*below, layer))
-        self.seen[file.path] = (file, layer)
+        self.visible[file.path] = (file, layer)
         path = file.path
-        while path:  # a layer need not name the folders that a file lies in
+        while path:  # a layer need not list a file's folders
             folder = path.rpartition("/")[0]
-            inside = self._inside.setdefault(folder, set())
-            if path in inside:
+            children = self._children.setdefault(folder, set())
+            if path in children:
                 break
-            inside.add(path)
+            children.add(path)
             path = folder
 
-    def hide(self, gone: str, by: Layer, *, itself: bool) -> None:
-        """Take a path away, with everything in it; what `by` itself brought stays."""
-        paths = [gone] if itself else []
-        folders = [gone]
-        while folders:  # no recursion: how deep an image's folders go is its maker's choice
-            within = self._inside.get(folders.pop(), set()) - {gone}
-            paths += within
-            folders += within
+    def hide(self, root: str, by: Layer, *, itself: bool) -> None:
+        """Remove everything below `root`, and `itself`; files of the layer `by` stay."""
+        paths = [root] if itself else []
+        folders = [root]
+        while folders:  # no recursion: an untrusted image may nest folders deeply
+            children = self._children.get(folders.pop(), set()) - {root}
+            paths += children
+            folders += children
         for path in paths:
-            entry = self.seen.get(path)
+            entry = self.visible.get(path)
             if entry and entry[1] is not by:
-                del self.seen[path]
+                del self.visible[path]
                 self.hidden.append((*entry, by))
 
 
 def whiteouts(layer: Layer) -> Iterator[str]:
-    """The lower layers' paths that a layer hides; with a slash behind: only what is in it."""
+    """Yield the paths that a layer hides; with a trailing slash: only the folder's content."""
     for file in layer.files:
         folder = file.path.rpartition("/")[0]
         if file.name == ".wh..wh..opq":

@@ -1,7 +1,7 @@
-"""Read one layer: a tar, streamed once, of which nothing is unpacked.
+"""Reader of one layer: a tar, streamed once and never unpacked.
 
-Who made the image decides what is in the tar, and need not be a friend: what a header may take is
-bounded, names are made harmless, and what no honest builder writes is noted as an anomaly.
+The image may be hostile: sizes are bounded, names are made printable, and entries that no honest
+builder writes are noted as anomalies.
 """
 
 from __future__ import annotations
@@ -12,90 +12,99 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from imageproof.errors import StackFailed
-from imageproof.image import packages, secret_candidates
 from imageproof.image.facts import File, Kind, Layer, SecretCandidate
+from imageproof.image.packages import max_record_bytes, may_be_truncated, read_packages
+from imageproof.image.secret_candidates import MAX_CANDIDATES, FileScan
 from imageproof.image.stream import Digest
 from imageproof.image.tar import printable, read_entries
 
-ENTRIES = 500_000  # of one layer; a desktop's whole file system has half as many
-PATH_BYTES = 4096  # PATH_MAX (limits.h)
-NOTED = 20  # anomalies of one layer
-TEXT_BYTES = 1 << 16
-RECORDS_BYTES = 1 << 26  # of all package records of a layer: they are in memory together
-XATTR = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
+MAX_ENTRIES = 500_000  # of one layer; a desktop's whole file system has half as many
+MAX_PATH_BYTES = 4096  # PATH_MAX (limits.h)
+MAX_ANOMALIES = 20  # of one layer
+MAX_TEXT_BYTES = 1 << 16
+MAX_RECORDS_BYTES = 1 << 26  # of a layer's package records, which are in memory together
+XATTR_PREFIXES = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
 # Small files that checks read.
-TEXTS = frozenset({"etc/passwd", "etc/group", "etc/shadow", "etc/os-release", "usr/lib/os-release"})
-# Whiteouts of a folder itself or of the one above it hide nothing in one tool, and all in another.
+TEXT_FILES = frozenset(
+    {"etc/passwd", "etc/group", "etc/shadow", "etc/os-release", "usr/lib/os-release"}
+)
+# Whiteouts of a folder itself or its parent: some tools ignore them, others hide everything.
 _BAD_WHITEOUTS = frozenset({".wh.", ".wh..", ".wh..."})
 
 
 @dataclass
 class _Reading:
-    """What is known of a layer so far."""
+    """State while a layer is read."""
 
     action: str
     files: list[File] = field(default_factory=list)
     records: dict[str, bytes] = field(default_factory=dict)
-    recorded: int = 0  # bytes
+    record_bytes: int = 0
     secret_candidates: list[SecretCandidate] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     anomalies: list[str] = field(default_factory=list)
-    odd: int = 0
-    seen: dict[str, Kind] = field(default_factory=dict)
+    anomaly_count: int = 0
+    kinds: dict[str, Kind] = field(default_factory=dict)  # by path
 
     def note(self, anomaly: str) -> None:
-        """Keep the first few: a hostile image may have a million."""
-        self.odd += 1
-        if len(self.anomalies) < NOTED:
+        """Count an anomaly and keep the first few: a hostile image may have a million."""
+        self.anomaly_count += 1
+        if len(self.anomalies) < MAX_ANOMALIES:
             self.anomalies.append(anomaly)
 
-    def beyond(self, what: str, hint: str) -> StackFailed:
-        """The error for a layer that is beyond a bound."""
-        return StackFailed(self.action, what, hint=hint)
+    def too_large(self, cause: str, hint: str) -> StackFailed:
+        """Return the error for a layer beyond a bound."""
+        return StackFailed(self.action, cause, hint=hint)
 
 
 def read_layer(
     chunks: Iterator[bytes],
     action: str = "reading a layer",
-    entries: int | None = None,
+    max_entries: int | None = None,
     diff_id: str | None = None,
 ) -> Layer:
-    """A layer out of the bytes of its tar: see imageproof.image.stream.plain for what is compressed.
+    """Read a layer from its uncompressed tar (`imageproof.image.stream.decompress`).
 
-    `entries`: how many it may have. `diff_id`: where it is known, and to be believed. Raises
-    StackFailed, in the words of `action`, for what is broken, or beyond the bounds.
+    Args:
+        chunks: The tar.
+        action: What is being done, for errors.
+        max_entries: Bound on the number of entries (default: MAX_ENTRIES).
+        diff_id: Digest of the tar if it is known and trusted; it is not computed then.
+
+    Raises:
+        StackFailed: The tar is invalid or beyond a bound.
     """
-    entries = ENTRIES if entries is None else entries
+    max_entries = MAX_ENTRIES if max_entries is None else max_entries
     digest = Digest(diff_id)
     reading = _Reading(action)
     for member, content in read_entries(digest.through(chunks), action, reading.note):
-        if len(reading.files) >= entries:
-            hint = "no service needs so many files; split it, or do not run it"
-            raise reading.beyond(f"it has more than {entries:,} entries", hint)
-        _entry(member, content, reading)
-    if reading.odd > NOTED:
-        reading.anomalies.append(f"and {reading.odd - NOTED} more")
+        if len(reading.files) >= max_entries:
+            hint = "no service needs so many files: split the image, or do not run it"
+            raise reading.too_large(f"it has more than {max_entries:,} entries", hint)
+        _read_entry(member, content, reading)
+    if reading.anomaly_count > MAX_ANOMALIES:
+        reading.anomalies.append(f"and {reading.anomaly_count - MAX_ANOMALIES} more")
     return Layer(
         diff_id=str(digest),
         size=digest.size,
         files=tuple(reading.files),
-        packages=tuple(packages.read(reading.records)),
+        packages=tuple(read_packages(reading.records)),
         secret_candidates=tuple(reading.secret_candidates),
         texts=reading.texts,
         anomalies=tuple(reading.anomalies),
     )
 
 
-def _entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Reading) -> None:
+def _read_entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Reading) -> None:
     path = _path(member, reading)
     kind = _kind(member)
     target = printable(member.linkname) if member.linkname else ""
-    digest = _content(content, path, member, reading) if kind == "file" else ""
-    if kind == "hardlink" and _normal(target) not in reading.seen:
+    digest = _read_content(content, path, member, reading) if kind == "file" else ""
+    if kind == "hardlink" and _normalize(target) not in reading.kinds:
         reading.note(f"{path} is a hard link to nothing in its layer")
-    if reading.seen.get(path, kind) != kind or (path in reading.seen and kind != "folder"):
-        reading.note(f"{path} is there twice")
-    reading.seen[path] = kind
+    if reading.kinds.get(path, kind) != kind or (path in reading.kinds and kind != "folder"):
+        reading.note(f"{path} is in the layer twice")
+    reading.kinds[path] = kind
     reading.files.append(
         File(
             path=path,
@@ -111,64 +120,64 @@ def _entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Reading)
     )
 
 
-def _content(
+def _read_content(
     content: Iterator[bytes], path: str, member: tarfile.TarInfo, reading: _Reading
 ) -> str:
-    """The digest of a file; keeps it where it says something, and looks for secrets on the way."""
+    """Scan a file for secrets, store texts and package records, and return its digest."""
     sha = hashlib.sha256()
-    look = secret_candidates.Look(path)
-    room = TEXT_BYTES if path in TEXTS else packages.room(path)
-    kept = []
-    held = 0
+    scan = FileScan(path)
+    max_bytes = MAX_TEXT_BYTES if path in TEXT_FILES else max_record_bytes(path)
+    parts = []
+    size = 0
     for chunk in content:
         sha.update(chunk)
-        look.at(chunk)
-        if held < room:
-            kept.append(chunk[: room - held])
-            held += len(kept[-1])
-    if len(reading.secret_candidates) < secret_candidates.MOST:
-        reading.secret_candidates += look.found()
-    if room:
-        _keep(b"".join(kept), path, member, reading)
+        scan.feed(chunk)
+        if size < max_bytes:
+            parts.append(chunk[: max_bytes - size])
+            size += len(parts[-1])
+    if len(reading.secret_candidates) < MAX_CANDIDATES:
+        reading.secret_candidates += scan.candidates()
+    if max_bytes:
+        _store(b"".join(parts), path, member, reading)
     if member.issparse():
         reading.note(f"{path} has holes, which tools fill in different ways")
         return ""
     return sha.hexdigest()[:32]
 
 
-def _keep(content: bytes, path: str, member: tarfile.TarInfo, reading: _Reading) -> None:
-    if len(content) < member.size and not packages.may_be_cut(path):
+def _store(content: bytes, path: str, member: tarfile.TarInfo, reading: _Reading) -> None:
+    if len(content) < member.size and not may_be_truncated(path):
         reading.note(f"{path} is too long to be read: {member.size:,} bytes")
-    elif path in TEXTS:
+    elif path in TEXT_FILES:
         reading.texts[path] = content.decode(errors="replace")
     else:
         reading.records[path] = content
-        reading.recorded += len(content)
-        if reading.recorded > RECORDS_BYTES:
-            what = f"its package records have more than {RECORDS_BYTES:,} bytes"
-            raise reading.beyond(what, "no system has so many packages; do not run it")
+        reading.record_bytes += len(content)
+        if reading.record_bytes > MAX_RECORDS_BYTES:
+            cause = f"its package records have more than {MAX_RECORDS_BYTES:,} bytes"
+            raise reading.too_large(cause, "no system has so many packages: do not run the image")
 
 
-def _normal(path: str) -> str:
-    """A path without what says nothing: `./`, `//`, a slash at either end. `..` stays."""
+def _normalize(path: str) -> str:
+    """Remove `./`, `//` and slashes at both ends; keep `..`."""
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _path(member: tarfile.TarInfo, reading: _Reading) -> str:
-    """The entry's path, as Docker would use it; what is odd about it is noted."""
+    """Return the entry's path as Docker uses it, and note its anomalies."""
     raw = member.name
-    if len(raw) * 4 > PATH_BYTES and len(raw.encode(errors="surrogateescape")) > PATH_BYTES:
-        what = f"a path has more than {PATH_BYTES} bytes: {printable(raw[:60])}..."
-        raise reading.beyond(what, "no file system takes it; do not run the image")
+    if len(raw) * 4 > MAX_PATH_BYTES and len(raw.encode(errors="surrogateescape")) > MAX_PATH_BYTES:
+        cause = f"a path has more than {MAX_PATH_BYTES} bytes: {printable(raw[:60])}..."
+        raise reading.too_large(cause, "no file system accepts it: do not run the image")
     shown = printable(raw)
-    path = _normal(shown)
+    path = _normalize(shown)
     parts = path.split("/")
     if ".." in parts:
         reading.note(f"{path} leads out of its folder")
     if shown != raw:
-        reading.note(f"{path} has characters in its name that no file should have")
+        reading.note(f"{path} has control characters or invalid Unicode in its name")
     if parts[-1] in _BAD_WHITEOUTS:
-        reading.note(f"{path} hides a folder that it lies in, or nothing")
+        reading.note(f"{path} is a whiteout of its own folder, of the parent, or of nothing")
     if member.islnk() and ".." in member.linkname.split("/"):
         reading.note(f"{path} is a hard link out of its folder")
     return path
@@ -186,6 +195,6 @@ def _kind(member: tarfile.TarInfo) -> Kind:
 
 def _xattrs(member: tarfile.TarInfo) -> Iterator[str]:
     for name in member.pax_headers:
-        for prefix in XATTR:
+        for prefix in XATTR_PREFIXES:
             if name.startswith(prefix):
                 yield printable(name.removeprefix(prefix))

@@ -1,7 +1,7 @@
-"""What the documents of an archive say: which image it holds, of which configuration and layers.
+"""Documents of an image outside the engine: indexes, manifests, configuration.
 
-OCI image spec: image-layout.md, image-index.md, manifest.md, config.md. Nothing here reads bytes;
-imageproof.image.archive does, from a tar or a folder, and imageproof.image.registry_source from a registry.
+OCI image spec: image-layout.md, image-index.md, manifest.md, config.md. This module reads no bytes;
+archive.py reads them from a tar or folder, registry_source.py from a registry.
 """
 
 from __future__ import annotations
@@ -16,100 +16,118 @@ from imageproof.errors import StackFailed, UsageError
 from imageproof.image.facts import Layer
 from imageproof.image.tar import printable
 
-DEPTH = 4  # of indexes in indexes
-# What a document may raise that has another form than the specification's.
-MISSHAPEN = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+MAX_INDEX_DEPTH = 4
+# Errors of reading a document that does not follow the specification.
+MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-Document = Callable[[str], Any]
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+ReadDocument = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
-class Found:
-    """An image of an archive: its configuration, and its layers in their order."""
+class StoredImage:
+    """Image outside the engine: its configuration, and its layers in order."""
 
     identity: str
     config: Any
     layers: tuple[Layer, ...]
 
 
-def broken(what: str, why: object) -> StackFailed:
-    """The error for an archive that contradicts itself."""
-    return StackFailed(f"reading {what}", str(why), hint="build, save or fetch the image anew")
+def damaged(source: str, cause: object) -> StackFailed:
+    """Return the error for an image that is damaged or contradicts itself."""
+    return StackFailed(f"reading {source}", str(cause), hint="build, save or fetch the image again")
 
 
-def why(error: Exception) -> str:
-    """What is wrong with a document of another form, in few words."""
-    said = f"{type(error).__name__} {error}"
-    return printable(said if len(said) < 200 else f"{said[:200]}...")
+def describe(error: Exception) -> str:
+    """Describe an error of a malformed document in at most 200 characters."""
+    text = f"{type(error).__name__} {error}"
+    return printable(text if len(text) < 200 else f"{text[:200]}...")
 
 
-def laid_out(
-    what: str, document: Document, layer: Callable[[str], Layer], wanted: str | None = None
-) -> Found:
-    """The image of an OCI layout, by index.json. Raises UsageError where it holds several or
-    none, StackFailed for what contradicts itself, one of MISSHAPEN for what is no layout."""
-    manifest = manifest_of(what, document("index.json"), document, wanted)
+def image_of_layout(
+    source: str,
+    read_document: ReadDocument,
+    read_layer: Callable[[str], Layer],
+    platform: str | None = None,
+) -> StoredImage:
+    """Return the image of an OCI layout.
+
+    Args:
+        source: Name of the layout, for errors.
+        read_document: Reads the JSON document of a path in the layout.
+        read_layer: Reads the layer of a path in the layout.
+        platform: Such as linux/arm64 (default: this machine's, or the only one).
+
+    Raises:
+        UsageError: The layout has no image for the platform, or several.
+        StackFailed: The layout contradicts itself.
+        MALFORMED: The layout is invalid.
+    """
+    manifest = select_manifest(source, read_document("index.json"), read_document, platform)
     identity = str(manifest["config"]["digest"])
-    config = document(blob(identity))
-    layers = [layer(blob(d["digest"])) for d in manifest["layers"]]
-    return matched(what, identity, config, layers, wanted)
+    config = read_document(blob_path(identity))
+    layers = [read_layer(blob_path(item["digest"])) for item in manifest["layers"]]
+    return checked_image(source, identity, config, layers, platform)
 
 
-def manifest_of(what: str, index: Any, document: Document, wanted: str | None = None) -> Any:
-    """The manifest of one platform (`wanted`, as in linux/arm64; None: this machine's, or the only
-    one), through indexes in indexes. Raises as `laid_out` does."""
-    return _manifest(what, index, document, wanted, DEPTH)
+def select_manifest(
+    source: str, index: Any, read_document: ReadDocument, platform: str | None = None
+) -> Any:
+    """Return the manifest for one platform, through nested indexes; raise as `image_of_layout`."""
+    return _select(source, index, read_document, platform, MAX_INDEX_DEPTH)
 
 
-def matched(
-    what: str, identity: str, config: Any, layers: Iterable[Layer], wanted: str | None = None
-) -> Found:
-    """The image, once its layers and platform are those that its configuration names."""
-    found = tuple(layers)
-    if wanted and not _fits({"platform": config}, wanted):
-        raise UsageError(f"reading {what}", f"it is no image for {wanted}")
-    if list(map(str, config["rootfs"]["diff_ids"])) != [layer.diff_id for layer in found]:
-        raise broken(what, "its layers are not those that its configuration names")
-    return Found(identity, config, found)
+def checked_image(
+    source: str, identity: str, config: Any, layers: Iterable[Layer], platform: str | None = None
+) -> StoredImage:
+    """Return the image if its layers and platform match its configuration."""
+    layers = tuple(layers)
+    if platform and not _matches({"platform": config}, platform):
+        raise UsageError(f"reading {source}", f"it has no image for {platform}")
+    if list(map(str, config["rootfs"]["diff_ids"])) != [layer.diff_id for layer in layers]:
+        raise damaged(source, "its layers are not those of its configuration")
+    return StoredImage(identity, config, layers)
 
 
-def blob(digest: object) -> str:
-    """Where a layout has what a digest names, which may lead nowhere else."""
+def blob_path(digest: object) -> str:
+    """Return the path of a blob in a layout. Raise ValueError for an invalid digest."""
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{printable(str(digest))[:80]} is no digest")
+        raise ValueError(f"{printable(str(digest))[:80]} is an invalid digest")
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def only(what: str, names: Sequence[str], wanted: str | None = None) -> None:
-    """Raise UsageError unless there is one image."""
+def require_one(source: str, names: Sequence[str], platform: str | None = None) -> None:
+    """Raise UsageError unless there is exactly one image."""
     if len(names) != 1:
-        named = f": {', '.join(map(printable, names[:8]))}" if names else ""
+        listed = f": {', '.join(map(printable, names[:8]))}" if names else ""
         raise UsageError(
-            f"reading {what}",
-            f"it holds {len(names)} images for {wanted or 'this machine'}{named}",
-            hint="`docker save` the one that is meant, alone; or name its --platform",
+            f"reading {source}",
+            f"it holds {len(names)} images for {platform or 'this machine'}{listed}",
+            hint="save a single image with `docker save`, or select one with --platform",
         )
 
 
-def _manifest(what: str, index: Any, document: Document, wanted: str | None, depth: int) -> Any:
+def _select(
+    source: str, index: Any, read_document: ReadDocument, platform: str | None, depth: int
+) -> Any:
     if depth == 0:
-        raise broken(what, f"indexes in it lie more than {DEPTH} deep in one another")
-    # One image may stand there under several names.
-    offered = {blob(item["digest"]): item for item in index["manifests"] if _is_image(item)}
-    fitting = {path: item for path, item in offered.items() if _fits(item, wanted or _machine())}
-    if wanted is None:
-        fitting = fitting or offered
-    only(what, list(map(_name, fitting.values())), wanted)
-    found = document(next(iter(fitting)))
-    if "manifests" in found:
-        return _manifest(what, found, document, wanted, depth - 1)
-    return found
+        raise damaged(source, f"its indexes are nested more than {MAX_INDEX_DEPTH} deep")
+    # By path: an index may list one image under several names.
+    images = {blob_path(item["digest"]): item for item in index["manifests"] if _is_image(item)}
+    wanted = platform or _host_platform()
+    matching = {path: item for path, item in images.items() if _matches(item, wanted)}
+    if platform is None:
+        matching = matching or images
+    require_one(source, list(map(_name, matching.values())), platform)
+    document = read_document(next(iter(matching)))
+    if "manifests" in document:
+        return _select(source, document, read_document, platform, depth - 1)
+    return document
 
 
 def platforms_of(index: Any) -> tuple[str, ...]:
-    """The platforms that an index has images for, as in linux/arm64/v8. Raises MISSHAPEN."""
+    """Return the platforms of an index, such as linux/arm64/v8. Raise MALFORMED."""
     items = [_platform(item) for item in index["manifests"] if _is_image(item)]
     keys = ("os", "architecture", "variant")
     return tuple("/".join(str(item[key]) for key in keys if item.get(key)) for item in items)
@@ -120,22 +138,23 @@ def _platform(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_image(item: Mapping[str, Any]) -> bool:
-    """An attestation is none (buildx gives it the platform unknown/unknown)."""
+    """Return False for an attestation, which buildx gives the platform unknown/unknown."""
     return _platform(item).get("architecture") != "unknown"
 
 
-def _machine() -> str:
-    return f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
+def _host_platform() -> str:
+    machine = platform.machine()
+    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
 
 
-def _fits(item: Mapping[str, Any], wanted: str) -> bool:
-    """Part by part; what either of both leaves out fits."""
-    found = _platform(item)
+def _matches(item: Mapping[str, Any], wanted: str) -> bool:
+    """Return whether a platform matches; parts that either side omits match."""
+    offered = _platform(item)
     parts = zip(("os", "architecture", "variant"), wanted.split("/"), strict=False)
-    return all(found.get(key) in (None, "", part) for key, part in parts)
+    return all(offered.get(key) in (None, "", part) for key, part in parts)
 
 
 def _name(item: Mapping[str, Any]) -> str:
-    notes = item.get("annotations") or {}
-    names = [str(notes[key]) for key in _NAMES if key in notes]
+    annotations = item.get("annotations") or {}
+    names = [str(annotations[key]) for key in _NAME_ANNOTATIONS if key in annotations]
     return names[0] if names else f"{item['digest'][:19]}..."

@@ -1,4 +1,4 @@
-"""Owners of an image's files: which package brought each."""
+"""Owners of an image's files: the package that installed each file."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from imageproof.image.facts import ImageFacts, Package
-from imageproof.image.packages import SYSTEM
+from imageproof.image.packages import SYSTEM_KINDS
 
 Key = tuple[str, str]  # kind and name
 
 
 def package_owners(facts: ImageFacts) -> dict[str, Package]:
-    """Return the package that owns each visible file; unowned files are left out.
+    """Return the package of each visible file that has one.
 
-    The nearest claim wins: a package inside another's folder owns its own files. The owner of a
-    Python file owns its compiled form.
+    A package inside another's folder owns its own files. The owner of a Python module owns its
+    bytecode.
     """
     exact: dict[str, Package] = {}
     folders: dict[str, Package] = {}
-    listed = _listed(facts)
+    listed = _system_files(facts)
     for package, _ in facts.packages:
-        claims = listed[_key(package)] if package.kind in SYSTEM else package.owns
+        claims = listed[_identity(package)] if package.kind in SYSTEM_KINDS else package.owns
         for path in claims:
             if path.endswith("/"):
                 folders[path[:-1]] = package
             else:
-                exact.setdefault(_real(facts, path), package)
-    found = {}
+                exact.setdefault(_follow(facts, path), package)
+    owners = {}
     for path, (file, _) in facts.files.items():
         if file.kind == "folder":
             continue
-        owner = exact.get(path) or exact.get(_source(path)) or _within(folders, path)
+        owner = exact.get(path) or exact.get(_module_of(path)) or _enclosing(folders, path)
         if owner:
-            found[path] = owner
-    return found
+            owners[path] = owner
+    return owners
 
 
-def _key(package: Package) -> tuple[str, str, str]:
+def _identity(package: Package) -> tuple[str, str, str]:
     return package.kind, package.name, package.version
 
 
-def _listed(facts: ImageFacts) -> dict[tuple[str, str, str], list[str]]:
-    """What each system package owns, by all layers: a later one repeats dpkg's status, and not its
-    lists."""
-    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+def _system_files(facts: ImageFacts) -> dict[tuple[str, str, str], list[str]]:
+    """Return the files of each system package, from all layers: a later layer repeats dpkg's status
+    without its file lists."""
+    files: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for layer in facts.layers:
         for package in layer.packages:
-            if package.kind in SYSTEM:
-                found[_key(package)] += package.owns
-    return found
+            if package.kind in SYSTEM_KINDS:
+                files[_identity(package)] += package.owns
+    return files
 
 
-def _real(facts: ImageFacts, path: str) -> str:
-    """A path behind the links of a merged /usr: dpkg still says bin/sh for usr/bin/sh."""
+def _follow(facts: ImageFacts, path: str) -> str:
+    """Follow the links of a merged /usr: dpkg still lists bin/sh for usr/bin/sh."""
     if path not in facts.files:
         first, _, rest = path.partition("/")
         entry = facts.files.get(first)
@@ -62,15 +62,16 @@ def _real(facts: ImageFacts, path: str) -> str:
     return path
 
 
-def _source(path: str) -> str:
-    """The Python file that a compiled one was made of (PEP 3147)."""
+def _module_of(path: str) -> str:
+    """Return the Python module of a bytecode file (PEP 3147); "" for other files."""
     folder, _, name = path.rpartition("/")
     if not name.endswith(".pyc") or not folder.endswith("__pycache__"):
         return ""
     return f"{folder.removesuffix('__pycache__')}{name.partition('.')[0]}.py"
 
 
-def _within(folders: Mapping[str, Package], path: str) -> Package | None:
+def _enclosing(folders: Mapping[str, Package], path: str) -> Package | None:
+    """Return the package that owns the nearest folder above a path."""
     while path:
         path = path.rpartition("/")[0]
         if path in folders:
@@ -79,8 +80,8 @@ def _within(folders: Mapping[str, Package], path: str) -> Package | None:
 
 
 def owned_bytes(facts: ImageFacts) -> dict[Key, int]:
-    """Bytes of visible files by the package that owns them."""
-    found: dict[Key, int] = defaultdict(int)
+    """Return the bytes of visible files by package."""
+    sizes: dict[Key, int] = defaultdict(int)
     for path, package in package_owners(facts).items():
-        found[(package.kind, package.name)] += facts.files[path][0].size
-    return dict(found)
+        sizes[(package.kind, package.name)] += facts.files[path][0].size
+    return dict(sizes)

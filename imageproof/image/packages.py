@@ -1,4 +1,4 @@
-"""Packages, as their own records in an image say: dpkg, apk, Python and npm."""
+"""Installed packages, from their records in an image: dpkg, apk, Python and npm."""
 
 from __future__ import annotations
 
@@ -12,85 +12,83 @@ from collections.abc import Iterable, Iterator, Mapping
 from imageproof.image.facts import Package, PackageKind
 from imageproof.image.tar import printable
 
-RECORD_BYTES = 1 << 23  # of one record; a full Debian's dpkg status has about 5 MB
-NPM_BYTES = 1 << 20  # of a package.json
-HEAD_BYTES = 1 << 16  # of METADATA: its fields come first, a description of any length behind them
-NAME = 256  # characters of a name or version; npm allows 214
+MAX_RECORD_BYTES = 1 << 23  # a full Debian's dpkg status has about 5 MB
+MAX_PACKAGE_JSON_BYTES = 1 << 20
+METADATA_HEAD_BYTES = 1 << 16  # METADATA has its fields first, then a description of any length
+MAX_NAME = 256  # characters of a name or version; npm allows 214
 STATUS = "var/lib/dpkg/status"
-STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file a package: distroless, and closures like ours
+STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file for each package, as in distroless images
 LISTS = re.compile(r"^var/lib/dpkg/info/(?P<name>[^/:]+)(?::[^/]+)?\.list$")
 APK = "lib/apk/db/installed"
 PYTHON = re.compile(r"^(?P<site>.*/)?(?P<info>[^/]+\.(?:dist|egg)-info)/(?P<file>[^/]+)$")
-# In a package's own root, or in one right below it: what lies deeper are its examples and tests.
+# In a package's root folder, not deeper: examples and tests have package.json files too.
 NPM = re.compile(
     r"^(?:(?!node_modules/)[^/]+/)*"
     r"(?:node_modules/(?:\.pnpm/[^/]+/node_modules/)?(?:@[^/]+/)?[^/@.][^/]*/)+package\.json$"
 )
-_DESCRIBED = ("-info/METADATA", "-info/PKG-INFO")
-SYSTEM = ("dpkg", "apk")
+_METADATA = ("-info/METADATA", "-info/PKG-INFO")
+SYSTEM_KINDS = ("dpkg", "apk")
 Records = Mapping[str, bytes]
 
 
-def room(path: str) -> int:
-    """How many bytes to keep of a file that says what a package is or owns; 0: it says nothing."""
+def max_record_bytes(path: str) -> int:
+    """Return how many bytes of a package's record to read; 0 for a file that is not a record."""
     if path.startswith(("var/lib/dpkg/", "lib/apk/")):
-        known = path in (STATUS, APK) or path.startswith(STATUS_FOLDER) or LISTS.match(path)
-        return RECORD_BYTES if known else 0
+        is_record = path in (STATUS, APK) or path.startswith(STATUS_FOLDER) or LISTS.match(path)
+        return MAX_RECORD_BYTES if is_record else 0
     if path.endswith("/package.json"):
-        return NPM_BYTES if NPM.match(path) else 0
-    if path.endswith(_DESCRIBED):
-        return HEAD_BYTES if PYTHON.match(path) else 0
+        return MAX_PACKAGE_JSON_BYTES if NPM.match(path) else 0
+    if path.endswith(_METADATA):
+        return METADATA_HEAD_BYTES if PYTHON.match(path) else 0
     if path.endswith("-info/RECORD"):
-        return RECORD_BYTES if PYTHON.match(path) else 0
+        return MAX_RECORD_BYTES if PYTHON.match(path) else 0
     return 0
 
 
-def may_be_cut(path: str) -> bool:
-    """Whether what is kept of a record says enough, however long it is."""
-    return path.endswith(_DESCRIBED)
+def may_be_truncated(path: str) -> bool:
+    """Return whether the first bytes of a record are enough."""
+    return path.endswith(_METADATA)
 
 
-def read(records: Records) -> Iterator[Package]:
-    """The packages that the records of one layer name, in a stable order."""
-    found = [*_dpkg(records), *_apk(records), *_python(records), *_npm(records)]
-    yield from sorted(found, key=lambda package: (package.kind, package.name, package.record))
+def read_packages(records: Records) -> list[Package]:
+    """Return the packages of one layer's records, sorted by kind, name and record."""
+    packages = [*_dpkg(records), *_apk(records), *_python(records), *_npm(records)]
+    return sorted(packages, key=lambda package: (package.kind, package.name, package.record))
 
 
 def _text(content: bytes) -> str:
     return content.decode(errors="replace")
 
 
-def _said(text: str) -> str:
-    """A name or version as it may be shown."""
-    return printable(text.strip())[:NAME]
+def _shown(text: str) -> str:
+    """Make a name or version safe to show."""
+    return printable(text.strip())[:MAX_NAME]
 
 
 def _package(
     kind: PackageKind, name: str, version: str, record: str, owns: Iterable[str], source: str = ""
 ) -> Package:
-    paths = tuple(map(printable, owns))  # as the paths of files are
-    return Package(kind, _said(name), _said(version), record, paths, _said(source))
+    paths = tuple(map(printable, owns))  # like the paths of files
+    return Package(kind, _shown(name), _shown(version), record, paths, _shown(source))
 
 
 def _fields(paragraph: str) -> dict[str, str]:
-    """The fields of a control paragraph (deb-control(5), RFC 822); continued lines are left out."""
+    """Parse a control paragraph (deb-control(5), RFC 822), without continuation lines."""
     pairs = (line.partition(":") for line in paragraph.splitlines() if line[:1].strip())
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def _dpkg(records: Records) -> Iterator[Package]:
-    lists: dict[str, list[str]] = defaultdict(list)  # several architectures may have one name
+    lists: dict[str, list[str]] = defaultdict(list)  # one name for several architectures
     for path, content in records.items():
         if match := LISTS.match(path):
-            listed = (line.lstrip("/") for line in _text(content).splitlines())
-            lists[str(match["name"])] += [line for line in listed if line not in ("", ".")]
+            paths = (line.lstrip("/") for line in _text(content).splitlines())
+            lists[str(match["name"])] += [path for path in paths if path not in ("", ".")]
     for paragraph in re.split(r"\n\s*\n", _text(records.get(STATUS, b""))):
         fields = _fields(paragraph)
-        if fields.get("package") and fields.get("status", "installed").endswith("installed"):
-            if fields.get("status", "").endswith("not-installed"):
-                continue
-            owner = fields["package"]
-            yield _debian(fields, STATUS, lists.get(owner, ()))
+        state = fields.get("status", "installed").rpartition(" ")[2]
+        if fields.get("package") and state in ("installed", "half-installed"):
+            yield _debian(fields, STATUS, lists.get(fields["package"], ()))
     for path, content in records.items():
         if path.startswith(STATUS_FOLDER) and not path.endswith(".md5sums"):
             fields = _fields(_text(content).split("\n\n")[0])
@@ -101,13 +99,13 @@ def _dpkg(records: Records) -> Iterator[Package]:
 
 
 def _debian(fields: Mapping[str, str], record: str, owns: Iterable[str]) -> Package:
-    """Of dpkg's fields; a version of the source in brackets is left out (deb-control(5))."""
+    """Return a package from dpkg's fields; `Source` may append a version (deb-control(5))."""
     source = fields.get("source", "").partition(" ")[0]
     return _package("dpkg", fields["package"], fields.get("version", ""), record, owns, source)
 
 
 def _apk(records: Records) -> Iterator[Package]:
-    """Alpine's list: `P:` name, `V:` version, `F:` folder, `R:` file in it (apk-v2 database)."""
+    """Parse Alpine's database (apk v2): `P:` name, `V:` version, `F:` folder, `R:` file in it."""
     for paragraph in _text(records.get(APK, b"")).split("\n\n"):
         name = version = folder = ""
         owns = []
@@ -126,7 +124,7 @@ def _apk(records: Records) -> Iterator[Package]:
 
 
 def _python(records: Records) -> Iterator[Package]:
-    """PyPA specifications: core metadata, and RECORD for what was installed."""
+    """Parse core metadata and RECORD (PyPA specifications)."""
     for path, content in records.items():
         match = PYTHON.match(path)
         if match is None or match["file"] == "RECORD":
@@ -135,12 +133,12 @@ def _python(records: Records) -> Iterator[Package]:
         if name := fields.get("name"):
             folder = posixpath.dirname(path)
             site = str(match["site"] or "")
-            listed = tuple(_recorded(site, records.get(f"{folder}/RECORD", b"")))
-            owns = listed or (f"{folder}/",)
+            recorded = tuple(_recorded_paths(site, records.get(f"{folder}/RECORD", b"")))
+            owns = recorded or (f"{folder}/",)
             yield _package("python", name, fields.get("version", ""), path, owns)
 
 
-def _recorded(site: str, content: bytes) -> Iterator[str]:
+def _recorded_paths(site: str, content: bytes) -> Iterator[str]:
     try:
         rows = list(csv.reader(_text(content).splitlines()))
     except csv.Error:
@@ -158,6 +156,6 @@ def _npm(records: Records) -> Iterator[Package]:
             document = json.loads(content)
             name, version = document["name"], document["version"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            continue  # a folder with a package.json that names no package
+            continue  # package.json of a folder that is not a package
         if isinstance(name, str) and isinstance(version, str):
             yield _package("npm", name, version, path, (f"{posixpath.dirname(path)}/",))

@@ -1,7 +1,7 @@
-"""An image in a registry, read as one in an archive is: nothing of it comes into the engine.
+"""Image in a registry, read without the engine, like one in an archive.
 
-A layer that was read before is not downloaded: the configuration names its content, and whoever
-pulls the image holds it to that.
+A cached layer is not downloaded: the configuration names its diff_id, and the engine verifies that
+when it pulls the image.
 """
 
 from __future__ import annotations
@@ -9,86 +9,99 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from imageproof.image.archive import Contents, Known
+from imageproof.image.archive import ArchiveContents, CachedLayer
 from imageproof.image.facts import Layer
 from imageproof.image.oci_layout import (
-    MISSHAPEN,
-    Found,
-    blob,
-    broken,
-    manifest_of,
-    matched,
+    MALFORMED,
+    StoredImage,
+    blob_path,
+    checked_image,
+    damaged,
+    describe,
     platforms_of,
-    why,
+    select_manifest,
 )
 from imageproof.registry.client import MAX_DOCUMENT_BYTES, Registry, parse_descriptor
 from imageproof.registry.copy import require_manifest
 from imageproof.registry.reference import Reference, parse_reference
 
-SCHEME = "docker://"  # as skopeo and podman name an image in a registry
+SCHEME = "docker://"  # as in skopeo and podman
 
 
 def is_remote(reference: str) -> bool:
-    """Whether an image in a registry is meant, wherever else one of that name may be."""
+    """Return whether a reference names an image in a registry."""
     return reference.startswith(SCHEME)
 
 
-def named(reference: str) -> Reference:
-    """The image that is meant. Raises UsageError for what is no name."""
+def parse_remote(reference: str) -> Reference:
+    """Parse `docker://HOST/NAME:TAG`. Raise UsageError if it is invalid."""
     return parse_reference(reference.removeprefix(SCHEME), f"verifying {reference}")
 
 
 def resolve_digest(reference: Reference) -> tuple[str, tuple[str, ...]]:
-    """The digest of an image, and the platforms that it is for; () where it does not say.
+    """Return the digest of an image, and its platforms; () if its manifest does not name any.
 
-    Raises UsageError where the registry has none of that name, RegistryUnavailable.
+    Raises:
+        UsageError: The registry has no such image.
+        RegistryUnavailable: The registry does not answer, or refuses a request.
     """
     with Registry(reference.host) as registry:
         top = require_manifest(registry, reference)
     try:
         return top.digest, platforms_of(top.document) if top.is_index else ()
-    except MISSHAPEN as error:
-        raise broken(str(reference), f"it is no image: {why(error)}") from error
+    except MALFORMED as error:
+        raise damaged(str(reference), f"it is not an image: {describe(error)}") from error
 
 
-def image_of_registry(reference: Reference, known: Known, wanted: str | None = None) -> Found:
-    """The image of one platform. Raises UsageError, RegistryUnavailable, and StackFailed for what
-    is not what it is named by."""
+def read_registry_image(
+    reference: Reference, cached_layer: CachedLayer, platform: str | None = None
+) -> StoredImage:
+    """Read the image of one platform; arguments as for `read_image_tar`.
+
+    Raises:
+        UsageError: The registry has no such image, or none for the platform.
+        RegistryUnavailable: The registry does not answer, or refuses a request.
+        StackFailed: The image is damaged.
+    """
     with Registry(reference.host) as registry:
         try:
-            return _image(registry, reference, known, wanted)
-        except MISSHAPEN as error:
-            raise broken(str(reference), f"it is no image: {why(error)}") from error
+            return _read(registry, reference, cached_layer, platform)
+        except MALFORMED as error:
+            raise damaged(str(reference), f"it is not an image: {describe(error)}") from error
 
 
-def _image(registry: Registry, reference: Reference, known: Known, wanted: str | None) -> Found:
-    what = str(reference)
+def _read(
+    registry: Registry, reference: Reference, cached_layer: CachedLayer, platform: str | None
+) -> StoredImage:
+    source = str(reference)
     top = require_manifest(registry, reference)
-    documents: dict[str, Any] = {blob(top.digest): top.document}
+    documents: dict[str, Any] = {blob_path(top.digest): top.document}
 
-    def document(name: str) -> Any:
+    def read_document(name: str) -> Any:
         if name not in documents:
             digest = name.removeprefix("blobs/").replace("/", ":")
             documents[name] = require_manifest(registry, reference.with_digest(digest)).document
         return documents[name]
 
     index = {"manifests": [{"digest": top.digest}]}
-    chosen = manifest_of(what, index, document, wanted)
-    about = parse_descriptor(chosen["config"], f"reading {what}")
-    if about.size > MAX_DOCUMENT_BYTES:
-        raise broken(what, f"its configuration has more than {MAX_DOCUMENT_BYTES:,} bytes")
-    config = json.loads(b"".join(registry.blob(reference.path, about, "the configuration")))
-    contents = Contents(what)
+    manifest = select_manifest(source, index, read_document, platform)
+    config_blob = parse_descriptor(manifest["config"], f"reading {source}")
+    if config_blob.size > MAX_DOCUMENT_BYTES:
+        raise damaged(source, f"its configuration has more than {MAX_DOCUMENT_BYTES:,} bytes")
+    chunks = registry.blob(reference.path, config_blob, "the configuration")
+    config = json.loads(b"".join(chunks))
+    contents = ArchiveContents(source)
 
-    def layer(item: Any, diff_id: str) -> Layer:
-        if found := known(diff_id):
-            return found
-        stored = parse_descriptor(item, f"reading {what}")
-        name = blob(stored.digest)
+    def read_layer(item: Any, diff_id: str) -> Layer:
+        if layer := cached_layer(diff_id):
+            return layer
+        blob = parse_descriptor(item, f"reading {source}")
+        name = blob_path(blob.digest)
         if name in contents.layers:
             return contents.layers[name]
-        return contents.read(name, registry.blob(reference.path, stored, "a layer"), known)
+        chunks = registry.blob(reference.path, blob, "a layer")
+        return contents.add_layer(name, chunks, cached_layer)
 
-    pairs = zip(chosen["layers"], config["rootfs"]["diff_ids"], strict=True)
-    layers = [layer(item, str(diff_id)) for item, diff_id in pairs]
-    return matched(what, about.digest, config, layers, wanted)
+    pairs = zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True)
+    layers = [read_layer(item, str(diff_id)) for item, diff_id in pairs]
+    return checked_image(source, config_blob.digest, config, layers, platform)

@@ -1,16 +1,15 @@
-"""Files that look like secrets, or hold what looks like one: by name, and by content.
+"""Secret candidates: files that look like secrets or contain one, by name and by content.
 
-Every file of every layer is looked at while it streams by. Content is never kept. What keeps false
-alarms away:
+Every file of every layer is scanned while it is streamed; its content is never stored. These rules
+avoid false alarms:
 
-- a shape counts where its whole form is there: a private key has its lines of base64 and an END
-  line, so that the words in libcrypto or in a manual are none;
-- no key counts in a shared library (`libx.so.1`): crypto libraries have some for their self-tests;
-- tokens are looked for in text and in compiled Python, not in other binaries;
-- a password in a URL counts where configuration is kept only (_CONFIGURATION), and not in code or
-  documentation (_PROSE), which are full of examples.
+- A private key needs lines of base64 and an END line: libcrypto and manuals contain the words.
+- Private keys in shared libraries (`libx.so.1`) are ignored: crypto libraries test themselves.
+- Tokens count in text and in Python bytecode, not in other binaries.
+- A password in a URL counts in configuration files (_CONFIGURATION), not in code or documentation
+  (_PROSE), which are full of examples.
 
-Whoever made the image chose the content: each pattern takes time in proportion to it.
+The content may be hostile: each pattern takes linear time.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from collections.abc import Iterator
 from imageproof.image.facts import SecretCandidate
 from imageproof.redaction import SECRET_FORMATS
 
-MOST = 1000  # of one layer
-OVERLAP = 1 << 14  # bytes: a private key of 16384 bits, in one piece at any border of two chunks
-HEAD = 1 << 16  # bytes of a file that its name makes candidate
+MAX_CANDIDATES = 1000  # of one layer
+OVERLAP_BYTES = 1 << 14  # of two chunks: a private key of 16384 bits fits
+MAX_HEAD_BYTES = 1 << 16  # of a file whose name is a rule's
 _KEY = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
     rb"(?:\s|\\n|\\r)*+(?:[A-Za-z-]+: [^\n]*\n)*+[A-Za-z0-9+/=\s\\]{56,}+-----END "
 )
 _KEY_WORDS = b"PRIVATE KEY"
 _LIBRARY = re.compile(r"(?:^|/)lib[^/]*\.so(?:\.[\d.]+)?$")
-# A first look for what shapes begin with. A pattern whose first character is a literal is searched
-# for at the speed of memchr(3): six of them cost a quarter of a search for each word by itself.
+# Prefixes of formats, searched first. A pattern that begins with a literal character runs at the
+# speed of memchr(3): these six take a quarter of the time of all formats.
 _ANCHORS: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
     (re.compile(rb"A(?:[KS]IA|Iza)"), ("AWS access key", "Google API key")),
     (re.compile(rb"g(?:h[pousr]_|ithub_pat_|lpat-)"), ("GitHub token", "GitLab token")),
@@ -47,7 +46,7 @@ _TOKENS = {
         rb"(?<![\w-])sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])(?:ant-|proj-)?[A-Za-z0-9_-]{20,}"
     ),
 }
-# The last one: the JSON web token of every manual, whose subject is 1234567890.
+# The last alternative: the JSON web token of many manuals, with the subject 1234567890.
 _EXAMPLE = re.compile(rb"EXAMPLE|x{6}|0{8}|1234567|abcdef|eyJzdWIiOiIxMjM0NTY3", re.IGNORECASE)
 _URL = re.compile(rb"://[^/\s:@$<{\"']*+:(?P<password>[^/\s@$<{*\"']{3,}+)@")
 _PLACEHOLDERS = frozenset({b"password", b"pass", b"passwd", b"secret", b"pwd", b"token"})
@@ -59,7 +58,7 @@ _PROSE = re.compile(
     r"\.(?:pyc?|pyi|[cm]?[jt]sx?|map|css|html?|md|rst|[ch]|cc|cpp|hpp|go|rb|rs|java|php|p[lm]|lua"
     r"|[1-9])$"
 )
-# A name that says "secret", and what must be in the file; nothing: whatever is in it.
+# Rule, file name, and evidence that the content must contain.
 _NAMES: tuple[tuple[str, re.Pattern[str], re.Pattern[bytes]], ...] = tuple(
     (rule, re.compile(rf"(?:^|/)(?:{name})$"), re.compile(evidence, re.MULTILINE))
     for rule, name, evidence in (
@@ -84,46 +83,46 @@ _NAMES: tuple[tuple[str, re.Pattern[str], re.Pattern[bytes]], ...] = tuple(
         ("key store", r"[\w.-]+\.(?:jks|p12|pfx|keystore)", rb"(?s)."),
     )
 )  # fmt: skip
-# Most files have none of these names: one search tells.
+# One search rules out most files.
 _ANY_NAME = re.compile("|".join(f"(?:{name.pattern})" for _, name, _ in _NAMES))
 
 
-class Look:
-    """Looks at one file, chunk by chunk."""
+class FileScan:
+    """Scan of one file, chunk by chunk."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._named: list[tuple[str, re.Pattern[bytes]]] = []
+        self._name_rules: list[tuple[str, re.Pattern[bytes]]] = []
         if _ANY_NAME.search(path):
-            self._named = [(rule, evidence) for rule, name, evidence in _NAMES if name.search(path)]
+            self._name_rules = [(rule, proof) for rule, name, proof in _NAMES if name.search(path)]
         self._head = b""
         self._tail = b""
-        self._text: bool | None = None
+        self._is_text: bool | None = None
         self._rules: set[str] = set()
 
-    def at(self, chunk: bytes) -> None:
-        """Look at what comes next."""
-        if self._text is None:
-            # Compiled Python has its strings as they are.
-            self._text = b"\0" not in chunk[:1024] or self._path.endswith(".pyc")
-        if self._named and len(self._head) < HEAD:
-            self._head += chunk[:HEAD]
+    def feed(self, chunk: bytes) -> None:
+        """Scan the next chunk."""
+        if self._is_text is None:
+            # Python bytecode contains its strings unchanged.
+            self._is_text = b"\0" not in chunk[:1024] or self._path.endswith(".pyc")
+        if self._name_rules and len(self._head) < MAX_HEAD_BYTES:
+            self._head += chunk[:MAX_HEAD_BYTES]
         window = self._tail + chunk if self._tail else chunk
         if _KEY_WORDS in window and not _LIBRARY.search(self._path) and _KEY.search(window):
             self._rules.add("private key")
-        if self._text:
+        if self._is_text:
             self._rules.update(_tokens(window))
-            if b"://" in window and self._is_configuration() and _real_url(window):
+            if b"://" in window and self._is_configuration() and _has_url_password(window):
                 self._rules.add("password in a URL")
-        self._tail = window[-OVERLAP:]
+        self._tail = window[-OVERLAP_BYTES:]
 
     def _is_configuration(self) -> bool:
         return bool(_CONFIGURATION.search(self._path)) and not _PROSE.search(self._path)
 
-    def found(self) -> Iterator[SecretCandidate]:
-        """What it looks like, once a rule."""
-        named = {rule for rule, evidence in self._named if evidence.search(self._head)}
-        for rule in sorted(self._rules | named):
+    def candidates(self) -> Iterator[SecretCandidate]:
+        """Yield a candidate for each rule that matched."""
+        by_name = {rule for rule, evidence in self._name_rules if evidence.search(self._head)}
+        for rule in sorted(self._rules | by_name):
             yield SecretCandidate(self._path, rule)
 
 
@@ -135,6 +134,6 @@ def _tokens(window: bytes) -> Iterator[str]:
                     yield rule
 
 
-def _real_url(window: bytes) -> bool:
-    """Whether a URL in it has a password that is no placeholder."""
+def _has_url_password(window: bytes) -> bool:
+    """Return whether a URL has a password that is not a placeholder."""
     return any(match["password"].lower() not in _PLACEHOLDERS for match in _URL.finditer(window))

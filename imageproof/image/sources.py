@@ -1,4 +1,4 @@
-"""Images wherever they are: in engine, file, folder or registry. One call reads them all."""
+"""Reader of images from any source: the engine, a file, a folder, a registry."""
 
 from __future__ import annotations
 
@@ -10,139 +10,159 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.errors import StackFailed, UsageError
-from imageproof.image import cache as kept
-from imageproof.image import registry_source
-from imageproof.image.archive import Contents, Known, image_of_folder, image_of_tar, read_tar
-from imageproof.image.config import Steps, from_blob, from_inspect, steps_of, steps_told
+from imageproof.image.archive import (
+    ArchiveContents,
+    CachedLayer,
+    read_archive,
+    read_image_tar,
+    read_layout_folder,
+)
+from imageproof.image.cache import load_history, load_layer, store_history, store_layer
+from imageproof.image.config import (
+    BuildHistory,
+    facts_from_config,
+    facts_from_inspect,
+    history_from_config,
+    history_from_engine,
+)
 from imageproof.image.facts import ImageFacts, Layer
-from imageproof.image.oci_layout import MISSHAPEN, Found
-from imageproof.image.registry_source import image_of_registry, is_remote
+from imageproof.image.oci_layout import MALFORMED, StoredImage
+from imageproof.image.registry_source import is_remote, parse_remote, read_registry_image
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
-Inspected = Mapping[str, Mapping[str, Any]]
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+Inspected = Mapping[str, Mapping[str, Any]]  # reference to the output of `docker image inspect`
 
 
 def is_archive(reference: str) -> bool:
-    """Whether a file or folder is meant: it begins with ./, ../ or /, or ends as archives do."""
-    return reference.startswith(("./", "../", "/")) or reference.endswith(ARCHIVES)
+    """Return whether a reference is a path: it begins with ./, ../ or /, or ends as archives do."""
+    return reference.startswith(("./", "../", "/")) or reference.endswith(ARCHIVE_SUFFIXES)
 
 
 def is_outside_engine(reference: str) -> bool:
-    """Whether an image that need not be in the engine is meant."""
+    """Return whether a reference names an archive or an image in a registry."""
     return is_archive(reference) or is_remote(reference)
 
 
 def read_images(
     engine: Engine, references: Sequence[str], cache: Path, platform: str | None = None
 ) -> dict[str, ImageFacts | None]:
-    """The facts of each image; None where the engine has no such image.
+    """Read the facts of images; None for an image that the engine does not have.
 
-    Layers that the cache does not have are read in one stream for all images together. `platform`
-    is for what is not in the engine, and may hold images for several. Raises UsageError for what
-    is not there, StackFailed for what is no image, RegistryUnavailable.
+    The engine saves all images with uncached layers in one stream.
+
+    Args:
+        engine: The engine.
+        references: Names in the engine, paths of archives, `docker://` references.
+        cache: Folder of cached facts.
+        platform: Such as linux/arm64, for an image outside the engine.
+
+    Raises:
+        UsageError: There is no such archive or image in the registry.
+        StackFailed: An image is invalid.
+        RegistryUnavailable: The registry does not answer.
     """
-    found: dict[str, ImageFacts | None] = dict.fromkeys(references)
+    images: dict[str, ImageFacts | None] = dict.fromkeys(references)
     for reference in filter(is_outside_engine, references):
-        found[reference] = _read_elsewhere(reference, cache, platform)
-    if named := [reference for reference in found if not is_outside_engine(reference)]:
-        found.update(_of_engine(engine, engine.images(named), cache))
-    return found
+        images[reference] = _read_outside_engine(reference, cache, platform)
+    if names := [reference for reference in images if not is_outside_engine(reference)]:
+        images.update(_read_from_engine(engine, engine.images(names), cache))
+    return images
 
 
 def _diff_ids(image: Mapping[str, Any]) -> list[str]:
-    """The layers of an image; one that has none may not even have the key."""
+    """Return the layers of an image; the key may be missing if it has none."""
     return (image.get("RootFS") or {}).get("Layers") or []
 
 
-def _of_engine(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, ImageFacts]:
-    layers = _layers(engine, inspected, cache)
-    found = {}
+def _read_from_engine(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, ImageFacts]:
+    layers = _read_layers(engine, inspected, cache)
+    images = {}
     for reference, image in inspected.items():
-        wanted = _diff_ids(image)
-        steps = kept.find_steps(cache, image["Id"])
-        if steps is None:
-            steps = steps_told(engine.history(reference), len(wanted))
-            kept.keep_steps(cache, image["Id"], steps)
-        made = tuple(_made([layers[diff_id] for diff_id in wanted], steps))
-        found[reference] = from_inspect(reference, image, steps.history, made)
-    return found
+        diff_ids = _diff_ids(image)
+        history = load_history(cache, image["Id"])
+        if history is None:
+            history = history_from_engine(engine.history(reference), len(diff_ids))
+            store_history(cache, image["Id"], history)
+        own = tuple(_with_instructions([layers[diff_id] for diff_id in diff_ids], history))
+        images[reference] = facts_from_inspect(reference, image, history.instructions, own)
+    return images
 
 
-def _layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, Layer]:
-    """Every layer of these images, by its diff_id."""
-    wanted = {diff_id for image in inspected.values() for diff_id in _diff_ids(image)}
-    found = {diff_id: layer for diff_id in wanted if (layer := kept.find(cache, diff_id))}
-    unread = {r: image for r, image in inspected.items() if set(_diff_ids(image)) - found.keys()}
+def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, Layer]:
+    """Return all layers of the images by diff_id."""
+    diff_ids = {diff_id for image in inspected.values() for diff_id in _diff_ids(image)}
+    layers = {diff_id: layer for diff_id in diff_ids if (layer := load_layer(cache, diff_id))}
+    unread = {r: image for r, image in inspected.items() if set(_diff_ids(image)) - layers.keys()}
     if unread:
-        what = f"what the engine saved of {', '.join(unread)}"
+        source = f"the engine's archive of {', '.join(unread)}"
         with closing(engine.save(list(unread))) as stream:
-            contents = read_tar(stream, what, found.get, trusted=True)
+            contents = read_archive(stream, source, layers.get, trusted=True)
         for layer in contents.layers.values():
-            if layer.diff_id not in found:
-                kept.keep(cache, layer)
-            found[layer.diff_id] = layer
-        _keep_steps(contents, unread, cache)
-    if missing := wanted - found.keys():
+            if layer.diff_id not in layers:
+                store_layer(cache, layer)
+            layers[layer.diff_id] = layer
+        _store_histories(contents, unread, cache)
+    if missing := diff_ids - layers.keys():
         raise StackFailed(
             "reading the layers of images",
-            f"the engine did not give {', '.join(sorted(missing))}",
-            hint="its store may be damaged: build or pull the image anew",
+            f"the engine's archive lacks {', '.join(sorted(missing))}",
+            hint="the engine's store may be damaged: build or pull the image again",
         )
-    return found
+    return layers
 
 
-def _keep_steps(contents: Contents, unread: Inspected, cache: Path) -> None:
-    """What made the images, by their configurations in the stream: exact, and no further question.
+def _store_histories(contents: ArchiveContents, unread: Inspected, cache: Path) -> None:
+    """Cache the build histories of the archive's configurations, which mark empty layers.
 
-    Where it is not to be had of them, `docker history` is asked."""
+    Without them, `docker history` is queried.
+    """
     try:
-        configs = {
-            tag: entry["Config"]
+        config_names = {
+            name: entry["Config"]
             for entry in contents.document("manifest.json")
-            for tag in (entry["Config"].rpartition("/")[2], *(entry.get("RepoTags") or ()))
+            for name in (entry["Config"].rpartition("/")[2], *(entry.get("RepoTags") or ()))
         }
         for image in unread.values():
             for name in (image["Id"].partition(":")[2], *(image.get("RepoTags") or ())):
-                if name in configs:
-                    config = contents.document(configs[name])
-                    steps = steps_of(config, len(_diff_ids(image)))
-                    kept.keep_steps(cache, image["Id"], steps)
+                if name in config_names:
+                    config = contents.document(config_names[name])
+                    history = history_from_config(config, len(_diff_ids(image)))
+                    store_history(cache, image["Id"], history)
                     break
-    except (StackFailed, *MISSHAPEN):
+    except (StackFailed, *MALFORMED):
         return
 
 
-def _read_elsewhere(reference: str, cache: Path, platform: str | None) -> ImageFacts:
-    known = partial(kept.find, cache)
+def _read_outside_engine(reference: str, cache: Path, platform: str | None) -> ImageFacts:
+    cached_layer = partial(load_layer, cache)
     if is_remote(reference):
-        found = image_of_registry(registry_source.named(reference), known, platform)
+        image = read_registry_image(parse_remote(reference), cached_layer, platform)
     else:
-        found = _read_archive(Path(reference), known, platform)
-    for layer in found.layers:
-        if known(layer.diff_id) is None:
-            kept.keep(cache, layer)
-    steps = steps_of(found.config, len(found.layers))
-    made = tuple(_made(found.layers, steps))
-    return from_blob(reference, found.identity, found.config, steps.history, made)
+        image = _read_archive(Path(reference), cached_layer, platform)
+    for layer in image.layers:
+        if cached_layer(layer.diff_id) is None:
+            store_layer(cache, layer)
+    history = history_from_config(image.config, len(image.layers))
+    layers = tuple(_with_instructions(image.layers, history))
+    return facts_from_config(reference, image.identity, image.config, history.instructions, layers)
 
 
-def _read_archive(path: Path, known: Known, platform: str | None) -> Found:
+def _read_archive(path: Path, cached_layer: CachedLayer, platform: str | None) -> StoredImage:
     action = "reading an image"
     if not (path.is_file() or path.is_dir()):
-        raise UsageError(
-            action, f"there is no file or folder {path}", hint="an image's name has no such ending"
-        )
+        hint = "name an archive or an OCI layout; an image's name must not look like a path"
+        raise UsageError(action, f"there is no file or folder {path}", hint=hint)
     try:
-        return (image_of_folder if path.is_dir() else image_of_tar)(path, known, platform)
+        read = read_layout_folder if path.is_dir() else read_image_tar
+        return read(path, cached_layer, platform)
     except OSError as error:
-        raise UsageError(
-            action, f"{path}: {error.strerror}", hint="is it yours to read?"
-        ) from error
+        hint = "check the permissions of the file"
+        raise UsageError(action, f"{path}: {error.strerror}", hint=hint) from error
 
 
-def _made(layers: Sequence[Layer], steps: Steps) -> Iterator[Layer]:
-    for layer, by in zip(layers, steps.made, strict=True):
-        yield replace(layer, instruction=by)
+def _with_instructions(layers: Sequence[Layer], history: BuildHistory) -> Iterator[Layer]:
+    for layer, instruction in zip(layers, history.by_layer, strict=True):
+        yield replace(layer, instruction=instruction)

@@ -1,4 +1,4 @@
-"""Streams of bytes that are read once: iterators as files, hashed as they pass, inflated."""
+"""Byte streams that are read once: an iterator as a file, hashing, decompression."""
 
 from __future__ import annotations
 
@@ -12,74 +12,82 @@ import zstandard
 
 from imageproof.errors import StackFailed
 
-CHUNK = 1 << 18
-GZIP = b"\x1f\x8b"
-ZSTD = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1
-LIMIT = 1 << 36  # bytes of one layer, inflated: an image of 64 GiB is no image
+CHUNK_BYTES = 1 << 18
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1
+MAX_INFLATED_BYTES = 1 << 36  # of one stream: no real image has 64 GiB
+ZSTD_WINDOW_BYTES = 1 << 27
 
 
-class Stream(io.RawIOBase):
-    """An iterator of bytes as a file that can only be read on."""
+class IteratorFile(io.RawIOBase):
+    """Read-only file over an iterator of bytes; it cannot seek."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left = memoryview(b"")
+        self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what comes next."""
-        while not self._left:
+        """Fill the buffer with the next bytes; return their number, 0 at the end."""
+        while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
-            self._left = memoryview(chunk)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
+            self._rest = memoryview(chunk)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
         return count
 
 
 class Digest:
-    """Counts what passes through, and hashes it unless its digest is known."""
+    """Size and SHA-256 of a stream; it does not hash if the digest is already known."""
 
-    def __init__(self, known: str | None = None) -> None:
-        self._known = known
+    def __init__(self, known_digest: str | None = None) -> None:
+        self._known_digest = known_digest
         self._sha = hashlib.sha256()
         self.size = 0
 
     def through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same chunks."""
+        """Yield the chunks unchanged while counting and hashing them."""
         for chunk in chunks:
-            if not self._known:
+            if not self._known_digest:
                 self._sha.update(chunk)
             self.size += len(chunk)
             yield chunk
 
     def __str__(self) -> str:
-        """As in OCI descriptors: `sha256:` and 64 hexadecimal digits."""
-        return self._known or f"sha256:{self._sha.hexdigest()}"
+        """Return the digest as in OCI descriptors: `sha256:` and 64 hexadecimal digits."""
+        return self._known_digest or f"sha256:{self._sha.hexdigest()}"
 
 
 def read_chunks(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
-    """What is left of a file, after what was read of it already."""
+    """Yield `head`, which was read before, then the rest of the file."""
     if head:
         yield head
-    while chunk := file.read(CHUNK):
+    while chunk := file.read(CHUNK_BYTES):
         yield chunk
 
 
-def decompress(head: bytes, chunks: Iterator[bytes], action: str = "reading a layer") -> Iterator[bytes]:
-    """The content of a stream that begins with `head`, whatever it is compressed with.
+def decompress(
+    head: bytes, chunks: Iterator[bytes], action: str = "reading a layer"
+) -> Iterator[bytes]:
+    """Decompress a stream that may be gzip, zstd or uncompressed.
 
-    Raises StackFailed, in the words of `action`, for what is broken, and for what inflates beyond
-    LIMIT.
+    Args:
+        head: First bytes of the stream; `chunks` include them.
+        chunks: The whole stream.
+        action: What is being done, for errors.
+
+    Raises:
+        StackFailed: The stream is broken, or has more than MAX_INFLATED_BYTES.
     """
-    if head.startswith(GZIP):
-        chunks = _gunzipped(chunks, action)
-    elif head.startswith(ZSTD):
+    if head.startswith(GZIP_MAGIC):
+        chunks = _gunzip(chunks, action)
+    elif head.startswith(ZSTD_MAGIC):
         chunks = _unzstd(chunks, action)
     return _bounded(chunks, action)
 
@@ -88,57 +96,57 @@ def _bounded(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
-        if size > LIMIT:
+        if size > MAX_INFLATED_BYTES:
             raise StackFailed(
                 action,
-                f"it has more than {LIMIT >> 30} GiB, inflated",
-                hint="no honest image does; do not run it",
+                f"it has more than {MAX_INFLATED_BYTES >> 30} GiB, decompressed",
+                hint="no real image is so large: do not run it",
             )
         yield chunk
 
 
-def _gunzipped(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
-    """RFC 1952; there may be several members, and a bounded part is inflated at a time."""
+def _gunzip(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
+    """Decompress gzip (RFC 1952), several members too, CHUNK_BYTES at a time."""
     inflate = zlib.decompressobj(wbits=31)
-    begun = False
+    in_member = False
     for chunk in chunks:
-        left = chunk
-        while left:
-            if not begun and not (left := left.lstrip(b"\0")):
-                break  # padding between members, and behind the last one, is allowed
+        rest = chunk
+        while rest:
+            if not in_member and not (rest := rest.lstrip(b"\0")):
+                break  # padding between members and after the last one is allowed
             try:
-                yield inflate.decompress(left, CHUNK)
+                yield inflate.decompress(rest, CHUNK_BYTES)
             except zlib.error as error:
                 raise _broken("gzip", error, action) from error
-            begun = True
-            left = inflate.unconsumed_tail
+            in_member = True
+            rest = inflate.unconsumed_tail
             if inflate.eof:
-                left = inflate.unused_data
-                inflate, begun = zlib.decompressobj(wbits=31), False
-    if begun:
+                rest = inflate.unused_data
+                inflate, in_member = zlib.decompressobj(wbits=31), False
+    if in_member:
         raise _broken("gzip", "it ends in the middle", action)
 
 
 def _unzstd(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
-    """RFC 8878; several frames are read as one.
+    """Decompress zstd (RFC 8878), several frames too.
 
-    The library takes a frame that is cut off for one that ends: what was read then has another
-    digest than the configuration names, and the tar in it no end.
+    The library does not report a truncated frame; its content then has another digest than the
+    configuration names, and a tar without an end.
     """
-    source: Any = Stream(chunks)
+    source: Any = IteratorFile(chunks)
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+        with zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).stream_reader(
             source, read_across_frames=True
         ) as reader:
-            while chunk := reader.read(CHUNK):
+            while chunk := reader.read(CHUNK_BYTES):
                 yield chunk
     except zstandard.ZstdError as error:
         raise _broken("zstd", error, action) from error
 
 
-def _broken(kind: str, error: object, action: str) -> StackFailed:
+def _broken(format_: str, error: object, action: str) -> StackFailed:
     return StackFailed(
         action,
-        f"its {kind} data is broken: {error}",
-        hint="fetch or build the image anew: what is there now cannot be run either",
+        f"its {format_} data is broken: {error}",
+        hint="fetch or build the image again: this copy cannot be run",
     )

@@ -1,8 +1,7 @@
-"""The entries of a tar that somebody else made, one after the other, in flat memory.
+"""Reader of untrusted tars: entry by entry, in constant memory.
 
-tarfile reads the headers, of a file that only goes forward. What a header may take is bounded,
-since a long name or an attribute is read whole. Where tools read one tar in two ways, it is read
-as Go's archive/tar does, and with it Docker.
+tarfile parses the headers, and their size is bounded because it reads them whole. If tools disagree
+about a tar, this reader follows Go's archive/tar, which Docker uses.
 """
 
 from __future__ import annotations
@@ -13,13 +12,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from imageproof.errors import StackFailed
-from imageproof.image.stream import CHUNK
+from imageproof.image.stream import CHUNK_BYTES
 
-# Of one entry's headers: a long name, its attributes. Python before 3.11.10 takes time by the
-# square of their length for some (CVE-2024-6232).
-HEADER_BYTES = 1 << 16
-# What tarfile raises for a tar that is none, besides its own errors.
-BROKEN = (tarfile.TarError, ValueError, OverflowError, RecursionError, EOFError, IndexError)
+# Of one entry's headers: long name and attributes. Before 3.11.10, Python parses some of them in
+# quadratic time (CVE-2024-6232).
+MAX_HEADER_BYTES = 1 << 16
+# Errors of tarfile for an invalid tar.
+TAR_ERRORS = (
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+    IndexError,
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 Entry = tuple[tarfile.TarInfo, Iterator[bytes]]
@@ -27,30 +33,46 @@ Note = Callable[[str], None]
 
 
 def read_entries(chunks: Iterator[bytes], action: str, note: Note | None = None) -> Iterator[Entry]:
-    """Each entry with its content, which is to be read before the next one, or not at all.
+    """Yield each entry with its content, then read the stream to its end.
 
-    All chunks are read, to the last. What no honest builder writes between the entries is told to
-    `note`. Raises StackFailed, in the words of `action`, for what is no tar.
+    Args:
+        chunks: The tar, uncompressed.
+        action: What is being done, for errors.
+        note: Receives anomalies of the tar as a whole.
+
+    Raises:
+        StackFailed: The stream is not a valid tar.
     """
-    stream = _Forward(chunks)
+    file = _ForwardFile(chunks)
     try:
-        yield from _entries(stream, action)
-    except BROKEN as error:
-        raise _broken(action, error) from error
-    behind = 0
-    while chunk := stream.take(CHUNK):
-        behind += len(chunk) - chunk.count(0)
-    if behind and note:
+        yield from _entries(file, action)
+    except TAR_ERRORS as error:
+        raise _invalid(action, error) from error
+    trailing = 0
+    while chunk := file.take(CHUNK_BYTES):
+        trailing += len(chunk) - chunk.count(0)
+    if trailing and note:
         note("there is more than padding behind its last entry")
 
 
-def _broken(action: str, error: object) -> StackFailed:
-    said = printable(str(error) or type(error).__name__)
-    return StackFailed(action, f"it is no tar: {said}", hint="build or fetch the image anew")
+def printable(text: str) -> str:
+    """Escape control characters and invalid Unicode, which could steer a terminal or a page."""
+    if text.isprintable():  # fast path: nearly every name
+        return text
+    try:
+        text = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        text = text.encode(errors="backslashreplace").decode()
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _invalid(action: str, error: object) -> StackFailed:
+    reason = printable(str(error) or type(error).__name__)
+    return StackFailed(action, f"invalid tar: {reason}", hint="build or fetch the image again")
 
 
 class _Archive(tarfile.TarFile):
-    """Applies no global headers: archive/tar does not either, and takes other names for true."""
+    """TarFile that ignores global headers, as Go's archive/tar does."""
 
     @property  # type: ignore[override]
     def pax_headers(self) -> dict[str, str]:
@@ -61,94 +83,87 @@ class _Archive(tarfile.TarFile):
         pass
 
 
-def _entries(stream: _Forward, action: str) -> Iterator[Entry]:
-    source: Any = stream
+def _entries(file: _ForwardFile, action: str) -> Iterator[Entry]:
+    source: Any = file
     try:
-        # The same names whatever this machine's locale is.
+        # An explicit encoding: names do not depend on this machine's locale.
         archive = _Archive(fileobj=source, encoding="utf-8", errors="surrogateescape")
     except tarfile.ReadError as error:
-        if "empty file" in str(error):  # not even the two blocks of zeros
+        if "empty file" in str(error):  # without even the two blocks of zeros
             return
         raise
     while True:
-        stream.allowance = HEADER_BYTES
+        file.header_allowance = MAX_HEADER_BYTES
         member = archive.next()
         if member is None:
             break
-        archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every one
+        archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every member
         if member.size < 0:
-            raise tarfile.ReadError("an entry has less than no bytes")
+            raise tarfile.ReadError("an entry has a negative size")
         stored = archive.offset - member.offset_data if member.issparse() else member.size
-        yield member, _content(stream, member, stored, action)
-    # tarfile takes a header that is none, or half a one, for the end.
-    if stream.last.count(0) != len(stream.last) or len(stream.last) not in (0, tarfile.BLOCKSIZE):
-        raise tarfile.ReadError("a header in it is none")
+        yield member, _content(file, member, stored, action)
+    # tarfile takes an invalid or truncated header for the end.
+    block = file.last_read
+    if block.count(0) != len(block) or len(block) not in (0, tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("invalid header")
 
 
-def _content(stream: _Forward, member: tarfile.TarInfo, stored: int, action: str) -> Iterator[bytes]:
-    """What is stored of a file; of a sparse one, what lies between the holes."""
+def _content(
+    file: _ForwardFile, member: tarfile.TarInfo, stored: int, action: str
+) -> Iterator[bytes]:
+    """Yield a file's `stored` bytes; for a sparse file, the data between its holes."""
     if not member.isfile():
         return
-    stream.seek(member.offset_data)
-    left = stored
-    while left > 0:
-        chunk = stream.take(min(left, CHUNK))
+    file.seek(member.offset_data)
+    remaining = stored
+    while remaining > 0:
+        chunk = file.take(min(remaining, CHUNK_BYTES))
         if not chunk:
-            raise _broken(action, "it ends in the middle of a file")
-        left -= len(chunk)
+            raise _invalid(action, "it ends in the middle of a file")
+        remaining -= len(chunk)
         yield chunk
 
 
-def printable(name: str) -> str:
-    """A name without what would steer a terminal or a page, and without half characters."""
-    if name.isprintable():  # nearly every one is
-        return name
-    try:
-        text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    except UnicodeEncodeError:  # a half character that stands for no byte
-        text = name.encode(errors="backslashreplace").decode()
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
-class _Forward:
-    """The file that tarfile reads: it goes forward only, and headers may not take for ever."""
+class _ForwardFile:
+    """File for tarfile that only moves forward and bounds the bytes of headers."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._buffer = b""
-        self._at = 0  # in the buffer
-        self._before = 0  # bytes of the stream before the buffer
-        self.allowance = HEADER_BYTES
-        self.last = b""  # what was read as a header
+        self._offset = 0  # in the buffer
+        self._buffer_start = 0  # position of the buffer in the stream
+        self.header_allowance = MAX_HEADER_BYTES
+        self.last_read = b""  # the last header block
 
     def tell(self) -> int:
-        return self._before + self._at
+        return self._buffer_start + self._offset
 
     def seek(self, position: int, whence: int = 0) -> int:
-        while position - self._before > len(self._buffer) and self._refill():
+        while position - self._buffer_start > len(self._buffer) and self._refill():
             pass
-        at = position - self._before
-        if at < 0 or whence:
+        offset = position - self._buffer_start
+        if offset < 0 or whence:
             raise tarfile.ReadError("a tar is read forward only")
-        self._at = min(at, len(self._buffer))
+        self._offset = min(offset, len(self._buffer))
         return self.tell()
 
     def read(self, size: int = -1) -> bytes:
-        self.allowance -= size
-        if size < 0 or self.allowance < 0:
-            raise tarfile.ReadError(f"the headers of an entry take more than {HEADER_BYTES} bytes")
-        self.last = self.take(size)
-        return self.last
+        """Read bytes of a header; tarfile calls this."""
+        self.header_allowance -= size
+        if size < 0 or self.header_allowance < 0:
+            raise tarfile.ReadError(f"an entry has more than {MAX_HEADER_BYTES} bytes of headers")
+        self.last_read = self.take(size)
+        return self.last_read
 
     def take(self, size: int) -> bytes:
-        """Read content: bounded by what is asked for."""
+        """Read up to `size` bytes of content."""
         parts = []
         while size > 0:
-            if self._at == len(self._buffer) and not self._refill():
+            if self._offset == len(self._buffer) and not self._refill():
                 break
-            part = self._buffer[self._at : self._at + size]
+            part = self._buffer[self._offset : self._offset + size]
             parts.append(part)
-            self._at += len(part)
+            self._offset += len(part)
             size -= len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
@@ -159,8 +174,9 @@ class _Forward:
                 chunk = next(self._chunks)
             except StopIteration:
                 return False
-        kept = self._buffer[-1:]  # tarfile steps back by one, to see whether the content is whole
-        self._before += len(self._buffer) - len(kept)
-        self._buffer = kept + chunk
-        self._at = len(kept)
+        # Keep one byte: tarfile steps back by one to test whether the content is complete.
+        last = self._buffer[-1:]
+        self._buffer_start += len(self._buffer) - len(last)
+        self._buffer = last + chunk
+        self._offset = len(last)
         return True

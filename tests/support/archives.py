@@ -1,4 +1,4 @@
-"""What the tests of the reader share: layers, `docker save` archives and OCI layouts, made here."""
+"""Builders of layers, `docker save` tars and OCI layouts for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMPTY = b"\0" * 1024  # the tar of no entry
 
 
 def tar(entries: Entries, kind: int = tarfile.PAX_FORMAT) -> bytes:
-    """A tar of these entries: content, or an entry without any."""
+    """Return a tar of these entries: content, or a TarInfo without content."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
         for name, content in entries.items():
@@ -32,21 +32,21 @@ def tar(entries: Entries, kind: int = tarfile.PAX_FORMAT) -> bytes:
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, **changes: Any) -> tarfile.TarInfo:
-    """An entry without content."""
-    made = tarfile.TarInfo(name)
-    made.type = kind
+    """Return an entry without content."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
     for key, value in changes.items():
-        setattr(made, key, value)
-    return made
+        setattr(info, key, value)
+    return info
 
 
 def digest(blob: bytes) -> str:
-    """As OCI descriptors name it."""
+    """Return the digest of a blob as in OCI descriptors."""
     return f"sha256:{hashlib.sha256(blob).hexdigest()}"
 
 
 def config(layers: Sequence[bytes], **changes: Any) -> dict[str, Any]:
-    """The configuration of an image with these layers."""
+    """Return the configuration of an image with these layers."""
     history = [{"created_by": f"COPY {number} / # buildkit"} for number in range(len(layers))]
     return {
         "config": {"User": "10001:10001", "Cmd": ["python"], "Env": ["A=b"]},
@@ -56,7 +56,7 @@ def config(layers: Sequence[bytes], **changes: Any) -> dict[str, Any]:
 
 
 def saved(layers: Sequence[bytes], document: Any = None, tags: Sequence[str] = ("a:1",)) -> bytes:
-    """What `docker save` writes of an image; several tags: as many images."""
+    """Return a `docker save` tar of an image; several tags: as many images."""
     text = json.dumps(config(layers) if document is None else document).encode()
     names = [f"blobs/{digest(layer).replace(':', '/')}" for layer in layers]
     about = {"Config": f"blobs/{digest(text).replace(':', '/')}", "Layers": names}
@@ -69,7 +69,7 @@ def saved(layers: Sequence[bytes], document: Any = None, tags: Sequence[str] = (
 def layout(
     folder: Path, layers: Sequence[bytes], packed: Sequence[bytes] = (), **index: Any
 ) -> Path:
-    """An OCI layout of one image; `packed` are the layers as they are stored."""
+    """Write an OCI layout of one image; `packed`: the layers as stored, compressed."""
     blobs = folder / "blobs/sha256"
     blobs.mkdir(parents=True)
 
@@ -92,10 +92,10 @@ LAYERS = (FIRST, EMPTY, SECOND)
 
 
 def read_path(path: Path, folder: Path) -> ImageFacts:
-    engine: Any = None  # no engine is asked for a file
-    found = read_images(engine, [str(path)], folder / "cache")[str(path)]
-    assert found is not None
-    return found
+    engine: Any = None
+    facts = read_images(engine, [str(path)], folder / "cache")[str(path)]
+    assert facts is not None
+    return facts
 
 
 def in_file(folder: Path, blob: bytes, name: str = "image.tar") -> Path:
@@ -108,11 +108,11 @@ def in_json(name: str, document: Any) -> dict[str, bytes]:
     return {name: json.dumps(document).encode()}
 
 
-def seen(facts: ImageFacts) -> list[tuple[str, int, str]]:
+def layer_summary(facts: ImageFacts) -> list[tuple[str, int, str]]:
     return [(layer.diff_id, layer.size, layer.instruction) for layer in facts.layers]
 
 
-WANTED = [(digest(blob), len(blob), f"COPY {n} /") for n, blob in enumerate(LAYERS)]
+EXPECTED = [(digest(blob), len(blob), f"COPY {n} /") for n, blob in enumerate(LAYERS)]
 
 
 def edit(name: str, change: Any) -> Any:

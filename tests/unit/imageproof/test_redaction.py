@@ -1,14 +1,14 @@
-"""imageproof.redaction: what a secret looks like, and that it is struck out of what is shown."""
+"""Patterns of secrets and their redaction."""
 
 from __future__ import annotations
 
 import pytest
 
-from imageproof.redaction import STRUCK, assigned, has_shape, is_secret, redact
+from imageproof.redaction import REDACTED, assigned_secrets, contains_secret, is_secret, redact
 
 X = "x" * 60
-# name of a kind: something of its shape, put together here so that no scanner takes it for one
-SHAPES = {
+# One example of each format, put together here so that no scanner reports this file.
+EXAMPLES = {
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
     "aws": "AKIA" + "Q" * 16,
     "github": "ghp_" + X[:36],
@@ -24,11 +24,11 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
-def test_a_secret_is_known_by_its_shape_whatever_its_name(shape):
-    assert is_secret("PLAIN", shape)
-    assert has_shape(f"RUN curl -H 'x: {shape}' there")
-    assert shape not in redact(f"RUN curl -H 'x: {shape}' there")
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
+def test_secret_is_recognized_by_format(example):
+    assert is_secret("PLAIN", example)
+    assert contains_secret(f"RUN curl -H 'x: {example}' there")
+    assert example not in redact(f"RUN curl -H 'x: {example}' there")
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def test_a_secret_is_known_by_its_shape_whatever_its_name(shape):
         *("API_KEY", "APIKEY", "AWS_SECRET_ACCESS_KEY", "PRIVATE_KEY", "SIGNING_KEY"),
     ],
 )
-def test_a_secret_is_known_by_its_name_whatever_its_shape(name):
+def test_secret_is_recognized_by_variable_name(name):
     assert is_secret(name, "swordfish")
-    assert redact(f"RUN |1 {name}=swordfish make") == f"RUN |1 {name}={STRUCK} make"
-    assert assigned(f"ARG {name}=swordfish") == [name]
+    assert redact(f"RUN |1 {name}=swordfish make") == f"RUN |1 {name}={REDACTED} make"
+    assert assigned_secrets(f"ARG {name}=swordfish") == [name]
 
 
 @pytest.mark.parametrize(
@@ -72,25 +72,25 @@ def test_a_secret_is_known_by_its_name_whatever_its_shape(name):
         ("NAME", "AKIA" + "Q" * 15),
     ],
 )
-def test_what_only_resembles_a_secret_is_none(name, value):
+def test_near_misses_are_not_secrets(name, value):
     assert not is_secret(name, value)
-    assert assigned(f"ARG {name}={value}") == []
+    assert assigned_secrets(f"ARG {name}={value}") == []
     assert redact(f"ARG {name}={value}") == f"ARG {name}={value}"
 
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
-def test_quotes_hide_nothing(quote):
+def test_quoted_secret_is_redacted(quote):
     line = f"RUN API_TOKEN={quote}swordfish{quote}; make"
-    assert redact(line) == f"RUN API_TOKEN={STRUCK}; make"
+    assert redact(line) == f"RUN API_TOKEN={REDACTED}; make"
 
 
-def test_every_secret_of_a_line_is_struck_and_the_rest_is_left():
-    line = f"RUN |3 A=1 API_TOKEN=swordfish B_SECRET='two words' curl {SHAPES['url']}x"
+def test_only_secrets_of_a_line_are_redacted():
+    line = f"RUN |3 A=1 API_TOKEN=swordfish B_SECRET='two words' curl {EXAMPLES['url']}x"
     assert (
         redact(line)
-        == f"RUN |3 A=1 API_TOKEN={STRUCK} B_SECRET={STRUCK} curl https{STRUCK}shop.invalid/x"
+        == f"RUN |3 A=1 API_TOKEN={REDACTED} B_SECRET={REDACTED} curl https{REDACTED}shop.invalid/x"
     )
 
 
-def test_each_name_is_told_once_in_the_order_of_the_line():
-    assert assigned("RUN B_TOKEN=x A_TOKEN=y B_TOKEN=z C=1") == ["B_TOKEN", "A_TOKEN"]
+def test_assigned_names_are_listed_once_in_order():
+    assert assigned_secrets("RUN B_TOKEN=x A_TOKEN=y B_TOKEN=z C=1") == ["B_TOKEN", "A_TOKEN"]

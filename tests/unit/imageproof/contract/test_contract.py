@@ -1,4 +1,4 @@
-"""imageproof.contract: a slip of the pen is refused, with its place in the file."""
+"""The contract: defaults, and errors that name the wrong key."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _refused(folder: Path, text: str | bytes) -> ContractError:
     return caught.value
 
 
-def test_the_contract_of_these_tests_is_accepted(tmp_path):
-    """So that each refusal below is due to what it changes, and nothing else."""
+def test_valid_contract_is_loaded_with_defaults(tmp_path):
+    """Each refusal below changes one thing in this contract."""
     image = _load(tmp_path, GOOD).images["shop"]
     assert image.size == 10_000_000
     assert image.health.ready_within == 60
@@ -48,7 +48,7 @@ IMAGE = "tool.imageproof.images.shop"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "place"),
+    ("old", "new", "key"),
     [
         ('size = "10MB"', 'size = "10MB"\nsiez = 3', f"{IMAGE}.siez"),
         ('size = "10MB"', 'size = "big"', f"{IMAGE}.size"),
@@ -96,19 +96,19 @@ IMAGE = "tool.imageproof.images.shop"
         ),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_place(tmp_path, old, new, place):
+def test_wrong_key_or_value_is_refused_with_its_key(tmp_path, old, new, key):
     assert old in GOOD
     error = _refused(tmp_path, GOOD.replace(old, new))
-    assert place in error.cause
+    assert key in error.cause
 
 
-def test_a_pattern_that_is_none_is_refused_with_its_place(tmp_path):
+def test_invalid_regular_expression_is_refused_with_its_key(tmp_path):
     error = _refused(tmp_path, GOOD.replace("'^Python 3'", "'^Python (3'"))
     assert f"{IMAGE}.programs.python.answers" in error.cause
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no table [tool.imageproof]"),
         ("[tool.ruff]\nline-length = 100\n", "no table [tool.imageproof]"),
@@ -119,35 +119,35 @@ def test_a_pattern_that_is_none_is_refused_with_its_place(tmp_path):
         (b"\xff\xfe[tool.imageproof]", "invalid TOML"),
     ],
 )
-def test_a_file_that_holds_no_contract_is_refused(tmp_path, text, said):
-    assert said in _refused(tmp_path, text).cause
+def test_file_without_a_contract_is_refused(tmp_path, text, message):
+    assert message in _refused(tmp_path, text).cause
 
 
-def test_a_missing_file_is_refused_with_its_folder(tmp_path):
+def test_missing_file_is_refused_with_its_folder(tmp_path):
     with pytest.raises(ContractError, match="there is no pyproject") as caught:
         load(tmp_path)
     assert str(tmp_path) in caught.value.cause
 
 
-def test_every_problem_is_told_not_only_the_first(tmp_path):
+def test_all_problems_are_reported(tmp_path):
     error = _refused(tmp_path, GOOD.replace("10MB", "big").replace("10001:10001", "0:0"))
-    said = "\n".join([error.cause, *error.tail])
-    assert f"{IMAGE}.size" in said
-    assert f"{IMAGE}.user" in said
+    text = "\n".join([error.cause, *error.tail])
+    assert f"{IMAGE}.size" in text
+    assert f"{IMAGE}.user" in text
 
 
-def test_a_contract_cannot_be_changed_once_it_is_read():
+def test_contract_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         service_contract().user = "0:0"
 
 
-def test_without_a_name_every_image_is_meant():
+def test_select_without_a_name_returns_all_images():
     both = contract(images={"a": service_contract(), "b": service_contract()})
     assert list(both.select(None)) == ["a", "b"]
     assert list(both.select("b")) == ["b"]
 
 
-def test_an_image_that_is_none_is_refused_and_the_known_ones_are_named():
+def test_select_refuses_an_unknown_image_and_lists_the_known():
     with pytest.raises(UsageError, match="'c'") as caught:
         contract(images={"a": service_contract(), "b": service_contract()}).select("c")
     assert caught.value.status == 2

@@ -1,15 +1,25 @@
-"""imageproof.image.cache: what is kept of a layer is read again, or counts as none."""
+"""Cache of layer facts and build histories."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from imageproof.image import cache
-from imageproof.image.cache import FORMAT, find, find_steps, keep, keep_steps, place
-from imageproof.image.config import Steps
+from imageproof import redaction
+from imageproof.image import cache, packages, secret_candidates
+from imageproof.image.cache import (
+    FORMAT,
+    cache_path,
+    load_history,
+    load_layer,
+    store_history,
+    store_layer,
+)
+from imageproof.image.config import BuildHistory
 from imageproof.image.facts import File, Layer, Package, SecretCandidate
 
 LAYER = Layer(
@@ -22,40 +32,40 @@ LAYER = Layer(
     packages=(Package("python", "left-pad", "1.0", "x/METADATA", ("x/", "y.py")),),
     secret_candidates=(SecretCandidate("b", "npm token"),),
     texts={"etc/passwd": "root:x:0:0::/:\n"},
-    anomalies=("b is there twice",),
+    anomalies=("b is in the layer twice",),
 )
 
 
 def _path(folder: Path) -> Path:
-    found = place(folder, LAYER.diff_id)
-    assert found is not None
-    return found
+    path = cache_path(folder, LAYER.diff_id)
+    assert path is not None
+    return path
 
 
-def test_what_is_kept_is_read_again(tmp_path):
-    keep(tmp_path / "new folder", LAYER)
-    assert find(tmp_path / "new folder", LAYER.diff_id) == LAYER
+def test_stored_layer_is_loaded(tmp_path):
+    store_layer(tmp_path / "new folder", LAYER)
+    assert load_layer(tmp_path / "new folder", LAYER.diff_id) == LAYER
     assert [path.suffix for path in (tmp_path / "new folder").iterdir()] == [".json"]
 
 
-def test_a_layer_without_files_is_kept_too(tmp_path):
+def test_layer_without_files_is_stored(tmp_path):
     empty = Layer("sha256:" + "e" * 64, 1024, ())
-    keep(tmp_path, empty)
-    assert find(tmp_path, empty.diff_id) == empty
+    store_layer(tmp_path, empty)
+    assert load_layer(tmp_path, empty.diff_id) == empty
 
 
-def test_a_layer_that_was_never_kept_is_none(tmp_path):
-    keep(tmp_path, LAYER)
-    assert find(tmp_path, "sha256:" + "d" * 64) is None
-    assert find(tmp_path / "no folder", LAYER.diff_id) is None
+def test_unknown_layer_is_none(tmp_path):
+    store_layer(tmp_path, LAYER)
+    assert load_layer(tmp_path, "sha256:" + "d" * 64) is None
+    assert load_layer(tmp_path / "no folder", LAYER.diff_id) is None
 
 
 @pytest.mark.parametrize("diff_id", ["sha256:../../etc/passwd", "", "sha256:" + "c" * 63, "x/y"])
-def test_a_name_that_is_no_digest_leads_nowhere(tmp_path, diff_id):
-    assert place(tmp_path, diff_id) is None
-    keep(tmp_path, replace(LAYER, diff_id=diff_id))
+def test_invalid_digest_has_no_path(tmp_path, diff_id):
+    assert cache_path(tmp_path, diff_id) is None
+    store_layer(tmp_path, replace(LAYER, diff_id=diff_id))
     assert list(tmp_path.iterdir()) == []
-    assert find(tmp_path, diff_id) is None
+    assert load_layer(tmp_path, diff_id) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +79,7 @@ def test_a_name_that_is_no_digest_leads_nowhere(tmp_path, diff_id):
         lambda text: "{}",
         lambda text: text.replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'),
         lambda text: text.replace("c" * 64, "d" * 64),
-        # still JSON, and still of the right form: one bit fell over
+        # still valid JSON of the right structure: a flipped bit
         lambda text: text.replace('"size":4711', '"size":4710'),
         lambda text: text.replace("npm token", "npm tokem"),
         lambda text: text.replace("\n", "\n "),
@@ -77,47 +87,81 @@ def test_a_name_that_is_no_digest_leads_nowhere(tmp_path, diff_id):
         lambda text: "[" * 100_000,
     ],
 )
-def test_a_file_that_is_damaged_or_of_another_format_counts_as_none(tmp_path, spoil):
-    keep(tmp_path, LAYER)
+def test_damaged_or_outdated_file_is_ignored(tmp_path, spoil):
+    store_layer(tmp_path, LAYER)
     path = _path(tmp_path)
     spoilt = spoil(path.read_text())
     assert spoilt != path.read_text()
     path.write_text(spoilt)
-    assert find(tmp_path, LAYER.diff_id) is None
+    assert load_layer(tmp_path, LAYER.diff_id) is None
 
 
-def test_bytes_that_are_no_text_count_as_none(tmp_path):
+@pytest.fixture
+def change_source(monkeypatch):
+    """Change the source of a module as if it had been edited since the layer was cached."""
+    original = inspect.getsource
+
+    def change(module: ModuleType, old: str, new: str) -> None:
+        edited = original(module).replace(old, new)
+        assert edited != original(module)
+        monkeypatch.setattr(
+            cache.inspect, "getsource", lambda m: edited if m is module else original(m)
+        )
+        cache.rules_digest.cache_clear()
+
+    yield change
+    cache.rules_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (redaction, r"\bnpm_", r"\bnpmx_"),
+        (secret_candidates, r"\.pypirc", r"\.pypirc2"),
+        (packages, "lib/apk/db", "usr/lib/apk/db"),
+    ],
+    ids=["secret format", "secret file name", "package reader"],
+)
+def test_layer_read_with_other_rules_is_ignored(tmp_path, change_source, module, old, new):
+    store_layer(tmp_path, LAYER)
+    change_source(module, old, new)
+    assert load_layer(tmp_path, LAYER.diff_id) is None
+    store_layer(tmp_path, LAYER)
+    assert load_layer(tmp_path, LAYER.diff_id) == LAYER
+
+
+def test_binary_file_is_ignored(tmp_path):
     _path(tmp_path).write_bytes(b"\xff\xfe\xff")
-    assert find(tmp_path, LAYER.diff_id) is None
+    assert load_layer(tmp_path, LAYER.diff_id) is None
 
 
-def test_a_folder_in_its_place_counts_as_none(tmp_path):
+def test_folder_instead_of_a_file_is_ignored(tmp_path):
     _path(tmp_path).mkdir()
-    assert find(tmp_path, LAYER.diff_id) is None
+    assert load_layer(tmp_path, LAYER.diff_id) is None
 
 
-def test_what_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_interrupted_write_leaves_no_file(tmp_path, monkeypatch):
     def fails(*_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache, "_head", fails)
+    monkeypatch.setattr(cache, "_header", fails)
     with pytest.raises(KeyboardInterrupt):
-        keep(tmp_path, LAYER)
+        store_layer(tmp_path, LAYER)
     assert list(tmp_path.iterdir()) == []
 
 
-# --- what made an image
+# --- build histories
 
 IMAGE = "sha256:" + "1" * 64
-STEPS = Steps(("COPY a /", "CMD x"), ("COPY a /",))
+HISTORY = BuildHistory(("COPY a /", "CMD x"), ("COPY a /",))
 
 
-def test_what_made_an_image_is_kept_by_its_id(tmp_path):
-    keep_steps(tmp_path, IMAGE, STEPS)
-    assert find_steps(tmp_path, IMAGE) == STEPS
-    assert find_steps(tmp_path, "sha256:" + "2" * 64) is None
+def test_stored_history_is_loaded_by_image_id(tmp_path):
+    store_history(tmp_path, IMAGE, HISTORY)
+    assert load_history(tmp_path, IMAGE) == HISTORY
+    assert load_history(tmp_path, "sha256:" + "2" * 64) is None
 
 
-def test_a_history_with_a_secret_in_it_is_not_written(tmp_path):
-    keep_steps(tmp_path, IMAGE, Steps(("ARG API_" + "TOKEN=swordfish",), ()))
+def test_history_with_a_secret_is_not_stored(tmp_path):
+    store_history(tmp_path, IMAGE, BuildHistory(("ARG API_" + "TOKEN=swordfish",), ()))
     assert list(tmp_path.iterdir()) == []

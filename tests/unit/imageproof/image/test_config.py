@@ -1,4 +1,4 @@
-"""imageproof.image.config: an image's configuration, as the engine or an archive gives it."""
+"""Configuration and build history of an image."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ import pytest
 
 from imageproof.errors import StackFailed
 from imageproof.image.config import (
-    Steps,
-    from_blob,
-    from_inspect,
+    BuildHistory,
     clean_instruction,
-    steps_of,
-    steps_told,
+    facts_from_config,
+    facts_from_inspect,
+    history_from_config,
+    history_from_engine,
 )
 
 
 def _health(**config: object):
-    return from_inspect("r", {"Config": {"Healthcheck": config}}, (), ()).healthcheck
+    return facts_from_inspect("r", {"Config": {"Healthcheck": config}}, (), ()).healthcheck
 
 
-def test_a_healthcheck_without_times_has_dockers_defaults():
+def test_healthcheck_without_times_has_dockers_defaults():
     probe = _health(Test=["CMD", "x"])
     assert (probe.interval, probe.timeout, probe.retries) == (30, 30, 3)
     assert probe.notices_within == 180
 
 
-def test_a_healthcheck_with_times_counts_in_seconds():
+def test_healthcheck_times_are_in_seconds():
     probe = _health(Test=["CMD", "x"], Interval=10**10, Timeout=3 * 10**9, Retries=2)
     assert (probe.interval, probe.timeout, probe.retries) == (10, 3, 2)
     assert probe.notices_within == 26
 
 
-def test_times_of_zero_are_the_defaults():
+def test_zero_times_mean_the_defaults():
     assert _health(Test=["CMD", "x"], Interval=0, Timeout=0, Retries=0).notices_within == 180
 
 
 @pytest.mark.parametrize("config", [{"Test": ["NONE"]}, {"Test": []}, {"Interval": 10**9}, {}])
-def test_a_healthcheck_that_is_none(config):
+def test_disabled_healthcheck_is_none(config):
     assert _health(**config) is None
 
 
 @pytest.mark.parametrize(
     "inspected", [{}, {"Config": None}, {"Config": {"Env": None, "Cmd": None}}]
 )
-def test_an_image_that_says_nothing_is_read(inspected):
-    facts = from_inspect("r", inspected, ("RUN x",), ())
+def test_empty_configuration_is_read(inspected):
+    facts = facts_from_inspect("r", inspected, ("RUN x",), ())
     assert (facts.user, facts.command, facts.environment, facts.labels) == ("", (), {}, {})
     assert facts.healthcheck is None
     assert facts.history == ("RUN x",)
 
 
-def test_everything_that_an_image_says_is_read():
+def test_all_configuration_keys_are_read():
     config = {
         "User": "1:2",
         "Entrypoint": ["/init"],
@@ -59,7 +59,7 @@ def test_everything_that_an_image_says_is_read():
         "Labels": {"l": "v"},
         "ExposedPorts": {"8000/tcp": {}},
     }
-    facts = from_inspect("r", {"Id": "sha256:1", "Config": config}, (), ())
+    facts = facts_from_inspect("r", {"Id": "sha256:1", "Config": config}, (), ())
     assert (facts.identity, facts.user) == ("sha256:1", "1:2")
     assert (facts.entrypoint, facts.command) == (("/init",), ("a", "b"))
     assert facts.environment == {"A": "1", "B": "x=y", "C": ""}
@@ -67,7 +67,7 @@ def test_everything_that_an_image_says_is_read():
 
 
 @pytest.mark.parametrize(
-    ("created_by", "written"),
+    ("created_by", "expected"),
     [
         ("RUN /bin/sh -c set -eux;   make # buildkit", "RUN set -eux; make"),
         ("/bin/sh -c apt-get update", "RUN apt-get update"),
@@ -79,63 +79,65 @@ def test_everything_that_an_image_says_is_read():
         ("", ""),
     ],
 )
-def test_an_entry_of_the_history_reads_as_a_person_wrote_it(created_by, written):
-    assert clean_instruction(created_by) == written
+def test_history_entry_reads_like_its_dockerfile(created_by, expected):
+    assert clean_instruction(created_by) == expected
 
 
 @pytest.mark.parametrize("text", ['CMD ["bash"]', "ENV A=b", "ADD file:0a in /"])
-def test_an_entry_of_the_old_builder_is_no_run(text):
+def test_history_entry_of_the_legacy_builder_is_cleaned(text):
     assert clean_instruction(f"/bin/sh -c #(nop)  {text}") == text
 
 
-# --- who made a layer
+# --- build history
 
 
 @pytest.mark.parametrize(
-    ("history", "count", "found"),
+    ("history", "count", "expected"),
     [
         (["COPY a /", "RUN x"], 2, ["COPY a /", "RUN x"]),
         (["ENV A=b", "COPY a /", "USER 1:1", "CMD x", "LABEL a=b"], 1, ["COPY a /"]),
         (["ARG A", "WORKDIR /app", "EXPOSE 80", "HEALTHCHECK x"], 1, ["WORKDIR /app"]),
         (["STOPSIGNAL TERM", "SHELL x", "VOLUME /x", "ENTRYPOINT x", "ONBUILD x"], 0, []),
         (["MAINTAINER me", "ADD a /"], 1, ["ADD a /"]),
-        # a program's name that begins like an instruction is none
+        # a word that begins like an instruction
         (["RUN ENV", "ENVIRON x"], 2, ["RUN ENV", "ENVIRON x"]),
-        # history and layers do not agree: nothing is guessed
+        # another number of layers: unknown
         (["COPY a /"], 2, ["", ""]),
         (["COPY a /", "COPY b /"], 1, [""]),
         ([], 1, [""]),
         ([], 0, []),
     ],
 )
-def test_the_instruction_that_made_each_layer(history, count, found):
-    assert steps_told(history, count).made == tuple(found)
+def test_engine_history_gives_the_instruction_of_each_layer(history, count, expected):
+    assert history_from_engine(history, count).by_layer == tuple(expected)
 
 
-def test_a_configuration_says_itself_what_made_no_layer():
+def test_configuration_marks_empty_layers():
     history = [
         {"created_by": "RUN /bin/sh -c make # buildkit"},
         {"created_by": "WORKDIR /app", "empty_layer": True},
         {"empty_layer": True},
         {},
     ]
-    assert steps_of({"history": history}, 2) == Steps(
+    assert history_from_config({"history": history}, 2) == BuildHistory(
         ("RUN make", "WORKDIR /app", "", ""), ("RUN make", "")
     )
 
 
 @pytest.mark.parametrize("document", [{}, {"history": None}, {"history": []}])
-def test_an_image_without_history_has_layers_that_nobody_made(document):
-    assert steps_of(document, 2) == Steps((), ("", ""))
+def test_layers_without_history_have_no_instruction(document):
+    assert history_from_config(document, 2) == BuildHistory((), ("", ""))
 
 
-def test_an_argument_that_is_a_secret_stays_in_the_history_alone():
-    """Checks look for it there; findings name the instruction of a layer."""
+def test_secret_argument_is_redacted_in_layer_instructions():
+    """secret.history reads the history; findings show a layer's instruction."""
     step = "RUN |1 API_" + "TOKEN=swordfish make"
-    assert steps_told([step], 1) == Steps((step,), ("RUN |1 API_" + "TOKEN=*** make",))
+    assert history_from_engine([step], 1) == BuildHistory(
+        (step,), ("RUN |1 API_" + "TOKEN=*** make",)
+    )
 
 
-# --- what no builder writes
+# --- hostile configurations
 
 WRONG = [
     {"User": 7},
@@ -162,38 +164,40 @@ WRONG = [
 
 
 @pytest.mark.parametrize("config", WRONG, ids=str)
-def test_a_configuration_of_wrong_types_is_an_error(config):
-    with pytest.raises(StackFailed, match="not one that the OCI image") as caught:
-        from_blob("r", "i", {"config": config}, (), ())
+def test_wrong_types_are_refused(config):
+    with pytest.raises(StackFailed, match="does not follow the OCI image") as caught:
+        facts_from_config("r", "i", {"config": config}, (), ())
     assert caught.value.hint
     with pytest.raises(StackFailed):
-        from_inspect("r", {"Id": "i", "Config": config}, (), ())
+        facts_from_inspect("r", {"Id": "i", "Config": config}, (), ())
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 7])
-def test_a_configuration_that_is_no_table_is_an_error(document):
+def test_configuration_must_be_a_table(document):
     with pytest.raises(StackFailed):
-        from_blob("r", "i", document, (), ())
+        facts_from_config("r", "i", document, (), ())
 
 
 @pytest.mark.parametrize(
     "history", [{"a": 1}, ["RUN x"], [None], [{"created_by": 7}], [{"created_by": ["x"]}]]
 )
-def test_a_history_of_wrong_types_is_an_error(history):
+def test_history_of_wrong_types_is_refused(history):
     with pytest.raises(StackFailed):
-        steps_of({"history": history}, 1)
+        history_from_config({"history": history}, 1)
 
 
-def test_what_would_steer_a_terminal_is_escaped_everywhere():
+def test_control_characters_are_escaped_everywhere():
     evil = "a\x1b[2J\u202e\ud800"
     config = {
         "User": evil, "Cmd": [evil], "Entrypoint": [evil], "Env": [f"{evil}={evil}"],
         "Labels": {evil: evil}, "ExposedPorts": {evil: {}}, "Volumes": {evil: {}},
         "WorkingDir": evil, "StopSignal": evil, "Healthcheck": {"Test": ["CMD", evil]},
     }  # fmt: skip
-    facts = from_blob("r", "i", {"config": config}, steps_told([evil], 1).history, ())
+    facts = facts_from_config(
+        "r", "i", {"config": config}, history_from_engine([evil], 1).instructions, ()
+    )
     tables = (facts.environment, facts.labels)
-    said = [facts.user, facts.workdir, facts.stop_signal, *facts.healthcheck.test[1:]]
-    said += [*facts.command, *facts.entrypoint, *facts.ports, *facts.volumes, *facts.history]
-    said += [text for table in tables for pair in table.items() for text in pair]
-    assert said == [r"a\x1b[2J\u202e\ud800"] * 13
+    texts = [facts.user, facts.workdir, facts.stop_signal, *facts.healthcheck.test[1:]]
+    texts += [*facts.command, *facts.entrypoint, *facts.ports, *facts.volumes, *facts.history]
+    texts += [text for table in tables for pair in table.items() for text in pair]
+    assert texts == [r"a\x1b[2J\u202e\ud800"] * 13

@@ -1,4 +1,4 @@
-"""The reader and the contract, given anything at all: an error that says so, and nothing else."""
+"""Fuzzing of the image reader and the contract: valid facts or an error with a hint."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from imageproof import contract
 from imageproof.errors import ContractError, ImageproofError
-from imageproof.image.archive import image_of_tar
-from imageproof.image.config import from_blob, steps_of
+from imageproof.image.archive import read_image_tar
+from imageproof.image.config import facts_from_config, history_from_config
 from imageproof.image.facts import ImageFacts
 from imageproof.image.layers import read_layer
 from imageproof.image.stream import decompress
@@ -29,7 +29,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 QUICK = settings(
     max_examples=150,
     deadline=None,
-    derandomize=True,  # the same examples each time: what fails here fails everywhere
+    derandomize=True,  # the same examples each time
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -40,7 +40,7 @@ KINDS = st.sampled_from([bytes([kind]) for kind in range(ord("0"), ord("8"))] + 
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
-    """What came of it, or the error that a user can act on: anything else is the test's failure."""
+    """Return the result, or the error that a user can act on; other errors fail the test."""
     try:
         return call()
     except ImageproofError as error:
@@ -60,14 +60,14 @@ def _read(blob: bytes) -> None:
 
 @QUICK
 @given(st.binary(max_size=2000), st.sampled_from(PACKERS))
-def test_bytes_of_any_kind(blob, pack):
+def test_random_bytes_are_handled(blob, pack):
     _read(blob)
     _read(pack(blob))
 
 
 @QUICK
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255), st.sampled_from(PACKERS))
-def test_a_layer_with_one_byte_spoilt(at, byte, pack):
+def test_layer_with_one_changed_byte_is_handled(at, byte, pack):
     blob = bytearray(GOOD)
     blob[at] = byte
     _read(pack(bytes(blob)))
@@ -78,7 +78,7 @@ def test_a_layer_with_one_byte_spoilt(at, byte, pack):
 
 @QUICK
 @given(st.integers(0, len(GOOD)), st.sampled_from(PACKERS))
-def test_a_layer_that_is_cut_off(at, pack):
+def test_truncated_layer_is_handled(at, pack):
     _read(pack(GOOD)[:at])
 
 
@@ -99,18 +99,18 @@ def _entries(draw: Any) -> tarfile.TarInfo:
     st.lists(_entries(), max_size=5),
     st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
 )
-def test_entries_of_any_kind(entries, kind):
+def test_random_entries_are_handled(entries, kind):
     out = io.BytesIO()
     for entry in entries:
         try:
             out.write(entry.tobuf(kind, errors="surrogateescape"))
         except (ValueError, tarfile.TarError):
-            continue  # this format cannot say it
+            continue  # this format cannot express it
         out.write(b"x" * min(entry.size, 1024))
     _read(out.getvalue() + bytes(1024))
 
 
-# Small, since each key is read by itself, and a large document takes longer to make than to read.
+# Small: a large document takes longer to generate than to read.
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT),
@@ -129,56 +129,55 @@ KEYS = st.sampled_from(
         st.dictionaries(KEYS, st.one_of(JSON, st.dictionaries(KEYS, JSON, max_size=3)), max_size=4),
     )
 )
-def test_a_configuration_of_any_form(document):
-    found = _outcome(lambda: from_blob("x", "y", document, (), ()))
-    assert found.hint if isinstance(found, ImageproofError) else not CONTROL.search(_said(found))
-    steps = _outcome(lambda: steps_of(document, 2))
+def test_random_configuration_is_handled(document):
+    found = _outcome(lambda: facts_from_config("x", "y", document, (), ()))
+    assert found.hint if isinstance(found, ImageproofError) else not CONTROL.search(_texts(found))
+    history = _outcome(lambda: history_from_config(document, 2))
     assert (
-        steps.hint
-        if isinstance(steps, ImageproofError)
-        else not CONTROL.search("".join(steps.history))
+        history.hint
+        if isinstance(history, ImageproofError)
+        else not CONTROL.search("".join(history.instructions))
     )
 
 
-def _said(facts: ImageFacts) -> str:
-    """Every text of a configuration."""
-    said = [facts.user, facts.workdir, facts.stop_signal, *facts.command, *facts.entrypoint]
+def _texts(facts: ImageFacts) -> str:
+    """Return all texts of a configuration."""
+    texts = [facts.user, facts.workdir, facts.stop_signal, *facts.command, *facts.entrypoint]
     tables = (facts.environment, facts.labels)
-    said += [text for table in tables for pair in table.items() for text in pair]
-    said += [*facts.ports, *facts.volumes]
+    texts += [text for table in tables for pair in table.items() for text in pair]
+    texts += [*facts.ports, *facts.volumes]
     assert facts.healthcheck is None or facts.healthcheck.notices_within >= 0
-    return "".join(said)
+    return "".join(texts)
 
 
 @QUICK
 @given(document=JSON)
-def test_an_archive_with_a_configuration_of_any_form(document, tmp_path):
+def test_archive_with_a_random_configuration_is_refused(document, tmp_path):
     path = tmp_path / "image.tar"
     path.write_bytes(saved([GOOD], document if document is not None else 0))
     with pytest.raises(ImageproofError):
-        image_of_tar(path, lambda _: None)
+        read_image_tar(path, lambda _: None)
 
 
-# --- headers made to be slow, large or deep
+# --- headers that are slow, large or deep
 
 
 def _deep() -> Iterator[bytes]:
-    """Extended headers that describe extended headers, without end."""
+    """Extended headers of extended headers, without end."""
     info = tarfile.TarInfo("x")
     info.type, info.size = b"x", 0
     yield info.tobuf(tarfile.USTAR_FORMAT) * 20_000
 
 
 def _long_number() -> Iterator[bytes]:
-    """A PAX record whose length is a number of a million digits (CVE-2024-6232): read, not refused
-    for its length, it takes a quarter of an hour."""
+    """A PAX record whose length has a million digits (CVE-2024-6232): parsing takes 15 minutes."""
     info = tarfile.TarInfo("x")
     info.type, info.size = b"x", 1 << 20
     yield info.tobuf(tarfile.USTAR_FORMAT) + b"1" * (1 << 20) + bytes(1024)
 
 
 def _sparse() -> Iterator[bytes]:
-    """A map of holes that names itself endless (GNU sparse 1.0)."""
+    """A map with endless holes (GNU sparse 1.0)."""
     blob = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
     head = tarfile.TarInfo("x")
     head.type, head.size = b"x", len(blob)
@@ -191,10 +190,10 @@ def _sparse() -> Iterator[bytes]:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("made", [_deep, _long_number, _sparse])
-def test_headers_made_to_be_slow_or_deep_end_soon(made):
+@pytest.mark.parametrize("header", [_deep, _long_number, _sparse])
+def test_slow_or_deep_headers_are_refused_quickly(header):
     with pytest.raises(ImageproofError):
-        read_layer(made())
+        read_layer(header())
 
 
 # --- the contract
@@ -215,7 +214,7 @@ FIELDS = st.sampled_from(
 
 @QUICK
 @given(fields=st.dictionaries(FIELDS, TOML, max_size=4), text=st.text(max_size=60))
-def test_a_contract_of_any_form(fields, text, tmp_path):
+def test_random_contract_is_refused(fields, text, tmp_path):
     lines = "\n".join(f"{key} = {value}" for key, value in fields.items())
     for document in (text, f"[tool.imageproof]\n{lines}", f"[tool.imageproof.images.web]\n{lines}"):
         (tmp_path / contract.FILE).write_text(document, errors="replace")

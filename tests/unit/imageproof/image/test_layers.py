@@ -1,4 +1,4 @@
-"""imageproof.image.layers: every entry of a layer, whatever it is packed with, and what it is worth."""
+"""Layer reader: entries, compression, anomalies, bounds."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _read(blob: bytes) -> Layer:
     return read_layer(decompress(blob[:8], iter([blob])))
 
 
-def test_a_layer_is_known_by_the_hash_and_length_of_its_tar():
+def test_layer_has_the_digest_and_length_of_its_tar():
     layer = _read(FIRST)
     assert (layer.diff_id, layer.size) == (digest(FIRST), len(FIRST))
 
 
-def test_every_entry_is_read():
+def test_all_kinds_of_entries_are_read():
     assert _read(FIRST).files == (
         File("usr", "folder", 0, 0o755, 0, 0),
         File("usr/a", "file", 100_000, 0o644, 0, 0, "", digest(b"a" * 100_000)[7:39]),
@@ -61,12 +61,12 @@ def _cut(blob: bytes, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("size", [1, 511, 512, 513, 1 << 16, 1 << 20])
-def test_it_does_not_matter_where_the_stream_is_cut(size):
+def test_chunk_size_does_not_matter(size):
     assert read_layer(_cut(FIRST, size)) == _read(FIRST)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_chunks_some_of_them_empty_give_the_same(seed):
+def test_random_and_empty_chunks_do_not_matter(seed):
     chance = random.Random(seed)
 
     def cut() -> Iterator[bytes]:
@@ -90,40 +90,40 @@ def test_random_chunks_some_of_them_empty_give_the_same(seed):
     ],
     ids=["gzip", "two gzip members", "gzip and padding", "zstd", "two zstd frames"],
 )
-def test_it_does_not_matter_what_a_layer_is_packed_with(packed):
+def test_compression_does_not_matter(packed):
     assert _read(packed) == _read(FIRST)
     assert read_layer(decompress(packed[:8], _cut(packed, 100))) == _read(FIRST)
 
 
 @pytest.mark.parametrize("blob", [EMPTY, b""])
-def test_a_layer_without_entries_is_a_layer(blob):
-    """WORKDIR makes such a one."""
+def test_layer_without_entries_is_read(blob):
+    """WORKDIR makes such layers."""
     assert _read(blob) == Layer(digest(blob), len(blob), ())
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_every_kind_of_tar_is_read(kind):
+def test_all_tar_formats_are_read(kind):
     found = _read(tar({"a": b"x", "b" * 90: b"y"}, kind))
     assert [file.path for file in found.files] == ["a", "b" * 90]
 
 
 @pytest.mark.parametrize("padding", [0, 512, 9_000, 700_000])
-def test_what_stands_behind_the_last_entry_belongs_to_the_layer(padding):
+def test_padding_counts_to_the_layer(padding):
     blob = tar({"a": b"x"}) + b"\0" * padding
     assert (_read(blob).diff_id, _read(blob).size) == (digest(blob), len(blob))
 
 
-def test_the_small_files_that_checks_read_are_kept():
+def test_texts_that_checks_read_are_stored():
     layer = _read(tar({"etc/passwd": b"root:x:0:0::/:/bin/sh\n", "etc/other": b"x"}))
     assert layer.texts == {"etc/passwd": "root:x:0:0::/:/bin/sh\n"}
 
 
-def test_a_text_that_is_too_long_is_none():
-    assert _read(tar({"etc/passwd": b"x" * (layers.TEXT_BYTES + 1)})).texts == {}
+def test_text_beyond_the_bound_is_not_stored():
+    assert _read(tar({"etc/passwd": b"x" * (layers.MAX_TEXT_BYTES + 1)})).texts == {}
 
 
-def test_memory_stays_flat_whatever_a_layer_weighs():
-    """120 MB in three files go by; what is held is a few chunks."""
+def test_memory_stays_flat_for_a_large_layer():
+    """120 MB in three files need less than 8 MB."""
     size = 40 << 20
 
     def content() -> Iterator[bytes]:
@@ -144,7 +144,7 @@ def test_memory_stays_flat_whatever_a_layer_weighs():
     assert peak < 8 << 20
 
 
-# --- what no friend wrote
+# --- hostile layers
 
 
 def _anomalies(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
@@ -152,49 +152,49 @@ def _anomalies(entries: dict[str, bytes | tarfile.TarInfo]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("entries", "said"),
+    ("entries", "anomaly"),
     [
         ({"../etc/passwd": b"x"}, "../etc/passwd leads out"),
         ({"a/../../b": b"x"}, "leads out"),
-        ({"a\x1b[2Jb": b"x"}, r"a\x1b[2Jb has characters"),
-        ({"two\nlines": b"x"}, r"two\nlines has characters"),
-        ({"turn\u202efdp.exe": b"x"}, r"turn\u202efdp.exe has characters"),
+        ({"a\x1b[2Jb": b"x"}, r"a\x1b[2Jb has control characters"),
+        ({"two\nlines": b"x"}, r"two\nlines has control characters"),
+        ({"turn\u202efdp.exe": b"x"}, r"turn\u202efdp.exe has control characters"),
         ({"x": member("x", tarfile.LNKTYPE, linkname="../../etc/shadow")}, "a hard link out"),
         ({"x": member("x", tarfile.LNKTYPE, linkname="gone")}, "x is a hard link to nothing"),
-        ({"a/.wh...": b""}, "a/.wh... hides a folder"),
-        ({"a/.wh..": b""}, "a/.wh.. hides a folder"),
+        ({"a/.wh...": b""}, "a/.wh... is a whiteout of its own folder"),
+        ({"a/.wh..": b""}, "a/.wh.. is a whiteout of its own folder"),
         ({"etc/passwd": b"x" * 100_000}, "etc/passwd is too long to be read: 100,000 bytes"),
         ({"node_modules/x/package.json": b" " * (2 << 20)}, "package.json is too long"),
     ],
 )
-def test_what_no_honest_builder_writes_is_noted(entries, said):
-    assert said in _anomalies(entries)
+def test_anomalies_are_noted(entries, anomaly):
+    assert anomaly in _anomalies(entries)
 
 
-def test_a_file_that_is_there_twice_is_noted():
+def test_repeated_file_is_noted():
     blob = tar({"a": b"1"})[:1024] + tar({"a": b"2"})
-    assert _read(blob).anomalies == ("a is there twice",)
+    assert _read(blob).anomalies == ("a is in the layer twice",)
 
 
 @pytest.mark.parametrize("kinds", [(tarfile.DIRTYPE, tarfile.SYMTYPE), (b"0", tarfile.DIRTYPE)])
-def test_what_is_there_as_two_kinds_is_noted(kinds):
+def test_path_of_two_kinds_is_noted(kinds):
     first, second = (tar({"a": member("a", kind)}) for kind in kinds)
-    assert _read(first[:512] + second).anomalies == ("a is there twice",)
+    assert _read(first[:512] + second).anomalies == ("a is in the layer twice",)
 
 
-def test_a_folder_may_be_told_twice():
+def test_repeated_folder_is_no_anomaly():
     folder = tar({"a": member("a", tarfile.DIRTYPE)})
     assert _read(folder[:512] + folder).anomalies == ()
 
 
-def test_bytes_behind_the_last_entry_are_noted():
-    """One tool stops there, another one reads on."""
+def test_bytes_after_the_last_entry_are_noted():
+    """Some tools stop there, others read on."""
     (anomaly,) = _read(FIRST + tar({"evil": b"x"})).anomalies
     assert anomaly == "there is more than padding behind its last entry"
 
 
 def _sparse(content: bytes) -> bytes:
-    """As GNU tar --sparse writes it (PAX, version 1.0): 1 MB, of which the last bytes are there."""
+    """A sparse file of GNU tar (PAX, version 1.0): 1 MB with data only at the end."""
     size = 1 << 20
     holes = f"1\n{size - len(content)}\n{len(content)}\n".encode().ljust(512, b"\0")
     pax = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size)}
@@ -203,7 +203,7 @@ def _sparse(content: bytes) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT) + holes + content.ljust(1024, b"\0") + EMPTY
 
 
-def test_a_file_with_holes_is_searched_and_noted():
+def test_sparse_file_is_scanned_and_noted():
     key = "-----BEGIN PRIVATE" + f" KEY-----\n{'QUJD' * 100}\n-----END PRIVATE" + " KEY-----\n"
     layer = _read(_sparse(key.encode()))
     assert [(file.path, file.size, file.digest) for file in layer.files] == [("x", 1 << 20, "")]
@@ -211,8 +211,8 @@ def test_a_file_with_holes_is_searched_and_noted():
     assert [candidate.rule for candidate in layer.secret_candidates] == ["private key"]
 
 
-def test_a_global_header_changes_no_entry():
-    """Docker does not apply it: a file would go by another name than the one that it gets."""
+def test_global_header_is_ignored():
+    """Docker ignores it: otherwise a file would be read under another name."""
     headers = tarfile.TarInfo.create_pax_global_header({"path": "elsewhere", "comment": "0a1b"})
     layer = _read(headers + tar({"etc/passwd": b"x"}, tarfile.USTAR_FORMAT))
     assert [file.path for file in layer.files] == ["etc/passwd"]
@@ -225,50 +225,50 @@ def test_a_global_header_changes_no_entry():
         ("./", ""), ("a/..b/...", "a/..b/..."), ("a/../b", "a/../b"), ("./../b", "../b"),
     ],
 )  # fmt: skip
-def test_one_file_has_one_path(name, path):
+def test_path_is_normalized(name, path):
     assert [file.path for file in _read(tar({name: b""})).files] == [path]
 
 
 @pytest.mark.parametrize(
     "name", ["two words", "menü", "..data", "a..b", "/absolute", "./x", "dir/...", "日本"]
 )
-def test_what_only_looks_odd_is_not_noted(name):
+def test_unusual_names_are_no_anomalies(name):
     assert _anomalies({name: b"x"}) == ""
 
 
-def test_links_may_lead_anywhere():
-    """In an image they lead no further than its own root."""
+def test_link_out_of_the_layer_is_no_anomaly():
+    """In a container, links stay inside its root."""
     for target in ("/etc/alternatives/vi", "../../../lib", "nowhere"):
         assert _anomalies({"x": member("x", tarfile.SYMTYPE, linkname=target)}) == ""
 
 
-def test_a_path_that_leads_out_never_stands_for_the_one_that_it_means():
+def test_path_with_dots_is_not_resolved():
     paths = [file.path for file in _read(tar({"a/../../etc/passwd": b"x"})).files]
     assert paths == ["a/../../etc/passwd"]
 
 
-def test_bytes_that_are_no_text_are_shown_as_bytes():
+def test_invalid_utf8_in_a_name_is_escaped():
     blob = tar({"n\udcffme": b"x"}, tarfile.GNU_FORMAT)
     layer = _read(blob)
     assert [file.path for file in layer.files] == [r"n\xffme"]
     layer.files[0].path.encode()
 
 
-def test_a_thousand_oddities_are_counted_and_the_first_are_named():
+def test_first_anomalies_are_kept_and_the_rest_counted():
     found = _read(tar({f"../{number}": b"" for number in range(1000)})).anomalies
-    assert len(found) == layers.NOTED + 1
-    assert found[-1] == f"and {1000 - layers.NOTED} more"
+    assert len(found) == layers.MAX_ANOMALIES + 1
+    assert found[-1] == f"and {1000 - layers.MAX_ANOMALIES} more"
 
 
 @pytest.mark.parametrize(
-    ("blob", "said"),
+    ("blob", "message"),
     [
-        (b"no tar at all" * 100, "it is no tar"),
-        (FIRST[:1500], "it is no tar"),
-        (FIRST[:512] + b"no header" * 100, "a header in it is none"),
-        (FIRST[:512] + FIRST[:100], "a header in it is none"),
-        (FIRST[:512] + b"\0" * 100, "a header in it is none"),
-        (member("x", size=-512).tobuf(tarfile.GNU_FORMAT) + EMPTY, "less than no bytes"),
+        (b"no tar at all" * 100, "invalid tar"),
+        (FIRST[:1500], "invalid tar"),
+        (FIRST[:512] + b"no header" * 100, "invalid header"),
+        (FIRST[:512] + FIRST[:100], "invalid header"),
+        (FIRST[:512] + b"\0" * 100, "invalid header"),
+        (member("x", size=-512).tobuf(tarfile.GNU_FORMAT) + EMPTY, "negative size"),
         (tar({"a": b"x" * 5000})[:2000], "middle of a file"),
         (gzip.compress(FIRST)[:-20], "ends in the middle"),
         (gzip.compress(FIRST)[:50] + b"\xff" * 50, "gzip data is broken"),
@@ -276,7 +276,7 @@ def test_a_thousand_oddities_are_counted_and_the_first_are_named():
         (tar({"x" * 5000: b""}), "more than 4096 bytes"),
         (
             tar({"x": member("x", pax_headers={"comment": "y" * (1 << 18)})}),
-            "headers of an entry take more",
+            "bytes of headers",
         ),
     ],
     ids=[
@@ -294,36 +294,36 @@ def test_a_thousand_oddities_are_counted_and_the_first_are_named():
         "header",
     ],
 )
-def test_what_is_broken_is_an_error_that_says_how(blob, said):
+def test_broken_layer_is_refused_with_the_cause(blob, message):
     with pytest.raises(StackFailed) as caught:
         _read(blob)
-    assert said in caught.value.cause
+    assert message in caught.value.cause
     assert caught.value.hint
 
 
-def test_too_many_entries_are_an_error(monkeypatch):
-    monkeypatch.setattr(layers, "ENTRIES", 10)
+def test_too_many_entries_are_refused(monkeypatch):
+    monkeypatch.setattr(layers, "MAX_ENTRIES", 10)
     _read(tar({str(number): b"" for number in range(10)}))
     with pytest.raises(StackFailed, match="more than 10 entries"):
         _read(tar({str(number): b"" for number in range(11)}))
 
 
-def test_package_records_without_end_are_an_error(monkeypatch):
-    monkeypatch.setattr(layers, "RECORDS_BYTES", 10_000)
+def test_too_many_record_bytes_are_refused(monkeypatch):
+    monkeypatch.setattr(layers, "MAX_RECORDS_BYTES", 10_000)
     entries = {f"node_modules/{number}/package.json": b" " * 1000 for number in range(11)}
     with pytest.raises(StackFailed, match="package records have more than 10,000 bytes"):
         _read(tar(entries))
 
 
-def test_an_error_says_what_was_being_read():
+def test_error_names_the_action():
     with pytest.raises(StackFailed) as caught:
         read_layer(iter([b"no tar"]), "reading the layer x of y")
     assert caught.value.action == "reading the layer x of y"
 
 
-def test_what_inflates_without_end_is_an_error(monkeypatch):
-    monkeypatch.setattr(stream, "LIMIT", 1 << 22)
+def test_decompression_bomb_is_refused(monkeypatch):
+    monkeypatch.setattr(stream, "MAX_INFLATED_BYTES", 1 << 22)
     bomb = gzip.compress(tar({"a": bytes(1 << 23)}))
     assert len(bomb) < 20_000
-    with pytest.raises(StackFailed, match="more than 0 GiB, inflated"):
+    with pytest.raises(StackFailed, match="more than 0 GiB, decompressed"):
         _read(bomb)

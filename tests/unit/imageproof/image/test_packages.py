@@ -1,4 +1,4 @@
-"""imageproof.image.packages: what the records of an image say, and which package brought which file."""
+"""Packages of an image, and the owners of its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from imageproof.image.facts import ImageFacts, Layer, Package
 from imageproof.image.layers import read_layer
 from imageproof.image.package_owners import owned_bytes, package_owners
-from imageproof.image.packages import room
+from imageproof.image.packages import max_record_bytes
 from tests.support.archives import member, tar
 from tests.support.sample_facts import image
 
@@ -42,11 +42,11 @@ def _packages(entries: dict) -> list[tuple[str, str, str]]:
     return [(p.kind, p.name, p.version) for p in _layer(entries).packages]
 
 
-def test_dpkg_names_what_is_installed_and_nothing_else():
+def test_dpkg_status_gives_installed_packages():
     assert _packages({"var/lib/dpkg/status": DPKG}) == [("dpkg", "libc6", "2.36-9")]
 
 
-def test_a_folder_of_records_is_read_as_distroless_has_it():
+def test_dpkg_status_folder_of_distroless_is_read():
     found = _layer(
         {
             "var/lib/dpkg/status.d/libc6": b"Package: libc6\nVersion: 2.36-9\n",
@@ -57,7 +57,7 @@ def test_a_folder_of_records_is_read_as_distroless_has_it():
     assert found == (Package("dpkg", "libc6", "2.36-9", record, ("usr/lib/libc.so.6",)),)
 
 
-def test_apk_is_read():
+def test_apk_database_is_read():
     text = b"C:Q1\nP:musl\nV:1.2.5-r0\nF:lib\nR:ld-musl.so.1\n\nP:zlib\nV:1.3\n"
     found = _layer({"lib/apk/db/installed": text}).packages
     assert [(p.name, p.version, p.owns) for p in found] == [
@@ -67,11 +67,11 @@ def test_apk_is_read():
 
 
 @pytest.mark.parametrize("folder", ["left_pad-1.0.dist-info/METADATA", "x.egg-info/PKG-INFO"])
-def test_python_packages_are_read(folder):
+def test_python_metadata_is_read(folder):
     assert _packages({f"{SITE}/{folder}": METADATA}) == [("python", "Left_Pad", "1.0")]
 
 
-def test_npm_packages_are_read_wherever_they_lie():
+def test_nested_npm_packages_are_read():
     one = json.dumps({"name": "left-pad", "version": "1.3.0"}).encode()
     scoped = json.dumps({"name": "@a/b", "version": "2.0.0"}).encode()
     found = _packages(
@@ -105,7 +105,7 @@ def test_npm_packages_are_read_wherever_they_lie():
         ("srv/var/lib/dpkg/status", DPKG),
     ],
 )
-def test_what_is_no_record_names_no_package(path, content):
+def test_other_files_give_no_package(path, content):
     assert _packages({path: content}) == []
 
 
@@ -117,11 +117,11 @@ def test_what_is_no_record_names_no_package(path, content):
         "srv/node_modules/.pnpm/a@1.0.0/node_modules/a/package.json",
     ],
 )
-def test_npm_packages_lie_in_folders_of_their_own(path):
+def test_npm_package_roots_are_recognized(path):
     assert _packages({path: b'{"name": "a", "version": "1"}'}) == [("npm", "a", "1")]
 
 
-def test_two_architectures_of_a_package_are_one_and_own_the_files_of_both():
+def test_package_of_two_architectures_owns_the_files_of_both():
     lists = {
         "var/lib/dpkg/info/libc6:amd64.list": b"/lib/a\n",
         "var/lib/dpkg/info/libc6:i386.list": b"/lib/b\n",
@@ -133,7 +133,7 @@ def test_two_architectures_of_a_package_are_one_and_own_the_files_of_both():
 EVIL = "\\u001b[2J\\ud800" + "x" * 1000
 
 
-def test_names_are_made_harmless_and_short():
+def test_names_are_printable_and_short():
     npm = f'{{"name": "{EVIL}", "version": "1\\n2"}}'.encode()
     found = _packages(
         {
@@ -151,24 +151,24 @@ def test_names_are_made_harmless_and_short():
     assert len(found[1][1]) == 256
 
 
-def test_of_a_long_description_the_head_is_read():
+def test_metadata_with_a_long_description_is_read():
     assert _packages({f"{SITE}/x.dist-info/METADATA": METADATA + b"x" * 200_000}) == [
         ("python", "Left_Pad", "1.0")
     ]
 
 
-def test_bytes_that_are_no_text_break_nothing():
+def test_invalid_utf8_in_a_record_is_read():
     text = b"Package: \xff\xfe\nStatus: install ok installed\nVersion: 1\n"
     assert len(_packages({"var/lib/dpkg/status": text})) == 1
 
 
-def test_only_records_are_kept_in_memory():
-    assert room("var/lib/dpkg/info/libc6:amd64.list")
-    assert not room("var/lib/dpkg/info/libc6.postinst")
-    assert not room("usr/share/doc/METADATA")
+def test_only_package_records_are_read():
+    assert max_record_bytes("var/lib/dpkg/info/libc6:amd64.list")
+    assert not max_record_bytes("var/lib/dpkg/info/libc6.postinst")
+    assert not max_record_bytes("usr/share/doc/METADATA")
 
 
-# --- who owns what
+# --- owners
 
 
 def _image(*layers: dict) -> ImageFacts:
@@ -179,7 +179,7 @@ def _owners(facts: ImageFacts) -> dict[str, str]:
     return {path: package.name for path, package in package_owners(facts).items()}
 
 
-def test_a_python_package_owns_what_it_recorded_and_what_was_compiled_of_it():
+def test_python_package_owns_its_recorded_files_and_their_bytecode():
     pyc = f"{SITE}/left_pad/__pycache__/__init__.cpython-311.pyc"
     facts = _image(
         {
@@ -196,7 +196,7 @@ def test_a_python_package_owns_what_it_recorded_and_what_was_compiled_of_it():
     assert owned_bytes(facts) == {("python", "Left_Pad"): 10 + 5 + 1 + len(METADATA)}
 
 
-def test_what_was_compiled_of_the_distributions_python_is_the_distributions():
+def test_bytecode_belongs_to_the_dpkg_package_of_its_module():
     folder = "usr/lib/python3.11"
     facts = _image(
         {
@@ -210,7 +210,7 @@ def test_what_was_compiled_of_the_distributions_python_is_the_distributions():
     assert owned_bytes(facts) == {("dpkg", "libpython"): 17}
 
 
-def test_a_package_in_anothers_folder_owns_its_own_files():
+def test_nested_npm_package_owns_its_own_files():
     inner = json.dumps({"name": "inner", "version": "1"}).encode()
     outer = json.dumps({"name": "outer", "version": "1"}).encode()
     facts = _image(
@@ -225,7 +225,7 @@ def test_a_package_in_anothers_folder_owns_its_own_files():
     assert _owners(facts)["node_modules/outer/node_modules/inner/b.js"] == "inner"
 
 
-def test_dpkgs_paths_are_followed_through_a_merged_usr():
+def test_dpkg_paths_follow_a_merged_usr():
     facts = _image(
         {
             "bin": member("bin", b"2", linkname="usr/bin"),
@@ -237,19 +237,19 @@ def test_dpkgs_paths_are_followed_through_a_merged_usr():
     assert _owners(facts)["usr/bin/sh"] == "libc6"
 
 
-def test_a_later_status_keeps_what_the_first_layers_lists_said():
+def test_later_dpkg_status_keeps_earlier_file_lists():
     lists = {"var/lib/dpkg/info/libc6.list": b"/usr/lib/libc.so.6\n", "usr/lib/libc.so.6": b"x"}
     facts = _image({"var/lib/dpkg/status": DPKG} | lists, {"var/lib/dpkg/status": DPKG + b"\n"})
     assert _owners(facts)["usr/lib/libc.so.6"] == "libc6"
 
 
-def test_what_a_later_layer_removed_is_owned_by_nobody():
+def test_removed_file_has_no_owner():
     lists = {"var/lib/dpkg/info/libc6.list": b"/usr/lib/libc.so.6\n", "usr/lib/libc.so.6": b"x"}
     facts = _image({"var/lib/dpkg/status": DPKG} | lists, {"usr/lib/.wh.libc.so.6": b""})
     assert "usr/lib/libc.so.6" not in _owners(facts)
 
 
-def test_dpkg_names_the_source_of_a_package_where_that_has_another_name():
+def test_dpkg_source_package_is_read():
     text = b"Package: libssl3\nStatus: install ok installed\nSource: openssl (3.0.1)\nVersion: 3\n"
     status = _layer({"var/lib/dpkg/status": text}).packages
     folder = _layer({"var/lib/dpkg/status.d/libssl3": text}).packages

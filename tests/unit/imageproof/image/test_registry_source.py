@@ -1,4 +1,4 @@
-"""imageproof.image.registry_source: an image in a registry has the facts that it has in an archive."""
+"""Images in a registry."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 
 from imageproof.errors import StackFailed, UsageError
-from imageproof.image.oci_layout import _machine
-from imageproof.image.registry_source import named, resolve_digest
+from imageproof.image.oci_layout import _host_platform
+from imageproof.image.registry_source import parse_remote, resolve_digest
 from imageproof.image.sources import read_images
-from tests.support.archives import LAYERS, WANTED, digest, in_file, read_path, saved, seen, tar
+from tests.support.archives import (
+    EXPECTED,
+    LAYERS,
+    digest,
+    in_file,
+    layer_summary,
+    read_path,
+    saved,
+    tar,
+)
 from tests.support.registry_server import INDEX, LIST, SCHEMA2, serving
 
 OTHER = (tar({"other": b"machine"}),)
@@ -30,7 +39,7 @@ def fake():
 
 
 def read(fake, folder, name: str = "gate/api:1", platform: str | None = None):
-    engine: Any = None  # no engine is asked for it
+    engine: Any = None
     reference = f"docker://{fake.host}/{name}"
     facts = read_images(engine, [reference], folder / "cache", platform)[reference]
     assert facts is not None
@@ -50,15 +59,15 @@ def index(fake, kind: str = INDEX, **platforms: str) -> str:
 
 
 @pytest.mark.parametrize("kinds", [{}, {"kind": SCHEMA2}])
-def test_the_facts_are_those_of_the_archive(fake, tmp_path, kinds):
+def test_facts_equal_those_of_the_archive(fake, tmp_path, kinds):
     fake.put_image("gate/api", "1", LAYERS, **kinds)
     found = read(fake, tmp_path)
-    assert seen(found) == WANTED
+    assert layer_summary(found) == EXPECTED
     archived = read_path(in_file(tmp_path, saved(LAYERS)), tmp_path)
     assert replace(found, reference="") == replace(archived, reference="")
 
 
-def test_a_layer_that_is_known_is_not_downloaded(fake, tmp_path):
+def test_cached_layer_is_not_downloaded(fake, tmp_path):
     fake.put_image("gate/api", "1", LAYERS)
     first = read(fake, tmp_path)
     fake.requests.clear()
@@ -71,38 +80,41 @@ def test_a_layer_that_is_known_is_not_downloaded(fake, tmp_path):
     assert read(fake, tmp_path) == first
 
 
-def test_of_several_platforms_this_machines_is_read_unless_another_is_named(fake, tmp_path):
-    other = "linux/arm64" if _machine() != "linux/arm64" else "linux/amd64"
+def test_host_platform_is_read_unless_another_is_selected(fake, tmp_path):
+    other = "linux/arm64" if _host_platform() != "linux/arm64" else "linux/amd64"
     own, second = (
         fake.put_image("gate/api", tag, layers, os=platform[0], architecture=platform[1])
         for tag, layers, platform in (
-            ("own", LAYERS, _machine().split("/")),
+            ("own", LAYERS, _host_platform().split("/")),
             ("other", OTHER, other.split("/")),
         )
     )
     for kind in (INDEX, LIST):
-        index(fake, kind, **{_machine(): own, other: second, "unknown/unknown": own})
-        assert seen(read(fake, tmp_path)) == WANTED
+        index(fake, kind, **{_host_platform(): own, other: second, "unknown/unknown": own})
+        assert layer_summary(read(fake, tmp_path)) == EXPECTED
         assert len(read(fake, tmp_path, platform=other).layers) == 1
-        assert resolve_digest(named(f"docker://{fake.host}/gate/api:1"))[1] == (_machine(), other)
+        assert resolve_digest(parse_remote(f"docker://{fake.host}/gate/api:1"))[1] == (
+            _host_platform(),
+            other,
+        )
     with pytest.raises(UsageError, match="0 images for linux/s390x"):
         read(fake, tmp_path, platform="linux/s390x")
     with pytest.raises(UsageError, match=f"no image for {other}"):
         read(fake, tmp_path, "gate/api:own", platform=other)
 
 
-def test_an_image_is_read_by_its_digest(fake, tmp_path):
+def test_image_is_read_by_digest(fake, tmp_path):
     wanted = fake.put_image("gate/api", "1", LAYERS)
     fake.put_image("gate/api", "1", OTHER)
-    assert seen(read(fake, tmp_path, f"gate/api@{wanted}")) == WANTED
-    assert resolve_digest(named(f"docker://{fake.host}/gate/api@{wanted}")) == (wanted, ())
+    assert layer_summary(read(fake, tmp_path, f"gate/api@{wanted}")) == EXPECTED
+    assert resolve_digest(parse_remote(f"docker://{fake.host}/gate/api@{wanted}")) == (wanted, ())
 
 
-def test_an_image_that_is_not_there_is_a_wrong_command_line(fake, tmp_path):
+def test_missing_image_is_a_usage_error(fake, tmp_path):
     with pytest.raises(UsageError, match="no such image"):
         read(fake, tmp_path)
     with pytest.raises(UsageError, match="not an image in a registry"):
-        named("docker://api")
+        parse_remote("docker://api")
 
 
 def spoilt(change):
@@ -139,7 +151,7 @@ def of_manifest(**changes: Any):
     ],
     ids=range(11),
 )
-def test_what_contradicts_itself_is_refused(fake, tmp_path, put):
+def test_damaged_image_is_refused(fake, tmp_path, put):
     put(fake)
     with pytest.raises(StackFailed):
         read(fake, tmp_path)

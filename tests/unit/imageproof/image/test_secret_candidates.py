@@ -1,4 +1,4 @@
-"""imageproof.image.secret_candidates: what looks like a secret is found in any file, and examples are not."""
+"""Secret candidates: secrets are found, examples are not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import pytest
 
 from imageproof.image import secret_candidates
-from imageproof.image.secret_candidates import Look
+from imageproof.image.secret_candidates import FileScan
 from imageproof.redaction import SECRET_FORMATS
 
 BODY = base64.b64encode(random.Random(1).randbytes(600)).decode()
@@ -20,10 +20,10 @@ SECRET = "Xk3" * 14
 
 
 def _rules(path: str, *chunks: bytes | str) -> list[str]:
-    look = Look(path)
+    scan = FileScan(path)
     for chunk in chunks:
-        look.at(chunk.encode() if isinstance(chunk, str) else chunk)
-    return [candidate.rule for candidate in look.found()]
+        scan.feed(chunk.encode() if isinstance(chunk, str) else chunk)
+    return [candidate.rule for candidate in scan.candidates()]
 
 
 @pytest.mark.parametrize(
@@ -46,25 +46,25 @@ def _rules(path: str, *chunks: bytes | str) -> list[str]:
         ("AI" + "za" + "Sx9" * 11 + "ab", "Google API key"),
     ],
 )
-def test_a_secret_is_known_by_its_shape(content, rule):
+def test_secret_is_recognized_by_format(content, rule):
     assert _rules("srv/data.txt", f"before\n{content}\nafter") == [rule]
 
 
 @pytest.mark.parametrize("at", [1, 20, 300, 700])
-def test_a_key_is_found_across_the_border_of_two_chunks(at):
+def test_key_across_two_chunks_is_found(at):
     assert _rules("srv/x", "x" * 9000 + KEY[:at], KEY[at:] + "y" * 9000) == ["private key"]
 
 
 @pytest.mark.parametrize("path", ["app/_shop.cpython-311-x86_64-linux-gnu.so", "app/lib.so/key"])
-def test_a_key_in_a_module_of_ones_own_is_found(path):
+def test_key_in_an_extension_module_is_found(path):
     assert _rules(path, b"\x7fELF\0\0" + KEY.encode()) == ["private key"]
 
 
-def test_a_key_is_found_in_a_binary():
+def test_key_in_a_binary_is_found():
     assert _rules("usr/bin/x", b"\x7fELF\0\0" + KEY.encode() + b"\0") == ["private key"]
 
 
-def test_a_token_is_found_in_compiled_python():
+def test_token_in_bytecode_is_found():
     assert _rules("app/x.pyc", b"\0\0\0\0" + b"gh" + b"p_" + SECRET.encode()) == ["GitHub token"]
 
 
@@ -96,7 +96,7 @@ def test_a_token_is_found_in_compiled_python():
         ),
     ],
 )
-def test_a_secret_is_known_by_its_file(path, content, rule):
+def test_secret_is_recognized_by_file_name(path, content, rule):
     assert rule in _rules(path, content)
 
 
@@ -131,12 +131,12 @@ def test_a_secret_is_known_by_its_file(path, content, rule):
         ("usr/lib/x.so", b"\x7fELF\0gh" + b"p_" + SECRET.encode()),
     ],
 )
-def test_what_only_resembles_a_secret_is_none(path, content):
+def test_near_misses_are_no_candidates(path, content):
     assert _rules(path, content) == []
 
 
-def test_every_shape_is_looked_for():
-    """What no anchor leads to would never be searched."""
+def test_every_format_has_a_prefix():
+    """A format without a prefix in _ANCHORS would never be searched."""
     anchored = {rule for _, rules in secret_candidates._ANCHORS for rule in rules}
     assert anchored | {"private key", "password in a URL"} == SECRET_FORMATS.keys()
 
@@ -166,14 +166,13 @@ def test_every_shape_is_looked_for():
         (".netrc", "password "),
     ],
 )
-def test_no_content_makes_the_search_slow(path, text):
-    """A quadratic pattern takes minutes for a quarter of a megabyte: here each takes its tenth of
-    a second, however often what it begins with is there."""
+def test_no_content_makes_the_scan_slow(path, text):
+    """A quadratic pattern takes minutes for 256 kB of its prefix; a linear one 0.1 s."""
     begun, repeated = (text[: len(BEGIN)], text[len(BEGIN) :]) if BEGIN in text else ("", text)
     before = time.process_time()
     _rules(path, begun + repeated * ((1 << 18) // len(repeated)) + "\n://")
     assert time.process_time() - before < 3
 
 
-def test_each_rule_is_told_once_a_file():
+def test_each_rule_is_reported_once_for_a_file():
     assert _rules("x", KEY * 3, KEY) == ["private key"]
