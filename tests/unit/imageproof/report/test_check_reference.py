@@ -1,4 +1,4 @@
-"""imageproof.report.check_reference: docs/checks.md says what the checks say."""
+"""The reference of all checks, docs/checks.md."""
 
 from __future__ import annotations
 
@@ -6,46 +6,39 @@ import re
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import get_args
 
 import pytest
 
 from imageproof import console
 from imageproof.checks import REGISTRY
-from imageproof.checks.check import ImageNeeds, ProjectNeeds
 from imageproof.errors import UsageError
-from imageproof.report.check_reference import COMMAND, FILE, NEEDS, markdown, show
+from imageproof.report.check_reference import COMMAND, FILE, markdown, show
 from tests.support.sample_facts import ROOT
 
 CHECK = REGISTRY["compose.pinned"]
 
 
-def test_the_page_is_what_the_checks_say():
-    made = markdown()
-    assert (ROOT / FILE).read_text() == made, f"`{COMMAND}` makes it anew"
+def test_page_in_the_repository_is_current():
+    assert (ROOT / FILE).read_text() == markdown(), f"`{COMMAND}` updates it"
 
 
-def test_every_check_is_there_once_with_all_that_it_says():
-    made = markdown()
-    assert re.findall(r"^### (.+)$", made, re.MULTILINE) == sorted(REGISTRY)
-    plain = re.sub(r"\\(.)|<(https?://[^>]+)>", r"\1\2", made)
+def test_page_has_each_check_once_with_all_its_texts():
+    page = markdown()
+    assert re.findall(r"^### (.+)$", page, re.MULTILINE) == sorted(REGISTRY)
+    plain = re.sub(r"\\(.)|<(https?://[^>]+)>", r"\1\2", page)
     for check in REGISTRY.values():
         for text in (check.title, check.why, check.remedy, check.reference):
             assert text in plain
 
 
-def test_each_kind_of_facts_is_explained():
-    assert list(NEEDS) == [*get_args(ImageNeeds), *get_args(ProjectNeeds)]
-
-
-def test_links_lead_to_headings_as_github_names_them():
-    made = markdown({"run.no-new-privileges": replace(CHECK, id="run.no-new-privileges")})
-    assert "[run.no-new-privileges](#runno-new-privileges)" in made
-    assert "\n### run.no-new-privileges\n" in made
+def test_link_has_the_anchor_that_github_gives_the_heading():
+    page = markdown({"run.no-new-privileges": replace(CHECK, id="run.no-new-privileges")})
+    assert "[run.no-new-privileges](#runno-new-privileges)" in page
+    assert "\n### run.no-new-privileges\n" in page
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [
         ("a|b", r"a\|b"),
         ("<b> and __init__", r"\<b\> and \_\_init\_\_"),
@@ -54,15 +47,15 @@ def test_links_lead_to_headings_as_github_names_them():
         ("https://x.invalid/a_b#c; more", "<https://x.invalid/a_b#c>; more"),
     ],
 )
-def test_text_shows_as_it_is_written(text, shown):
-    assert f"- Why: {shown}\n" in markdown({CHECK.id: replace(CHECK, why=text)})
+def test_text_is_escaped_for_markdown(text, escaped):
+    assert f"- Why: {escaped}\n" in markdown({CHECK.id: replace(CHECK, why=text)})
 
 
-def test_the_order_does_not_depend_on_who_registered_first():
+def test_order_does_not_depend_on_registration():
     assert markdown(dict(reversed(REGISTRY.items()))) == markdown()
 
 
-def test_one_check_or_all_are_shown(capsys, monkeypatch):
+def test_show_prints_one_check_or_all(capsys, monkeypatch):
     monkeypatch.setattr(console, "results", lambda: SimpleNamespace(file=sys.stdout))
     show("all")
     assert capsys.readouterr().out == markdown()
