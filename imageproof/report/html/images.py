@@ -42,12 +42,14 @@ def images(verdict: Verdict) -> Iterator[str]:
 
 def _size(subject: Subject, facts: ImageFacts) -> Iterator[str]:
     budget = int(subject.contract.size)
-    since = f' <span class="dim">{growth(facts)} since baseline</span>' if growth(facts) else ""
+    over = " over" if facts.size > budget else ""
     yield (
-        f'<p class="size{" over" if facts.size > budget else ""}"><b>{facts.size / 1e6:.1f} MB</b>'
-        f" of {budget / 1e6:.1f} MB <span>({facts.size / budget:.0%} of the budget)</span>"
-        f"{since}</p>"
+        f'<p class="size{over}"><span><b>{facts.size / 1e6:.1f} MB</b> of {budget / 1e6:.1f} MB '
+        f"<em>({facts.size / budget:.0%} of the budget)</em></span>"
     )
+    if since := growth(facts):
+        yield f'<span class="dim">{since} since baseline</span>'
+    yield "</p>"
     yield _bar(facts, budget)
 
 

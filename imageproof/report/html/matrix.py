@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imageproof.verify.judge import Verdict
 
 MAX_WIDE = 8  # subjects; a matrix of more scrolls within its frame
-Cells = dict[tuple[str, str], tuple[int, str]]  # by check and subject: result number, status
+Cells = Mapping[tuple[str, str], tuple[int, str]]  # by check and subject: result number, status
 
 
 def matrix(verdict: Verdict) -> Iterator[str]:
@@ -36,8 +36,8 @@ def matrix(verdict: Verdict) -> Iterator[str]:
     yield "".join(f'<th scope="col" class="subject">{text(name)}</th>' for name in subjects)
     yield "</tr></thead>"
     for group, members in groupby(checks.values(), key=lambda check: check.id.partition(".")[0]):
-        yield f'<tbody><tr class="group"><th scope="rowgroup" colspan="{len(subjects) + 2}">'
-        yield f"{text(group)}</th></tr>"
+        head = f'<th scope="rowgroup" colspan="{len(subjects) + 2}">{text(group)}</th>'
+        yield f'<tbody><tr class="group">{head}</tr>'
         for check in members:
             yield _row(check, subjects, cells)
         yield "</tbody>"

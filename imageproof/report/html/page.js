@@ -16,7 +16,7 @@ function filter() {
     body.hidden = !left;
     shown += left;
   }
-  form.querySelector("output").textContent = shown + " checks shown";
+  form.querySelector("output").textContent = shown + (shown === 1 ? " check" : " checks") + " shown";
   enter(matrix.querySelector("tr:not([hidden]) > td > a"));
 }
 
