@@ -1,4 +1,4 @@
-"""A copy of this repository with names of its own: nothing of the real stack is touched."""
+"""A copy of this repository with its own image and project names."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from imageproof.build.variables import build_variables
 from imageproof.docker.client import Engine
 from tests.support.commands import ROOT, clean_environment
 
-LINE = "\n\n# changed by the benchmark: {}\n"
+COMMENT = "\n\n# changed by the benchmark: {}\n"
 
 
 @dataclass(frozen=True)
 class Copy:
-    """The project as the last commit has it, and the environment in which all tools run."""
+    """A clone of the last commit, and the environment variables of every command in it."""
 
     root: Path
     name: str
     variables: dict[str, str]
 
     def run(self, *command: str) -> str:
-        """Run a program in it; returns what it wrote."""
+        """Run a program in the copy; return its output and messages."""
         result = subprocess.run(
             command, cwd=self.root, capture_output=True, text=True, env=self.variables
         )
@@ -38,22 +38,22 @@ class Copy:
         return result.stdout + result.stderr
 
     def inv(self, *arguments: str) -> str:
-        """This project's own command."""
+        """Run `./inv`."""
         return self.run("./inv", *arguments)
 
     def bake(self, *options: str) -> str:
-        """Plain `docker buildx bake` on the same files."""
+        """Run `docker buildx bake` on the same files."""
         return self.run("docker", "buildx", "bake", "--load", *options)
 
     def one_by_one(self, *options: str) -> None:
-        """A Makefile's way: one `docker build` after the other, by the model that Compose reads."""
+        """Run `docker build` for one image after the other, as a Makefile would."""
         for service in self._model()["services"].values():
             build = service["build"]
             dockerfile = self.root / build["dockerfile"]
             self.build(dockerfile, build["target"], service["image"], *options)
 
     def build(self, dockerfile: Path, target: str, tag: str, *options: str) -> None:
-        """Plain `docker build` of one image, told what Compose tells of the API's."""
+        """Run `docker build` for one image, with the arguments and secrets of the API."""
         model = self._model()
         args = model["services"]["api"]["build"]["args"]
         self.run(
@@ -65,27 +65,24 @@ class Copy:
         )  # fmt: skip
 
     def _model(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(
-            self.run("docker", "compose", "config", "--format", "json")
-        )
-        return found
+        output = self.run("docker", "compose", "config", "--format", "json")
+        model: dict[str, Any] = json.loads(output)
+        return model
 
     def change(self, file: str) -> None:
-        """Another last line, a comment, each time."""
+        """End a file with a new comment."""
         path = self.root / file
-        kept = [
-            line for line in path.read_text().splitlines(True) if not line.startswith(LINE[:12])
-        ]
-        path.write_text("".join(kept) + LINE.format(secrets.token_hex(8)))
+        text = path.read_text().partition(COMMENT.partition("{")[0])[0]
+        path.write_text(text + COMMENT.format(secrets.token_hex(8)))
 
     def compose(self, *arguments: str) -> str:
-        """Plain `docker compose`."""
+        """Run `docker compose`."""
         return self.run("docker", "compose", *arguments)
 
 
 @contextlib.contextmanager
-def copied() -> Iterator[Copy]:
-    """Clone the repository; what is made of the copy is removed at the end."""
+def copy_of_the_project() -> Iterator[Copy]:
+    """Clone the repository; remove the clone, its stack and its images at the end."""
     name = f"upgrade-gate-bench-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix="ops-bench-") as folder:
         root = Path(folder, "project")
@@ -94,19 +91,19 @@ def copied() -> Iterator[Copy]:
         compose = root / "compose.yaml"
         text = compose.read_text().replace("image: upgrade-gate/", f"image: {name}/")
         compose.write_text(text.replace("name: upgrade-gate\n", f"name: {name}\n"))
-        made = Copy(root, name, _variables(root))
+        copy = Copy(root, name, _variables(root))
         try:
-            yield made
+            yield copy
         finally:
-            made.compose("down", "--volumes", "--remove-orphans")
-            tags = made.run("docker", "image", "ls", "--quiet", f"--filter=reference={name}/*")
+            copy.compose("down", "--volumes", "--remove-orphans")
+            tags = copy.run("docker", "image", "ls", "--quiet", f"--filter=reference={name}/*")
             if tags:
-                made.run("docker", "image", "rm", "--force", *set(tags.split()))
+                copy.run("docker", "image", "rm", "--force", *set(tags.split()))
 
 
 def _variables(root: Path) -> dict[str, str]:
-    """The same settings for all: what `./inv build` tells bake, told to plain bake as well."""
-    terms = contract.load(root)
-    origin = base_image.resolve(terms, Engine((terms.compose_file,)))
-    settings = build_variables(terms, origin)
+    """Return the variables that `./inv build` passes to bake, for plain Docker as well."""
+    project = contract.load(root)
+    base = base_image.resolve(project, Engine((project.compose_file,)))
+    settings = build_variables(project, base)
     return clean_environment(**settings, API_PORT="0", IMAGEPROOF_ROOT=str(root))

@@ -1,4 +1,4 @@
-"""The benchmark as a table, as a page and as a picture."""
+"""The benchmark's results as a table on the terminal, a Markdown page and a picture."""
 
 from __future__ import annotations
 
@@ -24,33 +24,32 @@ WIDTH = 132  # columns of the picture
 HEAD = """\
 # Performance
 
-Made by `./inv bench` on {date}; by hand nothing is written here. All runs stand in
-[performance.json](performance.json). Medians, with the least and the most in brackets. What is
-compared was measured in turns, in the same run: a ratio says more than seconds do, which are this
-machine's.
+`./inv bench` wrote this page on {date}; do not edit it. Figures are medians, with the minimum and
+the maximum in brackets; [performance.json](performance.json) has every run. This project and its
+peer ran in turns, on the same machine: compare the ratios rather than the seconds.
 
 Machine: {processors} processors, {memory_gib} GiB, {architecture}, engine {engine},
 Python {python}.
 
-![ratios](performance.svg)
+![Ratios of this project to its peers](performance.svg)
 """
 NOTES = {
     "images": """\
-The usual ways are in [tests/bench/Dockerfile.usual](../tests/bench/Dockerfile.usual), with the same
-packages and the same code. MB are 1,000,000 bytes.
+The peers have the same code and packages, built the usual ways:
+[tests/bench/Dockerfile.usual](../tests/bench/Dockerfile.usual). 1 MB is 1,000,000 bytes.
 """,
     "commands": """\
-On a copy of the repository with names of its own. Plain bake and `docker build` are given the same
-files, arguments and secrets. `./inv up` includes lint, both verifications and their reports; where
-nothing changed by content, what passed is not run again.
+The commands ran on a copy of the repository. Plain Docker had the same files, build arguments and
+secrets. `./inv up` always asks BuildKit and Compose; it does not repeat lint and verification if
+their inputs are unchanged.
 """,
     "reviews": """\
-On a stack and an npm registry of their own; each review is of another pair of versions of 20 files,
-5 of which differ. `npm diff` is run once a pair, by the npm of the locked environment. The load is
-wrk's, on the loopback, while more jobs wait than are done meanwhile.
+The reviews ran on a stack and an npm registry of their own. Each compares two versions of a package
+with 20 files, 5 of which differ. `npm diff` is the npm of the locked environment, started once a
+pair. wrk sends the requests over the loopback interface while jobs wait in the queue.
 """,
 }
-# Without rich's own, which would have a browser fetch fonts from elsewhere.
+# Rich's own format would make a browser load fonts from the network.
 PICTURE = """\
 <svg xmlns="http://www.w3.org/2000/svg" class="rich-terminal" viewBox="0 0 {width} {height}">
 <style>
@@ -68,21 +67,21 @@ PICTURE = """\
 """
 
 
-def table(rows: Sequence[Row]) -> None:
-    """For people, on standard output."""
-    found = Table(box=None, pad_edge=False, padding=(0, 2))
-    for heading in ("case", "this project", "peer", "its figure", "ratio", "aim", ""):
-        found.add_column(heading)
+def print_table(rows: Sequence[Row]) -> None:
+    """Print the results on standard output."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in ("case", "this project", "peer", "peer's figure", "ratio", "target", "reached"):
+        table.add_column(heading)
     for row in rows:
-        found.add_row(
-            row.what, spread(row.ours, row.unit), row.peer, spread(row.theirs, row.unit),
-            ratio(row), row.target, held(row),
+        table.add_row(
+            row.case, spread(row.ours, row.unit), row.peer, spread(row.theirs, row.unit),
+            ratio(row), row.target, reached(row),
         )  # fmt: skip
-    Console(width=None if Console().is_terminal else 200).print(found)
+    Console(width=None if Console().is_terminal else 200).print(table)
 
 
 def spread(values: Sequence[float], unit: str) -> str:
-    """Median, least and most."""
+    """Return the median, and the minimum and maximum of several values."""
     if not values:
         return ""
     middle = f"{median(values):g}"
@@ -92,47 +91,49 @@ def spread(values: Sequence[float], unit: str) -> str:
 
 
 def ratio(row: Row) -> str:
-    """Of the medians."""
+    """Return the ratio of the medians; empty if there is no peer."""
     return f"{row.ratio:.2f}" if row.ratio is not None else ""
 
 
-def held(row: Row) -> str:
-    """Whether the aim was reached; nothing where there is none."""
-    return ("yes" if row.holds else "no") if row.target else ""
+def reached(row: Row) -> str:
+    """Return whether the target was reached; empty if there is none."""
+    return ("yes" if row.reached else "no") if row.target else ""
 
 
-def page(found: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """As docs/performance.md has it."""
-    return "\n".join(_page(found, rows))
+def page(machine: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """Return docs/performance.md."""
+    return "\n".join(_page(machine, rows))
 
 
-def _page(found: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[str]:
-    yield HEAD.format(date=datetime.now(tz=UTC).date(), **found["machine"])
+def _page(machine: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[str]:
+    yield HEAD.format(date=datetime.now(tz=UTC).date(), **machine)
     for part, title in PARTS.items():
         yield f"## {title}\n"
         yield NOTES[part]
-        yield "| Case | This project | Peer | Its figure | Ratio | Aim | Reached | What bounds it |"
+        yield (
+            "| Case | This project | Peer | Peer's figure | Ratio | Target | Reached | Bounded by |"
+        )
         yield "|---|---|---|---|---|---|---|---|"
         for row in (row for row in rows if row.part == part):
             cells = (
-                row.what, spread(row.ours, row.unit), row.peer, spread(row.theirs, row.unit),
-                ratio(row), row.target, held(row), row.limit,
+                row.case, spread(row.ours, row.unit), row.peer, spread(row.theirs, row.unit),
+                ratio(row), row.target, reached(row), row.bound,
             )  # fmt: skip
             yield f"| {' | '.join(cells)} |"
         yield ""
 
 
 def picture(rows: Sequence[Row]) -> str:
-    """Each ratio as a bar; a full one is twice the peer's figure."""
+    """Return the ratios as bars, in SVG; a full bar is twice the peer's figure."""
     bars = Table(box=None, pad_edge=False, padding=(0, 1))
-    for heading, width in (("case", 48), ("beside", 36), ("ratio", 6), ("0 … 1 … 2", 32)):
+    for heading, width in (("case", 48), ("peer", 36), ("ratio", 6), ("0 … 1 … 2", 32)):
         bars.add_column(heading, width=width, no_wrap=True)
     for row in rows:
         if row.ratio is not None:
-            better = row.ratio > 1 if row.unit == "reviews/s" else row.ratio <= 1
-            colour = "green" if better else "red" if row.target and not row.holds else "yellow"
+            better = row.ratio >= 1 if row.more_is_better else row.ratio <= 1
+            colour = "green" if better else "red" if row.target and not row.reached else "yellow"
             bars.add_row(
-                Text(row.what), Text(row.peer), ratio(row),
+                Text(row.case), Text(row.peer), ratio(row),
                 Bar(2, 0, min(row.ratio, 2), width=32, color=colour),
             )  # fmt: skip
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")

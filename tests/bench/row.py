@@ -1,4 +1,4 @@
-"""One line of the benchmark: this project beside a peer, measured in turns in the same run."""
+"""A row of the benchmark: this project beside a peer, measured in turns in the same run."""
 
 from __future__ import annotations
 
@@ -13,60 +13,67 @@ Action = Callable[[], object]
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, how often, and what stands against it.
+    """Every run of this project and of a peer, with a target.
 
     Attributes:
-        part: what it belongs to: line, images, reviews.
-        what: the case, in a few words.
-        unit: of all figures.
-        ours: each run of this project.
-        peer: what it is compared with; empty: with nothing but the bound.
-        theirs: each run of that.
-        target: what was aimed at.
-        holds: whether it was reached.
-        limit: what no program could go below, and why.
+        part: part of the benchmark: images, commands or reviews.
+        case: the measured case, in a few words.
+        unit: unit of all figures.
+        ours: figures of this project, one a run.
+        peer: name of the peer; empty if there is none.
+        theirs: figures of the peer, one a run.
+        target: the target, in words; empty if there is none.
+        reached: whether the target was reached.
+        bound: what bounds the figure from below.
+        more_is_better: whether a greater figure is the better one.
     """
 
     part: str
-    what: str
+    case: str
     unit: str
     ours: tuple[float, ...]
     peer: str
     theirs: tuple[float, ...]
     target: str
-    holds: bool
-    limit: str
+    reached: bool
+    bound: str
+    more_is_better: bool = False
 
     @property
     def ratio(self) -> float | None:
-        """Of the medians, this project's to the peer's; None where there is no peer."""
+        """Ratio of this project's median to the peer's; None if there is no peer."""
         return median(self.ours) / median(self.theirs) if self.theirs else None
 
     def line(self) -> str:
-        """As it is told while others are still measured."""
-        beside = f", beside {median(self.theirs):g} of {self.peer}" if self.theirs else ""
-        kept = "" if self.holds else "  MISSED"
-        return f"  {self.what}: {median(self.ours):g} {self.unit}{beside}{kept}"
+        """Return the row as a line for the terminal."""
+        peer = f", {self.peer}: {median(self.theirs):g}" if self.theirs else ""
+        missed = "" if self.reached else "  TARGET MISSED"
+        return f"  {self.case}: {median(self.ours):g} {self.unit}{peer}{missed}"
 
     def document(self) -> dict[str, Any]:
-        """As it is written to docs/performance.json."""
+        """Return the row as docs/performance.json has it."""
         return {**asdict(self), "ratio": self.ratio}
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle of several runs: one that something disturbed counts for nothing."""
+    """Return the median: a single disturbed run does not change it much."""
     return statistics.median(values)
 
 
 def in_turns(repeats: int, *actions: Action, prepare: Action = lambda: None) -> list[list[float]]:
-    """Seconds of each action, one after the other, so often; `prepare` before each is not timed.
-    An action that returns seconds has measured itself."""
-    taken: list[list[float]] = [[] for _ in actions]
+    """Run the actions in turns, `repeats` times; return the seconds of each run by action.
+
+    Args:
+        repeats: runs of each action.
+        actions: what to measure. An action that returns a float has measured itself.
+        prepare: runs before each action and is not measured.
+    """
+    seconds: list[list[float]] = [[] for _ in actions]
     for _ in range(repeats):
-        for action, times in zip(actions, taken, strict=True):
+        for action, runs in zip(actions, seconds, strict=True):
             prepare()
-            begun = time.monotonic()
+            start = time.monotonic()
             measured = action()
-            whole = time.monotonic() - begun
-            times.append(round(measured if isinstance(measured, float) else whole, 3))
-    return taken
+            elapsed = time.monotonic() - start
+            runs.append(round(measured if isinstance(measured, float) else elapsed, 3))
+    return seconds

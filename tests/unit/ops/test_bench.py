@@ -49,16 +49,16 @@ def test_failed_benchmark_raises(monkeypatch, tmp_path):
 
 ROWS = [
     Row("images", "start", "s", (0.5, 0.7, 0.6), "the usual", (1.0, 1.2, 1.4), "less", True, "a"),
-    Row("commands", "warm", "s", (2.0,), "bake", (1.0,), "at most 1.15 of it", False, "b"),
+    Row("commands", "warm", "s", (2.0,), "bake", (1.0,), "at most 0.4 s more", False, "b"),
     Row("reviews", "p99", "ms", (12.0,), "", (), "under 50 ms", True, "c"),
 ]
 MACHINE = {"processors": 2, "memory_gib": 24, "architecture": "x", "engine": "26", "python": "3"}
 
 
 def test_page_shows_spread_ratio_and_target_of_each_row():
-    text = page.page({"machine": MACHINE}, ROWS)
+    text = page.page(MACHINE, ROWS)
     assert "| start | 0.6 s (0.5-0.7) | the usual | 1.2 s (1-1.4) | 0.50 | less | yes | a |" in text
-    assert "| warm | 2 s | bake | 1 s | 2.00 | at most 1.15 of it | no | b |" in text
+    assert "| warm | 2 s | bake | 1 s | 2.00 | at most 0.4 s more | no | b |" in text
     assert "| p99 | 12 ms |  |  |  | under 50 ms | yes | c |" in text
 
 
