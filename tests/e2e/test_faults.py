@@ -180,7 +180,7 @@ def test_wrong_command_line_is_a_usage_error(arguments, words, project: Project)
         ('user = "10001:10001"', 'user = "0:0"', "tool.imageproof.images.web.user"),
         ('size = "400MB"', 'size = "large"', "tool.imageproof.images.web.size"),
         ("ports = [8000]", "prots = [8000]", "tool.imageproof.images.web.prots"),
-        ('service = "web"', "service = ", "not TOML"),
+        ('service = "web"', "service = ", "invalid TOML"),
         ("[tool.imageproof.images.web]", "[tool.other.web]", "tool.imageproof.images"),
     ],
     ids=lambda value: value,
