@@ -1,19 +1,21 @@
-"""The corpus: one folder a check, each with the one fault that this check must find.
+"""The corpus: one folder for each check, with the one defect that this check must find.
 
-A folder holds what makes the good project (good/) fall short, and nothing else:
+A folder holds the difference from the good project in good/:
 
-    Dockerfile             a stage on top of the good image: `FROM web AS planted`; what is built is
-                           this alone, since named contexts stand for the stages below it
-    compose.yaml           laid over the stack's file, by Compose's own rules; such a project has
-                           no file for a swarm, which would have to follow
-    compose.override.yaml  laid over the running stack alone, as somebody's own override is
+    Dockerfile             a stage on top of the good image: `FROM web AS planted`. Only this stage
+                           is built: named contexts replace the stages below.
+    compose.yaml           merged over the good compose file, by Compose's rules. Such a project has
+                           no stack file for a Swarm, because that would have to change too.
+    compose.override.yaml  merged over the compose file only for the running stack, like a user's
+                           own override
     pyproject.toml         keys of the contract that replace the good ones
-    bin/docker             the client that the line calls, in place of the machine's
-    anything else          takes the place of the good project's file of that name
-    also-*/                a folder of the same kind: the same check, another fault
-    near-miss*/            a folder of the same kind, that looks like the fault and is none
+    bin/docker             the docker client of the commands
+    anything else          replaces the good project's file of the same path
+    also-*/                a folder like this one: another defect for the same check
+    near-miss*/            a folder like this one: similar to the defect, but correct
 
-`lay_out` makes a whole project of it, in .ops/defects/, for `IMAGEPROOF_ROOT=... ./inv verify` too.
+`lay_out` makes a whole project of a case in .ops/defects/: `IMAGEPROOF_ROOT=... ./inv verify`
+works there too.
 """
 
 from __future__ import annotations
@@ -39,17 +41,19 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 GOOD = HERE / "good"
 WORK = ROOT / ".ops/defects"
-TAG = f"ops-defects-{secrets.token_hex(4)}"  # this run's own: another may be under way
-UNNAMED = "ops-defects-unnamed"
+TAG = f"ops-defects-{secrets.token_hex(4)}"  # two runs may overlap
+PLACEHOLDER_PROJECT = "ops-defects-unnamed"
 OVERRIDE = "compose.override.yaml"
+# BuildKit takes much longer for a graph of a hundred targets, which all send their files at once.
+TARGETS_PER_GRAPH = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """A folder of the corpus: a defect, a near miss, or the good project itself."""
+    """A folder of the corpus: a defect, a near miss, or the good project."""
 
     folder: Path
-    check: str = ""  # the check that it is about; none: the good project
+    check: str = ""  # id of the check; empty for the good project
 
     @property
     def name(self) -> str:
@@ -58,12 +62,12 @@ class Case:
 
     @property
     def planted(self) -> str:
-        """The check that must find something; none: nothing may be found."""
+        """The check that must find a defect; empty if none may."""
         return "" if self.folder.name.startswith("near-miss") else self.check
 
     @property
     def has_image(self) -> bool:
-        """Whether it lays something over the good image."""
+        """Whether the case has an image of its own on top of the good one."""
         return bool(self.check) and (self.folder / "Dockerfile").exists()
 
 
@@ -77,119 +81,134 @@ class Project:
 
     @property
     def compose_files(self) -> tuple[Path, ...]:
-        """What is started: the stack's file, and what somebody laid over it."""
+        """The files of the running stack: the compose file, and the case's override."""
         files = (self.root / "compose.yaml", self.root / OVERRIDE)
         return tuple(file for file in files if file.exists())
 
     @property
     def client(self) -> str:
-        """The docker client that its commands call."""
-        planted = self.root / "bin/docker"
-        return str(planted) if planted.exists() else "docker"
+        """The docker client of the commands."""
+        own = self.root / "bin/docker"
+        return str(own) if own.exists() else "docker"
 
     @property
     def reference(self) -> str:
         """The image of `web`."""
         return reference("web", self.case)
 
-    def tags(self, terms: Contract) -> dict[str, str]:
-        """The image of each name of the contract, as the compose file was written: Compose would
-        say the same, and takes two processes to say it."""
+    def tags(self, contract: Contract) -> dict[str, str]:
+        """Return each image of the contract, by name.
+
+        Compose would report the same, but takes two processes.
+        """
         services = json.loads((self.root / "compose.yaml").read_text())["services"]
-        return {name: services[image.service]["image"] for name, image in terms.images.items()}
+        return {name: services[image.service]["image"] for name, image in contract.images.items()}
 
 
 def reference(service: str, case: Case) -> str:
-    """The image of a service: the good one, unless the case lays something over it."""
-    laid_over = service == "web" and case.has_image
-    return f"{TAG}/{service}:{case.name.replace('+', '-') if laid_over else 'good'}"
+    """Return a service's image: the good one, or the case's own."""
+    own = service == "web" and case.has_image
+    return f"{TAG}/{service}:{case.name.replace('+', '-') if own else 'good'}"
 
 
 def collect() -> list[Case]:
-    """The good project, then each defect followed by its near misses."""
-    found = [Case(GOOD)]
+    """Return the good project, then each defect followed by its variants and near misses."""
+    cases = [Case(GOOD)]
     for folder in sorted(path for path in HERE.iterdir() if "." in path.name and path.is_dir()):
-        found.append(Case(folder, folder.name))
-        found += [Case(path, folder.name) for path in sorted(folder.iterdir()) if _is_case(path)]
-    return found
+        cases.append(Case(folder, folder.name))
+        cases += [Case(path, folder.name) for path in sorted(folder.iterdir()) if _is_case(path)]
+    return cases
 
 
 def _is_case(path: Path) -> bool:
     return path.is_dir() and path.name.startswith(("also-", "near-miss"))
 
 
+# --- the project of a case
+
+
 def lay_out(case: Case) -> Project:
-    """Make a whole project of a case: the good one, with what the case lays over it."""
+    """Make the project of a case: a copy of the good one with the case's changes."""
     root = WORK / case.name
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(GOOD, root, ignore=shutil.ignore_patterns("__pycache__"))
     project = Project(case, root, stack=f"ops-defects-{secrets.token_hex(4)}")
-    laid = {"compose.yaml", "pyproject.toml", "Dockerfile"}
     if case.folder != GOOD:
-        for path in case.folder.iterdir():
-            if path.is_dir() and not _is_case(path):
-                shutil.copytree(path, root / path.name, dirs_exist_ok=True)
-            elif path.is_file() and path.name not in laid:
-                shutil.copy(path, root)
-        if case.has_image:
-            text = (GOOD / "Dockerfile").read_text() + "\n" + _text(case, "Dockerfile")
-            (root / "Dockerfile").write_text(text)
-        contract = _merged(_toml(GOOD), _toml(case.folder))
-        if (case.folder / "compose.yaml").exists():  # which the swarm's file does not follow
-            del contract["tool"]["imageproof"]["stack"]
-        (root / "pyproject.toml").write_text(
-            "".join(f"{key} = {_inline(value)}\n" for key, value in contract.items())
-        )
+        _copy_files(case, root)
+        _write_dockerfile(case, root)
+        _write_contract(case, root)
     (root / "compose.yaml").write_text(json.dumps(_compose(project), indent=2))
     return project
 
 
-def _text(case: Case, name: str) -> str:
-    return (case.folder / name).read_text()
+def _copy_files(case: Case, root: Path) -> None:
+    merged = {"compose.yaml", "pyproject.toml", "Dockerfile"}
+    for path in case.folder.iterdir():
+        if path.is_dir() and not _is_case(path):
+            shutil.copytree(path, root / path.name, dirs_exist_ok=True)
+        elif path.is_file() and path.name not in merged:
+            shutil.copy(path, root)
 
 
-def _toml(folder: Path) -> dict[str, Any]:
+def _write_dockerfile(case: Case, root: Path) -> None:
+    if case.has_image:
+        good, own = (folder / "Dockerfile" for folder in (GOOD, case.folder))
+        (root / "Dockerfile").write_text(f"{good.read_text()}\n{own.read_text()}")
+
+
+def _write_contract(case: Case, root: Path) -> None:
+    contract = _merge(_read_toml(GOOD), _read_toml(case.folder))
+    if (case.folder / "compose.yaml").exists():  # the stack file does not have its changes
+        del contract["tool"]["imageproof"]["stack"]
+    (root / "pyproject.toml").write_text(
+        "".join(f"{key} = {_inline_toml(value)}\n" for key, value in contract.items())
+    )
+
+
+def _read_toml(folder: Path) -> dict[str, Any]:
     path = folder / "pyproject.toml"
     return tomllib.loads(path.read_text()) if path.exists() else {}
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        known = merged.get(key)
-        both = isinstance(known, dict) and isinstance(value, dict)
-        merged[key] = _merged(known, value) if both else value
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both_tables = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both_tables else value
     return merged
 
 
-def _inline(value: Any) -> str:
-    """A value as TOML writes it in one line; a string of JSON is one of TOML."""
+def _inline_toml(value: Any) -> str:
+    """Return a value as TOML on one line; a JSON string is a TOML string."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {_inline(v)}" for k, v in value.items()) + " }"
+        items = (f"{json.dumps(key)} = {_inline_toml(item)}" for key, item in value.items())
+        return "{ " + ", ".join(items) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_inline, value)) + "]"
+        return "[" + ", ".join(map(_inline_toml, value)) + "]"
     return json.dumps(value)
 
 
 def _compose(project: Project) -> dict[str, Any]:
-    """The stack's file, with what the case lays over it, and with its own image."""
+    """Return the good compose file with the case's changes and image."""
     files = (GOOD / "compose.yaml", project.case.folder / "compose.yaml")
-    there = tuple(dict.fromkeys(filter(Path.exists, files)))
-    model: dict[str, Any] = json.loads(_laid_over(there).replace(UNNAMED, project.stack))
+    existing = tuple(dict.fromkeys(filter(Path.exists, files)))
+    text = _merge_compose_files(existing).replace(PLACEHOLDER_PROJECT, project.stack)
+    model: dict[str, Any] = json.loads(text)
     for keys in model["services"].values():
         keys["image"] = keys["image"].replace("ops-defects/", f"{TAG}/")
     web = model["services"]["web"]
     web["image"] = project.reference
     if project.case.has_image:
         web["build"]["target"] = "planted"
-        web["build"]["additional_contexts"] |= _below("${PYTHON_BASE}")
+        web["build"]["additional_contexts"] |= _named_contexts("${PYTHON_BASE}")
     return {key: value for key, value in model.items() if not key.startswith("x-")}
 
 
 @cache
-def _laid_over(files: tuple[Path, ...]) -> str:
-    """Compose's own reading of these files, of a project that has no name yet."""
-    command = ["docker", "compose", "--project-name", UNNAMED]
+def _merge_compose_files(files: tuple[Path, ...]) -> str:
+    """Return Compose's own merge as JSON, for a project whose name is a placeholder."""
+    command = ["docker", "compose", "--project-name", PLACEHOLDER_PROJECT]
     command += [f"--file={file}" for file in files]
     command += ["config", "--format", "json", "--no-interpolate", "--no-path-resolution"]
     result = subprocess.run(command, capture_output=True, text=True)
@@ -197,17 +216,20 @@ def _laid_over(files: tuple[Path, ...]) -> str:
     return result.stdout
 
 
-@contextlib.contextmanager
-def in_engine(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Project]]:
-    """Lay the cases out, build their images from that base, and remove them at the end.
+# --- the images of the cases
 
-    What BuildKit keeps of them makes the next time quick.
+
+@contextlib.contextmanager
+def built(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Project]]:
+    """Lay the cases out, build their images on a base, and remove the images at the end.
+
+    BuildKit's cache stays and makes the next run fast.
     """
-    given = {"PYTHON_BASE": base, "BASE_DIGEST": digest, "KIOSK_PORT": "0"}
-    with temporary_environment(given), ThreadPoolExecutor(4) as pool:
+    variables = {"PYTHON_BASE": base, "BASE_DIGEST": digest, "KIOSK_PORT": "0"}
+    with temporary_environment(variables), ThreadPoolExecutor(4) as pool:
         projects = list(pool.map(lay_out, cases))
         try:
-            build(projects)
+            _build(projects)
             yield projects
         finally:
             tags = [project.reference for project in projects if project.case.has_image]
@@ -215,24 +237,24 @@ def in_engine(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Pr
             subprocess.run(["docker", "image", "rm", "--force", *tags], capture_output=True)
 
 
-def build(projects: Sequence[Project]) -> None:
-    """Build every image of the corpus: the good ones, then what stands on them. Eight a graph:
-    BuildKit takes much longer over a hundred at once, each of which sends files of its own."""
+def _build(projects: Sequence[Project]) -> None:
+    """Build the good images, then the cases' images on top of them."""
     good, others = projects[0], [project for project in projects if project.case.has_image]
     _bake([_target(good, name, name) for name in ("web", "job")])
-    for first in range(0, len(others), 8):
-        _bake([_target(project, "web", "planted") for project in others[first : first + 8]])
+    for first in range(0, len(others), TARGETS_PER_GRAPH):
+        graph = others[first : first + TARGETS_PER_GRAPH]
+        _bake([_target(project, "web", "planted") for project in graph])
 
 
 def _bake(targets: Sequence[Mapping[str, Any]]) -> None:
-    named = {str(number): target for number, target in enumerate(targets)}
-    graph = {"target": named, "group": {"default": {"targets": [*named]}}}
+    by_name = {str(number): target for number, target in enumerate(targets)}
+    definition = {"target": by_name, "group": {"default": {"targets": [*by_name]}}}
     result = subprocess.run(
         ["docker", "buildx", "bake", "--file", "-", "--load", "--progress", "plain"],
         cwd=WORK,
-        # Of the folders here no commit need be found out.
+        # The folders are no git checkouts: buildx need not look for a commit.
         env={**os.environ, "BUILDX_BAKE_ENTITLEMENTS_FS": "0", "BUILDX_GIT_INFO": "false"},
-        input=json.dumps(graph),
+        input=json.dumps(definition),
         capture_output=True,
         text=True,
     )
@@ -240,10 +262,10 @@ def _bake(targets: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _target(project: Project, name: str, stage: str) -> dict[str, Any]:
-    below = _below(os.environ["PYTHON_BASE"]) if project.case.has_image else {}
+    contexts = _named_contexts(os.environ["PYTHON_BASE"]) if project.case.has_image else {}
     return {
         "context": str(project.root),
-        "contexts": {"build-scripts": str(ROOT / "ops/dockerfiles/base"), **below},
+        "contexts": {"build-scripts": str(ROOT / "ops/dockerfiles/base"), **contexts},
         "target": stage,
         "args": {key: os.environ[key] for key in ("PYTHON_BASE", "BASE_DIGEST")},
         "tags": [reference(name, project.case)],
@@ -251,8 +273,10 @@ def _target(project: Project, name: str, stage: str) -> dict[str, Any]:
     }
 
 
-def _below(base: str) -> dict[str, str]:
-    """What a planted image is laid over, in place of the stages that made it: so two builds without
-    cache are builds of what is planted alone."""
+def _named_contexts(base: str) -> dict[str, str]:
+    """Return images in place of the stages below `planted`.
+
+    Two builds without cache then build only the planted stage.
+    """
     good = reference("web", Case(GOOD))
     return {"web": f"docker-image://{good}", "builder": f"docker-image://{base}"}

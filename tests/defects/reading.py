@@ -1,4 +1,4 @@
-"""Facts of a case of the corpus, read by the library as `./inv verify` reads them."""
+"""Facts of the corpus's cases, read as `./inv verify` reads them."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from imageproof.verify.judge import ProjectFacts, Result, Subject, judge, judge_
 from imageproof.verify.run import read_project
 from tests.defects.corpus import GOOD, Case, Project, reference
 
-SETTLED_SECONDS = 60.0
-# Looked at only for a check that looks there, and of the image alone in which the fault lies: a
-# second, seconds, then minutes. Of the good project all of it is looked at.
-COSTLY = ("programs", "containers", "build", "trial", "teardown")
-PLANTED = "web"
+MAX_START_SECONDS = 60.0
+# Facts that take a second, seconds or minutes, fastest first. A case reads them only if its check
+# needs them, and only for the image with the defect; the good project reads all.
+COSTLY_NEEDS = ("programs", "containers", "build", "trial", "teardown")
+PLANTED_IMAGE = "web"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A case, and all facts that were read of it."""
+class CaseFacts:
+    """A case with its facts."""
 
     case: Case
     contract: Contract
@@ -50,144 +50,157 @@ class Seen:
     project: ProjectFacts
 
     def judge(self, checks: Iterable[Check]) -> list[Result]:
-        """What the checks say of it: no Docker, no files."""
-        asked = list(checks)
-        found = [result for subject in self.subjects for result in judge(asked, subject)]
-        return found + list(judge_project(asked, self.contract, self.project))
+        """Return the results of the checks."""
+        chosen = list(checks)
+        results = [result for subject in self.subjects for result in judge(chosen, subject)]
+        return results + list(judge_project(chosen, self.contract, self.project))
 
 
-def costly(case: Case) -> list[str]:
-    """Which of the costly facts are read of a case; of the good project, all."""
-    return [look for look in COSTLY if not case.check or REGISTRY[case.check].needs == look]
+def costly_needs(case: Case) -> list[str]:
+    """Return the costly facts that a case reads."""
+    return [need for need in COSTLY_NEEDS if not case.check or REGISTRY[case.check].needs == need]
 
 
-def longest_first(case: Case) -> int:
-    """To sort by: what waits the longest, as a copy of a stack that is frozen, comes first."""
-    return -sum(COSTLY.index(look) + 1 for look in costly(case))
+def slowest_first(case: Case) -> int:
+    """Return a key that sorts cases by their costly facts, such as a stack trial, slowest first."""
+    return -sum(COSTLY_NEEDS.index(need) + 1 for need in costly_needs(case))
 
 
 @dataclass
 class Reader:
-    """Reads cases, several at once; what two of them share is read once."""
+    """Reads cases, several at a time. Facts that cases share are read once."""
 
     cache: Path
     images: dict[str, ImageFacts | None] = field(default_factory=dict)
     projects: dict[Any, Future[ProjectFacts]] = field(default_factory=dict)
-    building: threading.Lock = field(default_factory=threading.Lock)
+    build_lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def record(self, good: Project, others: Sequence[Project]) -> None:
-        """Read all images in one stream, and record the sizes of the good ones, for every project:
-        they differ by base."""
-        terms = contract.load(good.root)
-        tags = good.tags(terms)
+    def record_sizes(self, good: Project, others: Sequence[Project]) -> None:
+        """Read all images in one stream, and give every project the sizes of the good images.
+
+        The sizes depend on the base, so they are not committed.
+        """
+        good_contract = contract.load(good.root)
+        tags = good.tags(good_contract)
         planted = [project.reference for project in others]
         self.images = read_images(Engine(()), [*tags.values(), *planted], self.cache)
-        sizes = write_baselines(
-            terms, {name: sizes_of(self.images[tag]) for name, tag in tags.items()}
+        file = write_baselines(
+            good_contract, {name: sizes_of(self._image(tag)) for name, tag in tags.items()}
         )
         for project in others:
-            shutil.copy(sizes, project.root)
+            shutil.copy(file, project.root)
 
-    def read(self, project: Project) -> Seen:
-        """What costs little, always; a stack, a trial or two builds where its check looks there."""
-        terms = contract.load(project.root)
-        engine = Engine((terms.compose_file,), project.stack, client=project.client)
-        tags = project.tags(terms)
+    def read(self, project: Project) -> CaseFacts:
+        """Read the cheap facts of a case, and the costly ones that its check needs."""
+        case_contract = contract.load(project.root)
+        engine = Engine((case_contract.compose_file,), project.stack, client=project.client)
+        tags = project.tags(case_contract)
         today = datetime.now(tz=UTC).date()
         subjects = [
             Subject(
                 name,
                 tags[name],
-                image,
-                replace(self._image(tags[name]), record=read_record(terms, name, today)),
+                service,
+                replace(self._image(tags[name]), record=read_record(case_contract, name, today)),
             )
-            for name, image in terms.images.items()
+            for name, service in case_contract.images.items()
         ]
         images = {subject.name: subject.image for subject in subjects}
-        facts = replace(self._project(project, terms, engine), images=images)
-        seen = Seen(project.case, terms, tuple(subjects), facts)
-        return self._costly(project, engine, seen)
+        project_facts = replace(self._project(project, case_contract, engine), images=images)
+        facts = CaseFacts(project.case, case_contract, tuple(subjects), project_facts)
+        return self._add_costly(project, engine, facts)
 
     def _image(self, tag: str) -> ImageFacts:
-        found = self.images[tag]
-        assert found, f"there is no image {tag}"
-        return found
+        image = self.images[tag]
+        assert image, f"there is no image {tag}"
+        return image
 
-    def _project(self, project: Project, terms: Contract, engine: Engine) -> ProjectFacts:
-        """What its files say: read once of all projects whose files say the same, but for the name
-        of the stack and of the image. A reading of a compose file takes two processes."""
-        compose = terms.compose_file.read_text().replace(project.stack, "")
+    def _project(self, project: Project, case_contract: Contract, engine: Engine) -> ProjectFacts:
+        """Read the project's files, once for all projects with equal files.
+
+        The names of stack and image do not count. Compose takes two processes to read a file.
+        """
+        compose_text = case_contract.compose_file.read_text().replace(project.stack, "")
         if project.case.has_image:
-            compose = compose.replace(project.reference, reference(PLANTED, Case(GOOD)))
-        example = terms.root / terms.env_example
-        texts = [file.read_text() for file in (terms.stack_file, example) if file and file.exists()]
-        settings = [image.environment for image in terms.images.values()]
-        key = (compose, *texts, terms.stack, repr(settings), project.client)
-        mine: Future[ProjectFacts] = Future()
-        first = self.projects.setdefault(key, mine)  # atomic
-        if first is mine:
+            good_image = reference(PLANTED_IMAGE, Case(GOOD))
+            compose_text = compose_text.replace(project.reference, good_image)
+        files = (case_contract.stack_file, case_contract.root / case_contract.env_example)
+        texts = [file.read_text() for file in files if file and file.exists()]
+        settings = [image.environment for image in case_contract.images.values()]
+        key = (compose_text, *texts, case_contract.stack, repr(settings), project.client)
+        own: Future[ProjectFacts] = Future()
+        first = self.projects.setdefault(key, own)  # atomic
+        if first is own:
             try:
-                mine.set_result(read_project(terms, engine, {"variables", "compose", "stack"}))
+                needs = {"variables", "compose", "stack"}
+                own.set_result(read_project(case_contract, engine, needs))
             except BaseException as error:
-                mine.set_exception(error)
+                own.set_exception(error)
                 raise
         return first.result()
 
-    def _costly(self, project: Project, engine: Engine, seen: Seen) -> Seen:
-        looks = set(costly(project.case))
-        terms, subjects, facts = seen.contract, seen.subjects, seen.project
-        names = [PLANTED] if project.case.check else list(terms.images)
-        if "programs" in looks:
-            asked = [s for s in subjects if s.name in names]
-            ran = {s.name: run_programs(engine, s.reference, s.contract) for s in asked}
-            subjects = tuple(replace(s, programs=ran.get(s.name)) for s in subjects)
-        if "containers" in looks:
-            subjects = _running(project, terms, subjects, names)
-        if looks & {"trial", "teardown"}:
-            tried = names if "trial" in looks else []
-            trials, teardown = run_stack_trial(terms, engine, tried, teardowns="teardown" in looks)
+    def _add_costly(self, project: Project, engine: Engine, facts: CaseFacts) -> CaseFacts:
+        needs = set(costly_needs(project.case))
+        case_contract, subjects, project_facts = facts.contract, facts.subjects, facts.project
+        names = [PLANTED_IMAGE] if project.case.check else list(case_contract.images)
+        if "programs" in needs:
+            runs = {
+                s.name: run_programs(engine, s.reference, s.contract)
+                for s in subjects
+                if s.name in names
+            }
+            subjects = tuple(replace(s, programs=runs.get(s.name)) for s in subjects)
+        if "containers" in needs:
+            subjects = _with_containers(project, case_contract, subjects, names)
+        if needs & {"trial", "teardown"}:
+            tried = names if "trial" in needs else []
+            trials, teardown = run_stack_trial(
+                case_contract, engine, tried, teardowns="teardown" in needs
+            )
             subjects = tuple(replace(s, trial=trials.get(s.name)) for s in subjects)
-            facts = replace(facts, teardown=teardown)
-        if "build" in looks:
-            with self.building:  # bake is run in the project's folder
-                builds = build_twice(terms, engine, names)
+            project_facts = replace(project_facts, teardown=teardown)
+        if "build" in needs:
+            with self.build_lock:  # bake runs in the project's folder
+                builds = build_twice(case_contract, engine, names)
             subjects = tuple(replace(s, build=builds.get(s.name)) for s in subjects)
-        return replace(seen, subjects=subjects, project=facts)
+        return replace(facts, subjects=subjects, project=project_facts)
 
 
-def _running(
-    project: Project, terms: Contract, subjects: tuple[Subject, ...], names: Sequence[str]
+def _with_containers(
+    project: Project,
+    case_contract: Contract,
+    subjects: tuple[Subject, ...],
+    names: Sequence[str],
 ) -> tuple[Subject, ...]:
-    # Verify knows the stack's file alone: what else was laid over it is what it has to find.
-    engine = Engine((terms.compose_file,), project.stack)
-    with started(project, [terms.images[name].service for name in names]):
-        images = {name: terms.images[name] for name in names}
-        found = read_containers(engine, images, os.environ["PYTHON_BASE"])
-    return tuple(replace(s, containers=found.get(s.name)) for s in subjects)
+    # Verify knows only the compose file: it must find whatever the override changed.
+    engine = Engine((case_contract.compose_file,), project.stack)
+    services = {name: case_contract.images[name] for name in names}
+    with started(project, [service.service for service in services.values()]):
+        containers = read_containers(engine, services, os.environ["PYTHON_BASE"])
+    return tuple(replace(s, containers=containers.get(s.name)) for s in subjects)
 
 
 @contextlib.contextmanager
 def started(project: Project, services: list[str] | None = None) -> Iterator[Engine]:
-    """The stack, or services of it, with what is laid over them: started and settled; removed
-    whatever happens."""
+    """Start the stack with its override, or services of it; remove it at the end."""
     engine = Engine(project.compose_files, project.stack)
     try:
         with translating("starting the stack"):
             engine.docker.compose.up(services, detach=True, no_build=True, quiet=True)
-        _settle(engine)
+        _wait_for_health(engine)
         yield engine
     finally:
         compose.down(engine, volumes=True, quiet=True)
 
 
-def _settle(engine: Engine) -> None:
-    """Wait, to a bound, until no health check is undecided: what it is then, the checks tell."""
-    undecided = [
+def _wait_for_health(engine: Engine) -> None:
+    """Wait until no container is starting, up to a limit; the checks report the result."""
+    starting = [
         "--filter=health=starting",
         f"--filter=label=com.docker.compose.project={engine.project}",
     ]
-    deadline = time.monotonic() + SETTLED_SECONDS
-    while engine.query("waiting for the stack", "container", "ls", "--quiet", *undecided):
+    deadline = time.monotonic() + MAX_START_SECONDS
+    while engine.query("waiting for the stack", "container", "ls", "--quiet", *starting):
         if time.monotonic() > deadline:
             return
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Every check is known to be able to fail: its planted fault is found, and found by it alone."""
+"""Planted defects: each check finds its own defect, and no other check does."""
 
 from __future__ import annotations
 
@@ -11,31 +11,36 @@ from imageproof.checks import REGISTRY, Check
 from imageproof.verify.judge import PROJECT
 from tests.defects import corpus
 from tests.defects.corpus import Case
-from tests.defects.reading import Seen, longest_first
+from tests.defects.reading import CaseFacts, slowest_first
 
-CASES = sorted(corpus.collect(), key=longest_first)  # as they are read
+CASES = sorted(corpus.collect(), key=slowest_first)  # in the order of reading
 DEFECTS = [case for case in CASES if case.planted]
 
 
-def demand(seen: Seen, checks: Iterable[Check]) -> None:
-    """The planted fault is found, by its check alone; where there is none, nothing is."""
-    case = seen.case
-    results = seen.judge(checks)
-    told = [result for result in results if result.status not in ("pass", "not run")]
-    said = [f"{r.check.id} {r.subject} {r.status}: {f.message}" for r in told for f in r.findings]
-    assert {result.check.id for result in told} == set(filter(None, [case.planted])), said
-    for result in told:
-        assert result.subject in ("web", PROJECT), said
-        assert result.status == ("warning" if result.check.severity == "warning" else "fail"), said
-    asked = {result.check.id for result in results if result.status != "not run"}
-    assert not case.check or case.check in asked, f"{case.check} did not look"
+def assert_only_planted_defect_found(facts: CaseFacts, checks: Iterable[Check]) -> None:
+    """Assert that the planted defect is found by its check only; without one, nothing is found."""
+    case = facts.case
+    results = facts.judge(checks)
+    violations = [result for result in results if result.status not in ("pass", "not run")]
+    listing = [
+        f"{result.check.id} {result.subject} {result.status}: {finding.message}"
+        for result in violations
+        for finding in result.findings
+    ]
+    assert {result.check.id for result in violations} == ({case.planted} - {""}), listing
+    for result in violations:
+        assert result.subject in ("web", PROJECT), listing
+        expected = "warning" if result.check.severity == "warning" else "fail"
+        assert result.status == expected, listing
+    ran = {result.check.id for result in results if result.status != "not run"}
+    assert not case.check or case.check in ran, f"{case.check} did not run"
 
 
-def named(cases: list[Case]):
+def parametrize(cases: list[Case]):
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
-def test_each_check_has_a_defect_and_each_defect_a_check():
+def test_each_check_has_a_defect():
     assert {case.check for case in DEFECTS} == set(REGISTRY)
 
 
@@ -43,22 +48,22 @@ def test_each_check_has_a_near_miss():
     assert {case.check for case in CASES if not case.planted} - {""} == set(REGISTRY)
 
 
-@named(CASES)
-def test_the_planted_fault_is_found_and_nothing_else(case, see):
-    demand(see(case), REGISTRY.values())
+@parametrize(CASES)
+def test_only_the_planted_defect_is_found(case, facts_of):
+    assert_only_planted_defect_found(facts_of(case), REGISTRY.values())
 
 
-@named(DEFECTS)
-def test_nobody_else_tells_it_when_its_check_finds_nothing(case, see):
-    """Mutation: a check that always passes must be noticed by this suite."""
+@parametrize(DEFECTS)
+def test_defect_is_missed_if_its_check_finds_nothing(case, facts_of):
+    """Mutation test: this suite notices a check that always passes."""
     checks = [
         replace(check, function=lambda *_: ()) if check.id == case.check else check
         for check in REGISTRY.values()
     ]
     with pytest.raises(AssertionError):
-        demand(see(case), checks)
+        assert_only_planted_defect_found(facts_of(case), checks)
 
 
-def test_the_good_project_is_looked_at_by_every_check(see):
-    results = see(CASES[0]).judge(REGISTRY.values())
-    assert {r.check.id for r in results if r.status == "pass"} == set(REGISTRY)
+def test_good_project_passes_every_check(facts_of):
+    results = facts_of(CASES[0]).judge(REGISTRY.values())
+    assert {result.check.id for result in results if result.status == "pass"} == set(REGISTRY)

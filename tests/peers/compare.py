@@ -33,10 +33,10 @@ def compare(kit: Kit, cache: Path) -> dict[str, Any]:
     console.say("  the corpus is built")
     tools = [tool for tool in TOOLS if tool.version(kit)]
     cases = corpus.collect()
-    with corpus.in_engine(cases, origin.reference, origin.digest) as projects:
+    with corpus.built(cases, origin.reference, origin.digest) as projects:
         good = projects[0]
         reader = Reader(cache)
-        reader.record(good, projects[1:])
+        reader.record_sizes(good, projects[1:])
         console.say("  each tool is asked about each case")
         with ThreadPoolExecutor(4) as pool:
             own = list(pool.map(lambda project: _own(reader, project), projects))
