@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.build import base_image
-from imageproof.build.failure import HINT_LOG, explaining_failure
+from imageproof.build.failure import explaining_failure
 from imageproof.build.git import current_commit
-from imageproof.build.options import Options, bake_arguments
+from imageproof.build.options import Options, bake_options
 from imageproof.build.progress import BuildLog, show_progress
 from imageproof.build.variables import build_variables
 from imageproof.docker.compose_images import image_tags
-from imageproof.docker.environment import temporary_environment
-from imageproof.docker.errors import translating
 from imageproof.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
@@ -62,16 +60,15 @@ def build(
         options = replace(options, tag=default_tag(contract.root))
     images = contract.select(name)
     services = {name: image.service for name, image in images.items()}
-    arguments = bake_arguments(options, services)
+    arguments = bake_options(options, services)
     console.step(f"build {', '.join(images)}")
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:  # two docker commands at the same time
         pending = pool.submit(image_tags, contract, engine, images)
         if options.builder:  # it does not see the engine's images
             base = base_image.for_remote_builder(contract)
         else:
             base = base_image.resolve(contract, engine)
-        _ = engine.docker  # import python-on-whales (0.1 s) while Compose reads its file
         tags = pending.result()
     console.say(f"  base image: {base}")
     started = time.monotonic()
@@ -110,10 +107,10 @@ def _ids(engine: Engine, tags: Mapping[str, str]) -> dict[str, str]:
 def bake(
     contract: Contract,
     engine: Engine,
-    services: list[str],
+    services: Sequence[str],
     base: BaseImage,
     log: BuildLog,
-    arguments: Mapping[str, Any],
+    options: Sequence[str],
 ) -> None:
     """Build services of the engine's compose files, and show the progress.
 
@@ -123,28 +120,25 @@ def bake(
         services: names of compose services.
         base: the base image.
         log: receives the progress.
-        arguments: further arguments of python-on-whales' `bake`.
+        options: further options of `docker buildx bake`.
 
     Raises:
         BuildFailed: an instruction failed; the error names it.
     """
     action = f"building {', '.join(services)}"
-    # buildx 0.20 and later ask before they read a file outside the project. Here these files are
-    # the secrets that the compose file names, and no one could answer the question.
-    variables = {**build_variables(contract, base), "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
-    with (
-        temporary_environment({**engine.variables, **variables}),
-        # Unlike Compose, bake resolves relative paths from the working folder.
-        contextlib.chdir(contract.root),
-        explaining_failure(action, log),
-        translating(action, BuildFailed, HINT_LOG),
-    ):
-        progress: Any = "rawjson"  # missing in python-on-whales' types
-        lines: Any = engine.docker.buildx.bake(
-            services,
-            files=[str(path) for path in engine.compose_files],
-            progress=progress,
-            stream_logs=True,
-            **arguments,
-        )
+    files = [word for path in engine.compose_files for word in ("--file", str(path))]
+    lines = engine.stream(
+        action,
+        *("buildx", "bake", "--progress", "rawjson", *files, *options, *services),
+        folder=contract.root,  # unlike Compose, bake resolves relative paths from there
+        variables={
+            **engine.variables,
+            **build_variables(contract, base),
+            # buildx 0.20 and later ask before they read a file outside the project. Here these
+            # are the secrets that the compose file names, and no one could answer the question.
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+        },
+        fallback=BuildFailed,
+    )
+    with explaining_failure(action, log), contextlib.closing(lines):
         show_progress(lines, log, console.messages())

@@ -1,6 +1,6 @@
 """Options of a build: builder, platforms, cache, and where the result goes.
 
-They are buildx's own; this module checks them and turns them into arguments of bake.
+They are buildx's own; this module checks them and turns them into options of `docker buildx bake`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imageproof.errors import UsageError
 from imageproof.registry.reference import parse_prefix, parse_tag
@@ -121,8 +121,8 @@ def apply_context(engine: Engine, options: Options) -> tuple[Engine, Options]:
     return engine, options
 
 
-def bake_arguments(options: Options, services: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments of python-on-whales' `bake`.
+def bake_options(options: Options, services: Mapping[str, str]) -> list[str]:
+    """Return the options of `docker buildx bake`.
 
     Args:
         options: the build's options.
@@ -137,7 +137,10 @@ def bake_arguments(options: Options, services: Mapping[str, str]) -> dict[str, A
             "each image would overwrite the cache of the others",
             hint=f"put {IMAGE} into --cache-to: type=registry,ref=HOST/cache:{IMAGE},mode=max",
         )
-    overrides: dict[str, str] = {}
+    words = [] if options.cache else ["--no-cache"]
+    words += ["--builder", options.builder] if options.builder else []
+    words += ["--load"] if options.loads else []
+    words += ["--push"] if options.push else []
     for name, service in services.items():
         settings = {
             "platform": ",".join(options.platforms),
@@ -146,11 +149,6 @@ def bake_arguments(options: Options, services: Mapping[str, str]) -> dict[str, A
             "tags": f"{options.push}/{name}:{options.tag}" if options.push else "",
             "output": f"type=oci,dest={options.output / name},tar=false" if options.output else "",
         }
-        overrides |= {f"{service}.{key}": value for key, value in settings.items() if value}
-    return {
-        "builder": options.builder,
-        "cache": options.cache,
-        "load": options.loads,
-        "push": bool(options.push),
-        "set": overrides,
-    }
+        for key, value in settings.items():
+            words += ["--set", f"{service}.{key}={value}"] if value else []
+    return words

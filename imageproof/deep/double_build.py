@@ -125,14 +125,15 @@ def _build(
         engine = replace(engine, compose_files=(contract.compose_file, overlay))
         for tags in builds:
             services = {name: contract.images[name].service for name in tags}
-            settings = {f"{services[name]}.tags": tag for name, tag in tags.items()}
+            settings = [f"{services[name]}.tags={tag}" for name, tag in tags.items()]
             if exports:  # mode=max: intermediate stages too
-                settings |= {
-                    f"{service}.cache-to": f"type=local,mode=max,dest={exports / name}"
+                settings += [
+                    f"{service}.cache-to=type=local,mode=max,dest={exports / name}"
                     for name, service in services.items()
-                }
-            arguments = {"load": True, "cache": False, "set": settings}
-            bake(contract, engine, list(services.values()), base, BuildLog(), arguments)
+                ]
+            options = ["--no-cache", "--load"]
+            options += [word for setting in settings for word in ("--set", setting)]
+            bake(contract, engine, list(services.values()), base, BuildLog(), options)
     return canaries
 
 

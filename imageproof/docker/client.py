@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -91,6 +92,51 @@ class Engine:
         if result.returncode != 0:
             raise translate(action, result.stderr + result.stdout, fallback, hint)
         return result.stdout
+
+    def stream(
+        self,
+        action: str,
+        *arguments: str,
+        folder: Path,
+        variables: Mapping[str, str],
+        fallback: type[ImageproofError] = StackFailed,
+    ) -> Generator[str, None, None]:
+        """Run a long docker command, and yield the lines of its output and errors as they come.
+
+        Closing the generator ends the command.
+
+        Args:
+            action: what an error says was being done.
+            arguments: the command without `docker`.
+            folder: its working folder.
+            variables: environment variables beside this process's.
+            fallback: the error to raise if the command fails; the lines say why.
+
+        Raises:
+            EngineUnavailable: there is no docker client.
+            ImageproofError: `fallback`, after the last line.
+        """
+        try:
+            process = subprocess.Popen(
+                [*self._command, *arguments],
+                cwd=folder,
+                env={**os.environ, **variables},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except FileNotFoundError as error:
+            raise client_missing(action) from error
+        with process:
+            assert process.stdout is not None
+            try:
+                yield from process.stdout
+            except BaseException:  # the reader stopped early, or a signal arrived
+                process.terminate()
+                raise
+            if status := process.wait():
+                raise fallback(action, f"the docker command ended with status {status}")
 
     def run_compose(self, *arguments: str) -> None:
         """Run a compose command in the foreground, on this terminal, until it ends."""

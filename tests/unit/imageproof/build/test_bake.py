@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,21 +17,22 @@ BASE = BaseImage("base.invalid/python:3.11", "sha256:1", "named")
 
 
 class _Engine:
-    """An engine whose every build gives `api` a new id, if the result is loaded into it."""
+    """An engine whose every build gives `api` a new id."""
 
-    variables: dict[str, str] = {}  # noqa: RUF012  # read only
-    compose_files = ()
+    compose_files = (Path("compose.yaml"),)
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.builds = 0
+        self.variables = {"WEB_PORT": "1"}
+        self.command: tuple[str, ...] = ()
         self.received: dict[str, object] = {}
-        self.docker = SimpleNamespace(buildx=SimpleNamespace(bake=self._bake))
 
-    def _bake(self, services, **options):
+    def stream(self, action, *arguments, folder, variables, fallback):
         self.builds += 1
-        self.received = {"services": services, "folder": Path.cwd(), **os.environ, **options}
-        return iter(())
+        self.command = arguments
+        self.received = {"folder": folder, **variables}
+        yield from ()
 
     def images(self, references):
         return {reference: {"Id": f"sha256:{self.builds}"} for reference in references}
@@ -56,17 +55,20 @@ def build(engine, tmp_path):
     return lambda **options: bake.build(project, engine, None, Options(**options))
 
 
-def test_bake_receives_services_variables_and_access_to_secret_files(engine, monkeypatch, tmp_path):
-    monkeypatch.setenv("BUILDX_BAKE_ENTITLEMENTS_FS", "1")
-    project = contract(root=tmp_path)
-    bake.bake(project, engine, ["shop"], BASE, BuildLog(), {"load": True})
-    received = engine.received
-    assert (received["services"], received["folder"]) == (["shop"], tmp_path)
-    assert received["load"] is True
-    assert received["PYTHON_BASE"] == "base.invalid/python:3.11"
-    assert received["BASE_DIGEST"] == "sha256:1"
-    assert received["BUILDX_BAKE_ENTITLEMENTS_FS"] == "0"
-    assert os.environ["BUILDX_BAKE_ENTITLEMENTS_FS"] == "1"
+def test_bake_receives_variables_and_access_to_secret_files(engine, tmp_path):
+    bake.bake(contract(root=tmp_path), engine, ["shop"], BASE, BuildLog(), ["--load"])
+    options = ("--progress", "rawjson", "--file", "compose.yaml", "--load")
+    assert engine.command == ("buildx", "bake", *options, "shop")
+    assert (
+        engine.received.items()
+        >= {
+            "folder": tmp_path,
+            "WEB_PORT": "1",
+            "PYTHON_BASE": "base.invalid/python:3.11",
+            "BASE_DIGEST": "sha256:1",
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+        }.items()
+    )
 
 
 def test_buildkit_is_called_each_time(build, engine):

@@ -15,7 +15,7 @@ import pytest
 
 from imageproof.build import bake
 from imageproof.build.base_image import BaseImage
-from imageproof.build.options import Options, apply_context, bake_arguments, parse_options
+from imageproof.build.options import Options, apply_context, bake_options, parse_options
 from imageproof.build.progress import BuildLog
 from imageproof.docker.client import Engine
 from imageproof.errors import UsageError
@@ -29,29 +29,19 @@ SERVICES = {"api": "web", "worker": "jobs"}
 @pytest.fixture
 def command(monkeypatch, tmp_path):
     """Return the docker command of a build as text."""
-    from python_on_whales.components.buildx import cli_wrapper
-
     program = tmp_path / "docker"
-    program.write_text("#!/bin/sh\n")
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/arguments\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    commands: list[list[str]] = []
-
-    def stream(line, **_):
-        assert line[0] == program
-        commands.append(["docker", *map(str, line[1:])])
-        return iter(())
-
-    monkeypatch.setattr(cli_wrapper, "stream_buildx_logs", stream)
 
     def run(
         engine: Engine | None = None, services: Mapping[str, str] = SERVICES, **options: object
     ) -> str:
         engine = engine or Engine((Path("/project/compose.yaml"),))
-        arguments = bake_arguments(parse_options(**options), services)
+        words = bake_options(parse_options(**options), services)
         project = contract(root=tmp_path)
-        bake.bake(project, engine, list(services.values()), BASE, BuildLog(), arguments)
-        return shlex.join(commands[-1])
+        bake.bake(project, engine, list(services.values()), BASE, BuildLog(), words)
+        return shlex.join(["docker", *(tmp_path / "arguments").read_text().splitlines()])
 
     return run
 
@@ -60,7 +50,7 @@ FILE = "--file /project/compose.yaml"
 
 
 def test_engine_builds_and_loads_by_default(command):
-    assert command() == f"docker buildx bake --load --progress rawjson {FILE} web jobs"
+    assert command() == f"docker buildx bake --progress rawjson {FILE} --load web jobs"
 
 
 def test_remote_builder_with_platforms_registry_cache_and_push(command):
@@ -72,8 +62,8 @@ def test_remote_builder_with_platforms_registry_cache_and_push(command):
         push="registry.test/gate",
         tag="1.0",
     ) == (
-        "docker buildx bake --builder cluster --push --progress rawjson "
-        f"{FILE} "
+        "docker buildx bake --progress rawjson "
+        f"{FILE} --builder cluster --push "
         "--set web.platform=linux/amd64,linux/arm64 "
         "--set web.cache-from=type=registry,ref=registry.test/cache:api "
         "--set web.cache-to=type=registry,ref=registry.test/cache:api,mode=max "
@@ -104,19 +94,19 @@ def test_documentation_shows_the_command_that_runs(command):
 
 def test_result_of_another_builder_stays_there_by_default(command):
     assert command(builder="many", cache=False) == (
-        f"docker buildx bake --no-cache --builder many --progress rawjson {FILE} web jobs"
+        f"docker buildx bake --progress rawjson {FILE} --no-cache --builder many web jobs"
     )
 
 
 def test_load_brings_the_result_of_another_builder_into_the_engine(command):
     assert command(builder="many", load=True) == (
-        f"docker buildx bake --builder many --load --progress rawjson {FILE} web jobs"
+        f"docker buildx bake --progress rawjson {FILE} --builder many --load web jobs"
     )
 
 
 def test_each_image_has_its_own_layout_folder(command):
     assert command(builder="many", output="/out") == (
-        f"docker buildx bake --builder many --progress rawjson {FILE} "
+        f"docker buildx bake --progress rawjson {FILE} --builder many "
         "--set web.output=type=oci,dest=/out/api,tar=false "
         "--set jobs.output=type=oci,dest=/out/worker,tar=false web jobs"
     )
@@ -125,8 +115,8 @@ def test_each_image_has_its_own_layout_folder(command):
 def test_context_is_an_option_of_docker_not_of_buildx(command):
     engine = Engine((Path("/project/compose.yaml"),), context="second")
     assert command(engine, push="registry.test/gate", tag="1") == (
-        "docker --context second buildx bake --push --progress rawjson "
-        f"{FILE} "
+        "docker --context second buildx bake --progress rawjson "
+        f"{FILE} --push "
         "--set web.tags=registry.test/gate/api:1 --set jobs.tags=registry.test/gate/worker:1 "
         "web jobs"
     )
@@ -162,5 +152,5 @@ def test_malformed_or_contradictory_options_are_rejected(options, problem):
 def test_images_cannot_share_one_cache():
     options = parse_options(cache_to="type=registry,ref=registry.test/cache")
     with pytest.raises(UsageError, match="overwrite"):
-        bake_arguments(options, SERVICES)
-    assert bake_arguments(options, {"api": "web"})["set"]
+        bake_options(options, SERVICES)
+    assert bake_options(options, {"api": "web"})

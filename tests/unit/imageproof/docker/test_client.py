@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from imageproof.docker.client import Engine, service_of
-from imageproof.errors import EngineUnavailable, NoSpace
+from imageproof.errors import BuildFailed, EngineUnavailable, NoSpace
 
 
 def test_missing_client_is_an_unavailable_engine(monkeypatch):
@@ -47,6 +47,26 @@ def test_closing_a_save_stream_ends_the_client(client, tmp_path):
     client(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
     stream = Engine(()).save(["shop:1"])
     assert next(stream) == b"begun\n"
+    stream.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_stream_yields_output_and_errors_then_raises(client, tmp_path):
+    client('echo "$1 $GIVEN"; pwd >&2; exit 3')
+    stream = Engine(()).stream(
+        "building shop", "buildx", folder=tmp_path, variables={"GIVEN": "x"}, fallback=BuildFailed
+    )
+    assert [next(stream), next(stream)] == ["buildx x\n", f"{tmp_path}\n"]
+    with pytest.raises(BuildFailed, match="status 3") as caught:
+        next(stream)
+    assert caught.value.action == "building shop"
+
+
+def test_closing_a_stream_ends_the_client(client, tmp_path):
+    client(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
+    stream = Engine(()).stream("building", folder=tmp_path, variables={})
+    assert next(stream) == "begun\n"
     stream.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
