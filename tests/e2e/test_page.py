@@ -14,6 +14,7 @@ from imageproof.image.sizes import base_of, sizes_of
 from imageproof.project.record import Record
 from imageproof.report.html.page import as_html
 from imageproof.verify.judge import Verdict
+from tests.pictures.shop import shop_verdict
 from tests.support import browser as chromium
 from tests.support.sample_facts import TODAY, container, file, image, layer
 from tests.support.verdicts import HOSTILE, HOSTILE_SAMPLE, SAMPLE, result, verdict
@@ -197,6 +198,12 @@ def test_filter_narrows_the_matrix(open_page: Open):
     )
 
 
+def test_picture_shows_three_violations():
+    """Guard the sample of docs/images: a changed check must not spoil it."""
+    failed = [result.check.id for result in shop_verdict().results if result.fails]
+    assert failed == ["fs.setuid", "run.nonroot", "size.budget"]
+
+
 # --- folded parts
 
 
@@ -295,7 +302,9 @@ def test_every_control_is_reached_by_tab_with_a_visible_focus(open_page: Open):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("made", [SAMPLE, PASSING], ids=["fails", "passes"])
+@pytest.mark.parametrize(
+    "made", [SAMPLE, PASSING, shop_verdict()], ids=["sample", "passes", "shop"]
+)
 def test_all_text_has_contrast_in_light_and_dark(open_page: Open, scheme, made):
     """WCAG 2.2, 1.4.3: at least 4.5 to 1."""
     page = open_page(_with_files(made, "usr/bin/python"), color_scheme=scheme)
@@ -326,7 +335,9 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("made", [SAMPLE, HOSTILE_SAMPLE], ids=["sample", "hostile"])
+@pytest.mark.parametrize(
+    "made", [SAMPLE, HOSTILE_SAMPLE, shop_verdict()], ids=["sample", "hostile", "shop"]
+)
 def test_phone_does_not_scroll_sideways(open_page: Open, made):
     page = open_page(_with_files(made, "usr/bin/" + "long" * 40), viewport=PHONE)
     _unfold(page)
