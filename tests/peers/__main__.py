@@ -1,4 +1,4 @@
-"""`./inv bench --peers`: compare, and write docs/comparison.json and docs/comparison.md."""
+"""`./inv bench --peers`: compare with other tools, and write docs/comparison.json and .md."""
 
 from __future__ import annotations
 
@@ -20,24 +20,22 @@ from tests.peers.tools import Kit
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.peers", description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True, help="where the peers' programs lie")
+    parser.add_argument("--bin", type=Path, required=True, help="folder of the peers' programs")
     parser.add_argument("--goss", type=Path)
     parser.add_argument("--goss-version", default="")
     parser.add_argument("--docker-bench", type=Path)
     options = parser.parse_args()
-    terms = contract.load(ROOT)
+    project = contract.load(ROOT)
     try:
-        origin = base_image.resolve(terms, Engine((terms.compose_file,)))
+        base = base_image.resolve(project, Engine((project.compose_file,)))
     except ImageproofError as error:
         sys.exit(f"{error} ({error.hint})")
-    kit = Kit(
-        options.bin, origin.reference, options.goss, options.goss_version, options.docker_bench
-    )
+    kit = Kit(options.bin, base.reference, options.goss, options.goss_version, options.docker_bench)
     with tempfile.TemporaryDirectory(prefix="ops-bench-") as cache:
-        found = compare(kit, Path(cache))
+        run = compare(kit, Path(cache))
     docs = ROOT / "docs"
-    (docs / "comparison.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    (docs / "comparison.md").write_text(page(found))
+    (docs / "comparison.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    (docs / "comparison.md").write_text(page(run))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Give the corpus to this project's verify and to its peers, in one run: who catches what."""
+"""One run of `verify` and of its peers on every planted defect and near miss."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from tests.defects import corpus
 from tests.defects.corpus import ROOT, Case, Project
 from tests.defects.reading import Reader, started
 from tests.peers.speed import speed
-from tests.peers.tools import TOOLS, Asked, Kit, Tool, run
+from tests.peers.tools import TOOLS, Kit, Subject, Tool, run
 
-OURS = "ops"
-Answers = dict[str, list[str] | None]  # by tool: what it complains of; None: it was not asked
+OURS = "imageproof"
+Complaints = dict[str, list[str] | None]  # by tool; None: the tool was not run on the case
 
 
 def compare(kit: Kit, cache: Path) -> dict[str, Any]:
-    """Everything that the table is made of. Takes a quarter of an hour."""
-    terms = contract.load(ROOT)
-    engine = Engine((terms.compose_file,))
-    origin = base_image.resolve(terms, engine)
-    console.say("  the corpus is built")
+    """Return the results of all tools on all cases, in about fifteen minutes."""
+    project = contract.load(ROOT)
+    engine = Engine((project.compose_file,))
+    base = base_image.resolve(project, engine)
+    console.say("  building the corpus")
     tools = [tool for tool in TOOLS if tool.version(kit)]
     cases = corpus.collect()
-    with corpus.built(cases, origin.reference, origin.digest) as projects:
+    with corpus.built(cases, base.reference, base.digest) as projects:
         good = projects[0]
         reader = Reader(cache)
         reader.record_sizes(good, projects[1:])
-        console.say("  each tool is asked about each case")
+        console.say("  running each tool on each case")
         with ThreadPoolExecutor(4) as pool:
-            own = list(pool.map(lambda project: _own(reader, project), projects))
-            answers = list(pool.map(lambda project: _peers(kit, tools, project), projects))
-        console.say("  each tool is timed")
-        taken = speed(kit, tools, good)
+            ours = list(pool.map(lambda case: _ours(reader, case), projects))
+            theirs = list(pool.map(lambda case: _peers(kit, tools, case), projects))
+        console.say("  measuring each tool")
+        durations = speed(kit, tools, good)
     return {
         "date": datetime.now(tz=UTC).date().isoformat(),
         "machine": machine(engine),
@@ -50,94 +50,97 @@ def compare(kit: Kit, cache: Path) -> dict[str, Any]:
             {
                 "name": tool.name,
                 "version": tool.version(kit),
-                "looks": tool.looks,
+                "looks": tool.input,
                 "by_hand": tool.by_hand,
-                "seconds": taken["each"].get(tool.name),
+                "seconds": durations["each"].get(tool.name),
             }
             for tool in TOOLS
         ],
-        "speed": {name: value for name, value in taken.items() if name != "each"},
+        "speed": {name: value for name, value in durations.items() if name != "each"},
         "cases": [
             {
                 "case": case.name,
                 "check": case.check,
                 "planted": bool(case.planted),
-                "complaints": _filled({OURS: mine, **theirs}, answers[0]),
+                "complaints": _completed({OURS: own, **peers}, theirs[0]),
             }
-            for case, mine, theirs in zip(cases, own, answers, strict=True)
+            for case, own, peers in zip(cases, ours, theirs, strict=True)
         ],
     }
 
 
-def _filled(found: Answers, good: Answers) -> Answers:
-    """A tool that was given the good project's own files again says the same again."""
-    return {name: found.get(name, good.get(name)) for name in (OURS, *(t.name for t in TOOLS))}
+def _completed(complaints: Complaints, good: Complaints) -> Complaints:
+    """Add the good project's complaints of each tool whose input does not differ from it."""
+    names = (OURS, *(tool.name for tool in TOOLS))
+    return {name: complaints.get(name, good.get(name)) for name in names}
 
 
-def _own(reader: Reader, project: Project) -> list[str]:
+def _ours(reader: Reader, project: Project) -> list[str]:
     results = reader.read(project).judge(REGISTRY.values())
     return sorted({r.check.id for r in results if r.status not in ("pass", "not run")})
 
 
-def _peers(kit: Kit, tools: Sequence[Tool], project: Project) -> Answers:
+def _peers(kit: Kit, tools: Sequence[Tool], project: Project) -> Complaints:
     try:
         with _volumes_removed():
-            return _asked(kit, tools, project)
+            return _complaints(kit, tools, project)
     except Exception as error:
-        error.add_note(f"asked about {project.case.name}")
+        error.add_note(f"in the case {project.case.name}")
         raise
 
 
 @contextlib.contextmanager
 def _volumes_removed() -> Iterator[None]:
-    """container-structure-test leaves behind what its containers had for a declared volume."""
-    before = _anonymous()
+    """Remove the anonymous volumes that container-structure-test leaves behind."""
+    before = _anonymous_volumes()
     try:
         yield
     finally:
-        if left := _anonymous() - before:
-            run("docker", "volume", "rm", *left)
+        if added := _anonymous_volumes() - before:
+            run("docker", "volume", "rm", *added)
 
 
-def _anonymous() -> set[str]:
+def _anonymous_volumes() -> set[str]:
     filters = ("--filter=dangling=true", "--filter=label=com.docker.volume.anonymous")
     return set(run("docker", "volume", "ls", "--quiet", *filters).split())
 
 
-def _asked(kit: Kit, tools: Sequence[Tool], project: Project) -> Answers:
-    found: Answers = {}
+def _complaints(kit: Kit, tools: Sequence[Tool], project: Project) -> Complaints:
+    complaints: Complaints = {}
     for tool in tools:
-        if tool.looks != "stack" and _differs(project.case, tool.looks):
-            found[tool.name] = sorted(tool.ask(Asked(kit, project)))
-    stacks = [tool for tool in tools if tool.looks == "stack"]
+        if tool.input != "stack" and _differs(project.case, tool.input):
+            complaints[tool.name] = sorted(tool.complaints(Subject(kit, project)))
+    stack_tools = [tool for tool in tools if tool.input == "stack"]
     if _differs(project.case, "stack"):
-        found |= dict(_beside(kit, stacks, project))
-    return found
+        complaints |= dict(_on_stack(kit, stack_tools, project))
+    return complaints
 
 
-def _beside(kit: Kit, tools: Sequence[Tool], project: Project) -> Iterator[tuple[str, Any]]:
+def _on_stack(
+    kit: Kit, tools: Sequence[Tool], project: Project
+) -> Iterator[tuple[str, list[str] | None]]:
     if not _is_safe(project):
         yield from ((tool.name, None) for tool in tools)
         return
     with started(project) as engine:
         container = engine.containers(["web"])[0]["Name"].lstrip("/")
         for tool in tools:
-            yield tool.name, sorted(tool.ask(Asked(kit, project, container)))
+            yield tool.name, sorted(tool.complaints(Subject(kit, project, container)))
 
 
-def _differs(case: Case, looks: str) -> bool:
-    """Whether a case has anything of its own of that kind."""
+def _differs(case: Case, input_: str) -> bool:
+    """Return whether a tool's input in this case differs from the good project."""
     files = {
         "image": {"Dockerfile", "locks", "pyproject.toml"},
         "Dockerfile": {"Dockerfile"},
         "compose": {"compose.yaml", corpus.OVERRIDE},
         "stack": {"Dockerfile", "compose.yaml", corpus.OVERRIDE},
-    }[looks]
+    }[input_]
     return not case.check or any((case.folder / name).exists() for name in files)
 
 
 def _is_safe(project: Project) -> bool:
-    """What would open the machine, or cannot be pulled, is judged by its file alone."""
+    """Return whether the case may run: it does not expose this host and needs no pulled image."""
     services = json.loads((project.root / "compose.yaml").read_text())["services"].values()
     return not any(
         keys.get("privileged")

@@ -1,4 +1,4 @@
-"""How long `./inv verify` and its peers take over the same images, one after the other."""
+"""Durations of `./inv verify` and of its peers on the same images, in turns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from imageproof.docker.client import Engine
 from imageproof.docker.compose_images import image_tags
 from tests.defects.corpus import ROOT, TAG, WORK, Project
 from tests.defects.reading import started
-from tests.peers.tools import Asked, Kit, Tool, run
+from tests.peers.tools import Kit, Subject, Tool, run
 
 REPEATS = 3
-# What a team runs in its place.
-TEAM = ("dive", "container-structure-test", "goss", "compose-lint")
+# The tools that together come closest to `verify`.
+TOGETHER = ("dive", "container-structure-test", "goss", "compose-lint")
 LARGE = f"{TAG}/web:large"
 LARGE_FILES, LARGE_FILE_BYTES = 400, 5_000_000  # two gigabytes
 Action = Callable[[], object]
@@ -35,35 +35,35 @@ Action = Callable[[], object]
 
 @dataclass(frozen=True)
 class Images:
-    """Two images of a project, and the containers that run from them, if any do."""
+    """Two images of a project, and their running containers, if any."""
 
     root: Path
     tags: tuple[str, ...]
     containers: tuple[str, ...] = ()
 
     def verify(self, *options: str) -> None:
-        """As a user asks for it, in a process of its own. Findings are no matter here."""
+        """Run `verify` as a user does, in a process of its own; findings are not an error."""
         _verify(self.root, *options)
 
     def verify_cold(self) -> None:
-        """Nothing is known of the images."""
+        """Run `verify --static` without cached facts."""
         shutil.rmtree(contract.load(self.root).cache, ignore_errors=True)
         _verify(self.root, "--static")
 
 
 def speed(kit: Kit, tools: Sequence[Tool], good: Project) -> dict[str, Any]:
-    """Seconds, medians of three; those that are compared were measured in turns."""
+    """Return the durations in seconds: medians of three runs, in turns."""
     dive = [tool for tool in tools if tool.name == "dive"]
-    team = [tool for tool in tools if tool.name in TEAM]
+    together = [tool for tool in tools if tool.name in TOGETHER]
     with started(good) as engine:
         names = [engine.containers([name])[0]["Name"].lstrip("/") for name in ("web", "job")]
         pair = Images(good.root, (good.reference, f"{TAG}/job:good"), tuple(names))
-        each = {tool.name: _medians(_ask(kit, tool, good, pair, 0))[0] for tool in tools}
+        each = {tool.name: _medians(_action(kit, tool, good, pair, 0))[0] for tool in tools}
         running = _medians(pair.verify)[0]
-        pairs = [_against(kit, team, good, "the corpus' good project", pair)]
+        pairs = [_against(kit, together, good, "the corpus' good project", pair)]
     pairs.append(_against(kit, dive, good, "the same two images", pair))
-    if own := _own():
-        pairs.append(_against(kit, dive, good, "the two images of this repository", own))
+    if own := _own_images():
+        pairs.append(_against(kit, dive, good, "the images of this repository", own))
     with _large(good) as large:
         pairs.append(_against(kit, dive, good, "two images, one of 2 GB", large))
         peak = _peak(large)
@@ -77,36 +77,36 @@ def speed(kit: Kit, tools: Sequence[Tool], good: Project) -> dict[str, Any]:
     }
 
 
-def _ask(kit: Kit, tool: Tool, project: Project, images: Images, number: int) -> Action:
+def _action(kit: Kit, tool: Tool, project: Project, images: Images, number: int) -> Action:
     container = images.containers[number] if images.containers else ""
-    asked = Asked(kit, project, container, images.tags[number])
-    return lambda: tool.ask(asked)
+    subject = Subject(kit, project, container, images.tags[number])
+    return lambda: tool.complaints(subject)
 
 
 def _against(
-    kit: Kit, tools: Sequence[Tool], project: Project, what: str, images: Images
+    kit: Kit, tools: Sequence[Tool], project: Project, title: str, images: Images
 ) -> dict[str, Any]:
-    """Each tool on both images or services, one after the other; compose-lint on the one file."""
-    asks = [
-        _ask(kit, tool, project, images, number)
+    """Measure `verify` against all tools, each run on both images or services."""
+    actions = [
+        _action(kit, tool, project, images, number)
         for tool in tools
-        for number in ((0,) if tool.looks == "compose" else (0, 1))
+        for number in ((0,) if tool.input == "compose" else (0, 1))
     ]
-    ours, theirs = _medians(images.verify_cold, lambda: [ask() for ask in asks])
-    return {"what": what, "peers": [tool.name for tool in tools], "ours": ours, "theirs": theirs}
+    ours, theirs = _medians(images.verify_cold, lambda: [action() for action in actions])
+    return {"what": title, "peers": [tool.name for tool in tools], "ours": ours, "theirs": theirs}
 
 
-def _own() -> Images | None:
-    """This repository's images, where they are built."""
-    terms = contract.load(ROOT)
-    tags = tuple(image_tags(terms, Engine((terms.compose_file,))).values())
-    found = run("docker", "image", "ls", "--quiet", *(f"--filter=reference={tag}" for tag in tags))
-    return Images(ROOT, tags) if len(found.split()) == len(tags) else None
+def _own_images() -> Images | None:
+    """Return this repository's images, if they are built."""
+    project = contract.load(ROOT)
+    tags = tuple(image_tags(project, Engine((project.compose_file,))).values())
+    ids = run("docker", "image", "ls", "--quiet", *(f"--filter=reference={tag}" for tag in tags))
+    return Images(ROOT, tags) if len(ids.split()) == len(tags) else None
 
 
 @contextlib.contextmanager
 def _large(good: Project) -> Iterator[Images]:
-    """The good project with two gigabytes in place of its first image."""
+    """Copy the good project, with an image of two gigabytes in place of its first one."""
     root = WORK / "large"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(good.root, root)
@@ -114,16 +114,16 @@ def _large(good: Project) -> Iterator[Images]:
     model["services"]["web"]["image"] = LARGE
     (root / "compose.yaml").write_text(json.dumps(model))
     try:
-        _import()
+        _import_large()
         yield Images(root, (LARGE, f"{TAG}/job:good"))
     finally:
         run("docker", "image", "rm", "--force", LARGE)
         shutil.rmtree(root)
 
 
-def _import() -> None:
-    """One layer of files of noise, through a pipe: no build cache keeps it."""
-    noise = random.Random(0)  # bytes that do not compress, the same each time
+def _import_large() -> None:
+    """Import one layer of random files through a pipe, because a build would fill the cache."""
+    noise = random.Random(0)  # the same bytes in each run
     command = ["docker", "import", "-", LARGE]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process,
@@ -136,7 +136,7 @@ def _import() -> None:
 
 
 def _peak(images: Images) -> int:
-    """The most memory that reading them takes, in megabytes."""
+    """Return the peak memory of `verify --static` without cached facts, in megabytes."""
     shutil.rmtree(contract.load(images.root).cache, ignore_errors=True)
     process = os.posix_spawn(
         sys.executable,
@@ -155,11 +155,11 @@ def _verify(root: Path, *options: str) -> None:
 
 
 def _medians(*actions: Action) -> list[float]:
-    """The median time of each, in turns."""
-    taken: list[list[float]] = [[] for _ in actions]
+    """Run the actions in turns; return the median seconds of each."""
+    seconds: list[list[float]] = [[] for _ in actions]
     for _ in range(REPEATS):
-        for action, times in zip(actions, taken, strict=True):
-            begun = time.monotonic()
+        for action, times in zip(actions, seconds, strict=True):
+            start = time.monotonic()
             action()
-            times.append(time.monotonic() - begun)
-    return [round(statistics.median(times), 2) for times in taken]
+            times.append(time.monotonic() - start)
+    return [round(statistics.median(times), 2) for times in seconds]

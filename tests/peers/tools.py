@@ -1,7 +1,6 @@
-"""The peers: how each is asked about one case of the corpus, and what it complains of.
+"""The peers: how each runs on a case of the corpus, and what it complains about.
 
-Each has a fair configuration of its own beside this file. A complaint is a rule or a test of the
-tool that does not hold.
+Their configurations are beside this file. A complaint is a failed rule or test of the tool.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Kit:
-    """Where the peers lie, and what some of them need; None: not to be had here."""
+    """Paths and versions of the peers; None if a peer is missing on this host."""
 
     bin: Path
     base: str  # image of the container that goss runs in
     goss: Path | None = None
-    goss_version: str = ""  # the program does not say it
+    goss_version: str = ""  # goss itself prints none
     bench: Path | None = None  # checkout of docker-bench-security
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One image of a case, by default that of `web`, and its container where it was started."""
+class Subject:
+    """An image of a case, by default the one of `web`, and its container if it runs."""
 
     kit: Kit
     project: Project
@@ -49,17 +48,25 @@ class Asked:
 
 @dataclass(frozen=True)
 class Tool:
-    """A peer: what it looks at, and whether its rules are written by hand for this project."""
+    """A peer.
+
+    Attributes:
+        name: its name.
+        input: its input: "image", "stack", "compose" or "Dockerfile".
+        by_hand: whether its rules are written by hand for this project.
+        complaints: a function that runs it and returns its complaints.
+        version: a function that returns its version; None if it is missing on this host.
+    """
 
     name: str
-    looks: str  # "image", "stack", "compose", "Dockerfile"
+    input: str
     by_hand: bool
-    ask: Callable[[Asked], set[str]]
-    version: Callable[[Kit], str | None]  # None: not to be had here
+    complaints: Callable[[Subject], set[str]]
+    version: Callable[[Kit], str | None]
 
 
 def run(*command: object, cwd: Path | None = None, **variables: str) -> str:
-    """What a command writes; most of these tools end with a status that means nothing here."""
+    """Return a command's output. Its status is ignored: most tools fail if they find something."""
     result = subprocess.run(
         [str(part) for part in command],
         capture_output=True,
@@ -70,96 +77,100 @@ def run(*command: object, cwd: Path | None = None, **variables: str) -> str:
     return result.stdout or result.stderr
 
 
-def structure(asked: Asked) -> set[str]:
-    """Each test that fails; the metadata test by each of its errors."""
-    answer = run(
-        asked.kit.bin / "container-structure-test", "test", "--image", asked.reference,
+def structure(subject: Subject) -> set[str]:
+    """Return the failed tests; of the metadata test, each error."""
+    output = run(
+        subject.kit.bin / "container-structure-test", "test", "--image", subject.reference,
         "--config", HERE / "structure.yaml", "--output", "json", "--no-color",
     )  # fmt: skip
     return {
         f"{result['Name']}: {error}"
-        for result in json.loads(answer.partition("\n")[0])["Results"]
+        for result in json.loads(output.partition("\n")[0])["Results"]
         if not result["Pass"]
         for error in result.get("Errors") or ["failed"]
     }
 
 
-def goss(asked: Asked) -> set[str]:
-    """Each property that is not as written, from a container beside the service."""
-    beside = f"container:{asked.container}"
-    answer = run(
+def goss(subject: Subject) -> set[str]:
+    """Return the properties that differ, checked from a container beside the service."""
+    beside = f"container:{subject.container}"
+    output = run(
         "docker", "run", "--rm", "--pid", beside, "--network", beside, "--cap-add=SYS_PTRACE",
-        "--volume", f"{asked.kit.goss}:/goss:ro", "--volume", f"{HERE / 'goss.yaml'}:/goss.yaml:ro",
-        "--entrypoint=/goss", asked.kit.base,
+        "--volume", f"{subject.kit.goss}:/goss:ro",
+        "--volume", f"{HERE / 'goss.yaml'}:/goss.yaml:ro",
+        "--entrypoint=/goss", subject.kit.base,
         "--gossfile=/goss.yaml", "validate", "--format=json",
     )  # fmt: skip
-    if not answer.startswith("{"):
+    if not output.startswith("{"):
         return {"the container does not run"}
     return {
-        f"{found['resource-type']} {found['resource-id']}: {found['property']}"
-        for found in json.loads(answer)["results"]
-        if not found["successful"]
+        f"{result['resource-type']} {result['resource-id']}: {result['property']}"
+        for result in json.loads(output)["results"]
+        if not result["successful"]
     }
 
 
-def dive(asked: Asked) -> set[str]:
-    """Each of its three rules that fails; the bound of wasted bytes is the contract's."""
-    answer = run(
-        asked.kit.bin / "dive", asked.reference, "--ci", "--highestWastedBytes=100KB",
+def dive(subject: Subject) -> set[str]:
+    """Return the failed rules of its three; the limit of wasted bytes is the contract's."""
+    output = run(
+        subject.kit.bin / "dive", subject.reference, "--ci", "--highestWastedBytes=100KB",
         CI="true",
     )  # fmt: skip
-    return set(re.findall(r"FAIL\S*: (\w+)", answer))
+    return set(re.findall(r"FAIL\S*: (\w+)", output))
 
 
-def docker_bench(asked: Asked) -> set[str]:
-    """Each warning of sections 4 and 5, of this one container and its image."""
+def docker_bench(subject: Subject) -> set[str]:
+    """Return the warnings of sections 4 and 5 about one container and its image."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         run(
             "bash", "docker-bench-security.sh", "-b", "-l", log, "-c",
             "container_images,container_runtime", "-i",
-            f"{asked.container},{asked.reference}", cwd=asked.kit.bench,
+            f"{subject.container},{subject.reference}", cwd=subject.kit.bench,
         )  # fmt: skip
-        answer = json.loads(Path(f"{log}.json").read_text())
+        output = json.loads(Path(f"{log}.json").read_text())
     return {
         f"{result['id']}: {result['desc']}"
-        for section in answer["tests"]
+        for section in output["tests"]
         for result in section["results"]
         if result["result"] == "WARN"
     }
 
 
-def hadolint(asked: Asked) -> set[str]:
-    """Each rule that it names, as this repository configures it."""
-    answer = run(
-        asked.kit.bin / "hadolint", "--config", ROOT / ".hadolint.yaml", "--format", "json",
-        asked.project.root / "Dockerfile",
+def hadolint(subject: Subject) -> set[str]:
+    """Return the violated rules, with this repository's configuration."""
+    output = run(
+        subject.kit.bin / "hadolint", "--config", ROOT / ".hadolint.yaml", "--format", "json",
+        subject.project.root / "Dockerfile",
     )  # fmt: skip
-    return {f"{found['code']}: {found['message']}" for found in json.loads(answer)}
+    return {f"{finding['code']}: {finding['message']}" for finding in json.loads(output)}
 
 
-def compose_lint(asked: Asked) -> set[str]:
-    """Each finding, of the stack's file and of what is laid over it."""
-    answer = run(
-        asked.kit.bin / "compose-lint", "check", "--config", HERE / "compose-lint.yml",
-        "--format", "json", "--no-env", asked.project.root / "compose.yaml",
+def compose_lint(subject: Subject) -> set[str]:
+    """Return the findings about the compose file and its overrides."""
+    output = run(
+        subject.kit.bin / "compose-lint", "check", "--config", HERE / "compose-lint.yml",
+        "--format", "json", "--no-env", subject.project.root / "compose.yaml",
     )  # fmt: skip
     return {
-        f"{found['rule_id']}: {found['message']}"
-        for found in json.loads(answer)["findings"]
-        if not found["suppressed"]
+        f"{finding['rule_id']}: {finding['message']}"
+        for finding in json.loads(output)["findings"]
+        if not finding["suppressed"]
     }
 
 
-def syft(asked: Asked) -> set[str]:
-    """It lists packages and judges nothing: the rule by hand is that each is in a lock file, or
-    among the contract's packages of the distribution."""
-    answer = run(asked.kit.bin / "syft", "scan", f"docker:{asked.reference}", "-qo", "json")
-    found = {(p["type"], p["name"], p["version"]) for p in json.loads(answer)["artifacts"]}
-    return {" ".join(package) for package in found if not _explained(asked.project.root, *package)}
+def syft(subject: Subject) -> set[str]:
+    """Return the packages that are neither locked nor in the contract's list of packages.
+
+    The rule is written by hand: syft itself only lists packages.
+    """
+    output = run(subject.kit.bin / "syft", "scan", f"docker:{subject.reference}", "-qo", "json")
+    packages = {(p["type"], p["name"], p["version"]) for p in json.loads(output)["artifacts"]}
+    root = subject.project.root
+    return {" ".join(package) for package in packages if not _is_expected(root, *package)}
 
 
-def _explained(root: Path, kind: str, name: str, version: str) -> bool:
+def _is_expected(root: Path, kind: str, name: str, version: str) -> bool:
     if kind == "deb":
         contract = tomllib.loads((root / "pyproject.toml").read_text())
         globs = contract["tool"]["imageproof"]["images"]["web"]["packages"]
@@ -179,7 +190,7 @@ def _locked(root: Path) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
-def _said(program: str, *arguments: str) -> Callable[[Kit], str | None]:
+def _version(program: str, *arguments: str) -> Callable[[Kit], str | None]:
     def version(kit: Kit) -> str | None:
         if not (kit.bin / program).exists():
             return None
@@ -202,12 +213,12 @@ def _bench_version(kit: Kit) -> str | None:
 TOOLS = (
     Tool(
         "container-structure-test", "image", True, structure,
-        _said("container-structure-test", "version"),
+        _version("container-structure-test", "version"),
     ),
     Tool("goss", "stack", True, goss, _goss_version),
-    Tool("syft", "image", True, syft, _said("syft", "--version")),
-    Tool("dive", "image", False, dive, _said("dive", "--version")),
+    Tool("syft", "image", True, syft, _version("syft", "--version")),
+    Tool("dive", "image", False, dive, _version("dive", "--version")),
     Tool("docker-bench-security", "stack", False, docker_bench, _bench_version),
-    Tool("hadolint", "Dockerfile", False, hadolint, _said("hadolint", "--version")),
-    Tool("compose-lint", "compose", False, compose_lint, _said("compose-lint", "--version")),
+    Tool("hadolint", "Dockerfile", False, hadolint, _version("hadolint", "--version")),
+    Tool("compose-lint", "compose", False, compose_lint, _version("compose-lint", "--version")),
 )  # fmt: skip

@@ -32,4 +32,4 @@ def test_newer_checks_are_listed():
 def test_verify_found_each_planted_fault_and_nothing_else():
     for case in RUN["cases"]:
         expected = [case["check"]] if case["planted"] else []
-        assert case["complaints"]["ops"] == expected, case["case"]
+        assert case["complaints"]["imageproof"] == expected, case["case"]
