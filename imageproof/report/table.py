@@ -50,7 +50,7 @@ def _lines(result: Result) -> Iterator[Text]:
     from rich.text import Text
 
     line = _marked(result.status)
-    line.append(f"{result.check.id:<24} ", style="default")
+    line.append(f"{result.check.id:<24} ")
     yield line.append(clean(result.reason or result.check.title), style="dim")
     for finding in result.findings:
         yield Text(f"{INDENT}{clean(finding.message)}")
@@ -74,7 +74,7 @@ def _marked(status: str) -> Text:
     from rich.text import Text
 
     glyph, style = LOOKS[status]
-    return Text(f"  {glyph} {status:<8} ", style=style)
+    return Text.assemble((f"  {glyph} {status:<8} ", style))
 
 
 def _not_run(results: Sequence[Result]) -> Iterator[Text]:
@@ -84,7 +84,7 @@ def _not_run(results: Sequence[Result]) -> Iterator[Text]:
         if result.status == "not run":
             ids_by_reason[result.reason].append(result.check.id)
     for reason, ids in ids_by_reason.items():
-        line = _marked("not run").append(", ".join(sorted(ids)), style="default")
+        line = _marked("not run").append(", ".join(sorted(ids)))
         yield line.append(f"  {clean(reason)}", style="dim")
 
 
