@@ -116,7 +116,7 @@ def test_explain_prints_every_field_of_a_check(capsys):
 
 @pytest.fixture
 def broken(monkeypatch):
-    """A command that fails as it is told to; it is in no group of the project."""
+    """Make a command that raises an error; it is in no group of the project."""
     monkeypatch.setattr(commands, "GROUPS", {"made up": []})
     monkeypatch.setattr(sys, "argv", ["inv", "broken"])
 
@@ -142,7 +142,7 @@ def test_unexpected_error_is_one_line_without_traceback(broken, capsys, monkeypa
 
 
 def test_other_broken_pipe_is_reported(broken, capsys, monkeypatch):
-    """A registry's, say: what is printed here can be read."""
+    """Such as a registry's connection: this process's own output is still read."""
     monkeypatch.setattr("imageproof.console.messages", _console)
     with pytest.raises(Exit) as caught:
         broken(BrokenPipeError(32, "Broken pipe"))(None)

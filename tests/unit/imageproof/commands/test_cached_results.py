@@ -1,4 +1,4 @@
-"""imageproof.commands.cached_results: what is remembered, and what is as good as forgotten."""
+"""Cached results: found for the same inputs, and never trusted when damaged."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from imageproof.commands.cached_results import FILE, CachedResults
 
 
 def test_result_is_found_for_the_same_inputs_only(tmp_path):
-    passed = CachedResults(tmp_path)
-    passed.store("lint", "a", said="all well")
-    passed.store("build", "b", ids={"api": "sha256:1"})
-    assert passed.find("lint", "a") == {"said": "all well"}
-    assert passed.find("build", "b") == {"ids": {"api": "sha256:1"}}
-    assert passed.find("lint", "b") is None
-    assert passed.find("verify", "a") is None
+    cache = CachedResults(tmp_path)
+    cache.store("lint", "a", said="all well")
+    cache.store("build", "b", ids={"api": "sha256:1"})
+    assert cache.find("lint", "a") == {"said": "all well"}
+    assert cache.find("build", "b") == {"ids": {"api": "sha256:1"}}
+    assert cache.find("lint", "b") is None
+    assert cache.find("verify", "a") is None
 
 
 def test_only_the_last_result_is_stored(tmp_path):
-    passed = CachedResults(tmp_path)
-    passed.store("lint", "a")
-    passed.store("lint", "b")
-    assert passed.find("lint", "a") is None
-    assert passed.find("lint", "b") == {}
+    cache = CachedResults(tmp_path)
+    cache.store("lint", "a")
+    cache.store("lint", "b")
+    assert cache.find("lint", "a") is None
+    assert cache.find("lint", "b") == {}
 
 
 def test_unknown_inputs_are_never_cached(tmp_path):
-    passed = CachedResults(tmp_path)
-    passed.store("lint", None)
-    assert passed.find("lint", None) is None
+    cache = CachedResults(tmp_path)
+    cache.store("lint", None)
+    assert cache.find("lint", None) is None
     assert not (tmp_path / FILE).exists()
 
 
@@ -36,12 +36,12 @@ def test_unknown_inputs_are_never_cached(tmp_path):
     "text", ["", "[]", "{", '{"lint": 7}', '{"lint": {"inputs": "a"}}', "[" * 100_000, "\0"]
 )
 def test_damaged_file_counts_as_empty_and_is_replaced(tmp_path, text):
-    passed = CachedResults(tmp_path)
+    cache = CachedResults(tmp_path)
     (tmp_path / FILE).parent.mkdir()
     (tmp_path / FILE).write_text(text)
-    assert passed.find("lint", "a") is None
-    passed.store("lint", "a")
-    assert passed.find("lint", "a") == {}
+    assert cache.find("lint", "a") is None
+    cache.store("lint", "a")
+    assert cache.find("lint", "a") == {}
 
 
 def test_unwritable_folder_is_ignored(tmp_path):

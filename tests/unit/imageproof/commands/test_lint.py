@@ -1,4 +1,4 @@
-"""imageproof.commands.lint: each linter is run on what there is, and what it says is passed on."""
+"""The lint command: linters run on existing files, and their complaints are printed."""
 
 from __future__ import annotations
 

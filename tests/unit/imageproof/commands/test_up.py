@@ -1,4 +1,4 @@
-"""imageproof.commands.up: what passed on the same inputs is not run again, and is said to be so."""
+"""The up command: lint and verify are cached for unchanged inputs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_result_is_not_cached_if_a_file_changed_meanwhile(steps, reads):
 
 @pytest.fixture
 def linted(monkeypatch) -> list[str]:
-    """How often the linters were run; what they say is the last of these."""
+    """Record each run of the linters; the first entry is their outcome."""
     runs: list[str] = []
 
     def report(outcomes: list[str]) -> bool:

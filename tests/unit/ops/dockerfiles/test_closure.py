@@ -1,4 +1,4 @@
-"""ops/dockerfiles/base/closure.py: copies programs, and only what they need to run."""
+"""closure.py: copies programs with their run-time dependencies only."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def _files(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory) -> Path:
-    """A root with a real program of this machine in it."""
+    """Return a root with a real program of this machine."""
     out = tmp_path_factory.mktemp("env") / "root"
     done = _close(out, "/usr/bin/env")
     assert done.returncode == 0, done.stderr
     return out
 
 
-# --- a real program: its libraries, its package, its date
+# --- a real program
 
 
 def test_program_is_copied_with_its_libraries_and_loader_and_runs(env):

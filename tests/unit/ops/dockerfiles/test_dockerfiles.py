@@ -1,4 +1,4 @@
-"""ops/dockerfiles: what the Dockerfiles must have in common, and what the contract says of each."""
+"""The Dockerfiles: their shared lines, and each against its contract."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 
 
 def _instructions(text: str) -> list[tuple[str, str]]:
-    """Each instruction with its arguments, continued lines joined, comments left out."""
+    """Return each instruction with its arguments, without comments."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n", " ", "\n".join(lines))
     pairs = (line.strip().partition(" ") for line in joined.splitlines() if line.strip())
@@ -31,13 +31,13 @@ def _last_stage(file: Path) -> list[tuple[str, str]]:
     return found[last:]
 
 
-def _the(file: Path, word: str) -> str:
-    """The one instruction of that kind in the last stage."""
+def _single(file: Path, word: str) -> str:
+    """Return the arguments of the only instruction of that name in the last stage."""
     (rest,) = [rest for found, rest in _last_stage(file) if found == word]
     return rest
 
 
-def _terms(file: Path):
+def _contract(file: Path):
     return load(ROOT).images[file.name.partition(".")[2]]
 
 
@@ -46,7 +46,7 @@ def test_every_image_of_the_contract_has_a_dockerfile():
 
 
 def test_shared_lines_are_identical():
-    """Then BuildKit runs them once, and the images have the layer in common."""
+    """BuildKit then runs them once, and the images share the layers."""
     blocks = set()
     for file in FILES:
         text = file.read_text()
@@ -83,38 +83,37 @@ def test_last_stage_is_runtime_from_scratch(file):
 
 @each
 def test_user_is_numeric_and_as_in_the_contract(file):
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", _the(file, "USER"))
-    assert _the(file, "USER") == _terms(file).user
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", _single(file, "USER"))
+    assert _single(file, "USER") == _contract(file).user
 
 
 @each
 def test_command_is_in_exec_form_and_as_in_the_contract(file):
-    assert tuple(json.loads(_the(file, "CMD"))) == _terms(file).command
+    assert tuple(json.loads(_single(file, "CMD"))) == _contract(file).command
 
 
 @each
 def test_health_check_is_in_exec_form_and_within_the_contracts_time(file):
-    text = _the(file, "HEALTHCHECK")
+    text = _single(file, "HEALTHCHECK")
     assert json.loads(text.partition(" CMD ")[2])
     found = dict(re.findall(r"--(interval|timeout|retries)=(\d+)s?", text))
     worst = (int(found["interval"]) + int(found["timeout"])) * int(found["retries"])
-    assert worst <= _terms(file).health.notices_within
+    assert worst <= _contract(file).health.notices_within
 
 
 @each
 def test_exposed_ports_are_those_of_the_contract(file):
     exposed = [int(rest) for word, rest in _last_stage(file) if word == "EXPOSE"]
-    assert tuple(exposed) == _terms(file).ports
+    assert tuple(exposed) == _contract(file).ports
 
 
 @each
 def test_labels_of_the_contract_are_set(file):
-    assert set(_terms(file).labels) <= set(re.findall(r"([\w.]+)=\"", _the(file, "LABEL")))
+    assert set(_contract(file).labels) <= set(re.findall(r"([\w.]+)=\"", _single(file, "LABEL")))
 
 
 @each
 def test_last_stage_copies_from_the_stage_of_the_smoke_test(file):
-    """What ships is copied from the stage that runs the smoke test."""
     assert "RUN" not in {word for word, _ in _last_stage(file)}
     copied = [rest for word, rest in _last_stage(file) if word == "COPY"]
     assert any(rest.startswith("--from=check ") for rest in copied)
@@ -124,10 +123,10 @@ def test_last_stage_copies_from_the_stage_of_the_smoke_test(file):
     assert ran
     assert all(rest.startswith("--network=none ") for rest in ran)
     if "code.py" in ran[-1]:  # which becomes the user that ships, after it compiled as root
-        user = _the(file, "USER")
+        user = _single(file, "USER")
         assert f'"--user", "{user}", "/app"' in ran[-1]
     else:
-        assert ("USER", _the(file, "USER")) in stage[: stage.index(("RUN", ran[-1]))]
+        assert ("USER", _single(file, "USER")) in stage[: stage.index(("RUN", ran[-1]))]
 
 
 @each
@@ -140,7 +139,7 @@ def test_no_argument_or_variable_is_named_like_a_secret(file):
 @each
 def test_dependencies_are_installed_with_hashes_from_the_images_lock(file):
     installed = re.findall(r"source=locks/(\S+?),", file.read_text())
-    assert [f"locks/{name}" for name in installed] == list(filter(None, [_terms(file).lock]))
+    assert [f"locks/{name}" for name in installed] == list(filter(None, [_contract(file).lock]))
     assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()
 
 

@@ -1,4 +1,4 @@
-"""ops/dockerfiles/base: what is left out of Python and of packages, and the code that ships."""
+"""The prune lists of Python and packages, and code.py, which compiles the application."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def test_every_prune_line_has_a_reason(name):
 
 
 def test_every_packages_prune_line_matches_a_file():
-    """These very packages, by the same lock, are installed here: a name that a new version no
-    longer has is noticed."""
+    """The test environment has the same packages by the same lock."""
     root = Path(closure.sysconfig.get_path("purelib"))
     there = [str(path) for path in root.rglob("*")]
     globs = closure.prune_list(BASE / "packages.prune", python=False)
@@ -75,7 +74,7 @@ def test_code_is_compiled_before_the_smoke_test_runs_as_the_images_user(tmp_path
     command = ["python", "-m", "app", "--check"]
     monkeypatch.setattr(sys, "argv", ["code.py", "--user", "7:8", str(tmp_path), *command])
     runpy.run_path(str(BASE / "code.py"), run_name="__main__")
-    # The rights go one after the other, and those that could bring others back the last.
+    # setuid comes last: without root, the others would fail.
     assert done == [("groups", []), ("gid", 8), ("uid", 7), ("python", command, True)]
     file = (tmp_path / "app/one.py").stat()
     assert (file.st_mode & 0o777, file.st_mtime) == (0o644, EPOCH)
