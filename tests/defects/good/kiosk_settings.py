@@ -1,5 +1,7 @@
-"""What web and job read of their environment, as the checks env.* ask it. Not in the images: those
-hold the standard library alone, and kiosk/ reads the same names by itself."""
+"""Settings classes of web and job, for the env.* checks.
+
+They are not in the images, which have only the standard library: kiosk/ reads the same variables.
+"""
 
 from __future__ import annotations
 

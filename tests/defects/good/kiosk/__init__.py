@@ -1,1 +1,1 @@
-"""A kiosk: `web` greets, `job` goes its rounds."""
+"""A kiosk: `web` greets, `job` runs in the background."""

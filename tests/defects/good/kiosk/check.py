@@ -1,4 +1,4 @@
-"""The smoke test: everything that the kiosk loads can be loaded."""
+"""Smoke test: load everything that the kiosk loads."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import greeting
 
 
 def menu() -> dict[str, int]:
-    """What is sold, and for how much."""
+    """Return the prices by item."""
     return json.loads(Path(__file__).with_name("menu.json").read_text())
 
 

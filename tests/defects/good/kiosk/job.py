@@ -1,4 +1,4 @@
-"""The job: a round every KIOSK_PAUSE seconds, each marked by a touch of the heartbeat."""
+"""The job: touches its heartbeat file every KIOSK_PAUSE seconds."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ HEARTBEAT = Path("/tmp/heartbeat")
 
 def run() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    sys.stdout.write("the job goes its rounds\n")
+    sys.stdout.write("the job is running\n")
     while True:
         HEARTBEAT.touch()
         time.sleep(float(os.environ["KIOSK_PAUSE"]))

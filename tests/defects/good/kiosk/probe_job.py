@@ -1,4 +1,4 @@
-"""Health of job: its last round was less than two seconds ago."""
+"""Health check of job: the heartbeat is less than two seconds old."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Health of web: it answers a request within two seconds."""
+"""Health check of web: it answers a request within two seconds."""
 
 import socket
 

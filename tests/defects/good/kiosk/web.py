@@ -1,4 +1,4 @@
-"""The service: GET /health, GET / greets."""
+"""The service: GET /health, and a greeting on every other path."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ PORT = 8000
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        said = "ok" if self.path == "/health" else greeting.greet(os.environ["KIOSK_GREETING"])
+        text = "ok" if self.path == "/health" else greeting.greet(os.environ["KIOSK_GREETING"])
         self.send_response(200)
-        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(said.encode())
+        self.wfile.write(text.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the health check asks each second."""
+        """Log nothing: the health check sends a request each second."""
 
 
 def run() -> None:
