@@ -1,1 +1,1 @@
-"""The line: builds, lints, verifies and runs the images that a contract describes."""
+"""Invoke tasks, linters, lock files, test runner and benchmarks of this repository."""

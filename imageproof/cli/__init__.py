@@ -1,1 +1,1 @@
-"""cli."""
+"""Command line: commands as Invoke tasks, help, exit statuses."""

@@ -1,1 +1,1 @@
-"""commands."""
+"""Commands: one module for each."""

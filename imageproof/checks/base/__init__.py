@@ -1,1 +1,1 @@
-"""base."""
+"""Checks base.*: the base image, its record, its support."""

@@ -1,1 +1,1 @@
-"""compose."""
+"""Checks compose.*: hardening, exposure and pinning of services."""

@@ -1,1 +1,1 @@
-"""content."""
+"""Checks content.*: packages, programs and files that an image contains or lacks."""

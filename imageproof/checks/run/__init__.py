@@ -1,1 +1,1 @@
-"""run."""
+"""Checks run.*: the running service: processes, confinement, health, stopping."""

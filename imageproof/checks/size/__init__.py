@@ -1,1 +1,1 @@
-"""size."""
+"""Checks size.*: budget, waste and growth."""
