@@ -54,7 +54,7 @@ after it has written all images to disk. `./inv verify` adds the start of Python
 reads each file (digest, packages, secrets); dive only counts bytes.
 """
 NOTES = """\
-- container-structure-test and goss test what somebody wrote tests for. Their files here test the
+- container-structure-test and goss check only what a team writes tests for. Their files here test the
   contract as far as the tools can.
 - goss: dgoss needs a shell in the image, which the good image does not have. It ran in a container
   that shared the service's processes and network and read its files in /proc/1/root.

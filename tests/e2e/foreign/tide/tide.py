@@ -1,4 +1,4 @@
-"""The height of the tide: GET / says it; --check says it once, --probe asks whether it is said."""
+"""Serve the height of the tide at /; --check prints it once, --probe is the health check."""
 
 import math
 import os
@@ -12,7 +12,7 @@ PORT = 8080
 
 
 def height() -> str:
-    """By the moon alone."""
+    """Return the height, a function of the time."""
     return f"{200 + 180 * math.sin(time.time() / 7116):.0f} cm"
 
 
@@ -26,17 +26,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the health check asks each second."""
+        """Log nothing: the health check sends a request each second."""
 
 
 def probe() -> None:
     with socket.create_connection(("127.0.0.1", PORT), timeout=2) as connection:
         connection.settimeout(2)
         connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
-        answer = b""
+        response = b""
         while part := connection.recv(1000):
-            answer += part
-    assert b" 200 " in answer
+            response += part
+    assert b" 200 " in response
 
 
 def serve() -> None:
