@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.verify.judge import Result, Subject, Verdict
 
-SCHEMA = 2  # raised if a key goes or changes its meaning
+SCHEMA = 3  # raised if a key goes or changes its meaning
 
 
 def as_json(verdict: Verdict) -> str:
