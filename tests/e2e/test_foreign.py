@@ -211,9 +211,7 @@ def test_deep_passes_for_a_service_without_python(built: Harbour):
     assert built.leftovers() == ""
 
 
-def test_clean_removes_the_projects_images_only(built: Harbour):
-    before = set(docker("image", "ls", "--format", "{{.Repository}}").split())
+def test_clean_keeps_the_base_image(built: Harbour):
     assert built.inv("clean").status == 0
     assert built.images() == ""
-    assert built.base_image.partition(":")[0] in before
     assert docker("image", "ls", "-q", built.base_image)

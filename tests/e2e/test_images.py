@@ -26,14 +26,6 @@ def test_verify_json_reports_that_everything_passes(built):
     assert verdict["images"].keys() == {"api", "worker", "cache"}
 
 
-def test_images_share_their_runtime_layer(built):
-    api, worker = (
-        json.loads(docker("image", "inspect", built.references[name]))[0]["RootFS"]["Layers"][0]
-        for name in ("api", "worker")
-    )
-    assert api == worker
-
-
 def test_layer_bytes_equal_those_of_docker_save(
     built, contract: Contract, engine: Engine, tmp_path
 ):

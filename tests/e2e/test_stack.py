@@ -10,10 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from imageproof.build import base_image
 from imageproof.contract import Contract
 from imageproof.docker.client import Engine
-from imageproof.runtime.containers import read_containers
 from imageproof.stack import compose as stack
 from imageproof.verify import run
 from imageproof.verify.request import Request
@@ -73,18 +71,10 @@ def test_port_is_published_on_the_loopback_only(running):
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "cache"])
-def test_every_process_runs_as_the_contracts_user_without_privileges(service, running, contract):
-    probe = base_image.find_local(contract, running)
-    assert probe is not None
-    image = contract.images[service]
-    (container,) = read_containers(running, {service: image}, probe.reference)[service]
-    assert container.processes
-    for process in container.processes:
-        assert set(process.uids) == {10001}
-        assert set(process.gids) == {10001}
-        assert 0 not in process.groups
-        assert process.effective == process.permitted == process.ambient == 0
-        assert process.no_new_privileges
+def test_every_process_runs_as_the_unprivileged_user(service, running):
+    processes = docker("top", container_of(running, service), "-o", "pid,uid,gid").splitlines()[1:]
+    assert processes
+    assert {tuple(line.split()[1:]) for line in processes} == {("10001", "10001")}
 
 
 def test_verify_passes_for_images_and_running_stack(running: Engine, contract: Contract):
@@ -110,10 +100,6 @@ def test_worker_logs_its_start(running):
     started = [line for line in lines if line["message"] == "worker started"]
     assert started
     assert started[0]["node"].startswith("v")
-
-
-def test_node_runs_in_the_worker(running):
-    assert docker("exec", container_of(running, "worker"), "node", "--version").startswith("v")
 
 
 def test_api_has_no_node_and_no_shell(running):
