@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "containers",
     title="Every container became healthy in time, without restarts and within its memory",
     why="A service that runs again after a crash looks healthy until the next crash.",
-    remedy="`./inv logs SERVICE` and `docker inspect` show the reason.",
+    remedy="`./inv logs --service SERVICE` and `docker inspect` show the reason.",
     reference="https://docs.docker.com/reference/dockerfile/#healthcheck",
 )
 def healthy(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
