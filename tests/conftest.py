@@ -31,8 +31,8 @@ CLEANUP_SECONDS = 60.0
 _workers: list[WorkerController] = []  # empty in the xdist workers themselves
 
 
-# Collection allocates a million objects and no garbage: with the garbage collector, it takes half as
-# long again, in every xdist worker.
+# Collection allocates a million objects and no garbage. The garbage collector would make it take
+# half as long again, in every xdist worker.
 gc.disable()
 
 
