@@ -36,7 +36,6 @@ class BuildResult:
         seconds: duration of bake.
         steps: the number of steps of all Dockerfiles.
         cached: how many of them BuildKit had in its cache.
-        ids: the engine's id of each image that was loaded into it.
     """
 
     references: Mapping[str, str]
@@ -44,7 +43,6 @@ class BuildResult:
     seconds: float
     steps: int
     cached: int
-    ids: Mapping[str, str]
 
 
 def build(
@@ -81,7 +79,6 @@ def build(
         seconds=time.monotonic() - started,
         steps=len(log.steps),
         cached=sum(step.cached for step in log.steps),
-        ids=_ids(engine, tags) if options.loads else {},
     )
 
 
@@ -97,11 +94,6 @@ def default_tag(root: Path) -> str:
             "choosing a tag to push", "this is not a git repository", hint="add --tag TAG"
         )
     return commit[:12]
-
-
-def _ids(engine: Engine, tags: Mapping[str, str]) -> dict[str, str]:
-    images = engine.images(list(tags.values()))
-    return {name: images[tag]["Id"] for name, tag in tags.items() if tag in images}
 
 
 def bake(

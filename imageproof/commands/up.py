@@ -31,10 +31,11 @@ def up(contract: Contract, engine: Engine) -> None:
     today = datetime.now().astimezone().date()  # the checks judge an image's age by it
     with steps.linting():
         built = build.build(contract, engine, None)
-    steps.run("verify the images", "static", steps.verify_images, built.ids, today)
+    ids = [image["Id"] for image in engine.images(list(built.references.values())).values()]
+    steps.run("verify the images", "static", steps.verify_images, ids, today)
     states = compose.up(contract, engine)
     runs = [state.run for state in states]
-    steps.run("verify the running stack", "running", steps.verify_stack, built.ids, today, runs)
+    steps.run("verify the running stack", "running", steps.verify_stack, ids, today, runs)
     summary.print_urls(states)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from imageproof.docker.command import read_chunks, stream_lines
 from imageproof.docker.compose_config import read_model
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import HINT_ENGINE, client_missing, translate, translating
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 _NO_SUCH_IMAGE = re.compile(r"no such image: (\S+)", re.IGNORECASE)
 _NO_SUCH_TASK = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
-
-SAVE_CHUNK_BYTES = 1 << 18
 
 
 def service_of(container: Mapping[str, Any]) -> str | None:
@@ -116,27 +113,8 @@ class Engine:
             EngineUnavailable: there is no docker client.
             ImageproofError: `fallback`, after the last line.
         """
-        try:
-            process = subprocess.Popen(
-                [*self._command, *arguments],
-                cwd=folder,
-                env={**os.environ, **variables},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-            )
-        except FileNotFoundError as error:
-            raise client_missing(action) from error
-        with process:
-            assert process.stdout is not None
-            try:
-                yield from process.stdout
-            except BaseException:  # the reader stopped early, or a signal arrived
-                process.terminate()
-                raise
-            if status := process.wait():
-                raise fallback(action, f"the docker command ended with status {status}")
+        command = [*self._command, *arguments]
+        yield from stream_lines(command, action, folder, variables, fallback)
 
     def run_compose(self, *arguments: str) -> None:
         """Run a compose command in the foreground, on this terminal, until it ends."""
@@ -234,26 +212,7 @@ class Engine:
             ImageproofError: the command failed; raised after the last chunk.
         """
         action = f"saving {', '.join(references)}"
-        with tempfile.TemporaryFile() as errors, self._saving(action, references, errors) as run:
-            assert run.stdout is not None
-            try:
-                while chunk := run.stdout.read(SAVE_CHUNK_BYTES):
-                    yield chunk
-            except BaseException:  # the reader stopped early, or a signal arrived
-                run.kill()
-                raise
-            if run.wait() != 0:
-                errors.seek(0)
-                raise translate(action, errors.read().decode(errors="replace"))
-
-    def _saving(
-        self, action: str, references: Sequence[str], errors: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
-        command = [*self._command, "image", "save", "--", *references]
-        try:
-            return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors)
-        except FileNotFoundError as error:
-            raise client_missing(action) from error
+        return read_chunks([*self._command, "image", "save", "--", *references], action)
 
     # --- containers
 

@@ -72,7 +72,8 @@ def test_bake_receives_variables_and_access_to_secret_files(engine, tmp_path):
 
 
 def test_buildkit_is_called_each_time(build, engine):
-    assert [build().ids, build().ids] == [{"api": "sha256:1"}, {"api": "sha256:2"}]
+    build()
+    build()
     assert engine.builds == 2
 
 
@@ -91,7 +92,6 @@ def test_buildkit_is_called_each_time(build, engine):
 def test_result_names_where_the_image_is(build, options, reference):
     result = build(**options)
     assert result.references == ({"api": reference} if reference else {})
-    assert bool(result.ids) == (reference == "shop/api:1")
 
 
 def test_pushed_tag_is_the_commit_by_default(build, monkeypatch):

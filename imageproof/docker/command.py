@@ -1,0 +1,87 @@
+"""Long-running docker commands: their output as lines or as chunks of bytes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from imageproof.docker.errors import client_missing, translate
+from imageproof.errors import ImageproofError
+
+CHUNK_BYTES = 1 << 18
+
+
+def stream_lines(
+    command: Sequence[str],
+    action: str,
+    folder: Path,
+    variables: Mapping[str, str],
+    failure: type[ImageproofError],
+) -> Generator[str, None, None]:
+    """Run a command, and yield the lines of its output and errors as they come.
+
+    Closing the generator ends the command.
+
+    Args:
+        command: the command with `docker`.
+        action: what an error says was being done.
+        folder: the command's working folder.
+        variables: environment variables beside this process's.
+        failure: the error to raise if the command fails; the lines say why.
+
+    Raises:
+        EngineUnavailable: there is no docker client.
+        ImageproofError: `failure`, after the last line.
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise client_missing(action) from error
+    with process:
+        assert process.stdout is not None
+        try:
+            yield from process.stdout
+        except BaseException:  # the reader stopped early, or a signal arrived
+            process.terminate()
+            raise
+        if status := process.wait():
+            raise failure(action, f"the docker command ended with status {status}")
+
+
+def read_chunks(command: Sequence[str], action: str) -> Generator[bytes, None, None]:
+    """Run a command, and yield its output in chunks of at most CHUNK_BYTES.
+
+    Raises:
+        EngineUnavailable: there is no docker client.
+        ImageproofError: the command failed; raised after the last chunk.
+    """
+    with tempfile.TemporaryFile() as errors, _start(command, action, errors) as process:
+        assert process.stdout is not None
+        try:
+            while chunk := process.stdout.read(CHUNK_BYTES):
+                yield chunk
+        except BaseException:  # the reader stopped early, or a signal arrived
+            process.kill()
+            raise
+        if process.wait() != 0:
+            errors.seek(0)
+            raise translate(action, errors.read().decode(errors="replace"))
+
+
+def _start(command: Sequence[str], action: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors)
+    except FileNotFoundError as error:
+        raise client_missing(action) from error
