@@ -17,7 +17,7 @@ from imageproof.build.git import current_commit
 from imageproof.build.options import Options, bake_options
 from imageproof.build.progress import BuildLog, show_progress
 from imageproof.build.variables import build_variables
-from imageproof.docker.compose_images import image_tags
+from imageproof.docker.image_tags import image_tags
 from imageproof.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ from typing import Any, Literal, get_args
 
 from imageproof.errors import UsageError
 
-# A check of one image gets the contract of its service (ServiceContract) and facts of this kind ...
-ImageNeeds = Literal["image", "programs", "containers", "trial", "build"]
-# ... a check of the project gets the whole contract (Contract) and facts of this kind.
-ProjectNeeds = Literal["images", "variables", "compose", "stack", "teardown"]
-Needs = Literal[ImageNeeds, ProjectNeeds]
-NEEDS: Mapping[Needs, str] = {
+# A check of one image gets the contract of its service (ServiceContract), and facts of such a kind.
+ImageFactKind = Literal["image", "programs", "containers", "trial", "build"]
+# A check of the project gets the whole contract (Contract), and facts of such a kind.
+ProjectFactKind = Literal["images", "variables", "compose", "stack", "teardown"]
+FactKind = Literal[ImageFactKind, ProjectFactKind]
+FACT_KINDS: Mapping[FactKind, str] = {
     "image": "the image: its configuration, its history and every file of every layer",
     "programs": "programs run in the image without network; not with `--static`",
     "containers": "the running containers of the service; not with `--static`",
@@ -45,9 +45,9 @@ NEEDS: Mapping[Needs, str] = {
     "stack": "the compose file and the Swarm file, if the contract names one; also in `./inv lint`",
     "teardown": "the leftovers of a stopped copy of the stack; only with `--deep`",
 }
-PROJECT_NEEDS = get_args(ProjectNeeds)
-# Facts that take minutes, because they are read from a build or a stack made for them.
-DEEP_NEEDS = frozenset({"trial", "build", "teardown"})
+PROJECT_FACT_KINDS = get_args(ProjectFactKind)
+# These take minutes, because a build or a copy of the stack must be made first.
+DEEP_FACT_KINDS = frozenset({"trial", "build", "teardown"})
 
 Severity = Literal["error", "warning"]
 CheckFunction = Callable[[Any, Any], Iterable["Finding"]]
@@ -64,8 +64,8 @@ class Finding:
         file: A path in the image (absolute) or in the repository (relative).
         measured: The actual value.
         bound: The expected value or the limit.
-        unknown: The facts are missing, so the check has no answer. This fails the run.
-        warning: The violation does not fail the run.
+        unknown: The check could not read a part of the facts. This fails the run.
+        warning: As `Check.severity`, for this finding only.
     """
 
     message: str
@@ -98,19 +98,19 @@ class Check:
     why: str
     remedy: str
     reference: str
-    needs: Needs
+    needs: FactKind
     function: CheckFunction
     severity: Severity = "error"
 
     @property
     def is_deep(self) -> bool:
         """Whether the check runs only with `--deep`."""
-        return self.needs in DEEP_NEEDS
+        return self.needs in DEEP_FACT_KINDS
 
     @property
     def is_project_wide(self) -> bool:
         """Whether the check is of the whole project, not of one image."""
-        return self.needs in PROJECT_NEEDS
+        return self.needs in PROJECT_FACT_KINDS
 
 
 REGISTRY: dict[str, Check] = {}
@@ -118,7 +118,7 @@ REGISTRY: dict[str, Check] = {}
 
 def check(
     id_: str,
-    needs: Needs,
+    needs: FactKind,
     *,
     title: str,
     why: str,
@@ -131,7 +131,16 @@ def check(
     def register(function: CheckFunction) -> CheckFunction:
         if id_ in REGISTRY:
             raise ValueError(f"two checks have the id {id_}")
-        REGISTRY[id_] = Check(id_, title, why, remedy, reference, needs, function, severity)
+        REGISTRY[id_] = Check(
+            id=id_,
+            title=title,
+            why=why,
+            remedy=remedy,
+            reference=reference,
+            needs=needs,
+            function=function,
+            severity=severity,
+        )
         return function
 
     return register
@@ -158,5 +167,5 @@ def choose(only: str | None, checks: Mapping[str, Check] = REGISTRY) -> list[Che
     """
     if only is None:
         return list(checks.values())
-    with_prefix = [check for check in checks.values() if check.id.partition(".")[0] == only]
+    with_prefix = [one for one in checks.values() if one.id.partition(".")[0] == only]
     return with_prefix or [find(only, checks)]

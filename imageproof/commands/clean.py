@@ -6,8 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.docker.compose_images import image_tags
 from imageproof.docker.errors import translating
+from imageproof.docker.image_tags import image_tags
 from imageproof.stack import compose
 
 if TYPE_CHECKING:

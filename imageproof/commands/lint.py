@@ -19,12 +19,12 @@ from imageproof.verify.judge import judge_project
 from imageproof.verify.run import read_project
 
 if TYPE_CHECKING:
-    from imageproof.checks.check import Needs
+    from imageproof.checks.check import FactKind
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
 # Facts that exist before anything is built.
-NEEDS: frozenset[Needs] = frozenset({"variables", "compose", "stack"})
+STATIC_FACT_KINDS: frozenset[FactKind] = frozenset({"variables", "compose", "stack"})
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def _compose(contract: Contract, engine: Engine) -> Outcome:
     name = "compose and environment"
     try:
         engine.compose_model(interpolate=True)
-        facts = read_project(contract, engine, NEEDS)
+        facts = read_project(contract, engine, STATIC_FACT_KINDS)
     except ImageproofError as error:
         return Outcome(name, (str(error), *error.tail))
-    checks = [check for check in REGISTRY.values() if check.needs in NEEDS]
+    checks = [check for check in REGISTRY.values() if check.needs in STATIC_FACT_KINDS]
     told = [
         (f"{result.check.id}: {finding.message}", result.fails and not finding.warning)
         for result in judge_project(checks, contract, facts)

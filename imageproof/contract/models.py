@@ -202,7 +202,9 @@ class Base(Model):
     @property
     def local_tag(self) -> str:
         """Tag of the base image that is made on this machine from Debian's packages."""
-        return f"imageproof/python-base:3.11-{self.suite}"
+        versions = (re.fullmatch(r"python(3\.\d+)", package) for package in self.packages)
+        python = next((match[1] for match in versions if match), "none")
+        return f"imageproof/python-base:{python}-{self.suite}"
 
 
 class Tool(Model):

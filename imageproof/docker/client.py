@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.command import read_chunks, stream_lines
-from imageproof.docker.compose_config import read_model
+from imageproof.docker.compose_command import read_model
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import HINT_ENGINE, client_missing, translate, translating
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.checks import REGISTRY, find
-from imageproof.checks.check import NEEDS
+from imageproof.checks.check import FACT_KINDS
 from imageproof.report import contract_reference, summary
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def markdown(checks: Mapping[str, Check] = REGISTRY) -> str:
     groups: dict[str, list[Check]] = {}
     for id_, check in sorted(checks.items()):
         groups.setdefault(id_.partition(".")[0], []).append(check)
-    lines = [_HEAD, *(f"- **{kind}**: {text}" for kind, text in NEEDS.items())]
+    lines = [_HEAD, *(f"- **{kind}**: {text}" for kind, text in FACT_KINDS.items())]
     for prefix, members in groups.items():
         lines += ["", f"## {prefix}", "", "| Check | Rule | Needs |", "|---|---|---|"]
         lines += [

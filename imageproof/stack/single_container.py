@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from imageproof import console
 from imageproof.build import bake as builds
 from imageproof.build import base_image
-from imageproof.docker.compose_images import image_tags
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
+from imageproof.docker.image_tags import image_tags
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 from imageproof.stack import compose

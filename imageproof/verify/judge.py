@@ -11,7 +11,7 @@ from imageproof.checks import REGISTRY, Check, Finding
 from imageproof.errors import ContractError
 
 if TYPE_CHECKING:
-    from imageproof.checks.check import Needs
+    from imageproof.checks.check import FactKind
     from imageproof.contract import Contract, ServiceContract
     from imageproof.deep.double_build import BuildFacts
     from imageproof.deep.stack_trial import TrialFacts
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
 # By kind of the missing facts: why a check was not run.
-NOT_RUN_REASONS: Mapping[Needs, str] = {
+NOT_RUN_REASONS: Mapping[FactKind, str] = {
     "image": "the image was not read",
     "programs": "--static starts no container",
     "containers": "the stack is not running, or --static or NAME=REF was given",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imageproof.build import base_image
 from imageproof.checks import choose
-from imageproof.docker.compose_images import dockerfiles, image_tags
+from imageproof.docker.image_tags import dockerfiles, image_tags
 from imageproof.errors import UsageError
 from imageproof.image.sources import is_outside_engine, read_images
 from imageproof.project.compose_file import read_compose_file
@@ -31,13 +31,13 @@ from imageproof.verify.judge import (
 )
 
 if TYPE_CHECKING:
-    from imageproof.checks.check import Needs
+    from imageproof.checks.check import FactKind
     from imageproof.contract import Contract, ServiceContract
     from imageproof.deep.teardown import TeardownFacts
     from imageproof.docker.client import Engine
     from imageproof.verify.request import Request
 
-Services: TypeAlias = "Mapping[str, ServiceContract]"  # by name of the image
+ImageContracts: TypeAlias = "Mapping[str, ServiceContract]"  # by image name
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
@@ -46,7 +46,7 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     Raises:
         ContractError: A waiver names a check that does not exist.
         MachineError: No engine answers.
-        UsageError: The contract or the engine does not have an image of the request.
+        UsageError: The contract has no image of that name, or the engine lacks it.
     """
     services = contract.select(request.image)
     require_known_waivers(contract)
@@ -70,19 +70,19 @@ def collect_facts(
     contract: Contract,
     engine: Engine,
     request: Request,
-    services: Services,
-    needs: AbstractSet[Needs],
+    services: ImageContracts,
+    needs: AbstractSet[FactKind],
 ) -> tuple[list[Subject], ProjectFacts | None]:
     """Read the facts of these images; and those of the project, unless one image is requested."""
     whole_project = request.image is None
     with ThreadPoolExecutor(1) as pool:
-        # Compose runs a process for each reading; the images are read at the same time.
-        files = pool.submit(read_project, contract, engine, needs) if whole_project else None
-        subjects = _find_images(contract, engine, request, services)
+        # A docker process reads each compose file; the images are read meanwhile.
+        pending = pool.submit(read_project, contract, engine, needs) if whole_project else None
+        subjects = _subjects(contract, engine, request, services)
         if needs & {"image", "images"}:
-            subjects = _read_images(contract, engine, subjects, request.platform)
-        subjects = _read_runtime(contract, engine, request, subjects, needs)
-        project = files.result() if files else None
+            subjects = _with_images(contract, engine, subjects, request.platform)
+        subjects = _with_runtime(contract, engine, request, subjects, needs)
+        project = pending.result() if pending else None
     teardown = None
     if request.deep and request.reference is None:
         subjects, teardown = _run_deep(contract, engine, subjects, needs)
@@ -93,15 +93,15 @@ def collect_facts(
 
 
 def collect_tasks(
-    contract: Contract, engine: Engine, stack: str, services: Services
+    contract: Contract, engine: Engine, stack: str, services: ImageContracts
 ) -> list[Subject]:
     """Read the tasks of a Swarm stack on this engine's node.
 
     Raises:
         UsageError: No task of the stack runs on this node.
     """
-    node = engine_for_stack(contract, engine, stack)
-    tasks = read_containers(node, services, _probe_image(contract, engine))
+    stack_engine = engine_for_stack(contract, engine, stack)
+    tasks = read_containers(stack_engine, services, _probe_image(contract, engine))
     if not any(tasks.values()):
         raise UsageError(
             f"verifying the stack {stack}",
@@ -115,7 +115,7 @@ def collect_tasks(
     ]
 
 
-def read_project(contract: Contract, engine: Engine, needs: AbstractSet[Needs]) -> ProjectFacts:
+def read_project(contract: Contract, engine: Engine, needs: AbstractSet[FactKind]) -> ProjectFacts:
     """Read the facts of the project's files: environment variables, compose file, Swarm file."""
     return ProjectFacts(
         variables=read_variables(contract, engine) if "variables" in needs else None,
@@ -124,10 +124,10 @@ def read_project(contract: Contract, engine: Engine, needs: AbstractSet[Needs]) 
     )
 
 
-def _find_images(
-    contract: Contract, engine: Engine, request: Request, services: Services
+def _subjects(
+    contract: Contract, engine: Engine, request: Request, services: ImageContracts
 ) -> list[Subject]:
-    """Return the subjects without facts: which image stands for each service."""
+    """Return a subject for each image: its name and reference, no facts yet."""
     if request.reference and is_outside_engine(request.reference):
         if not request.static:
             raise UsageError(
@@ -135,7 +135,7 @@ def _find_images(
                 "an image in a file, a folder or a registry cannot be run",
                 hint="add --static; or `docker load` or `docker pull` it, and name its tag",
             )
-        references = {str(request.image): request.reference}
+        references = dict.fromkeys(services, request.reference)
     else:
         engine.require()
         if request.reference:
@@ -145,7 +145,7 @@ def _find_images(
     return [Subject(name, references[name], service) for name, service in services.items()]
 
 
-def _read_images(
+def _with_images(
     contract: Contract, engine: Engine, subjects: Sequence[Subject], platform: str | None
 ) -> list[Subject]:
     references = [subject.reference for subject in subjects]
@@ -165,39 +165,41 @@ def _read_images(
     return read
 
 
-def _read_runtime(
+def _with_runtime(
     contract: Contract,
     engine: Engine,
     request: Request,
     subjects: Sequence[Subject],
-    needs: AbstractSet[Needs],
+    needs: AbstractSet[FactKind],
 ) -> list[Subject]:
     """Run the images' programs, and read the containers of the stack."""
-    programs = containers = None
+    pending_programs = pending_containers = None
     with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
         if "programs" in needs and not request.static:
-            programs = pool.submit(_run_programs, engine, subjects)
+            pending_programs = pool.submit(_programs_by_name, engine, subjects)
         if "containers" in needs and not (request.static or request.reference):
-            containers = pool.submit(_read_containers, contract, engine, request, subjects)
-    programs_by_name = programs.result() if programs else {}
-    containers_by_name = containers.result() if containers else {}
+            pending_containers = pool.submit(
+                _containers_by_name, contract, engine, request, subjects
+            )
+    programs = pending_programs.result() if pending_programs else {}
+    containers = pending_containers.result() if pending_containers else {}
     return [
         replace(
             subject,
-            programs=programs_by_name.get(subject.name),
-            containers=containers_by_name.get(subject.name),
+            programs=programs.get(subject.name),
+            containers=containers.get(subject.name),
         )
         for subject in subjects
     ]
 
 
-def _run_programs(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
+def _programs_by_name(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
     with ThreadPoolExecutor(len(subjects)) as pool:
         facts = pool.map(lambda s: run_programs(engine, s.reference, s.contract), subjects)
         return {subject.name: run for subject, run in zip(subjects, facts, strict=True)}
 
 
-def _read_containers(
+def _containers_by_name(
     contract: Contract, engine: Engine, request: Request, subjects: Sequence[Subject]
 ) -> dict[str, tuple[ContainerFacts, ...]]:
     """Read the containers of each service; none if nothing of the stack runs.
@@ -211,12 +213,13 @@ def _read_containers(
 
 
 def _probe_image(contract: Contract, engine: Engine) -> str | None:
+    # The probe needs a Python, and the base image has one.
     base = base_image.find_local(contract, engine)
     return base.reference if base else None
 
 
 def _run_deep(
-    contract: Contract, engine: Engine, subjects: list[Subject], needs: AbstractSet[Needs]
+    contract: Contract, engine: Engine, subjects: list[Subject], needs: AbstractSet[FactKind]
 ) -> tuple[list[Subject], TeardownFacts | None]:
     """Try copies of the stack, and build twice without cache. Takes minutes."""
     from imageproof.deep.double_build import build_twice
@@ -239,9 +242,9 @@ def _run_deep(
 
 
 def _source_files(
-    contract: Contract, engine: Engine, services: Services, request: Request
+    contract: Contract, engine: Engine, services: ImageContracts, request: Request
 ) -> SourceFiles:
-    files: Mapping[str, str] = {}
+    files: Mapping[str, str] = {}  # an image from elsewhere may have another Dockerfile
     if not (request.reference and is_outside_engine(request.reference)):
         files = dockerfiles(contract, engine, services)
     return SourceFiles(contract.root, contract.compose, contract.env_example, files)

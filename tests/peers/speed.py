@@ -20,7 +20,7 @@ from typing import Any
 
 from imageproof import contract
 from imageproof.docker.client import Engine
-from imageproof.docker.compose_images import image_tags
+from imageproof.docker.image_tags import image_tags
 from tests.defects.corpus import ROOT, TAG, WORK, Project
 from tests.defects.reading import started
 from tests.peers.tools import Kit, Subject, Tool, run

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from imageproof.checks import REGISTRY, choose, find
-from imageproof.checks.check import DEEP_NEEDS, NEEDS, Needs, check
+from imageproof.checks.check import DEEP_FACT_KINDS, FACT_KINDS, FactKind, check
 from imageproof.errors import UsageError
 
 CHECKS = [pytest.param(check_, id=check_.id) for check_ in REGISTRY.values()]
@@ -33,9 +33,9 @@ def test_texts_are_plain(check_):
 
 
 def test_each_kind_of_facts_is_described():
-    kinds = {kind for literal in get_args(Needs) for kind in get_args(literal) or (literal,)}
-    assert set(NEEDS) == kinds
-    assert kinds > DEEP_NEEDS
+    kinds = {kind for literal in get_args(FactKind) for kind in get_args(literal) or (literal,)}
+    assert set(FACT_KINDS) == kinds
+    assert kinds > DEEP_FACT_KINDS
 
 
 def test_second_check_with_an_id_is_refused():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from imageproof.docker.compose_images import image_tags
+from imageproof.docker.image_tags import image_tags
 from imageproof.errors import ContractError
 from tests.support.sample_facts import contract, service_contract
 
