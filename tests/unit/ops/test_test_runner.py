@@ -12,7 +12,7 @@ import pytest
 from imageproof import signals
 from imageproof.errors import MachineError, TestsFailed
 from ops import test_runner
-from tests.conftest import LONGEST_FIRST
+from tests.conftest import SLOWEST_FIRST
 from tests.support.sample_facts import ROOT
 
 
@@ -143,4 +143,4 @@ def test_pytest_failure_is_printed_unchanged(tmp_path):
 
 
 def test_files_that_run_first_exist():
-    assert [prefix for prefix in LONGEST_FIRST if not list(ROOT.glob(f"{prefix}*"))] == []
+    assert [prefix for prefix in SLOWEST_FIRST if not list(ROOT.glob(f"{prefix}*"))] == []

@@ -110,7 +110,7 @@ def test_explain_prints_every_field_of_a_check(capsys):
     check = find("user.nonroot")
     summary.print_check(check)
     out = capsys.readouterr().out
-    for text in (check.why, check.remedy, check.reference, "Needs   image"):
+    for text in (check.why, check.remedy, check.reference, "Needs  image"):
         assert text in out
 
 
