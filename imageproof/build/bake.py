@@ -119,18 +119,17 @@ def bake(
     """
     action = f"building {', '.join(services)}"
     files = [word for path in engine.compose_files for word in ("--file", str(path))]
+    command = ("buildx", "bake", "--progress", "rawjson", *files, *options, *services)
+    environment = {
+        **engine.variables,
+        **build_variables(contract, base),
+        # buildx 0.20 and later ask before they read a file outside the project. Here these files
+        # are the secrets that the compose file names, and the user cannot answer the question.
+        "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+    }
+    # Unlike Compose, bake resolves relative paths from its working folder.
     lines = engine.stream(
-        action,
-        *("buildx", "bake", "--progress", "rawjson", *files, *options, *services),
-        folder=contract.root,  # unlike Compose, bake resolves relative paths from there
-        variables={
-            **engine.variables,
-            **build_variables(contract, base),
-            # buildx 0.20 and later ask before they read a file outside the project. Here these
-            # are the secrets that the compose file names, and no one could answer the question.
-            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
-        },
-        fallback=BuildFailed,
+        action, *command, folder=contract.root, environment=environment, failure=BuildFailed
     )
     with explaining_failure(action, log), contextlib.closing(lines):
         show_progress(lines, log, console.messages())

@@ -152,7 +152,7 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
                 raise NoSpace(action, "no space is left on this machine", tail=tail)
             raise BaseUnavailable(action, "mmdebstrap failed", tail=tail, hint=hint)
         with translating(action, BaseUnavailable):
-            image = engine.docker.image.import_(
+            image = engine.whales.image.import_(
                 str(archive),
                 base.local_tag,
                 changes=[f"LABEL org.opencontainers.image.title=python-base-{base.suite}"],
@@ -180,7 +180,7 @@ def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) ->
     hint = HINT.format(variable=contract.base.variable)
     say(f"  pulling {reference}")
     with translating(action, BaseUnavailable, hint):
-        engine.docker.image.pull(reference, quiet=True)
+        engine.whales.image.pull(reference, quiet=True)
     image = engine.image(reference)
     if image is None:
         raise BaseUnavailable(action, "the engine lacks it after the pull", hint=hint)

@@ -20,7 +20,7 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
 
     `base`: also the base image that was made on this machine.
     """
-    engine.require()
+    engine.require_answer()
     images = list(image_tags(contract, engine).values())
     compose.down(engine, volumes=True)
     if base:
@@ -29,6 +29,6 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
         if engine.image(reference):
             console.say(f"  removing {reference}")
             with translating(f"removing the image {reference}"):
-                engine.docker.image.remove(reference, force=True)
+                engine.whales.image.remove(reference, force=True)
     shutil.rmtree(contract.cache, ignore_errors=True)
     console.done("clean")

@@ -26,7 +26,7 @@ def up(contract: Contract, engine: Engine) -> None:
 
     Lint and verify are skipped if they passed on the same inputs; BuildKit is always called.
     """
-    engine.require()
+    engine.require_answer()
     steps = _Steps(contract, engine)
     today = datetime.now().astimezone().date()  # the checks judge an image's age by it
     with steps.linting():

@@ -95,7 +95,7 @@ def build_twice(contract: Contract, engine: Engine, names: Sequence[str]) -> dic
         for tag in (tag for tags in builds for tag in tags.values()):
             if engine.image(tag):
                 with contextlib.suppress(ImageproofError), translating(f"removing {tag}"):
-                    engine.docker.image.remove(tag, force=True)
+                    engine.whales.image.remove(tag, force=True)
 
 
 def exports_cache(engine: Engine) -> bool:
@@ -105,9 +105,9 @@ def exports_cache(engine: Engine) -> bool:
     (https://docs.docker.com/build/cache/backends/).
     """
     with translating("inspecting the builder"):
-        if engine.docker.buildx.inspect().driver != "docker":
+        if engine.whales.buildx.inspect().driver != "docker":
             return True
-        status = engine.docker.info().driver_status or []
+        status = engine.whales.info().driver_status or []
     return any("containerd.snapshotter" in value for pair in status for value in pair)
 
 

@@ -155,7 +155,7 @@ def _try_container(
     def signal_all(number: signal.Signals) -> None:
         run_beside(engine, id_, probe_image, ["KILL"], SIGNAL_SCRIPT, str(int(number)))
         with translating(f"signalling {id_[:12]}"):
-            engine.docker.container.kill(id_, signal=str(int(number)))  # PID 1, from outside
+            engine.whales.container.kill(id_, signal=str(int(number)))  # PID 1, from outside
 
     zombies = int(
         run_beside(
@@ -203,6 +203,6 @@ def _stop(engine: Engine, container: str, timeout: float) -> tuple[float, int]:
     """Stop a container; return the seconds it took and the exit status."""
     started = time.monotonic()
     with translating(f"stopping {container[:12]}"):
-        engine.docker.container.stop(container, time=int(timeout))
+        engine.whales.container.stop(container, time=int(timeout))
     seconds = time.monotonic() - started
     return seconds, int(engine.inspect("container", [container])[0]["State"]["ExitCode"])

@@ -1,4 +1,4 @@
-"""The client of the Docker engine, by python-on-whales and by the docker command."""
+"""Client of the Docker engine: by the docker program, and by the library python-on-whales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.command import read_chunks, stream_lines
-from imageproof.docker.compose_command import read_model
+from imageproof.docker.compose_command import ComposeProject, read_default_model, read_model
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import HINT_ENGINE, client_missing, translate, translating
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
@@ -28,8 +28,8 @@ _NO_SUCH_TASK = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 def service_of(container: Mapping[str, Any]) -> str | None:
     """Return the compose or swarm service of a container, None if it belongs to neither."""
     labels = container["Config"].get("Labels") or {}
-    if name := labels.get("com.docker.swarm.service.name"):
-        return str(name).removeprefix(f"{labels.get('com.docker.stack.namespace')}_")
+    if full_name := labels.get("com.docker.swarm.service.name"):  # STACK_SERVICE
+        return str(full_name).removeprefix(f"{labels.get('com.docker.stack.namespace')}_")
     service: str | None = labels.get("com.docker.compose.service")
     return service
 
@@ -39,31 +39,32 @@ class Engine:
     """A Docker engine, and the compose project that a command works on."""
 
     compose_files: tuple[Path, ...]
-    project: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    client: str = "docker"  # name or path of the program
-    swarm_stack: str | None = None  # if set, the containers are this stack's tasks on this node
+    project: str | None = None  # name of the compose project; None: Compose's own choice
+    variables: Mapping[str, str] = field(default_factory=dict)  # for Compose, beside os.environ
+    program: str = "docker"  # name or path of the docker program
+    swarm_stack: str | None = None  # if set, `containers` returns its tasks on this node instead
     context: str | None = None  # docker context of another engine
+    # The results of `compose_model`, by its arguments.
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @cached_property
-    def docker(self) -> DockerClient:
-        """The python-on-whales client. Its import takes 0.3 s, so it happens on first use."""
+    def whales(self) -> DockerClient:
+        """The client of python-on-whales. Its import takes 0.3 s, so it happens on first use."""
         from python_on_whales import DockerClient
 
         return DockerClient(
             compose_files=[str(path) for path in self.compose_files],
             compose_project_name=self.project,
-            client_call=self._command,
+            client_call=self._command_prefix,
         )
 
     def with_compose_file(self, file: Path) -> Engine:
         """Return the same engine with this one compose file, without any override files."""
         return self if self.compose_files == (file,) else replace(self, compose_files=(file,))
 
-    # --- the docker command
+    # --- the docker program
 
     def query(
         self,
@@ -76,14 +77,14 @@ class Engine:
         """Run a short docker command and return its standard output.
 
         Args:
-            action: what an error says was being done.
+            action: what is being done, for error messages, such as "pulling shop:1".
             arguments: the command without `docker`.
             stdin: its standard input.
-            fallback: the error to raise if the output names no known one.
-            hint: the hint of that error.
+            fallback: error class for output that `translate` does not recognise.
+            hint: the fallback error's hint.
 
         Raises:
-            ImageproofError: the error that the command's output names, or `fallback`.
+            ImageproofError: the command failed.
         """
         result = self._run(action, *arguments, stdin=stdin)
         if result.returncode != 0:
@@ -95,49 +96,50 @@ class Engine:
         action: str,
         *arguments: str,
         folder: Path,
-        variables: Mapping[str, str],
-        fallback: type[ImageproofError] = StackFailed,
+        environment: Mapping[str, str],
+        failure: type[ImageproofError] = StackFailed,
     ) -> Generator[str, None, None]:
         """Run a long docker command, and yield the lines of its output and errors as they come.
 
         Closing the generator ends the command.
 
         Args:
-            action: what an error says was being done.
+            action: what is being done, for error messages.
             arguments: the command without `docker`.
             folder: its working folder.
-            variables: environment variables beside this process's.
-            fallback: the error to raise if the command fails; the lines say why.
+            environment: variables beside this process's; `self.variables` are not added.
+            failure: error class for a command that fails; the yielded lines say why.
 
         Raises:
-            EngineUnavailable: there is no docker client.
-            ImageproofError: `fallback`, after the last line.
+            EngineUnavailable: there is no docker program.
+            ImageproofError: `failure`, after the last line.
         """
-        command = [*self._command, *arguments]
-        yield from stream_lines(command, action, folder, variables, fallback)
+        command = [*self._command_prefix, *arguments]
+        yield from stream_lines(command, action, folder, environment, failure)
 
     def run_compose(self, *arguments: str) -> None:
         """Run a compose command in the foreground, on this terminal, until it ends."""
         from python_on_whales.utils import run
 
         run(
-            [*self.docker.compose.docker_compose_cmd, *arguments],
+            [*self.whales.compose.docker_compose_cmd, *arguments],
             capture_stdout=False,
             capture_stderr=False,
         )
 
     @property
-    def _command(self) -> list[str]:
-        return [self.client, *(("--context", self.context) if self.context else ())]
+    def _command_prefix(self) -> list[str]:
+        """The docker program and its global options."""
+        return [self.program, *(("--context", self.context) if self.context else ())]
 
     def _run(
         self, action: str, *arguments: str, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        # Not python-on-whales: its import takes as long as several commands, and it inspects an
-        # object again for each attribute that is read more than 10 ms later.
+        # Not by python-on-whales: its import takes as long as several commands, and its objects
+        # run `docker inspect` again when an attribute is older than 10 ms.
         try:
             return subprocess.run(
-                [*self._command, *arguments],
+                [*self._command_prefix, *arguments],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -146,38 +148,40 @@ class Engine:
         except FileNotFoundError as error:
             raise client_missing(action) from error
 
-    # --- the engine and its client
+    # --- the engine and the program
 
-    def require(self) -> None:
+    def require_answer(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
         self.query(
             "contacting the Docker engine",
-            *("version", "--format", "{{.Server.Version}}"),
+            "version",
+            "--format={{.Server.Version}}",
             fallback=EngineUnavailable,
             hint=HINT_ENGINE,
         )
 
     def versions(self) -> tuple[str, str | None]:
-        """Return the versions of the client and of the engine; None if no engine answers.
+        """Return the versions of the docker program and of the engine; None: no engine answers.
 
         Raises:
-            EngineUnavailable: there is no client.
+            EngineUnavailable: there is no docker program.
         """
         action = "reading the docker client's version"
         result = self._run(action, "version", "--format", "{{json .}}")
-        if not result.stdout.strip().startswith("{"):  # without an engine: the client's part
+        # Without an engine the command fails, but prints the program's own version.
+        if not result.stdout.strip().startswith("{"):
             raise translate(action, result.stderr, EngineUnavailable, HINT_ENGINE)
         versions = json.loads(result.stdout)
         server = versions.get("Server") or {}
         return versions.get("Client", {}).get("Version", "unknown"), server.get("Version")
 
     def plugin_version(self, name: str) -> str | None:
-        """Return the version line of a client plugin (buildx, compose), None if not installed."""
+        """Return the version line of a plugin (buildx, compose), None if it is not installed."""
         result = self._run(f"reading the version of {name}", name, "version")
         return result.stdout.strip() if result.returncode == 0 else None
 
     def has_context(self, name: str) -> bool:
-        """Return whether the client has a docker context of that name."""
+        """Return whether a docker context of that name exists."""
         result = self._run(f"looking for the context {name}", "context", "inspect", "--", name)
         return result.returncode == 0
 
@@ -194,25 +198,24 @@ class Engine:
         missing = _NO_SUCH_IMAGE.findall(result.stderr)
         if result.returncode != 0 and not missing:
             raise translate(action, result.stderr)
+        # The error message adds the default tag `latest` to a reference without one.
         present = [r for r in references if r not in missing and f"{r}:latest" not in missing]
         return dict(zip(present, json.loads(result.stdout), strict=True))
 
     def history(self, reference: str) -> list[str]:
         """Return the instruction of each entry of an image's history, oldest first."""
-        lines = self.query(
-            f"reading the history of {reference}",
-            *("image", "history", "--no-trunc", "--format", "json", reference),
-        ).splitlines()
-        return [json.loads(line)["CreatedBy"] for line in reversed(lines)]
+        command = ("image", "history", "--no-trunc", "--format=json", reference)
+        newest_first = self.query(f"reading the history of {reference}", *command).splitlines()
+        return [json.loads(line)["CreatedBy"] for line in reversed(newest_first)]
 
     def save(self, references: Sequence[str]) -> Generator[bytes, None, None]:
-        """Yield the archive of `docker save` in chunks. python-on-whales takes twice as long.
+        """Yield the archive of `docker save` in chunks, in half the time of python-on-whales.
 
         Raises:
             ImageproofError: the command failed; raised after the last chunk.
         """
         action = f"saving {', '.join(references)}"
-        return read_chunks([*self._command, "image", "save", "--", *references], action)
+        return read_chunks([*self._command_prefix, "image", "save", "--", *references], action)
 
     # --- containers
 
@@ -227,43 +230,51 @@ class Engine:
     def containers(
         self, services: Sequence[str] = (), *, stopped: bool = True
     ) -> list[dict[str, Any]]:
-        """Return `docker inspect` of the stack's containers: of the compose project, or of the
-        swarm stack's running tasks on this node.
-
-        They are found by label, because `compose ps` takes four times as long.
+        """Return `docker inspect` of the containers of the compose project, or of `swarm_stack`.
 
         Args:
             services: only the containers of these services; all if empty.
-            stopped: include stopped containers of a compose project.
+            stopped: include stopped containers of a compose project. Those of a swarm stack are
+                never included, because Swarm has replaced them.
         """
-        if self.swarm_stack:
-            labels = [f"com.docker.stack.namespace={self.swarm_stack}"]
-            stopped = False  # Swarm has replaced a task that ended
-        else:
-            project = self.project or self.compose_model(interpolate=True)["name"]
-            labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
-        filters = [f"--filter=label={label}" for label in labels]
-        ids = self.query(
-            "listing the stack's containers",
-            *("container", "ls", "--quiet", "--no-trunc", *filters),
-            *(("--all",) if stopped else ()),
-        ).split()
+        filters = [f"--filter=label={label}" for label in self._stack_labels()]
+        options = ["--all"] if stopped and not self.swarm_stack else []
+        # By label, because `docker compose ps` takes four times as long.
+        command = ("container", "ls", "--quiet", "--no-trunc", *filters, *options)
+        ids = self.query("listing the stack's containers", *command).split()
         return [
             container
             for container in self.inspect("container", ids)
             if not services or service_of(container) in services
         ]
 
-    def events(self, container: str, since: str, kinds: Sequence[str]) -> list[dict[str, Any]]:
+    def _stack_labels(self) -> list[str]:
+        """Return the labels that each container of the project or swarm stack has."""
+        if self.swarm_stack:
+            return [f"com.docker.stack.namespace={self.swarm_stack}"]
+        project = self.project or self.compose_model(interpolate=True)["name"]
+        return [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
+
+    def events(self, container: str, since: str, actions: Sequence[str]) -> list[dict[str, Any]]:
         """Return a container's events since a time, oldest first.
 
-        The engine keeps the last 256 events of all its objects only.
+        The engine stores only the last 256 events of all its objects together.
+
+        Args:
+            container: its id.
+            since: a time as in `docker inspect`.
+            actions: only these events, such as "start".
         """
-        filters = [f"container={container}", *(f"event={kind}" for kind in kinds)]
-        options = [word for text in filters for word in ("--filter", text)]
+        filters = [f"--filter=event={action}" for action in actions]
         output = self.query(
             "reading the engine's events",
-            *("events", "--since", since, "--until", "0s", "--format", "{{json .}}", *options),
+            "events",
+            "--since",
+            since,
+            "--until=0s",  # 0 seconds ago; without it the command waits for new events
+            "--format={{json .}}",
+            f"--filter=container={container}",
+            *filters,
         )
         return [json.loads(line) for line in output.splitlines()]
 
@@ -271,11 +282,11 @@ class Engine:
         """Return the last lines of a service's log."""
         action = f"reading the log of {service}"
         with translating(action), temporary_environment(self.variables):
-            text = self.docker.compose.logs(service, tail=str(lines), no_log_prefix=True)
+            text = self.whales.compose.logs(service, tail=str(lines), no_log_prefix=True)
         return clean_lines(str(text))
 
     def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return `docker inspect` of swarm tasks, without those that Swarm has forgotten."""
+        """Return `docker inspect` of swarm tasks, without tasks that Swarm has deleted."""
         action = "inspecting the tasks of the swarm"
         result = self._run(action, "inspect", "--type=task", *ids)
         if result.returncode != 0 and not _NO_SUCH_TASK.search(result.stderr):
@@ -286,39 +297,42 @@ class Engine:
     # --- the compose project, and other objects
 
     def compose_model(self, *, interpolate: bool, defaults: bool = False) -> dict[str, Any]:
-        """Return the output of `docker compose config`. Read once: it takes 0.1 s.
+        """Return the output of `docker compose config`. It is read once: each time takes 0.1 s.
 
         Args:
-            interpolate: fill in variables; else they stay as written.
-            defaults: use each variable's default, whatever .env and the environment say, and
-                include the services of every profile.
+            interpolate: fill in variables; else they stay as written, and the services of every
+                profile are included.
+            defaults: fill in each variable's default instead, whatever .env and the environment
+                say, and include the services of every profile.
 
         Raises:
             ConfigurationError: Compose rejects the file.
         """
         key = (interpolate, defaults)
         if key not in self._models:
-            written = self.compose_model(interpolate=False) if defaults else None
-            self._models[key] = read_model(
-                self._command,
-                self.compose_files,
-                self.project,
-                self.variables,
-                interpolate=interpolate,
-                without_variables_of=written,
+            project = ComposeProject(
+                self._command_prefix, self.compose_files, self.project, self.variables
             )
+            if defaults:
+                uninterpolated = self.compose_model(interpolate=False)
+                self._models[key] = read_default_model(project, uninterpolated)
+            else:
+                self._models[key] = read_model(project, interpolate=interpolate)
         return self._models[key]
 
     def names_with_label(self, kind: str, label: str) -> list[str]:
-        """Return the names of all containers, networks or volumes with a label."""
-        name = "{{.Names}}" if kind == "container" else "{{.Name}}"
+        """Return the names of all containers, networks or volumes with a label.
+
+        Args:
+            kind: "container", "network" or "volume".
+            label: NAME=VALUE.
+        """
         options = ["--all"] if kind == "container" else []
-        return self.query(
-            f"listing the engine's {kind}s",
-            *(kind, "ls", *options, "--filter", f"label={label}", "--format", name),
-        ).split()
+        template = "{{.Names}}" if kind == "container" else "{{.Name}}"
+        command = (kind, "ls", *options, "--filter", f"label={label}", "--format", template)
+        return self.query(f"listing the engine's {kind}s", *command).split()
 
     def remove(self, kind: str, names: Sequence[str]) -> None:
         """Remove containers (running ones too), networks or volumes by name."""
-        force = () if kind == "network" else ("--force",)
-        self.query(f"removing the engine's {kind}s", kind, "rm", *force, *names)
+        options = [] if kind == "network" else ["--force"]
+        self.query(f"removing the engine's {kind}s", kind, "rm", *options, *names)

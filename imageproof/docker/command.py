@@ -1,4 +1,4 @@
-"""Long-running docker commands: their output as lines or as chunks of bytes."""
+"""Output of long-running docker commands, as lines or as chunks of bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stream_lines(
     command: Sequence[str],
     action: str,
     folder: Path,
-    variables: Mapping[str, str],
+    environment: Mapping[str, str],
     failure: type[ImageproofError],
 ) -> Generator[str, None, None]:
     """Run a command, and yield the lines of its output and errors as they come.
@@ -28,20 +28,20 @@ def stream_lines(
 
     Args:
         command: the command with `docker`.
-        action: what an error says was being done.
+        action: what is being done, for error messages.
         folder: the command's working folder.
-        variables: environment variables beside this process's.
-        failure: the error to raise if the command fails; the lines say why.
+        environment: variables beside this process's.
+        failure: error class for a command that fails; the yielded lines say why.
 
     Raises:
-        EngineUnavailable: there is no docker client.
+        EngineUnavailable: there is no docker program.
         ImageproofError: `failure`, after the last line.
     """
     try:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **variables},
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -63,10 +63,15 @@ def stream_lines(
 def read_chunks(command: Sequence[str], action: str) -> Generator[bytes, None, None]:
     """Run a command, and yield its output in chunks of at most CHUNK_BYTES.
 
+    Args:
+        command: the command with `docker`.
+        action: what is being done, for error messages.
+
     Raises:
-        EngineUnavailable: there is no docker client.
+        EngineUnavailable: there is no docker program.
         ImageproofError: the command failed; raised after the last chunk.
     """
+    # Errors go to a file: a pipe that no one reads until the end could fill up.
     with tempfile.TemporaryFile() as errors, _start(command, action, errors) as process:
         assert process.stdout is not None
         try:

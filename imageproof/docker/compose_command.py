@@ -1,7 +1,7 @@
 """Compose files, as `docker compose config` resolves them.
 
-Not by python-on-whales, which lacks the options. The environment is passed to the process instead
-of set in this one, so that several threads can read compose files at the same time.
+python-on-whales lacks the options of this command. And it passes on this process's environment,
+which only one thread at a time may change; here each command gets an environment of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +21,81 @@ from imageproof.errors import ConfigurationError
 
 # Compose file reference, interpolation: $NAME, ${NAME}, ${NAME:-default} ...
 _VARIABLE = re.compile(r"\$\{?(\w+)")
-# ... and ${NAME:?error}, which has no default: the user's value is needed.
+# ... and ${NAME:?error} or ${NAME?error}, which have no default: a value is required.
 _REQUIRED = re.compile(r"\$\{(\w+):?\?")
-_CLIENT_VARIABLES = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # the client needs these
+_CLIENT_VARIABLES = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # the docker program needs these
+_ALL_PROFILES = ("--profile", "*")
 
 
-def read_model(
-    client: Sequence[str],
-    files: Sequence[Path],
-    project: str | None,
-    variables: Mapping[str, str],
-    *,
-    interpolate: bool,
-    without_variables_of: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ComposeProject:
+    """The inputs of a compose command.
+
+    Attributes:
+        docker: the docker program and its global options.
+        files: the compose file, and its override files.
+        name: the project's name, None for Compose's own choice.
+        variables: environment variables beside this process's.
+    """
+
+    docker: Sequence[str]
+    files: Sequence[Path]
+    name: str | None
+    variables: Mapping[str, str]
+
+
+def read_model(project: ComposeProject, *, interpolate: bool) -> dict[str, Any]:
     """Return the model of compose files.
 
     Args:
-        client: the docker command.
-        files: the compose file, and its override files.
-        project: the project's name, None for Compose's own choice.
-        variables: environment variables beside this process's.
-        interpolate: fill in variables; else they stay as written, with every profile's services.
-        without_variables_of: the model as written; ignore values for its variables in .env and
-            the environment, and include the services of every profile.
+        project: the compose files and their variables.
+        interpolate: fill in variables; else they stay as written, and the services of every
+            profile are included.
 
     Raises:
         ConfigurationError: Compose rejects the files.
     """
-    command = [*client, "compose", *(f"--file={path}" for path in files)]
-    command += ["--project-name", project] if project else []
-    command += ["--env-file", os.devnull] if without_variables_of is not None else []
-    command += ["--profile", "*"] if without_variables_of is not None or not interpolate else []
-    command += ["config", "--format", "json", *([] if interpolate else ["--no-interpolate"])]
-    environment = {**os.environ, **variables}
-    if without_variables_of is not None:
-        written = json.dumps(without_variables_of)
-        for name in set(_VARIABLE.findall(written)) - _CLIENT_VARIABLES:
-            environment.pop(name, None)
-        for name in _REQUIRED.findall(written):
-            value = compose_variable(files[0].parent, name) or variables.get(name, "")
-            environment[name] = value
+    environment = {**os.environ, **project.variables}
+    if interpolate:
+        return _config(project, environment)
+    return _config(project, environment, _ALL_PROFILES, ["--no-interpolate"])
+
+
+def read_default_model(
+    project: ComposeProject, uninterpolated: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the model of compose files with the default of each variable.
+
+    It includes the services of every profile. Values from .env and the environment are ignored,
+    except for required variables, which have no default.
+
+    Args:
+        project: the compose files and their variables.
+        uninterpolated: the model with its variables as written.
+
+    Raises:
+        ConfigurationError: Compose rejects the files.
+    """
+    environment = {**os.environ, **project.variables}
+    text = json.dumps(uninterpolated)
+    for name in set(_VARIABLE.findall(text)) - _CLIENT_VARIABLES:
+        environment.pop(name, None)
+    for name in _REQUIRED.findall(text):
+        value = compose_variable(project.files[0].parent, name)
+        environment[name] = value or project.variables.get(name, "")
+    return _config(project, environment, ["--env-file", os.devnull, *_ALL_PROFILES])
+
+
+def _config(
+    project: ComposeProject,
+    environment: Mapping[str, str],
+    compose_options: Sequence[str] = (),
+    config_options: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the output of `docker compose config`."""
+    command = [*project.docker, "compose", *(f"--file={path}" for path in project.files)]
+    command += ["--project-name", project.name] if project.name else []
+    command += [*compose_options, "config", "--format", "json", *config_options]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode != 0:
         raise translate("reading the compose file", result.stderr, ConfigurationError)

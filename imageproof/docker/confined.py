@@ -1,10 +1,10 @@
-"""Options of a container that can do nothing but answer."""
+"""Options of a container that is confined: no network, no privileges, no writable root."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# No network, no privileges, no writable root; removed when it ends.
+# Keyword arguments of python-on-whales. The container is removed when it ends.
 CONFINED: dict[str, Any] = {
     "networks": ["none"],
     "cap_drop": ["ALL"],

@@ -121,7 +121,7 @@ def _base(contract: Contract, engine: Engine) -> Prerequisite:
 
 def _disk(engine: Engine) -> Prerequisite:
     """Return the free space of the engine's data folder, if it is on this machine."""
-    root = engine.docker.info().docker_root_dir
+    root = engine.whales.info().docker_root_dir
     if root is None or not Path(root).is_dir():
         return Prerequisite("disk", "not on this machine")
     free = shutil.disk_usage(root).free

@@ -54,12 +54,12 @@ def _push(engine: Engine, identity: str, reference: str) -> None:
     action = f"pushing {reference}"
     existing = engine.image(reference)
     with translating(action, RegistryUnavailable, HINT_LOGIN):
-        engine.docker.image.tag(identity, reference)
+        engine.whales.image.tag(identity, reference)
         try:
-            engine.docker.image.push(reference, quiet=True)
+            engine.whales.image.push(reference, quiet=True)
         finally:
             if existing is None:
-                engine.docker.image.remove(reference)  # only this name: the image has another
+                engine.whales.image.remove(reference)  # only this name: the image has another
 
 
 def _pushed_digest(

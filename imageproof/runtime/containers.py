@@ -259,13 +259,13 @@ class _Reader:
 
     def _changed(self, container: Mapping[str, Any]) -> tuple[str, ...] | None:
         with contextlib.suppress(ImageproofError), translating("comparing with the image"):
-            paths = self.engine.docker.container.diff(container["Id"])
+            paths = self.engine.whales.container.diff(container["Id"])
             return tuple(map(strip_escapes, sorted(paths)[:MAX_CHANGES]))
         return None
 
     def _log(self, container: Mapping[str, Any]) -> tuple[str, ...]:
         with contextlib.suppress(ImageproofError), translating("reading the log"):
-            text = self.engine.docker.container.logs(container["Id"], tail=LOG_LINES)
+            text = self.engine.whales.container.logs(container["Id"], tail=LOG_LINES)
             return tuple(redact(line) for line in clean_lines(str(text)))
         return ()
 

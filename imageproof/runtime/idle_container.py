@@ -90,12 +90,12 @@ def idle_container(engine: Engine, image: str, architecture: str, user: str) -> 
             file = Path(folder, name)
             file.write_bytes(binary)
             file.chmod(0o755)  # docker cp keeps the mode; the owner becomes root
-            engine.docker.container.create(
+            engine.whales.container.create(
                 image, entrypoint=f"/{name}", name=name, user=user, healthcheck=False, **options
             )
-            engine.docker.container.copy(file, (name, f"/{name}"))
-            engine.docker.container.start(name)
+            engine.whales.container.copy(file, (name, f"/{name}"))
+            engine.whales.container.start(name)
         yield name
     finally:
         with contextlib.suppress(ImageproofError), translating(f"removing {name}"):
-            engine.docker.container.remove(name, force=True, volumes=True)
+            engine.whales.container.remove(name, force=True, volumes=True)

@@ -145,7 +145,7 @@ def run_beside(
 ) -> bytes:
     """Run Python code as root in a container's pid namespace; return its standard output."""
     with translating(f"running a probe beside {container[:12]}"):
-        output = engine.docker.run(
+        output = engine.whales.run(
             image,
             ["-I", "-S", "-c", code, *arguments],
             entrypoint="python3.11",

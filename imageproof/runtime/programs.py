@@ -133,12 +133,12 @@ def run_command(
     def kill() -> None:
         late.set()
         with contextlib.suppress(ImageproofError), translating(action):
-            engine.docker.container.kill(name)
+            engine.whales.container.kill(name)
 
     timer = threading.Timer(within, kill)
     try:
         with translating(action):
-            engine.docker.container.create(
+            engine.whales.container.create(
                 reference,
                 list(command[1:]),
                 entrypoint=command[0],
@@ -150,12 +150,12 @@ def run_command(
             return failed
         timer.start()
         with translating(action):
-            status = engine.docker.container.wait(name)
-            output = engine.docker.container.logs(name, tail=OUTPUT_LINES)
+            status = engine.whales.container.wait(name)
+            output = engine.whales.container.logs(name, tail=OUTPUT_LINES)
     finally:
         timer.cancel()
         with contextlib.suppress(ImageproofError), translating(action):
-            engine.docker.container.remove(name, force=True, volumes=True)
+            engine.whales.container.remove(name, force=True, volumes=True)
     return None if late.is_set() else status, [redact(line) for line in clean_lines(str(output))]
 
 
@@ -163,7 +163,7 @@ def _start(engine: Engine, name: str, action: str) -> CommandResult | None:
     """Start a container; return status and error if its program cannot be started."""
     try:
         with translating(action):
-            engine.docker.container.start(name)
+            engine.whales.container.start(name)
     except ImageproofError:
         state = engine.inspect("container", [name])[0]["State"]
         if state["ExitCode"] not in CANNOT_START:

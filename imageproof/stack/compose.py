@@ -114,7 +114,7 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     volumes = frozenset(_volumes(engine))
     with _removing_on_failure(contract, engine, was_running, volumes, quiet):
         with translating("starting the stack"), temporary_environment(engine.variables):
-            engine.docker.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
+            engine.whales.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
         return _wait(contract, engine, quiet)
 
 
@@ -209,7 +209,7 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
     if not quiet:
         step("down")
     with translating("removing the stack"), temporary_environment(engine.variables):
-        engine.docker.compose.down(remove_orphans=True, volumes=volumes, quiet=True)
+        engine.whales.compose.down(remove_orphans=True, volumes=volumes, quiet=True)
     if not quiet:
         done("down")
 
@@ -226,7 +226,7 @@ def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int
     if service:
         require_service(engine, service)
     with translating("reading the stack's log"), temporary_environment(engine.variables):
-        entries = engine.docker.compose.logs(
+        entries = engine.whales.compose.logs(
             [service] if service else [], tail=str(lines), follow=follow, stream=True
         )
         for _, line in entries:

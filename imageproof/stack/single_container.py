@@ -42,12 +42,12 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
             "no image of the contract has a health path and port",
             hint="add `health = { path = …, port = … }` to an image of the contract",
         )
-    engine.require()
+    engine.require_answer()
     tag = next(iter(image_tags(contract, engine, {image.service: image}).values()))
     if engine.image(tag) is None:
         builds.build(contract, engine, None)
     with translating(f"starting {image.service}"), temporary_environment(engine.variables):
-        started: Any = engine.docker.compose.run(
+        started: Any = engine.whales.compose.run(
             image.service,
             detach=True,
             dependencies=False,
@@ -62,7 +62,7 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
         keep_running = detach
         if not detach:
             console.say("  press Ctrl-C to stop it")
-            lines: Any = engine.docker.logs(container, follow=True, stream=True)
+            lines: Any = engine.whales.logs(container, follow=True, stream=True)
             for _, line in lines:
                 console.write(strip_escapes(line.decode(errors="replace")))
     except KeyboardInterrupt:
@@ -75,8 +75,8 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
 def _remove(engine: Engine, container: str) -> None:
     """Remove the container, and its network unless the stack uses it."""
     with contextlib.suppress(ImageproofError), translating("removing the container"):
-        engine.docker.stop(container)
-        engine.docker.remove(container, force=True)
+        engine.whales.stop(container)
+        engine.whales.remove(container, force=True)
         if not engine.containers():
             compose.down(engine, quiet=True)
 
@@ -95,7 +95,7 @@ def _wait(engine: Engine, container: str, limit: float) -> str:
             raise StackFailed(
                 "waiting for the API to become healthy",
                 f"it is {state}, not healthy",
-                tail=clean_lines(str(engine.docker.logs(container, tail=10))),
+                tail=clean_lines(str(engine.whales.logs(container, tail=10))),
                 hint="if a variable in the environment or .env is invalid, the log names it",
             )
         pause(POLL_SECONDS)
@@ -110,7 +110,7 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
     Raises:
         UsageError: the stack has no such service, or it is not running.
     """
-    engine.require()
+    engine.require_answer()
     compose.require_service(engine, service)
     containers = engine.containers([service])
     running = [c for c in containers if c["State"]["Running"]]
@@ -127,7 +127,7 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
         f"  {tools.reference} beside {running[0]['Name'].lstrip('/')}; its files: /proc/1/root"
     )
     with translating("opening a shell"):
-        output = engine.docker.run(
+        output = engine.whales.run(
             tools.reference,
             shlex.split(command) if command else ["bash"],
             pid=target,

@@ -16,7 +16,7 @@ from imageproof.errors import UsageError
 from imageproof.image.sources import is_outside_engine, read_images
 from imageproof.project.compose_file import read_compose_file
 from imageproof.project.env_vars import read_variables
-from imageproof.project.record import read_record
+from imageproof.project.project_files import read_project_files
 from imageproof.project.swarm_file import engine_for_stack, read_stack_files
 from imageproof.runtime.containers import ContainerFacts, read_containers
 from imageproof.runtime.programs import ProgramFacts, run_programs
@@ -137,7 +137,7 @@ def _subjects(
             )
         references = dict.fromkeys(services, request.reference)
     else:
-        engine.require()
+        engine.require_answer()
         if request.reference:
             references = dict.fromkeys(services, request.reference)
         else:
@@ -160,7 +160,7 @@ def _with_images(
                 f"the engine has no image {subject.reference}",
                 hint="run `./inv build` first",
             )
-        record = read_record(contract, subject.name, today)
+        record = read_project_files(contract, subject.name, today)
         read.append(replace(subject, image=replace(image, record=record)))
     return read
 

@@ -28,7 +28,7 @@ def main() -> None:
     parts = parser.parse_args().parts or list(PARTS)
     engine = Engine((contract.load(ROOT).compose_file,))
     try:
-        engine.require()
+        engine.require_answer()
         rows = list(_rows(parts))
     except ImageproofError as error:
         sys.exit(f"✗ {error} ({error.hint})")

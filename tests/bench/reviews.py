@@ -87,7 +87,7 @@ def _npm(registry: Registry, number: int) -> None:
 
 def _scale(stack: ReviewStack, workers: int) -> None:
     with temporary_environment(stack.engine.variables):
-        stack.engine.docker.compose.up(
+        stack.engine.whales.compose.up(
             detach=True, no_build=True, quiet=True, wait=True, scales={"worker": workers}
         )
 

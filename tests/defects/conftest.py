@@ -22,7 +22,7 @@ def base_image() -> BaseImage:
     project = contract.load(corpus.ROOT)
     engine = Engine((project.compose_file,))
     try:
-        engine.require()
+        engine.require_answer()
         return resolve(project, engine)
     except ImageproofError as error:
         reason = f"the defects need a Docker engine: {error} ({error.hint})"

@@ -24,7 +24,7 @@ from imageproof.docker.errors import translating
 from imageproof.image.facts import ImageFacts
 from imageproof.image.sizes import sizes_of
 from imageproof.image.sources import read_images
-from imageproof.project.record import read_record
+from imageproof.project.project_files import read_project_files
 from imageproof.project.size_baseline import write_baselines
 from imageproof.runtime.containers import read_containers
 from imageproof.runtime.programs import run_programs
@@ -93,7 +93,7 @@ class Reader:
     def read(self, project: Project) -> CaseFacts:
         """Read the cheap facts of a case, and the costly ones that its check needs."""
         case_contract = contract.load(project.root)
-        engine = Engine((case_contract.compose_file,), project.stack, client=project.client)
+        engine = Engine((case_contract.compose_file,), project.stack, program=project.client)
         tags = project.tags(case_contract)
         today = datetime.now(tz=UTC).date()
         subjects = [
@@ -101,7 +101,7 @@ class Reader:
                 name,
                 tags[name],
                 service,
-                replace(self._image(tags[name]), record=read_record(case_contract, name, today)),
+                replace(self._image(tags[name]), record=read_project_files(case_contract, name, today)),
             )
             for name, service in case_contract.images.items()
         ]
@@ -186,7 +186,7 @@ def started(project: Project, services: list[str] | None = None) -> Iterator[Eng
     engine = Engine(project.compose_files, project.stack)
     try:
         with translating("starting the stack"):
-            engine.docker.compose.up(services, detach=True, no_build=True, quiet=True)
+            engine.whales.compose.up(services, detach=True, no_build=True, quiet=True)
         _wait_for_health(engine)
         yield engine
     finally:

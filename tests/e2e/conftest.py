@@ -47,7 +47,7 @@ def engine(contract: Contract, project_name: str) -> Engine:
     """Return a client of the engine, for a stack with a unique name and a free port."""
     client = Engine((contract.compose_file, ROOT / "compose/tests.yaml"), project_name)
     try:
-        client.require()
+        client.require_answer()
     except ImageproofError as error:
         reason = f"the end-to-end tests need a Docker engine: {error} ({error.hint})"
     else:

@@ -99,7 +99,7 @@ class FakeEngine:
     calls: list[tuple[str, ...]] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)  # standard input of the calls
     secrets: list[str] = field(default_factory=list)
-    client: str = "docker"
+    program: str = "docker"
     project: str | None = None
     manager: str = '{"ControlAvailable": true, "LocalNodeState": "active"}'
 

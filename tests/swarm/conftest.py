@@ -24,7 +24,7 @@ def local_images() -> dict[str, str]:
     """Build the contract's images from the working tree."""
     terms = contract.load(ROOT)
     engine = Engine((terms.compose_file,))
-    engine.require()
+    engine.require_answer()
     with one_at_a_time("build"):
         return dict(bake.build(terms, engine, None).references)
 

@@ -28,10 +28,10 @@ class _Engine:
         self.command: tuple[str, ...] = ()
         self.received: dict[str, object] = {}
 
-    def stream(self, action, *arguments, folder, variables, fallback):
+    def stream(self, action, *arguments, folder, environment, failure):
         self.builds += 1
         self.command = arguments
-        self.received = {"folder": folder, **variables}
+        self.received = {"folder": folder, **environment}
         yield from ()
 
     def images(self, references):

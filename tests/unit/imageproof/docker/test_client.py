@@ -17,7 +17,7 @@ from imageproof.errors import BuildFailed, EngineUnavailable, NoSpace
 def test_missing_client_is_an_unavailable_engine(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EngineUnavailable, match="no docker client") as caught:
-        Engine(()).require()
+        Engine(()).require_answer()
     assert caught.value.status == 3
 
 
@@ -53,11 +53,15 @@ def test_closing_a_save_stream_ends_the_client(client, tmp_path):
 
 
 def test_stream_yields_output_and_errors_then_raises(client, tmp_path):
-    client('echo "$1 $GIVEN"; pwd >&2; exit 3')
+    client('echo "$1 $COLOUR"; pwd >&2; exit 3')
     stream = Engine(()).stream(
-        "building shop", "buildx", folder=tmp_path, variables={"GIVEN": "x"}, fallback=BuildFailed
+        "building shop",
+        "buildx",
+        folder=tmp_path,
+        environment={"COLOUR": "red"},
+        failure=BuildFailed,
     )
-    assert [next(stream), next(stream)] == ["buildx x\n", f"{tmp_path}\n"]
+    assert [next(stream), next(stream)] == ["buildx red\n", f"{tmp_path}\n"]
     with pytest.raises(BuildFailed, match="status 3") as caught:
         next(stream)
     assert caught.value.action == "building shop"
@@ -65,7 +69,7 @@ def test_stream_yields_output_and_errors_then_raises(client, tmp_path):
 
 def test_closing_a_stream_ends_the_client(client, tmp_path):
     client(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
-    stream = Engine(()).stream("building", folder=tmp_path, variables={})
+    stream = Engine(()).stream("building", folder=tmp_path, environment={})
     assert next(stream) == "begun\n"
     stream.close()
     with pytest.raises(ProcessLookupError):
@@ -127,7 +131,7 @@ def test_every_command_uses_the_context(client):
     engine = Engine((), context="second")
     assert b"".join(engine.save(["shop:1"])) == b"--context second image save -- shop:1\n"
     assert engine.plugin_version("buildx") == "--context second buildx version"
-    assert engine.docker.docker_cmd[1:] == ["--context", "second"]
+    assert engine.whales.docker_cmd[1:] == ["--context", "second"]
 
 
 @pytest.mark.parametrize(("status", "exists"), [(0, True), (1, False)])

@@ -86,7 +86,7 @@ def test_one_of_a_tools_programs_is_enough(monkeypatch):
 @pytest.mark.parametrize(("free", "ok"), [(3 * 10**9, True), (3 * 10**9 - 1, False)])
 def test_too_little_free_space_is_a_problem(monkeypatch, tmp_path, free, ok):
     info = SimpleNamespace(docker_root_dir=str(tmp_path))
-    engine = SimpleNamespace(docker=SimpleNamespace(info=lambda: info))
+    engine = SimpleNamespace(whales=SimpleNamespace(info=lambda: info))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     assert _disk(engine).ok is ok
 
@@ -94,5 +94,5 @@ def test_too_little_free_space_is_a_problem(monkeypatch, tmp_path, free, ok):
 @pytest.mark.parametrize("root", [None, "/no/such/folder/of/an/engine"])
 def test_disk_of_a_remote_engine_is_not_checked(root):
     info = SimpleNamespace(docker_root_dir=root)
-    item = _disk(SimpleNamespace(docker=SimpleNamespace(info=lambda: info)))
+    item = _disk(SimpleNamespace(whales=SimpleNamespace(info=lambda: info)))
     assert (item.ok, item.found) == (True, "not on this machine")

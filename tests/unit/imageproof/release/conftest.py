@@ -93,7 +93,7 @@ def images(fake):
 def push(fake, project, images):
     """Push the images of a verdict to the fake registry, and return the release."""
     engine: Any = SimpleNamespace(
-        docker=SimpleNamespace(image=images),
+        whales=SimpleNamespace(image=images),
         image=lambda name: {} if name in images.names else None,
     )
     return lambda verdict: release_push.push(project, engine, verdict, f"{fake.host}/gate", "1")

@@ -50,11 +50,11 @@ class Engine:
         self.event_times: Any = ()
         self.images: Any = [IMAGE]
         vars(self).update(changes)
-        docker = SimpleNamespace(
+        container = SimpleNamespace(
             diff=lambda _: _raising(self.diff),
             logs=lambda _, tail: "\n".join(_raising(self.log)[-tail:]),
         )
-        self.docker = SimpleNamespace(container=docker)
+        self.whales = SimpleNamespace(container=container)
 
     def containers(self, services: list[str]) -> list[dict[str, Any]]:
         return [c for c in self.inspected if service_of(c) in services]

@@ -39,7 +39,7 @@ class FakeDocker:
 
 def test_idle_container_is_confined_and_removed():
     docker = FakeDocker()
-    engine: Any = SimpleNamespace(docker=docker)
+    engine: Any = SimpleNamespace(whales=docker)
     with idle_container(engine, "sha256:1", "amd64", "10001:10001") as name:
         assert docker.names() == ["create", "copy", "start"]
     assert docker.names()[-1] == "remove"
@@ -60,7 +60,7 @@ def test_idle_container_is_confined_and_removed():
 @pytest.mark.parametrize("failing", ["create", "copy", "start"])
 def test_failed_idle_container_is_removed(failing):
     docker = FakeDocker(failing)
-    engine: Any = SimpleNamespace(docker=docker)
+    engine: Any = SimpleNamespace(whales=docker)
     with pytest.raises(MachineError), idle_container(engine, "sha256:1", "amd64", "1:1"):
         pytest.fail("the container started")
     assert docker.names()[-1] == "remove"
@@ -68,7 +68,7 @@ def test_failed_idle_container_is_removed(failing):
 
 def test_unknown_architecture_is_refused():
     docker = FakeDocker()
-    engine: Any = SimpleNamespace(docker=docker)
+    engine: Any = SimpleNamespace(whales=docker)
     with (
         pytest.raises(MachineError, match="mips"),
         idle_container(engine, "sha256:1", "mips", "1:1"),

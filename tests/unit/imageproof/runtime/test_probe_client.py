@@ -152,7 +152,7 @@ def test_probe_shares_only_the_pid_namespace():
         options.update(keywords, image=image, command=command)
         return [("stderr", b"a warning\n"), ("stdout", json.dumps(ANSWER).encode())]
 
-    engine: Any = SimpleNamespace(docker=SimpleNamespace(run=run))
+    engine: Any = SimpleNamespace(whales=SimpleNamespace(run=run))
     result = run_probe(engine, "shop", "base", ["/tmp/", "/"], key=b"key")
     assert result == parse_answer(ANSWER)
     assert options["pid"] == "container:shop"

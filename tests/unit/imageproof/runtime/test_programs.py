@@ -52,7 +52,7 @@ class Containers:
 
 def _engine(containers: Containers, **state: Any) -> Any:
     return SimpleNamespace(
-        docker=SimpleNamespace(container=containers),
+        whales=SimpleNamespace(container=containers),
         inspect=lambda *_: [{"State": {"ExitCode": 128, "Error": "", **state}}],
     )
 

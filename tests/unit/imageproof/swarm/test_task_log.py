@@ -15,4 +15,4 @@ def test_unavailable_log_is_empty(monkeypatch, tmp_path):
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     (service,) = read_stack(fake_engine(snapshot), "till").values()
-    assert log_tail(fake_engine(snapshot, client=str(program)), service.tasks[0]) == []
+    assert log_tail(fake_engine(snapshot, program=str(program)), service.tasks[0]) == []
