@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from imageproof.project.record import Record
+    from imageproof.project.project_files import ProjectFiles
 
 Kind = Literal["file", "folder", "link", "hardlink", "other"]
 PackageKind = Literal["dpkg", "apk", "python", "npm"]
@@ -127,7 +127,7 @@ class ImageFacts:
     healthcheck: Healthcheck | None = None
     history: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
-    record: Record | None = None
+    project_files: ProjectFiles | None = None
 
     @property
     def size(self) -> int:

@@ -38,7 +38,7 @@ def base_of(facts: ImageFacts) -> str:
 
 def baseline_for(facts: ImageFacts) -> Baseline | None:
     """Return the recorded sizes of an image on its base; None if there are none."""
-    baselines = (facts.record and facts.record.baselines) or ()
+    baselines = (facts.project_files and facts.project_files.baselines) or ()
     return next((baseline for baseline in baselines if baseline.base == base_of(facts)), None)
 
 

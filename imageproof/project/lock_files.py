@@ -10,7 +10,8 @@ from pathlib import Path
 
 from imageproof.errors import ContractError
 
-ACTION = "reading the contract"
+_ACTION = "reading the contract"
+# name==version, name[extra]==version ; marker
 _PINNED = re.compile(
     r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*(?P<version>[^\s;\\]+)\s*(?P<marker>;)?"
 )
@@ -21,7 +22,7 @@ def normal_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def read_text(path: Path, key: str) -> str:
+def read_lock_text(path: Path, key: str) -> str:
     """Return a lock file's text.
 
     Args:
@@ -35,10 +36,10 @@ def read_text(path: Path, key: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         cause = f"{key}: {path} cannot be read: {error}"
-        raise ContractError(ACTION, cause, hint="write it with `./inv lock`") from error
+        raise ContractError(_ACTION, cause, hint="write it with `./inv lock`") from error
 
 
-def read_lock(text: str, key: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+def parse_python_lock(text: str, key: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
     """Parse a requirements file (pip's format).
 
     Returns:
@@ -57,11 +58,11 @@ def read_lock(text: str, key: str) -> tuple[dict[str, tuple[str, ...]], frozense
         if not match["marker"]:
             unconditional.add(name)
     if lines and not pinned:
-        raise ContractError(ACTION, f"{key}: it pins no package by `name==version`")
-    return _sorted(pinned), frozenset(pinned.keys() - unconditional)
+        raise ContractError(_ACTION, f"{key}: it pins no package by `name==version`")
+    return _sort_versions(pinned), frozenset(pinned.keys() - unconditional)
 
 
-def read_npm_lock(text: str, key: str) -> dict[str, tuple[str, ...]]:
+def parse_npm_lock(text: str, key: str) -> dict[str, tuple[str, ...]]:
     """Return the versions of each package in a package-lock.json (version 2 or 3).
 
     Raises:
@@ -74,9 +75,9 @@ def read_npm_lock(text: str, key: str) -> dict[str, tuple[str, ...]]:
                 name = package.get("name") or folder.rpartition("node_modules/")[2]
                 pinned[name].add(str(package["version"]))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ContractError(ACTION, f"{key}: invalid package-lock.json: {error}") from error
-    return _sorted(pinned)
+        raise ContractError(_ACTION, f"{key}: invalid package-lock.json: {error}") from error
+    return _sort_versions(pinned)
 
 
-def _sorted(pinned: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+def _sort_versions(pinned: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(versions)) for name, versions in pinned.items()}

@@ -82,7 +82,7 @@ def is_same_image(pushed: ImageFacts, local: ImageFacts) -> bool:
     """
     if pushed.identity == local.identity:
         return True
-    ignored: dict[str, Any] = {"reference": "", "identity": "", "record": None}
+    ignored: dict[str, Any] = {"reference": "", "identity": "", "project_files": None}
     ignored |= {"history": (), "layers": ()}  # the engine words them differently
     diff_ids = [[layer.diff_id for layer in image.layers] for image in (pushed, local)]
     return diff_ids[0] == diff_ids[1] and replace(pushed, **ignored) == replace(local, **ignored)

@@ -117,7 +117,7 @@ def print_sizes(subjects: Sequence[Subject]) -> None:
 
 def _print_changes(image: ImageFacts) -> None:
     """Print the changes since the baseline; nothing if the contract names no baseline file."""
-    if image.record is None or image.record.baselines is None:
+    if image.project_files is None or image.project_files.baselines is None:
         return
     if not (since := growth(image)):
         console.write("  no size is recorded on this base: run `./inv size --record`")

@@ -160,8 +160,8 @@ def _with_images(
                 f"the engine has no image {subject.reference}",
                 hint="run `./inv build` first",
             )
-        record = read_project_files(contract, subject.name, today)
-        read.append(replace(subject, image=replace(image, record=record)))
+        project_files = read_project_files(contract, subject.name, today)
+        read.append(replace(subject, image=replace(image, project_files=project_files)))
     return read
 
 

@@ -101,7 +101,10 @@ class Reader:
                 name,
                 tags[name],
                 service,
-                replace(self._image(tags[name]), record=read_project_files(case_contract, name, today)),
+                replace(
+                    self._image(tags[name]),
+                    project_files=read_project_files(case_contract, name, today),
+                ),
             )
             for name, service in case_contract.images.items()
         ]

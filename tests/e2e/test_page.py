@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from imageproof.image.sizes import base_of, sizes_of
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from imageproof.report.html.page import as_html
 from imageproof.verify.judge import Verdict
 from tests.pictures.shop import shop_verdict
@@ -239,7 +239,7 @@ def test_size_bar_shows_the_budget(open_page: Open):
 def test_containers_and_size_changes_are_shown(open_page: Open):
     facts = image(layers=(layer(file("usr/bin/python"), size=2_000_000),))
     before = replace(sizes_of(image()), base=base_of(facts))
-    grown = replace(facts, record=Record(TODAY, baselines=(before,)))
+    grown = replace(facts, project_files=ProjectFiles(TODAY, baselines=(before,)))
     subject = replace(SAMPLE.subjects[0], image=grown, containers=(container(name="<i>shop-1"),))
     page = open_page(replace(SAMPLE, subjects=(subject,)))
     article = page.locator("#image-0")

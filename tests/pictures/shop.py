@@ -10,7 +10,7 @@ from typing import Any
 from imageproof.checks.check import choose
 from imageproof.image.facts import ImageFacts, Layer
 from imageproof.image.sizes import layer_name, sizes_of
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from imageproof.project.size_baseline import Baseline
 from imageproof.runtime.containers import ContainerFacts
 from imageproof.verify.judge import (
@@ -116,8 +116,8 @@ def _image(*layers: Layer, base: str = BASE) -> ImageFacts:
     layers = (replace(layers[0], files=(program, *layers[0].files)), *layers[1:])
     labels = {**sample.image().labels, sample.BASE_LABEL: base}
     image = sample.image(layers=layers, labels=labels)
-    record = Record(sample.TODAY, baselines=(_baseline(image),))
-    return replace(image, record=record)
+    project_files = ProjectFiles(sample.TODAY, baselines=(_baseline(image),))
+    return replace(image, project_files=project_files)
 
 
 def _baseline(image: ImageFacts) -> Baseline:

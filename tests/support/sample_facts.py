@@ -14,7 +14,7 @@ from typing import Any
 from imageproof.contract import Contract, ServiceContract
 from imageproof.image.facts import File, Healthcheck, ImageFacts, Layer, Package
 from imageproof.project.env_vars import ExampleEntry, Variable, VariableFacts
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits, Process, Socket, Writes
 
@@ -88,7 +88,7 @@ def image(**changes: Any) -> ImageFacts:
         healthcheck=Healthcheck(("CMD", "python", "/probe.py"), 10, 3, 3),
         history=("COPY a /", 'CMD ["python" "-m" "shop"]'),
         layers=(layer(file("usr/bin/python")),),
-        record=Record(TODAY),
+        project_files=ProjectFiles(TODAY),
     )
     return replace(good, **changes)
 
@@ -115,11 +115,11 @@ def package(kind: Any, name: str, version: str = "1.0", **changes: Any) -> Packa
     return replace(Package(kind, name, version, records[kind]), **changes)
 
 
-def installed(*packages: Package, files: tuple[File, ...] = (), **record: Any) -> ImageFacts:
-    """Return an image with these packages; `record` are fields of its `Record`."""
+def installed(*packages: Package, files: tuple[File, ...] = (), **project_files: Any) -> ImageFacts:
+    """Return an image with these packages; `project_files` are fields of its `ProjectFiles`."""
     records = {p.record: file(p.record, mode=0o644) for p in packages}
     facts = with_files(*files, *records.values(), packages=packages)
-    return replace(facts, record=Record(TODAY, **record))
+    return replace(facts, project_files=ProjectFiles(TODAY, **project_files))
 
 
 def with_programs(*paths: str) -> ImageFacts:

@@ -26,26 +26,25 @@ if TYPE_CHECKING:
 def supported(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each component past its end of life; unknown if no date is recorded.
 
-    content.forbidden reports a runtime that the contract forbids.
+    A runtime in `absent` is left to content.forbidden.
     """
-    if facts.record is None:
+    if facts.project_files is None:
         yield Finding("today's date is unknown", unknown=True)
         return
-    today = facts.record.today
+    today = facts.project_files.today
     for component in components(facts):
         if component.kind in contract.absent:
             continue
-        until = last_day(component)
-        path, layer = component.file.strip("/"), component.layer
-        if until is None and not is_rolling(component):
+        end = last_day(component)
+        if end is None and not is_rolling(component):
             message = f"no end of life is recorded for {component.title}"
-            yield finding_at(path, layer, message, unknown=True)
-        elif until and today > until:
+            yield finding_at(component.path, component.layer, message, unknown=True)
+        elif end and today > end:
             yield finding_at(
-                path,
-                layer,
-                f"{component.title} has had no security updates since {until.isoformat()}, "
+                component.path,
+                component.layer,
+                f"{component.title} has had no security updates since {end.isoformat()}, "
                 f"today is {today.isoformat()}",
                 measured=today.isoformat(),
-                bound=until.isoformat(),
+                bound=end.isoformat(),
             )

@@ -36,17 +36,17 @@ def locked(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 
     A locked package with a condition, such as an environment marker, may be missing.
     """
-    record = facts.record
-    records = (p for layer in facts.layers for p in layer.packages if p.kind in SYSTEM_KINDS)
-    system_files = {path for package in records for path in package.owns}
+    locks = facts.project_files
+    from_system = (p for layer in facts.layers for p in layer.packages if p.kind in SYSTEM_KINDS)
+    system_files = {path for package in from_system for path in package.owns}
     for package, layer in facts.packages:
         if _is_explained(package, contract, system_files):
             continue
-        if package.kind == "python" and record and record.python is not None:
-            versions = record.python.get(normal_name(package.name), ())
+        if package.kind == "python" and locks and locks.python is not None:
+            versions = locks.python.get(normal_name(package.name), ())
             yield from _compare(package, layer, versions, contract.lock)
-        elif package.kind == "npm" and record and record.npm is not None:
-            versions = record.npm.get(package.name, ())
+        elif package.kind == "npm" and locks and locks.npm is not None:
+            versions = locks.npm.get(package.name, ())
             yield from _compare(package, layer, versions, contract.npm_lock)
         elif package.kind in SYSTEM_KINDS and contract.packages is not None:
             yield finding_at(
@@ -55,9 +55,9 @@ def locked(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
                 f"{package.name} {package.version} is not in `packages` of the contract",
                 measured=package.version,
             )
-    if record and record.python is not None:
+    if locks and locks.python is not None:
         installed = {normal_name(p.name) for p, _ in facts.packages if p.kind == "python"}
-        for name in sorted(record.python.keys() - record.conditional - installed):
+        for name in sorted(locks.python.keys() - locks.conditional - installed):
             yield Finding(f"{name} is in {contract.lock} but not in the image", file=contract.lock)
 
 

@@ -45,9 +45,9 @@ def _is_public(package: Package, facts: ImageFacts) -> bool:
 
     Any other package may be the project itself, with the secrets that were beside it.
     """
-    record = facts.record
-    if package.kind == "python" and record and record.python is not None:
-        return normal_name(package.name) in record.python
-    if package.kind == "npm" and record and record.npm is not None:
-        return package.name in record.npm
+    locks = facts.project_files
+    if package.kind == "python" and locks and locks.python is not None:
+        return normal_name(package.name) in locks.python
+    if package.kind == "npm" and locks and locks.npm is not None:
+        return package.name in locks.npm
     return True

@@ -28,7 +28,7 @@ def growth(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     base.recorded reports an image that names no base, size.budget one above the budget.
     """
     base = base_of(facts)
-    if facts.record is None or facts.record.baselines is None or not base:
+    if facts.project_files is None or facts.project_files.baselines is None or not base:
         return
     baseline = baseline_for(facts)
     if baseline is None:

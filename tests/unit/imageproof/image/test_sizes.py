@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from imageproof.image.facts import ImageFacts
 from imageproof.image.sizes import base_of, baseline_for, most_grown, sizes_of
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from imageproof.project.size_baseline import Change
 from tests.support.sample_facts import (
     BASE_LABEL,
@@ -42,9 +42,9 @@ def test_base_has_no_registry_host_and_no_digest():
 
 def test_baseline_is_the_one_of_the_same_base():
     one, other = sizes_of(_sized(1, "a")), sizes_of(_sized(2, "b"))
-    record = Record(TODAY, baselines=(one, other))
-    assert baseline_for(replace(_sized(3, "b"), record=record)) == other
-    assert baseline_for(replace(_sized(3, "c"), record=record)) is None
+    files = ProjectFiles(TODAY, baselines=(one, other))
+    assert baseline_for(replace(_sized(3, "b"), project_files=files)) == other
+    assert baseline_for(replace(_sized(3, "c"), project_files=files)) is None
     assert baseline_for(_sized(3, "a")) is None
 
 

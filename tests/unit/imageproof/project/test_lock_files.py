@@ -7,7 +7,7 @@ import json
 import pytest
 
 from imageproof.errors import ContractError
-from imageproof.project.lock_files import read_lock, read_npm_lock
+from imageproof.project.lock_files import parse_npm_lock, parse_python_lock
 
 LOCK = """\
 # made by a tool
@@ -34,7 +34,7 @@ NPM_LOCK = {
 
 
 def test_lock_file_gives_all_versions_and_the_conditional_packages():
-    versions, conditional = read_lock(LOCK, "lock")
+    versions, conditional = parse_python_lock(LOCK, "lock")
     assert versions == {
         "ice-cream": ("3.0",),
         "numpy": ("1.26.4", "2.1.0"),
@@ -46,17 +46,17 @@ def test_lock_file_gives_all_versions_and_the_conditional_packages():
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "--index-url https://x.invalid/\n"])
 def test_lock_file_without_packages_is_valid(text):
-    assert read_lock(text, "lock") == ({}, frozenset())
+    assert parse_python_lock(text, "lock") == ({}, frozenset())
 
 
 @pytest.mark.parametrize("text", ["[[package]]\nname = 'x'\n", "spam>=1\n", "{}"])
 def test_lock_file_of_another_format_is_refused_with_its_key(text):
     with pytest.raises(ContractError, match=r"tool\.imageproof\.images\.shop\.lock"):
-        read_lock(text, "tool.imageproof.images.shop.lock")
+        parse_python_lock(text, "tool.imageproof.images.shop.lock")
 
 
 def test_npm_lock_file_gives_all_versions_by_real_name():
-    assert read_npm_lock(json.dumps(NPM_LOCK), "npm_lock") == {
+    assert parse_npm_lock(json.dumps(NPM_LOCK), "npm_lock") == {
         "blink": ("0.9.0", "1.0.0"),
         "@me/x": ("2.0.0",),
         "real": ("3.0.0",),
@@ -66,4 +66,4 @@ def test_npm_lock_file_gives_all_versions_by_real_name():
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"packages": []}', '{"packages": {"a": 1}}'])
 def test_npm_lock_file_of_another_format_is_refused(text):
     with pytest.raises(ContractError, match="npm_lock: invalid package-lock"):
-        read_npm_lock(text, "npm_lock")
+        parse_npm_lock(text, "npm_lock")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from imageproof.image.sizes import sizes_of
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from imageproof.report import summary
 from imageproof.verify.judge import Subject
 from tests.support.sample_facts import MB, TODAY, file, image, layer, service_contract
@@ -41,7 +41,7 @@ def test_layers_and_large_files_are_shown(printed):
 
 def test_changes_since_the_baseline_are_shown_largest_first(printed):
     before = sizes_of(_shop(1_500_000))
-    text = printed(replace(_shop(2 * MB), record=Record(TODAY, baselines=(before,))))
+    text = printed(replace(_shop(2 * MB), project_files=ProjectFiles(TODAY, baselines=(before,))))
     since = text.partition("+0.50 MB since the baseline")[2].split("\n")
     assert [line.strip() for line in since if line] == [
         "file /srv/stock +0.50 MB",
@@ -50,5 +50,5 @@ def test_changes_since_the_baseline_are_shown_largest_first(printed):
 
 
 def test_missing_baseline_is_reported(printed):
-    text = printed(replace(_shop(MB), record=Record(TODAY, baselines=())))
+    text = printed(replace(_shop(MB), project_files=ProjectFiles(TODAY, baselines=())))
     assert "no size is recorded on this base: run `./inv size --record`" in text

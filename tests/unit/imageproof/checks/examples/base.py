@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from tests.support.sample_facts import (
     BASE_LABEL,
     DIGEST_LABEL,
@@ -31,7 +31,7 @@ def _on(release: str, *paths: str, today: date = TODAY, packages: Any = (), **en
     records = {p.record for p in packages}
     files = [file(path) for path in (*paths, *texts, *sorted(records))]
     facts = with_files(*files, texts=texts, packages=packages)
-    return replace(facts, environment={"PATH": "/usr/bin", **env}, record=Record(today))
+    return replace(facts, environment={"PATH": "/usr/bin", **env}, project_files=ProjectFiles(today))
 
 
 def _release(kind: str, version: str) -> str:
@@ -86,7 +86,7 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
             (_on(DEBIAN_12, "usr/bin/node", packages=(found,)), "Node.js of an unknown version")
             for found in (package("npm", "nodejs", "1"), package("dpkg", "node-acorn", "1"))
         ),
-        (replace(image(), record=None), "date is unknown"),
+        (replace(image(), project_files=None), "date is unknown"),
     ],
 }
 

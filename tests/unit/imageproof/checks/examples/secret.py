@@ -137,7 +137,7 @@ NEAR_MISSES: dict[str, list[Any]] = {
         with_files(file("app/.env.example")),
         _packed("python", python={"tornado": ("6.4",)}),
         _packed("python"),
-        *(replace(_packed(kind), record=None) for kind in ("python", "npm")),
+        *(replace(_packed(kind), project_files=None) for kind in ("python", "npm")),
         _packed("dpkg", python={}, npm={}),
         _packed("npm", python={}),
         _packed("npm", npm={"tornado": ("1.0",)}),

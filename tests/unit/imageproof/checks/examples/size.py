@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imageproof.project.record import Record
+from imageproof.project.project_files import ProjectFiles
 from imageproof.project.size_baseline import Baseline
 from tests.support.sample_facts import (
     BASE_LABEL,
@@ -35,7 +35,7 @@ def _layers(below: Any, above: Any) -> Any:
 
 def _recorded(size: int, facts: Any, base: str = "python:3.11", **sizes: Any) -> Any:
     """Return the image with this recorded size."""
-    return replace(facts, record=Record(TODAY, baselines=(Baseline(base, size, **sizes),)))
+    return replace(facts, project_files=ProjectFiles(TODAY, baselines=(Baseline(base, size, **sizes),)))
 
 
 def _grown() -> Any:
@@ -61,7 +61,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
             "layer COPY b / +0.30 MB, package dpkg:shop +0.30 MB",
             service_contract(size="1MB"),
         ),
-        (replace(_sized(50 * MB), record=None), "have 50.0 MB, the budget is 10.0 MB"),
+        (replace(_sized(50 * MB), project_files=None), "have 50.0 MB, the budget is 10.0 MB"),
     ],
     "size.waste": [
         (
@@ -93,7 +93,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_recorded(MB, _sized(2 * MB), files={"gone": MB}), "allowed): layer COPY"),
         (_recorded(MB, _sized(2 * MB)), "grew by 1.00 MB since the baseline (0.50 MB allowed)"),
         (_recorded(MB, _sized(MB), base="python:3.12"), "on the base python:3.11: run `./inv size"),
-        (replace(image(), record=Record(TODAY, baselines=())), "no size is recorded"),
+        (replace(image(), project_files=ProjectFiles(TODAY, baselines=())), "no size is recorded"),
     ],
 }
 
@@ -133,7 +133,7 @@ NEAR_MISSES: dict[str, list[Any]] = {
         _recorded(9 * MB, _sized(2 * MB)),
         _recorded(2 * MB, with_label(BASE_LABEL, "mirror.invalid/library/python:3.11@sha256:e")),
         _recorded(MB, _sized(50 * MB)),  # size.budget reports it
-        replace(image(), record=None),
-        replace(with_label(BASE_LABEL, ""), record=Record(TODAY, baselines=())),  # base.recorded
+        replace(image(), project_files=None),
+        replace(with_label(BASE_LABEL, ""), project_files=ProjectFiles(TODAY, baselines=())),  # base.recorded
     ],
 }

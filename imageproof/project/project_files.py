@@ -1,4 +1,4 @@
-"""Records of the repository about an image: locked packages, size baselines, today's date."""
+"""The project's files that an image is compared with: lock files and size baselines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from imageproof.project.lock_files import read_lock, read_npm_lock, read_text
+from imageproof.project.lock_files import parse_npm_lock, parse_python_lock, read_lock_text
 from imageproof.project.size_baseline import Baseline, read_baselines
 
 if TYPE_CHECKING:
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Record:
-    """Records about one image; None: the contract names no such file.
+class ProjectFiles:
+    """Content of the project's files about one image, and the date of the comparison.
 
     `python` and `npm`: versions of each locked package. `conditional`: Python packages that are
-    locked only for some systems (PEP 508 markers). `baselines`: one for each base image.
+    locked for some systems only (PEP 508 markers). `baselines`: one for each base image. A value is
+    None if the contract names no such file.
     """
 
     today: date
@@ -29,8 +30,8 @@ class Record:
     baselines: tuple[Baseline, ...] | None = None
 
 
-def read_record(contract: Contract, name: str, today: date) -> Record:
-    """Read the records about the image `name`.
+def read_project_files(contract: Contract, name: str, today: date) -> ProjectFiles:
+    """Read the project's files about the contract's image `name`.
 
     Raises:
         ContractError: A file is missing or invalid.
@@ -39,10 +40,11 @@ def read_record(contract: Contract, name: str, today: date) -> Record:
     python, conditional = None, frozenset[str]()
     if image.lock:
         key = f"tool.imageproof.images.{name}.lock"
-        python, conditional = read_lock(read_text(contract.root / image.lock, key), key)
+        text = read_lock_text(contract.root / image.lock, key)
+        python, conditional = parse_python_lock(text, key)
     npm = None
     if image.npm_lock:
         key = f"tool.imageproof.images.{name}.npm_lock"
-        npm = read_npm_lock(read_text(contract.root / image.npm_lock, key), key)
+        npm = parse_npm_lock(read_lock_text(contract.root / image.npm_lock, key), key)
     baselines = read_baselines(contract).get(name, ()) if contract.baseline else None
-    return Record(today, python, conditional, npm, baselines)
+    return ProjectFiles(today, python, conditional, npm, baselines)
