@@ -1,4 +1,4 @@
-"""Debian's package manager: this machine's mirrors and packages, and installation.
+"""Debian's package manager: this machine's mirrors, versions of packages, and installation.
 
 This project names no mirror. Every address comes from the machine's own apt configuration.
 """
@@ -24,39 +24,39 @@ def is_available() -> bool:
 
 
 def distribution() -> tuple[str, str]:
-    """Return the distribution and its suite, such as ("debian", "bookworm"), "" if unknown."""
+    """Return the distribution and its suite, such as ("debian", "bookworm"), each "" if unknown."""
     try:
-        data = platform.freedesktop_os_release()
+        release = platform.freedesktop_os_release()
     except OSError:
         return "", ""
-    return data.get("ID", ""), data.get("VERSION_CODENAME", "")
+    return release.get("ID", ""), release.get("VERSION_CODENAME", "")
 
 
 def mirror_lines(suite: str) -> list[str]:
     """Return this machine's mirrors as sources.list(5) lines for another Debian suite.
 
-    Empty unless this machine is Debian; the caller's default applies then.
+    The list is empty unless this machine is Debian.
     """
-    name, own_suite = distribution()
-    if not is_available() or name != "debian" or not own_suite:
+    distribution_id, own_suite = distribution()
+    if not is_available() or distribution_id != "debian" or not own_suite:
         return []
     columns = "$(REPO_URI) $(RELEASE)"
     filters = ["Component: main", "Created-By: Packages"]
     output = _run(["apt-get", "indextargets", "--format", columns, *filters]).stdout
-    suites = {f"{own_suite}{part}": f"{suite}{part}" for part in ("", "-updates", "-security")}
+    suites = {f"{own_suite}{end}": f"{suite}{end}" for end in ("", "-updates", "-security")}
     targets = (line.split() for line in output.splitlines())
     return sorted({f"deb {uri} {suites[own]} main" for uri, own in targets if own in suites})
 
 
 def candidate_versions(packages: Sequence[str]) -> dict[str, str]:
-    """Return the version that apt would install of each package, without unknown packages."""
+    """Return the version of each package that apt would install; unknown packages are left out."""
     versions: dict[str, str] = {}
     package = ""
     for line in _run(["apt-cache", "policy", *packages]).stdout.splitlines():
-        if match := re.match(r"(\S+):$", line):
-            package = match[1]
-        elif (match := re.match(r"\s+Candidate: (\S+)", line)) and match[1] != "(none)":
-            versions[package] = match[1]
+        if heading := re.match(r"(\S+):$", line):
+            package = heading[1]
+        elif (candidate := re.match(r"\s+Candidate: (\S+)", line)) and candidate[1] != "(none)":
+            versions[package] = candidate[1]
     return versions
 
 
@@ -74,8 +74,7 @@ def install(packages: Sequence[str], *, start_services: bool) -> None:
 
     Args:
         packages: the packages' names.
-        start_services: let the packages start their services. Without an init system their
-            scripts fail; RUNLEVEL=1 makes invoke-rc.d skip them (invoke-rc.d(8)).
+        start_services: let the packages start their services, which fails without an init system.
 
     Raises:
         ProvisionFailed: apt-get failed.
@@ -83,7 +82,7 @@ def install(packages: Sequence[str], *, start_services: bool) -> None:
     """
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     if not start_services:
-        environment["RUNLEVEL"] = "1"
+        environment["RUNLEVEL"] = "1"  # makes invoke-rc.d(8) skip the services' scripts
     command = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages]
     _run_checked(f"installing {', '.join(packages)}", command, environment)
 
@@ -94,8 +93,9 @@ def _run_checked(
     result = _run(command, environment)
     if result.returncode == 0:
         return
-    tail = (result.stdout + result.stderr).splitlines()
-    if any("No space left" in line for line in tail):
+    output = result.stdout + result.stderr
+    tail = output.splitlines()
+    if "No space left" in output:
         raise NoSpace(action, "no space is left on this machine", tail=tail)
     raise ProvisionFailed(
         action,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 STANDARD_OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
-FILE_WIDTH = 160  # columns without a terminal: wide enough that no table is cut
+FILE_COLUMNS = 160  # width without a terminal: no table is cut
 
 
 @functools.cache
@@ -38,14 +38,14 @@ def results() -> Console:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    class Piped(Console):
+    class PipedConsole(Console):
         def on_broken_pipe(self) -> None:
             """Raise the error; rich's own method exits with status 1."""
             raise BrokenPipeError
 
-    console = Piped(stderr=stderr, highlight=False, soft_wrap=True)
+    console = PipedConsole(stderr=stderr, highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console.width = FILE_WIDTH
+        console.width = FILE_COLUMNS
     return console
 
 
@@ -78,28 +78,28 @@ def write(text: str) -> None:
     """Print a result for programs: no markup, no wrapping, one newline at the end."""
     file = results().file
     file.write(text.rstrip("\n") + "\n")
-    file.flush()  # the reader of a pipe needs each line at once, as with `logs --follow`
+    file.flush()  # through a pipe, `logs --follow` must show each line at once
 
 
 def is_output_closed() -> bool:
-    """Return whether standard output or error is a pipe whose reader has ended."""
-    return bool(_outputs_with(select.POLLERR))
+    """Return whether standard output or standard error is a pipe whose reader has ended."""
+    return bool(_outputs_with_event(select.POLLERR))
 
 
-def discard_output(outputs: Sequence[int] = STANDARD_OUTPUTS) -> None:
+def discard_output(descriptors: Sequence[int] = STANDARD_OUTPUTS) -> None:
     """Send all further output, buffered text included, to /dev/null."""
     null = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in outputs:
+    for descriptor in descriptors:
         os.dup2(null, descriptor)
 
 
 def discard_closed_terminal() -> None:
-    """Stop printing to a terminal that was closed: each line would raise an error."""
-    discard_output(_outputs_with(select.POLLHUP))
+    """Send output for a closed terminal to /dev/null: each printed line would raise an error."""
+    discard_output(_outputs_with_event(select.POLLHUP))
 
 
-def _outputs_with(event: int) -> list[int]:
-    """Return the outputs for which poll(2) reports an event."""
+def _outputs_with_event(event: int) -> list[int]:
+    """Return the descriptors of STANDARD_OUTPUTS for which poll(2) reports an event."""
     poll = select.poll()
     for descriptor in STANDARD_OUTPUTS:
         poll.register(descriptor, 0)

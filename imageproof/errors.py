@@ -18,8 +18,8 @@
         ├── RegistryUnavailable
         └── ProvisionFailed
 
-imageproof.console prints an error: what was being done (`action`), what happened (`cause`), the
-last lines of the relevant log (`tail`), and what to do next (`hint`).
+imageproof.console prints an error: what was being done (`action`, such as "pulling shop:1"), what
+happened (`cause`), the last lines of the relevant log (`tail`), and what to do next (`hint`).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ImageproofError(Exception):
     """A failure that is reported without a traceback.
 
     Attributes:
-        action: what was being done.
+        action: what was being done, such as "pulling shop:1".
         cause: what happened.
         tail: the last lines of the relevant log.
         hint: what to do next.
@@ -144,18 +144,19 @@ class ProvisionFailed(MachineError):
     """A step of provision failed."""
 
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 def unexpected_error(error: Exception) -> ImageproofError:
-    """Return the error to report for an unexpected exception: a full disk, else a defect."""
+    """Return the error to report for an unexpected exception: a full disk, or a defect."""
     action = "running this command"
     reported: ImageproofError
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS:
         files = [error.filename] if isinstance(error.filename, str) else []
         reported = NoSpace(action, "no space is left on this machine", tail=files)
     else:
-        # python-on-whales' exceptions contain the command line with its build arguments.
+        # The first line of python-on-whales' exceptions is the command line with its build
+        # arguments, which can be secret.
         first_line = str(error).splitlines()[:1]
         reported = ImageproofError(
             action,

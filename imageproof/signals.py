@@ -12,10 +12,10 @@ from types import FrameType
 
 from imageproof import console
 
-# SIGHUP: the terminal was closed. Under nohup it is ignored, and stays so.
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# SIGHUP: the terminal was closed.
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_received: list[int] = []
+_received: list[int] = []  # signals, for `pause` in other threads than the main one
 
 
 class Interruption(KeyboardInterrupt):
@@ -31,17 +31,20 @@ class Interruption(KeyboardInterrupt):
 
 
 def install_handlers() -> None:
-    """Make the first signal raise Interruption in the main thread, unless it is ignored.
+    """Make the first signal raise Interruption in the main thread.
 
     Afterwards only Ctrl-C interrupts the cleanup: a CI service sends several signals in a row,
-    but a user who presses Ctrl-C twice does not want to wait.
+    but a user who presses Ctrl-C twice does not want to wait. A signal that is ignored, as SIGHUP
+    is under nohup, stays ignored.
     """
-    handled = [number for number in HANDLED if signal.getsignal(number) is not signal.SIG_IGN]
+    handled = [
+        number for number in HANDLED_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
     def interrupt(number: int, _: FrameType | None) -> None:
         _received.append(number)
         if number == signal.SIGHUP:
-            console.discard_closed_terminal()  # or the cleanup's first line would end it
+            console.discard_closed_terminal()  # else the first line that the cleanup prints ends it
         for other in handled:
             if other != signal.SIGINT:
                 # Not SIG_IGN: the programs that the cleanup starts would inherit it.
@@ -55,7 +58,8 @@ def install_handlers() -> None:
 def pause(seconds: float) -> None:
     """Sleep, in any thread; raise Interruption if a signal was received.
 
-    A thread notices a signal only before and after the pause, so keep it below two seconds.
+    Threads other than the main one notice a signal only before and after the pause, so keep it
+    below two seconds.
     """
     if not _received:
         time.sleep(seconds)
@@ -66,8 +70,8 @@ def pause(seconds: float) -> None:
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
     """Run a program that cleans up by itself on SIGINT, and return its exit status.
 
-    On the first signal, pass SIGINT on and wait for the program; on the second, kill it. The
-    program has its own session, so that a terminal's Ctrl-C does not reach it a second time.
+    On the first signal, send it SIGINT and wait for its end; on the second, kill it. The program
+    runs in a session of its own: otherwise a terminal's Ctrl-C would reach it a second time.
     """
     with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True) as program:
         try:

@@ -115,7 +115,7 @@ def running_stack(
     try:
         compose.up(contract, own, quiet=True)
         with temporary_environment(own.variables):
-            own.docker.compose.up(
+            own.whales.compose.up(
                 detach=True, no_build=True, quiet=True, scales={"worker": WORKERS}
             )
         wait_until(

@@ -14,23 +14,23 @@ from pathlib import Path
 import pytest
 
 from imageproof import signals
-from imageproof.signals import HANDLED, Interruption
+from imageproof.signals import HANDLED_SIGNALS, Interruption
 from tests.support.sample_facts import ROOT
 
 
 @pytest.fixture(autouse=True)
 def _fresh_handlers(monkeypatch) -> Iterator[None]:
     """No signal received, and the default handlers."""
-    before = {number: signal.getsignal(number) for number in HANDLED}
+    before = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
     monkeypatch.setattr(signals, "_received", [])
-    for number in HANDLED:
+    for number in HANDLED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", HANDLED)
+@pytest.mark.parametrize("number", HANDLED_SIGNALS)
 def test_signal_raises_interruption_with_the_exit_status_of_shells(number):
     signals.install_handlers()
     with pytest.raises(KeyboardInterrupt) as caught:
