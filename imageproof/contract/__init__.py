@@ -1,6 +1,6 @@
 """The contract: the table `[tool.imageproof]`, which says how each image must be."""
 
-from imageproof.contract.loading import FILE, HINT, find_root, load
+from imageproof.contract.loading import FILE, find_root, load
 from imageproof.contract.models import (
     Base,
     Contract,
@@ -15,7 +15,6 @@ from imageproof.contract.models import (
 
 __all__ = [
     "FILE",
-    "HINT",
     "Base",
     "Contract",
     "Environment",

@@ -14,7 +14,8 @@ from imageproof.contract.models import Contract
 from imageproof.errors import ContractError
 
 FILE = "pyproject.toml"
-HINT = "`./inv explain contract` lists the keys of [tool.imageproof]"
+_HINT = "`./inv explain contract` lists the keys of [tool.imageproof]"
+_INVALID_TOML = (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError)
 
 
 def find_root() -> Path:
@@ -31,11 +32,15 @@ def find_root() -> Path:
 
 def _has_contract(folder: Path) -> bool:
     try:
-        document = tomllib.loads((folder / FILE).read_text())
-    except (OSError, ValueError, RecursionError):
+        return _read_table(folder) is not None
+    except (OSError, *_INVALID_TOML):
         return False
-    tool = document.get("tool")
-    return isinstance(tool, dict) and "imageproof" in tool
+
+
+def _read_table(folder: Path) -> Any:
+    """Return the value of tool.imageproof in the folder's file; None if it is not set."""
+    tool = tomllib.loads((folder / FILE).read_text()).get("tool")
+    return tool.get("imageproof") if isinstance(tool, dict) else None
 
 
 @cache
@@ -48,21 +53,21 @@ def load(root: Path | None = None) -> Contract:
     root = root or find_root()
     action = f"reading the contract in {FILE}"
     try:
-        document = tomllib.loads((root / FILE).read_text())
+        table = _read_table(root)
     except FileNotFoundError:
-        raise ContractError(action, f"there is no {FILE} in {root}", hint=HINT) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ContractError(action, f"invalid TOML: {error}", hint=HINT) from error
-    table = document.get("tool", {}).get("imageproof")
+        raise ContractError(action, f"there is no {FILE} in {root}", hint=_HINT) from None
+    except _INVALID_TOML as error:
+        raise ContractError(action, f"invalid TOML: {error}", hint=_HINT) from error
     if not isinstance(table, dict):
-        raise ContractError(action, "there is no table [tool.imageproof]", hint=HINT)
+        raise ContractError(action, "there is no table [tool.imageproof]", hint=_HINT)
     try:
         return Contract.model_validate({**table, "root": root})
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors()]
-        raise ContractError(action, problems[0], tail=problems[1:], hint=HINT) from error
+        raise ContractError(action, problems[0], tail=problems[1:], hint=_HINT) from error
 
 
 def _describe(problem: Any) -> str:
+    """Describe one of pydantic's errors by its key in the file."""
     key = ".".join(map(str, ("tool", "imageproof", *problem["loc"])))
     return f"{key}: {problem['msg']}"

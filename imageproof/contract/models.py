@@ -1,7 +1,7 @@
 """Models of the contract: every key of `[tool.imageproof]`, with its meaning and default.
 
 An unknown key is an error, so that a typo never disables a check. The compose file says how an
-image is built; the contract only names the service.
+image is built; the contract names the compose service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _compiles(value: str) -> str:
+def _require_pattern(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
@@ -29,7 +29,7 @@ def _compiles(value: str) -> str:
     return value
 
 
-Pattern = Annotated[str, AfterValidator(_compiles)]
+Pattern = Annotated[str, AfterValidator(_require_pattern)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Waivers = dict[str, Annotated[str, Field(min_length=10)]]
@@ -166,7 +166,7 @@ class ServiceContract(Model):
 
     @field_validator("writable", "required", "volumes")
     @classmethod
-    def _absolute(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+    def _require_absolute(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in paths:
             if not path.startswith("/"):
                 raise ValueError(f"{path!r} is not an absolute path")
@@ -202,8 +202,8 @@ class Base(Model):
     @property
     def local_tag(self) -> str:
         """Tag of the base image that is made on this machine from Debian's packages."""
-        versions = (re.fullmatch(r"python(3\.\d+)", package) for package in self.packages)
-        python = next((match[1] for match in versions if match), "none")
+        matches = (re.fullmatch(r"python(3\.\d+)", package) for package in self.packages)
+        python = next((match[1] for match in matches if match), "none")
         return f"imageproof/python-base:{python}-{self.suite}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from imageproof.errors import ContractError
 
 _ACTION = "reading the contract"
-# name==version, name[extra]==version ; marker
+# A pinned package: name, extras in brackets, == or ===, version, marker after a semicolon.
 _PINNED = re.compile(
     r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*(?P<version>[^\s;\\]+)\s*(?P<marker>;)?"
 )

@@ -10,6 +10,7 @@ from imageproof.contract import Contract, load
 from imageproof.errors import ContractError, ImageproofError, UsageError
 from tests.support.sample_facts import contract, service_contract
 
+# The refused contracts below differ from it in one thing.
 GOOD = """
 [tool.imageproof.images.shop]
 service = "shop"
@@ -37,7 +38,6 @@ def _refused(folder: Path, text: str | bytes) -> ContractError:
 
 
 def test_valid_contract_is_loaded_with_defaults(tmp_path):
-    """Each refusal below changes one thing in this contract."""
     image = _load(tmp_path, GOOD).images["shop"]
     assert image.size == 10_000_000
     assert image.health.ready_within == 60
@@ -112,10 +112,12 @@ def test_invalid_regular_expression_is_refused_with_its_key(tmp_path):
     [
         ("", "no table [tool.imageproof]"),
         ("[tool.ruff]\nline-length = 100\n", "no table [tool.imageproof]"),
+        ("tool = 3\n", "no table [tool.imageproof]"),
         ("[tool]\nimageproof = 3\n", "no table [tool.imageproof]"),
         ("[tool.imageproof]\n", "tool.imageproof.images"),
         ("[tool.imageproof]\nimages = {}\n", "tool.imageproof.images"),
         ("[tool.imageproof\n", "invalid TOML"),
+        ("x = " + "[" * 100_000, "invalid TOML"),
         (b"\xff\xfe[tool.imageproof]", "invalid TOML"),
     ],
 )
