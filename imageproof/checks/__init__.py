@@ -7,9 +7,9 @@ run/limits.py. Importing this package imports every module in it, which register
 import importlib
 import pkgutil
 
-from imageproof.checks.check import REGISTRY, Check, Finding, choose, find
+from imageproof.checks.check import REGISTRY, Check, Finding, choose_checks, require_check
 
 for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
     importlib.import_module(_module.name)
 
-__all__ = ["REGISTRY", "Check", "Finding", "choose", "find"]
+__all__ = ["REGISTRY", "Check", "Finding", "choose_checks", "require_check"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import list_paths
+from imageproof.checks.files import format_paths
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
@@ -31,7 +31,7 @@ def reproducible(_: ServiceContract, facts: BuildFacts) -> Iterator[Finding]:
         if difference.paths:
             yield Finding(
                 "these files of a layer differ between two builds, expected none: "
-                f"{list_paths(difference.paths)}",
+                f"{format_paths(difference.paths)}",
                 file=f"/{difference.paths[0]}",
                 instruction=difference.instruction,
                 measured=len(difference.paths),

@@ -28,9 +28,9 @@ from typing import Any, Literal, get_args
 
 from imageproof.errors import UsageError
 
-# A check of one image gets the contract of its service (ServiceContract), and facts of such a kind.
+# Facts about one image; its check gets them with the contract of the service (ServiceContract).
 ImageFactKind = Literal["image", "programs", "containers", "trial", "build"]
-# A check of the project gets the whole contract (Contract), and facts of such a kind.
+# Facts about the project; its check gets them with the whole contract (Contract).
 ProjectFactKind = Literal["images", "variables", "compose", "stack", "teardown"]
 FactKind = Literal[ImageFactKind, ProjectFactKind]
 FACT_KINDS: Mapping[FactKind, str] = {
@@ -46,7 +46,7 @@ FACT_KINDS: Mapping[FactKind, str] = {
     "teardown": "the leftovers of a stopped copy of the stack; only with `--deep`",
 }
 PROJECT_FACT_KINDS = get_args(ProjectFactKind)
-# These take minutes, because a build or a copy of the stack must be made first.
+# Collected only with `--deep`: a build or a copy of the stack takes minutes.
 DEEP_FACT_KINDS = frozenset({"trial", "build", "teardown"})
 
 Severity = Literal["error", "warning"]
@@ -64,8 +64,8 @@ class Finding:
         file: A path in the image (absolute) or in the repository (relative).
         measured: The actual value.
         bound: The expected value or the limit.
-        unknown: The check could not read a part of the facts. This fails the run.
-        warning: As `Check.severity`, for this finding only.
+        unknown: A part of the facts is missing, so that the check cannot decide. Fails the run.
+        warning: This finding does not fail the run, whatever the severity of its check.
     """
 
     message: str
@@ -80,17 +80,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule: its function, and the texts that explain its findings.
+    """One rule: a function, and the texts that explain its findings.
 
     Attributes:
         id: `prefix.name`, such as `run.limits`.
         title: The rule in one line.
         why: The harm that a violation does.
-        remedy: The change that ends a violation.
+        remedy: The change that removes a violation.
         reference: The source of the rule.
         needs: The kind of facts that the function gets.
         function: Yields the findings for a contract and facts.
-        severity: The status of a violation; a warning does not fail the run.
+        severity: Whether a violation fails the run (`error`) or not (`warning`).
     """
 
     id: str
@@ -109,7 +109,7 @@ class Check:
 
     @property
     def is_project_wide(self) -> bool:
-        """Whether the check is of the whole project, not of one image."""
+        """Whether the check is about the whole project, not about one image."""
         return self.needs in PROJECT_FACT_KINDS
 
 
@@ -146,26 +146,26 @@ def check(
     return register
 
 
-def find(id_: str, checks: Mapping[str, Check] = REGISTRY) -> Check:
+def require_check(id_: str, checks: Mapping[str, Check] = REGISTRY) -> Check:
     """Return the check with this id.
 
     Raises:
         UsageError: There is no such check.
     """
     if id_ not in checks:
-        similar = [other for other in checks if id_.partition(".")[0] in other]
+        similar = [known for known in checks if id_.partition(".")[0] in known]
         hint = f"similar: {', '.join(similar)}" if similar else f"all: {', '.join(sorted(checks))}"
         raise UsageError("reading the command line", f"there is no check {id_!r}", hint=hint)
     return checks[id_]
 
 
-def choose(only: str | None, checks: Mapping[str, Check] = REGISTRY) -> list[Check]:
-    """Return the checks with this id or prefix: `run` stands for every `run.*`. None: all checks.
+def choose_checks(only: str | None, checks: Mapping[str, Check] = REGISTRY) -> list[Check]:
+    """Return the checks with an id or prefix, such as `run.limits` or `run`; None: all checks.
 
     Raises:
         UsageError: There is no such check.
     """
     if only is None:
         return list(checks.values())
-    with_prefix = [one for one in checks.values() if one.id.partition(".")[0] == only]
-    return with_prefix or [find(only, checks)]
+    with_prefix = [item for item in checks.values() if item.id.partition(".")[0] == only]
+    return with_prefix or [require_check(only, checks)]

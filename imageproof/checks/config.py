@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import SHARED_FOLDERS, is_below
+from imageproof.checks.files import SHARED_FOLDERS, is_within
 from imageproof.checks.stop_signals import signal_number
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _unsafe_folders(name: str, value: str, contract: ServiceContract) -> Iterato
     for folder in dict.fromkeys(value.split(":")):
         if not folder.startswith("/"):
             yield Finding(f"{name} has the relative folder {folder!r}", measured=folder)
-        elif is_below(posixpath.normpath(folder), writable):
+        elif is_within(posixpath.normpath(folder), writable):
             yield Finding(f"{name} has {folder}, which the program can write", measured=folder)
 
 

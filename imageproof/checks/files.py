@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding
@@ -11,27 +11,29 @@ from imageproof.checks.check import Finding
 if TYPE_CHECKING:
     from imageproof.image.facts import File, Layer
 
-Entry = tuple["File", "Layer"]  # a visible file and the layer that brought it
-Entries = Mapping[str, Entry]  # by path, without the leading slash
+FileInLayer = tuple["File", "Layer"]  # a visible file and the layer that brought it
+FilesByPath = Mapping[str, FileInLayer]  # the path has no leading slash
 
 # Sticky folders that every user may write on every system (FHS 3.0; hier(7)).
 SHARED_FOLDERS = frozenset({"tmp", "var/tmp", "run/lock", "var/lock", "dev/shm", "dev/mqueue"})
-MAX_PATHS = 5  # paths listed in one message
+MAX_PATHS = 5  # shown in one message
 
 
-def list_paths(paths: Iterable[str]) -> str:
-    """Return the first paths as text: `/a, /b and 3 more`."""
-    ordered = sorted(paths)
-    text = ", ".join(f"/{path}" for path in ordered[:MAX_PATHS])
-    more = len(ordered) - MAX_PATHS
+def format_paths(paths: Collection[str]) -> str:
+    """Return the first paths, sorted, as text: `/a, /b and 3 more`."""
+    shown, more = sorted(paths)[:MAX_PATHS], len(paths) - MAX_PATHS
+    text = ", ".join(f"/{path}" for path in shown)
     return f"{text} and {more} more" if more > 0 else text
 
 
-def is_below(path: str, folders: Iterable[str]) -> bool:
-    """Return whether a path is one of these folders or inside one. Slashes at the ends are free."""
+def is_within(path: str, folders: Iterable[str]) -> bool:
+    """Return whether a path is one of these folders or lies in one.
+
+    Leading and trailing slashes do not matter; the folder `/` contains every path.
+    """
     path = path.strip("/")
-    names = (folder.strip("/") for folder in folders)
-    return any(not name or path == name or path.startswith(f"{name}/") for name in names)
+    stripped = (folder.strip("/") for folder in folders)
+    return any(folder in ("", path) or path.startswith(f"{folder}/") for folder in stripped)
 
 
 def finding_at(
@@ -44,7 +46,7 @@ def finding_at(
     unknown: bool = False,
     warning: bool = False,
 ) -> Finding:
-    """Return a finding whose place is a file or folder, its layer and the layer's instruction."""
+    """Return a finding about a file or folder; `path` has no leading slash."""
     return Finding(
         message,
         file=f"/{path}",
@@ -57,12 +59,12 @@ def finding_at(
     )
 
 
-def findings_by_layer(entries: Entries, problem: str) -> Iterator[Finding]:
-    """Yield one finding for each layer, which lists the first files."""
-    paths_of: dict[str, list[str]] = defaultdict(list)
-    for path, (_, layer) in entries.items():
-        paths_of[layer.diff_id].append(path)
-    for paths in paths_of.values():
-        layer = entries[paths[0]][1]
-        message = f"{problem}: {list_paths(paths)}"
+def findings_by_layer(files: FilesByPath, problem: str) -> Iterator[Finding]:
+    """Yield one finding for each layer with such files; its message shows the first paths."""
+    paths_by_layer: dict[str, list[str]] = defaultdict(list)
+    for path, (_, layer) in files.items():
+        paths_by_layer[layer.diff_id].append(path)
+    for paths in paths_by_layer.values():
+        _, layer = files[paths[0]]
+        message = f"{problem}: {format_paths(paths)}"
         yield finding_at(min(paths), layer, message, measured=len(paths))

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import SHARED_FOLDERS, findings_by_layer, is_below
+from imageproof.checks.files import SHARED_FOLDERS, findings_by_layer, is_within
 from imageproof.image.accounts import GROUP, PASSWD, read_accounts
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
-    from imageproof.image.facts import ImageFacts
+    from imageproof.image.facts import File, ImageFacts
 
 SETUID, SETGID, STICKY, OTHERS_WRITE, GROUP_WRITE = 0o4000, 0o2000, 0o1000, 0o002, 0o020
-CAPABILITY = "security.capability"  # xattr(7)
+CAPABILITY_ATTRIBUTE = "security.capability"  # xattr(7)
 
 
 @check(
@@ -28,12 +28,12 @@ CAPABILITY = "security.capability"  # xattr(7)
 )
 def setuid(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file with the setuid or setgid bit; a folder's setgid bit gives no rights."""
-    entries = {
-        path: entry
-        for path, entry in facts.files.items()
-        if entry[0].kind in ("file", "hardlink") and entry[0].mode & (SETUID | SETGID)
+    privileged = {
+        path: (file, layer)
+        for path, (file, layer) in facts.files.items()
+        if file.kind in ("file", "hardlink") and file.mode & (SETUID | SETGID)
     }
-    yield from findings_by_layer(entries, "setuid or setgid")
+    yield from findings_by_layer(privileged, "setuid or setgid")
 
 
 @check(
@@ -47,8 +47,12 @@ def setuid(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 )
 def file_capabilities(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file with the attribute security.capability."""
-    entries = {path: e for path, e in facts.files.items() if CAPABILITY in e[0].xattrs}
-    yield from findings_by_layer(entries, "file capabilities")
+    capable = {
+        path: (file, layer)
+        for path, (file, layer) in facts.files.items()
+        if CAPABILITY_ATTRIBUTE in file.xattrs
+    }
+    yield from findings_by_layer(capable, "file capabilities")
 
 
 @check(
@@ -61,70 +65,73 @@ def file_capabilities(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding
     reference="inode(7); CIS Debian Linux 12 Benchmark 7.1.11",
 )
 def world_writable(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for world-writable files and folders, except sticky folders that are meant for that."""
-    entries = {
+    """Fail for each file and folder that everyone may write, except shared folders."""
+    writable = {
         path: (file, layer)
         for path, (file, layer) in facts.files.items()
         if file.mode & OTHERS_WRITE and file.kind in ("file", "folder", "hardlink")
-        if not (_is_shared(path, contract) and file.kind == "folder" and file.mode & STICKY)
+        if not _is_shared_folder(file, contract)
     }
-    yield from findings_by_layer(entries, "writable by everyone")
+    yield from findings_by_layer(writable, "writable by everyone")
 
 
-def _is_shared(path: str, contract: ServiceContract) -> bool:
-    return path in SHARED_FOLDERS or is_below(path, contract.writable)
+def _is_shared_folder(file: File, contract: ServiceContract) -> bool:
+    """Return whether it is a sticky folder of the system, such as /tmp, or of `writable`."""
+    is_sticky = file.kind == "folder" and bool(file.mode & STICKY)
+    return is_sticky and (file.path in SHARED_FOLDERS or is_within(file.path, contract.writable))
 
 
 @check(
     "fs.app-immutable",
     "image",
     title="The service's user can change no file of the image",
-    why="A service that can write its own code or interpreter keeps an intruder's changes. A "
-    "read-only root prevents that only until its flag is lost.",
+    why="An intruder in a service that can write its own code or interpreter changes it for good. "
+    "A read-only root prevents that, but one lost line in the compose file ends the protection.",
     remedy="COPY without --chown, so that root owns the files. Name what must be writable in "
     "`writable`, and mount a tmpfs or volume there.",
-    reference="https://docs.docker.com/build/building/best-practices/#user; chmod(2): owners may",
+    reference="https://docs.docker.com/build/building/best-practices/#user; chmod(2)",
 )
 def app_immutable(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for everything that the user owns or its group may write, outside of `writable`.
+    """Fail for each file that the user owns or its group may write, outside of `writable`.
 
-    An owner can give themselves the right to write. fs.world-writable reports files that everyone
-    may write.
+    An owner without the right to write can take it by chmod. fs.world-writable reports files that
+    everyone may write.
     """
-    entries = {
+    changeable = {
         path: (file, layer)
         for path, (file, layer) in facts.files.items()
         if file.kind in ("file", "folder", "hardlink")
         and not file.mode & OTHERS_WRITE
-        and not is_below(path, contract.writable)
+        and not is_within(path, contract.writable)
         and (file.uid == contract.uid or (file.gid == contract.gid and file.mode & GROUP_WRITE))
     }
-    yield from findings_by_layer(entries, f"the user {contract.user} can change")
+    yield from findings_by_layer(changeable, f"the user {contract.user} can change")
 
 
 @check(
     "fs.orphans",
     "image",
     title="Every file belongs to an account of the image",
-    why="If an account gets this number later, it owns the file. Such a file also shows that the "
-    "build used ids of its own machine.",
+    why="A later account with the same number would own the file. An unknown number often comes "
+    "from the machine that built the image.",
     remedy="COPY --chown=0:0, or add the account to /etc/passwd.",
     reference="CIS Debian Linux 12 Benchmark 7.1.12",
 )
 def orphans(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for files whose uid or gid has no account; root and the service's user need none."""
     accounts = read_accounts(facts)
-    for path in set(accounts.unread) & {PASSWD, GROUP}:
-        yield Finding(f"/{path} could not be read", file=f"/{path}", unknown=True)
+    unread = [path for path in (PASSWD, GROUP) if path in accounts.unread]
+    if unread:  # any number might have an account there
+        yield Finding(f"/{unread[0]} could not be read", file=f"/{unread[0]}", unknown=True)
         return
     uids = {contract.uid, 0, *(user.uid for user in accounts.users)}
     gids = {contract.gid, 0, *(gid for _, gid in accounts.groups)}
-    entries = {
+    orphaned = {
         path: (file, layer)
         for path, (file, layer) in facts.files.items()
         if file.uid not in uids or file.gid not in gids
     }
-    yield from findings_by_layer(entries, "owner or group without an account")
+    yield from findings_by_layer(orphaned, "owner or group without an account")
 
 
 @check(
@@ -137,7 +144,7 @@ def orphans(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     reference="OCI image spec, layer.md; CWE-22, CWE-150",
 )
 def entries(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for each anomaly that the layer reader met."""
+    """Fail for each anomaly that the layer reader found."""
     for layer in facts.layers:
         for anomaly in layer.anomalies:
             yield Finding(anomaly, layer=layer.diff_id, instruction=layer.instruction)

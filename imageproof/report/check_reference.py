@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.checks import REGISTRY, find
+from imageproof.checks import REGISTRY, require_check
 from imageproof.checks.check import FACT_KINDS
 from imageproof.report import contract_reference, summary
 
@@ -44,7 +44,7 @@ def show(id_: str) -> None:
     elif id_ == contract_reference.TOPIC:
         console.write(contract_reference.markdown())
     else:
-        summary.print_check(find(id_))
+        summary.print_check(require_check(id_))
 
 
 def markdown(checks: Mapping[str, Check] = REGISTRY) -> str:

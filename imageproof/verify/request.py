@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imageproof.checks import choose
+from imageproof.checks import choose_checks
 from imageproof.errors import UsageError
 from imageproof.image.sources import is_outside_engine
 
@@ -52,7 +52,7 @@ def parse_request(
     Raises:
         UsageError: A check does not exist, or options contradict each other.
     """
-    checks = choose(only)
+    checks = choose_checks(only)
     name, equals, reference = (image or "").partition("=")
     if equals and not (name and reference):
         raise UsageError(ACTION, f"{image!r} is not NAME=REF")

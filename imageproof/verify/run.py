@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from imageproof.build import base_image
-from imageproof.checks import choose
+from imageproof.checks import choose_checks
 from imageproof.docker.image_tags import dockerfiles, image_tags
 from imageproof.errors import UsageError
 from imageproof.image.sources import is_outside_engine, read_images
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
     from imageproof.verify.request import Request
 
-ImageContracts: TypeAlias = "Mapping[str, ServiceContract]"  # by image name
+ServiceContracts: TypeAlias = "Mapping[str, ServiceContract]"  # by image name
 
 
 def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
@@ -50,7 +50,7 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     """
     services = contract.select(request.image)
     require_known_waivers(contract)
-    checks = choose(request.only)
+    checks = choose_checks(request.only)
     project: ProjectFacts | None = None
     if request.stack:
         checks = [check for check in checks if check.needs == "containers"]
@@ -70,13 +70,13 @@ def collect_facts(
     contract: Contract,
     engine: Engine,
     request: Request,
-    services: ImageContracts,
+    services: ServiceContracts,
     needs: AbstractSet[FactKind],
 ) -> tuple[list[Subject], ProjectFacts | None]:
-    """Read the facts of these images; and those of the project, unless one image is requested."""
+    """Read the facts of these images, and of the project unless one image is requested."""
     whole_project = request.image is None
     with ThreadPoolExecutor(1) as pool:
-        # A docker process reads each compose file; the images are read meanwhile.
+        # Both wait for docker processes most of the time.
         pending = pool.submit(read_project, contract, engine, needs) if whole_project else None
         subjects = _subjects(contract, engine, request, services)
         if needs & {"image", "images"}:
@@ -93,7 +93,7 @@ def collect_facts(
 
 
 def collect_tasks(
-    contract: Contract, engine: Engine, stack: str, services: ImageContracts
+    contract: Contract, engine: Engine, stack: str, services: ServiceContracts
 ) -> list[Subject]:
     """Read the tasks of a Swarm stack on this engine's node.
 
@@ -124,10 +124,15 @@ def read_project(contract: Contract, engine: Engine, needs: AbstractSet[FactKind
     )
 
 
+def today() -> date:
+    """Return the date by which an image's base is judged: UTC, the same on every machine."""
+    return datetime.now(tz=UTC).date()
+
+
 def _subjects(
-    contract: Contract, engine: Engine, request: Request, services: ImageContracts
+    contract: Contract, engine: Engine, request: Request, services: ServiceContracts
 ) -> list[Subject]:
-    """Return a subject for each image: its name and reference, no facts yet."""
+    """Return a subject without facts for each image."""
     if request.reference and is_outside_engine(request.reference):
         if not request.static:
             raise UsageError(
@@ -148,10 +153,11 @@ def _subjects(
 def _with_images(
     contract: Contract, engine: Engine, subjects: Sequence[Subject], platform: str | None
 ) -> list[Subject]:
+    """Add the facts of the images to the subjects. Raises UsageError if one does not exist."""
     references = [subject.reference for subject in subjects]
     images = read_images(engine, references, contract.cache, platform)
-    today = datetime.now(tz=UTC).date()
-    read = []
+    date_of_run = today()
+    with_images = []
     for subject in subjects:
         image = images[subject.reference]
         if image is None:
@@ -160,9 +166,9 @@ def _with_images(
                 f"the engine has no image {subject.reference}",
                 hint="run `./inv build` first",
             )
-        project_files = read_project_files(contract, subject.name, today)
-        read.append(replace(subject, image=replace(image, project_files=project_files)))
-    return read
+        project_files = read_project_files(contract, subject.name, date_of_run)
+        with_images.append(replace(subject, image=replace(image, project_files=project_files)))
+    return with_images
 
 
 def _with_runtime(
@@ -172,7 +178,7 @@ def _with_runtime(
     subjects: Sequence[Subject],
     needs: AbstractSet[FactKind],
 ) -> list[Subject]:
-    """Run the images' programs, and read the containers of the stack."""
+    """Add the facts of the images' programs and of the stack's containers to the subjects."""
     pending_programs = pending_containers = None
     with ThreadPoolExecutor(2) as pool:  # both wait for the engine most of the time
         if "programs" in needs and not request.static:
@@ -195,14 +201,15 @@ def _with_runtime(
 
 def _programs_by_name(engine: Engine, subjects: Sequence[Subject]) -> dict[str, ProgramFacts]:
     with ThreadPoolExecutor(len(subjects)) as pool:
-        facts = pool.map(lambda s: run_programs(engine, s.reference, s.contract), subjects)
-        return {subject.name: run for subject, run in zip(subjects, facts, strict=True)}
+        programs = pool.map(lambda s: run_programs(engine, s.reference, s.contract), subjects)
+        names = [subject.name for subject in subjects]
+        return dict(zip(names, programs, strict=True))
 
 
 def _containers_by_name(
     contract: Contract, engine: Engine, request: Request, subjects: Sequence[Subject]
 ) -> dict[str, tuple[ContainerFacts, ...]]:
-    """Read the containers of each service; none if nothing of the stack runs.
+    """Read the containers of each service; return nothing if the whole stack is stopped.
 
     If part of the stack runs, a service without a container is a violation.
     """
@@ -213,7 +220,7 @@ def _containers_by_name(
 
 
 def _probe_image(contract: Contract, engine: Engine) -> str | None:
-    # The probe needs a Python, and the base image has one.
+    """Return the local base image, whose Python runs the probe; None if there is none."""
     base = base_image.find_local(contract, engine)
     return base.reference if base else None
 
@@ -221,7 +228,11 @@ def _probe_image(contract: Contract, engine: Engine) -> str | None:
 def _run_deep(
     contract: Contract, engine: Engine, subjects: list[Subject], needs: AbstractSet[FactKind]
 ) -> tuple[list[Subject], TeardownFacts | None]:
-    """Try copies of the stack, and build twice without cache. Takes minutes."""
+    """Try copies of the stack, and build twice without cache; both take minutes.
+
+    Returns:
+        The subjects with the facts of both, and the facts of removing the copies.
+    """
     from imageproof.deep.double_build import build_twice
     from imageproof.deep.stack_trial import run_stack_trial
 
@@ -242,9 +253,10 @@ def _run_deep(
 
 
 def _source_files(
-    contract: Contract, engine: Engine, services: ImageContracts, request: Request
+    contract: Contract, engine: Engine, services: ServiceContracts, request: Request
 ) -> SourceFiles:
-    files: Mapping[str, str] = {}  # an image from elsewhere may have another Dockerfile
+    dockerfile_by_image: Mapping[str, str] = {}
+    # An image outside the engine may be built from another Dockerfile.
     if not (request.reference and is_outside_engine(request.reference)):
-        files = dockerfiles(contract, engine, services)
-    return SourceFiles(contract.root, contract.compose, contract.env_example, files)
+        dockerfile_by_image = dockerfiles(contract, engine, services)
+    return SourceFiles(contract.root, contract.compose, contract.env_example, dockerfile_by_image)

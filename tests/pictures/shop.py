@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imageproof.checks.check import choose
+from imageproof.checks.check import choose_checks
 from imageproof.image.facts import ImageFacts, Layer
 from imageproof.image.sizes import layer_name, sizes_of
 from imageproof.project.project_files import ProjectFiles
@@ -58,7 +58,7 @@ CACHE = {"usr/bin/redis-server": 2_900_000, "usr/lib/x86_64-linux-gnu/libjemallo
 
 def shop_verdict(only: str | None = None) -> Verdict:
     """Return the verdict of all checks, or of the group `only`."""
-    checks = choose(only)
+    checks = choose_checks(only)
     subjects = (_shop(), _mailer(), _cache())
     contracts = {subject.name: subject.contract for subject in subjects}
     images = {subject.name: subject.image for subject in subjects if subject.image}

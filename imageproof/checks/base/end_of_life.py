@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from imageproof.checks.base.components import Component
 
-FILE = Path(__file__).with_name("end_of_life.toml")
+_FILE = Path(__file__).with_name("end_of_life.toml")
 
 
 @cache
 def data() -> Mapping[str, Any]:
-    """Return the file: its date, its sources, and a table of dates for each kind of component."""
-    return tomllib.loads(FILE.read_text())
+    """Return the file: its date, its sources, and a table of last days for each component kind."""
+    return tomllib.loads(_FILE.read_text())
 
 
 def is_rolling(component: Component) -> bool:
@@ -27,14 +27,16 @@ def is_rolling(component: Component) -> bool:
 
 
 def last_day(component: Component) -> date | None:
-    """Return the last day with security updates, or None if the file has no date.
+    """Return the last day with security updates, or None if none is recorded.
 
-    The longest recorded part of the version counts: 3.22.1 is a 3.22, and 9.4 is a 9.
+    The longest recorded part of a version decides: 3.22 for 3.22.1, and 9 for 9.4.
     """
     table = data().get(component.kind)
+    if not isinstance(table, dict):
+        return None
     numbers = component.version.split(".")
     for count in range(len(numbers), 0, -1):
-        day = table.get(".".join(numbers[:count])) if isinstance(table, dict) else None
+        day = table.get(".".join(numbers[:count]))
         if isinstance(day, date):
             return day
     return None

@@ -26,12 +26,12 @@ BASE_DIGEST = "org.opencontainers.image.base.digest"
     reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md; SLSA",
 )
 def pinned(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail if no label has a digest: neither that of the digest nor that of the name."""
+    """Fail unless the label of the digest or of the base's name has a digest."""
     name = facts.labels.get(BASE_NAME, "")
     digest = facts.labels.get(BASE_DIGEST) or name.partition("@")[2]
     if name != "scratch" and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-        found = repr(digest) if digest else "nothing"
+        actual = repr(digest) if digest else "nothing"
         yield Finding(
-            f"the label {BASE_DIGEST} holds {found}, expected sha256: and 64 hexadecimal digits",
+            f"the label {BASE_DIGEST} holds {actual}, expected sha256: and 64 hexadecimal digits",
             measured=digest,
         )

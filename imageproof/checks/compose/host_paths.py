@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from imageproof.checks.files import is_below
+from imageproof.checks.files import is_within
 
 # A client of one of these sockets controls an engine, or the host's init process.
 _SOCKETS = (
@@ -72,8 +72,8 @@ def exposes_host(path: str, *, read_only: bool) -> bool:
         path in _EXACT
         or path in _SYSTEM
         or bool(_HOME.match(path) or _CREDENTIALS.search(path))
-        or is_below(path, _TREES | _SECRET)
-        or (not read_only and is_below(path, _SYSTEM))
+        or is_within(path, _TREES | _SECRET)
+        or (not read_only and is_within(path, _SYSTEM))
     )
 
 

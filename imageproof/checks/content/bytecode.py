@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
 
 _STDLIB = re.compile(r"^.*?lib/python3\.\d+/(?P<rest>.+)$")
-_INTERPRETER = re.compile(r"(?:^|/)bin/python3\.(\d+)$")
+_INTERPRETER = re.compile(r"(?:^|/)bin/python3\.(?P<minor>\d+)$")
 _IDENTIFIER = re.compile(r"^[A-Za-z_]\w*$")
 
 
@@ -32,15 +32,16 @@ _IDENTIFIER = re.compile(r"^[A-Za-z_]\w*$")
 def bytecode(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail, with `bytecode = "all"`, for an uncompiled module; with "none", for any bytecode."""
     if contract.bytecode == "none":
-        compiled = {p: e for p, e in facts.files.items() if p.endswith(".pyc")}
+        compiled = {path: entry for path, entry in facts.files.items() if path.endswith(".pyc")}
         yield from findings_by_layer(compiled, "compiled, expected none")
     elif contract.bytecode == "all":
-        tags = {f"cpython-3{m[1]}" for path in facts.files if (m := _INTERPRETER.search(path))}
+        interpreters = filter(None, map(_INTERPRETER.search, facts.files))
+        tags = {f"cpython-3{match['minor']}" for match in interpreters}
         program = program_folder(contract, facts)
         uncompiled = {
-            path: entry
-            for path, entry in facts.files.items()
-            if entry[0].kind in ("file", "hardlink")
+            path: (file, layer)
+            for path, (file, layer) in facts.files.items()
+            if file.kind in ("file", "hardlink")
             and _is_module(path, program)
             and not _is_compiled(path, tags, facts)
         }
@@ -50,10 +51,10 @@ def bytecode(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 def _is_module(path: str, program: str) -> bool:
     """Return whether Python can import a file.
 
-    It is in a folder of packages, of the standard library or of the program, and each part of its
-    path there is a Python identifier.
+    The file must be in a folder of packages, of the standard library or of the program, and each
+    part of its path in that folder must be a Python identifier.
     """
-    # Programs of node-gyp, and samples that no Python can compile.
+    # node_modules has programs of node-gyp, tests have samples that no Python can compile.
     if not path.endswith(".py") or {"node_modules", "test", "tests"} & {*path.split("/")}:
         return False
     if match := LIBRARY.match(path) or _STDLIB.match(path):
@@ -66,11 +67,16 @@ def _is_module(path: str, program: str) -> bool:
 
 
 def _is_compiled(path: str, tags: set[str], facts: ImageFacts) -> bool:
-    """Return whether a Python of the image that can load the module finds its bytecode."""
+    """Return whether a Python that can load the module finds its bytecode.
+
+    Only Python 3.X loads a module in lib/python3.X; any Python of the image loads the others.
+    `tags` are the names of those Pythons in bytecode files, such as `cpython-311`.
+    """
     folder, _, name = path.rpartition("/")
     stem = f"{folder}/__pycache__/{name.removesuffix('.py')}"
     version = re.search(r"lib/python3\.(\d+)/", path)
-    loaders = {f"cpython-3{version[1]}"} if version else tags
-    if not loaders:
-        return any(p.startswith(f"{stem}.") for p in facts.files)
-    return any(f"{stem}.{tag}.pyc" in facts.files for tag in loaders)
+    if version:
+        tags = {f"cpython-3{version[1]}"}
+    if not tags:  # an unknown interpreter
+        return any(other.startswith(f"{stem}.") for other in facts.files)
+    return any(f"{stem}.{tag}.pyc" in facts.files for tag in tags)

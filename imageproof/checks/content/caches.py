@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.content.folders import unwanted_folders
+from imageproof.checks.content.folders import findings_by_folder
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.image.facts import File, ImageFacts
 
-# Caches of package managers and build tools. A program may need its own cache (models, fonts,
-# browsers), and debconf's cache is data of dpkg.
+# Caches of package managers and build tools. Not in the list: a program's own cache, which it may
+# need (models, fonts, browsers), and debconf's, which is data of dpkg.
 _CACHES = re.compile(
     r"^(?P<folder>var/lib/apt/lists|var/cache/(?:apt|apk|dnf|yum|zypp|pacman)|etc/apk/cache"
     r"|(?:.*/)?\.cache/(?:pip|uv|pypoetry|pdm|pipenv|yarn|node-gyp|go-build|composer|bazel)"
@@ -23,7 +23,7 @@ _CACHES = re.compile(
     r"|\.composer/cache|\.nuget/packages|\.bundle/cache|usr/local/bundle/cache)"
     r"|(?:.*/)?(?:node_modules/\.cache|\.mypy_cache|\.pytest_cache|\.ruff_cache))/."
 )
-# Tiny files that return by themselves: apt's lock, pip's date of its last self check.
+# Tiny files that the tools write again at once: apt's lock, the date of pip's last self check.
 _HARMLESS = re.compile(r"/(?:lock|partial|selfcheck/[^/]+)$")
 _BYTECODE = re.compile(
     r"^(?P<folder>.*/)?__pycache__/(?P<module>[^/]+?)\.[\w-]+(?:\.opt-\d)?\.pyc$"
@@ -42,15 +42,17 @@ _BYTECODE = re.compile(
 def caches(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each cache with files, and for bytecode without its module."""
 
-    def cache_of(path: str, file: File) -> str | None:
+    def cache_folder(path: str, file: File) -> str | None:
         match = _CACHES.match(path)
         return match["folder"] if match and file.size and not _HARMLESS.search(path) else None
 
-    def orphan_of(path: str, file: File) -> str | None:
+    def orphans_folder(path: str, file: File) -> str | None:
         match = _BYTECODE.match(path)
-        gone = match and f"{match['folder'] or ''}{match['module']}.py" not in facts.files
-        return path.rpartition("/")[0] if gone and file.size else None
+        if match is None or not file.size:
+            return None
+        module = f"{match['folder'] or ''}{match['module']}.py"
+        return None if module in facts.files else path.rpartition("/")[0]
 
-    yield from unwanted_folders(facts, "a cache", cache_of)
+    yield from findings_by_folder(facts, "a cache", cache_folder)
     if contract.bytecode != "none":  # else content.bytecode reports it
-        yield from unwanted_folders(facts, "bytecode without its modules", orphan_of)
+        yield from findings_by_folder(facts, "bytecode without its modules", orphans_folder)

@@ -1,4 +1,4 @@
-"""Folders of an image that hold unwanted files, such as caches, with their sizes."""
+"""Findings about folders of an image that hold unwanted files, such as caches."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from imageproof.image.facts import File, ImageFacts, Layer
 
 
-def unwanted_folders(
-    facts: ImageFacts, what: str, folder_of: Callable[[str, File], str | None]
+def findings_by_folder(
+    facts: ImageFacts, content: str, folder_of: Callable[[str, File], str | None]
 ) -> Iterator[Finding]:
     """Yield one finding for each unwanted folder, the largest first.
 
     Args:
         facts: The image.
-        what: The kind of folder, for the message.
-        folder_of: Returns the unwanted folder of a file, or None.
+        content: The folders' content, for the message.
+        folder_of: Returns the unwanted folder that contains a file, or None.
     """
     sizes: dict[str, int] = defaultdict(int)
     layers: dict[str, Layer] = {}
@@ -30,12 +30,12 @@ def unwanted_folders(
             sizes[folder] += file.size
             layers[folder] = layer
     for folder in sorted(sizes, key=lambda folder: (-sizes[folder], folder)):
-        yield unwanted_folder(folder, layers[folder], what, sizes[folder])
+        yield folder_finding(folder, layers[folder], content, sizes[folder])
 
 
-def unwanted_folder(
-    folder: str, layer: Layer, what: str, size: int, *, warning: bool = False
+def folder_finding(
+    folder: str, layer: Layer, content: str, size: int, *, warning: bool = False
 ) -> Finding:
-    """Return the finding for an unwanted folder of `size` bytes."""
-    message = f"/{folder}: {what}, {size / 1000:,.1f} kB"
+    """Return the finding about an unwanted folder of `size` bytes."""
+    message = f"/{folder}: {content}, {size / 1000:,.1f} kB"
     return finding_at(folder, layer, message, measured=size, warning=warning)

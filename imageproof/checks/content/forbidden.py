@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import finding_at, list_paths
+from imageproof.checks.files import finding_at, format_paths
 from imageproof.project.lock_files import normal_name
 
 if TYPE_CHECKING:
@@ -38,10 +38,14 @@ def forbidden(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]
 
 
 def _paths(glob: str, facts: ImageFacts) -> Iterator[Finding]:
-    matches = {path: e for path, e in facts.files.items() if _matches(f"/{path}", e[0], glob)}
-    if matches:
-        first = min(matches)
-        yield finding_at(first, matches[first][1], f"{list_paths(matches)} is in the image")
+    layers = {
+        path: layer
+        for path, (file, layer) in facts.files.items()
+        if _matches(f"/{path}", file, glob)
+    }
+    if layers:
+        first = min(layers)
+        yield finding_at(first, layers[first], f"{format_paths(layers)} is in the image")
 
 
 def _matches(path: str, file: File, glob: str) -> bool:
@@ -57,7 +61,7 @@ def _packages(item: str, kind: str, name: str, facts: ImageFacts) -> Iterator[Fi
 
 
 def _program(name: str, facts: ImageFacts) -> Iterator[Finding]:
-    programs = facts.programs
-    if name in programs and facts.resolves(programs[name][0].path):
-        file, layer = programs[name]
-        yield finding_at(file.path, layer, f"{name} is in the image")
+    if name in facts.programs:
+        file, layer = facts.programs[name]
+        if facts.resolves(file.path):
+            yield finding_at(file.path, layer, f"{name} is in the image")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts, Layer, Package
 
-# Folders of Debian's own Python and npm packages, which the distribution's records explain.
+# Folders of Debian's own Python and npm packages: `packages` of the contract covers these.
 _DISTRIBUTION = re.compile(r"^usr/(?:lib/python3(?:\.\d+)?|share/nodejs)/")
 SYSTEM_KINDS = ("dpkg", "apk")
 
@@ -37,8 +37,9 @@ def locked(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     A locked package with a condition, such as an environment marker, may be missing.
     """
     locks = facts.project_files
-    from_system = (p for layer in facts.layers for p in layer.packages if p.kind in SYSTEM_KINDS)
-    system_files = {path for package in from_system for path in package.owns}
+    packages = (package for layer in facts.layers for package in layer.packages)
+    system_packages = (package for package in packages if package.kind in SYSTEM_KINDS)
+    system_files = {path for package in system_packages for path in package.owns}
     for package, layer in facts.packages:
         if _is_explained(package, contract, system_files):
             continue
@@ -56,13 +57,15 @@ def locked(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
                 measured=package.version,
             )
     if locks and locks.python is not None:
-        installed = {normal_name(p.name) for p, _ in facts.packages if p.kind == "python"}
+        installed = {
+            normal_name(package.name) for package, _ in facts.packages if package.kind == "python"
+        }
         for name in sorted(locks.python.keys() - locks.conditional - installed):
             yield Finding(f"{name} is in {contract.lock} but not in the image", file=contract.lock)
 
 
 def _is_explained(package: Package, contract: ServiceContract, system_files: set[str]) -> bool:
-    """Return whether the package has another source, or another check reports it."""
+    """Return whether the package needs no lock file, or another check reports it."""
     if belongs_to_manager(package):
         return True
     forbidden = {normal_name(item) for item in contract.absent}
@@ -75,23 +78,23 @@ def _is_explained(package: Package, contract: ServiceContract, system_files: set
 
 
 def _compare(
-    package: Package, layer: Layer, locked_versions: tuple[str, ...], lock: str | None
+    package: Package, layer: Layer, locked_versions: tuple[str, ...], lock_file: str | None
 ) -> Iterator[Finding]:
-    expected = " or ".join(locked_versions)
     if not locked_versions:
-        message = f"{package.name} {package.version} is not in {lock}"
+        message = f"{package.name} {package.version} is not in {lock_file}"
         yield finding_at(package.record, layer, message, measured=package.version)
     elif _normal_version(package.version) not in map(_normal_version, locked_versions):
+        expected = " or ".join(locked_versions)
         yield finding_at(
             package.record,
             layer,
-            f"{package.name} is {package.version} in the image, {expected} in {lock}",
+            f"{package.name} is {package.version} in the image, {expected} in {lock_file}",
             measured=package.version,
             bound=expected,
         )
 
 
 def _normal_version(version: str) -> str:
-    """Return the version in the form for comparison: 2024.01 is 2024.1, 1.0 is 1.0.0 (PEP 440)."""
-    text = re.sub(r"(?<![\w])0+(?=\d)", "", version.lower())
+    """Return the same text for equal versions: 2024.01 and 2024.1, 1.0 and 1.0.0 (PEP 440)."""
+    text = re.sub(r"(?<!\w)0+(?=\d)", "", version.lower())
     return re.sub(r"^(\d[\d.]*?)(?:\.0)+(?![\d.])", r"\1", text)

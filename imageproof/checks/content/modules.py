@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
 
 # A folder of installed packages, and the path in it.
-LIBRARY = re.compile(r"^(?P<folder>.*?(?:site-packages|dist-packages|node_modules))/(?P<rest>.+)$")
+LIBRARY = re.compile(r"^.*?(?:site-packages|dist-packages|node_modules)/(?P<rest>.+)$")
 
 
 def program_folder(contract: ServiceContract, facts: ImageFacts) -> str:
-    """Return the working directory with a slash behind, or "" if it is the root or unknown."""
+    """Return the working directory with a trailing slash, or "" if it is the root or unknown."""
     folder = (contract.workdir or facts.workdir).strip("/")
     return f"{folder}/" if folder else ""

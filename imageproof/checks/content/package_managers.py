@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import Entries, Entry, finding_at, list_paths
+from imageproof.checks.files import FileInLayer, FilesByPath, finding_at, format_paths
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Manager:
-    """A package manager: a pattern of its programs' names, and its own package, `kind:name`."""
+    """A package manager."""
 
     name: str
-    programs: str
-    package: str = ""
+    programs: str  # pattern of its programs' names
+    package: str = ""  # its own package: kind:name
 
 
 PIP = Manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip")
@@ -61,21 +61,24 @@ _BUNDLED_PIP = re.compile(r"(?:^|/)lib/python3[\d.]*/ensurepip/_bundled/pip-[^/]
     reference="https://github.com/GoogleContainerTools/distroless; CIS Docker Benchmark 4.3",
 )
 def package_managers(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for each package manager, by its programs or its package.
+    """Fail for each package manager, found by its programs or its package.
 
-    The contract may name one as a program of the service. content.forbidden reports those in
-    `absent`.
+    A manager in `programs` of the contract is allowed; content.forbidden reports those in `absent`.
     """
     programs = list(_programs(facts))
     for manager in MANAGERS:
         if _is_in_contract(manager, contract):
             continue
-        matches = {p: e for p, e in programs if re.fullmatch(manager.programs, e[0].name)}
-        for package, layer in facts.packages:
+        matches = {
+            file.path: (file, layer)
+            for file, layer in programs
+            if re.fullmatch(manager.programs, file.name)
+        }
+        for package, _ in facts.packages:
             # dpkg and apk keep the record of a package whose programs were deleted.
             is_own = f"{package.kind}:{package.name}" == manager.package
             if is_own and package.kind in ("python", "npm"):
-                matches[package.record] = (facts.files[package.record][0], layer)
+                matches[package.record] = facts.files[package.record]
         if matches:
             yield _finding(f"{manager.name} is in the image", matches)
     wheels = {path: entry for path, entry in facts.files.items() if _BUNDLED_PIP.search(path)}
@@ -91,13 +94,13 @@ def belongs_to_manager(package: Package) -> bool:
     )
 
 
-def _programs(facts: ImageFacts) -> Iterator[tuple[str, Entry]]:
+def _programs(facts: ImageFacts) -> Iterator[FileInLayer]:
     """Yield the executables in folders of programs, without dangling links."""
     on_path = {file.path for file, _ in facts.programs.values()}
-    for path, entry in facts.files.items():
+    for path, (file, layer) in facts.files.items():
         is_program = path in on_path or _PROGRAM_FOLDER.search(path.rpartition("/")[0])
-        if is_program and entry[0].executable and facts.resolves(path):
-            yield path, entry
+        if is_program and file.executable and facts.resolves(path):
+            yield file, layer
 
 
 def _is_in_contract(manager: Manager, contract: ServiceContract) -> bool:
@@ -107,6 +110,7 @@ def _is_in_contract(manager: Manager, contract: ServiceContract) -> bool:
     )
 
 
-def _finding(problem: str, entries: Entries) -> Finding:
-    first = min(entries)
-    return finding_at(first, entries[first][1], f"{problem}: {list_paths(entries)}")
+def _finding(problem: str, files: FilesByPath) -> Finding:
+    first = min(files)
+    _, layer = files[first]
+    return finding_at(first, layer, f"{problem}: {format_paths(files)}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 def required(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each path or glob of `required` without a file; a dangling link does not count."""
-    for wanted in contract.required:
-        glob = wanted.strip("/")
+    for item in contract.required:
+        glob = item.strip("/")
         if not any(fnmatchcase(path, glob) and facts.resolves(path) for path in facts.files):
-            yield Finding(f"{wanted} is not in the image", bound=wanted)
+            yield Finding(f"{item} is not in the image", bound=item)

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.content.folders import unwanted_folder
+from imageproof.checks.content.folders import folder_finding
 from imageproof.checks.content.modules import LIBRARY, program_folder
-from imageproof.checks.files import Entry
+from imageproof.checks.files import FileInLayer
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
-    from imageproof.image.facts import ImageFacts, Layer
+    from imageproof.image.facts import ImageFacts
 
 _TEST_FILE = re.compile(
     r"^(?:conftest\.py|test_[^/]*\.py|[^/]+_test\.py|[^/]+\.(?:test|spec)\.[cm]?[jt]sx?)$"
 )
-_TESTS_FOLDER = re.compile(r"^(?P<folder>(?:.*?/)?(?:tests|__tests__))/")
-_TEST_FOLDER = re.compile(r"^(?P<folder>(?:.*?/)?test)/(?P<name>.+)$")
-MIN_LIBRARY_BYTES = 100_000  # a package's smaller tests are not worth a line in a Dockerfile
+# These folders hold only tests; a folder named `test` may hold other code, as django.test does.
+_TESTS = re.compile(r"(?:.*?/)?(?:tests|__tests__)(?=/)")
+_TEST = re.compile(r"(?:.*?/)?test(?=/)")
+MIN_PACKAGE_BYTES = 100_000  # a package's smaller tests are not worth a line in a Dockerfile
 
 
 @check(
@@ -33,34 +34,35 @@ MIN_LIBRARY_BYTES = 100_000  # a package's smaller tests are not worth a line in
     reference="https://docs.docker.com/build/concepts/context/#dockerignore-files",
 )
 def tests(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for tests of the program itself; warn of a package's tests from 100 kB on."""
-    own: dict[str, dict[str, Entry]] = defaultdict(dict)
-    packaged: dict[str, dict[str, Entry]] = defaultdict(dict)
+    """Fail for the program's own tests; warn of a package's tests of 100 kB and more."""
+    own: dict[str, dict[str, FileInLayer]] = defaultdict(dict)  # by folder, then by path
+    packaged: dict[str, dict[str, FileInLayer]] = defaultdict(dict)
     program = program_folder(contract, facts)
-    suites = _test_folders(facts)
-    for path, entry in facts.files.items():
-        if entry[0].kind == "folder":
+    test_folders = _test_folders(facts)
+    for path, (file, layer) in facts.files.items():
+        if file.kind == "folder":
             continue
         if library := LIBRARY.match(path):
-            if folder := _suite(path, library["rest"], suites):
-                packaged[folder][path] = entry
+            if folder := _folder_of_tests(path, library.start("rest"), test_folders):
+                packaged[folder][path] = (file, layer)
         elif program and path.startswith(program):
-            folder = _suite(path, path.removeprefix(program), suites)
+            folder = _folder_of_tests(path, len(program), test_folders)
             if folder or _is_test(path):
-                own[folder or path][path] = entry
+                own[folder or path][path] = (file, layer)
     for folder, files in sorted(own.items()):
-        yield unwanted_folder(folder, _layer(files), "tests", _size(files))
+        yield _finding(folder, files)
     for folder, files in sorted(packaged.items()):
-        if _size(files) >= MIN_LIBRARY_BYTES:
-            yield unwanted_folder(folder, _layer(files), "tests", _size(files), warning=True)
+        if _size(files) >= MIN_PACKAGE_BYTES:
+            yield _finding(folder, files, warning=True)
 
 
-def _size(files: dict[str, Entry]) -> int:
+def _finding(folder: str, files: dict[str, FileInLayer], *, warning: bool = False) -> Finding:
+    _, layer = files[min(files)]
+    return folder_finding(folder, layer, "tests", _size(files), warning=warning)
+
+
+def _size(files: dict[str, FileInLayer]) -> int:
     return sum(file.size for file, _ in files.values())
-
-
-def _layer(files: dict[str, Entry]) -> Layer:
-    return files[min(files)][1]
 
 
 def _is_test(path: str) -> bool:
@@ -68,16 +70,22 @@ def _is_test(path: str) -> bool:
 
 
 def _test_folders(facts: ImageFacts) -> set[str]:
-    """Return folders named `test` that hold tests; django.test, for example, holds none."""
-    matches = (_TEST_FOLDER.match(path) for path in facts.files if _is_test(path))
-    return {match["folder"] for match in matches if match}
+    """Return the folders named `test` that hold a test file."""
+    matches = (_TEST.match(path) for path in facts.files if _is_test(path))
+    return {match[0] for match in matches if match}
 
 
-def _suite(path: str, rest: str, test_folders: set[str]) -> str | None:
-    """Return the folder of tests with this path; `rest` is the path inside its package folder."""
-    before = path[: -len(rest)]
-    if match := _TESTS_FOLDER.match(rest):
-        return before + str(match["folder"])
-    match = _TEST_FOLDER.match(rest)
-    folder = before + str(match["folder"]) if match else None
+def _folder_of_tests(path: str, start: int, test_folders: set[str]) -> str | None:
+    """Return the folder of tests that contains a file, if any.
+
+    Args:
+        path: The file.
+        start: Index in `path` after the folder of the package or program. Only the folders behind
+            it count: a program in /srv/tests is no test.
+        test_folders: The folders named `test` that hold a test file.
+    """
+    if match := _TESTS.match(path, start):
+        return path[: match.end()]
+    match = _TEST.match(path, start)
+    folder = path[: match.end()] if match else None
     return folder if folder in test_folders else None

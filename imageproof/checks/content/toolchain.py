@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.image.facts import ImageFacts
 
-# Names, with an optional target in front and an optional version behind.
+# An optional target, the program, an optional version: x86_64-linux-gnu-gcc-12.
 _PROGRAMS = re.compile(
     r"^(?:[\w.]+-linux-[\w.]+-)?"
     r"(?:gcc|g\+\+|cc|c\+\+|cpp|clang(?:\+\+)?|ld|ld\.(?:bfd|gold|lld)|as|ar|ranlib|make|gmake|cmake"
@@ -34,5 +34,6 @@ _PROGRAMS = re.compile(
 def toolchain(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each executable of a toolchain, in any folder."""
     for path, (file, layer) in sorted(facts.files.items()):
+        # share/ holds documentation and shell completions, no programs.
         if file.executable and _PROGRAMS.match(file.name) and "share/" not in path:
             yield finding_at(path, layer, f"{file.name} is in the image")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import is_below
+from imageproof.checks.files import is_within
 from imageproof.checks.run.observed import observed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _writable(
         message = f"{container.name}: the root is mounted writable, expected read-only"
         yield Finding(message, file="/")
     for path in writes.paths:
-        if path not in reported and not is_below(path, (*contract.writable, *ENGINE_FOLDERS)):
+        if path not in reported and not is_within(path, (*contract.writable, *ENGINE_FOLDERS)):
             reported.add(path)
             expected = ", ".join(contract.writable) or "none"
             yield Finding(
@@ -86,8 +86,8 @@ def _changes(container: ContainerFacts, contract: ServiceContract) -> Iterator[F
     outside = [
         path
         for path in changed
-        if not is_below(path, mounts)
-        and not any(path != other and is_below(other, [path]) for other in inner)
+        if not is_within(path, mounts)
+        and not any(path != other and is_within(other, [path]) for other in inner)
     ]
     for path in outside[:MAX_CHANGES]:
         message = f"{container.name}: {path} differs from the image (docker diff)"

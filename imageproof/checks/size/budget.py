@@ -28,7 +28,8 @@ def budget(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     if facts.size > contract.size:
         largest = max(facts.layers, key=lambda layer: layer.size)
         baseline = baseline_for(facts)
-        growth = f"; {', '.join(map(str, most_grown(facts, baseline)))}" if baseline else ""
+        changes = most_grown(facts, baseline) if baseline else []
+        growth = f"; {', '.join(map(str, changes))}" if changes else ""
         yield Finding(
             f"the layers have {facts.size / 1e6:.1f} MB, the budget is {contract.size / 1e6:.1f} "
             f"MB; the largest layer has {largest.size / 1e6:.1f} MB{growth}",

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from imageproof.checks import REGISTRY, choose, find
+from imageproof.checks import REGISTRY, choose_checks, require_check
 from imageproof.checks.check import DEEP_FACT_KINDS, FACT_KINDS, FactKind, check
 from imageproof.errors import UsageError
 
@@ -44,13 +44,13 @@ def test_second_check_with_an_id_is_refused():
 
 
 def test_check_is_found_by_its_id():
-    assert find("size.budget") is REGISTRY["size.budget"]
+    assert require_check("size.budget") is REGISTRY["size.budget"]
 
 
 def test_prefix_chooses_each_check_with_it():
-    assert {c.id for c in choose("size")} == {"size.budget", "size.growth", "size.waste"}
-    assert choose("size.budget") == [REGISTRY["size.budget"]]
-    assert choose(None) == list(REGISTRY.values())
+    assert {c.id for c in choose_checks("size")} == {"size.budget", "size.growth", "size.waste"}
+    assert choose_checks("size.budget") == [REGISTRY["size.budget"]]
+    assert choose_checks(None) == list(REGISTRY.values())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_prefix_chooses_each_check_with_it():
 )
 def test_unknown_id_is_refused_with_similar_ids(id_, hint):
     with pytest.raises(UsageError) as caught:
-        find(id_)
+        require_check(id_)
     assert caught.value.status == 2
     assert hint in (caught.value.hint or "")
 

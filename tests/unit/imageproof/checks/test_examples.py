@@ -12,24 +12,29 @@ import pytest
 
 from imageproof.checks import REGISTRY, Finding
 from imageproof.checks.check import CheckFunction
+from imageproof.project.project_files import ProjectFiles
+from imageproof.project.size_baseline import Baseline
 from tests.support.sample_facts import (
     MB,
     SECRET,
     SHAPED,
     TITLE_LABEL,
+    TODAY,
     Case,
     container,
     contract,
+    file,
     image,
     layer,
     service_contract,
     variables,
+    with_files,
     with_programs,
 )
 
 MODULES = {
-    file.stem: importlib.import_module(f"tests.unit.imageproof.checks.examples.{file.stem}")
-    for file in sorted(Path(__file__).with_name("examples").glob("*.py"))
+    module.stem: importlib.import_module(f"tests.unit.imageproof.checks.examples.{module.stem}")
+    for module in sorted(Path(__file__).with_name("examples").glob("*.py"))
 }
 FAULTS = {id_: cases for module in MODULES.values() for id_, cases in module.FAULTS.items()}
 NEAR_MISSES = {
@@ -149,6 +154,21 @@ def test_size_finding_has_measured_size_budget_and_largest_layer():
     (finding,) = _findings("size.budget", large)
     assert (finding.measured, finding.bound) == (12 * MB, 10 * MB)
     assert finding.instruction == "COPY a /"
+
+
+def test_size_finding_without_growth_ends_with_the_largest_layer():
+    large = image(layers=(layer(size=12 * MB),))
+    baselines = (Baseline("python:3.11", 12 * MB, {"COPY a /": 12 * MB}),)
+    (finding,) = _findings(
+        "size.budget", replace(large, project_files=ProjectFiles(TODAY, baselines=baselines))
+    )
+    assert finding.message.endswith("the largest layer has 12.0 MB")
+
+
+def test_first_unread_account_file_is_reported():
+    links = (file(path, kind="link", target="/nix") for path in ("etc/group", "etc/passwd"))
+    (finding,) = _findings("fs.orphans", with_files(*links))
+    assert (finding.file, finding.unknown) == ("/etc/passwd", True)
 
 
 def test_each_missing_or_extra_item_has_a_finding():

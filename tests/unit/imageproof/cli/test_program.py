@@ -13,7 +13,7 @@ from typing import TextIO
 import pytest
 from invoke.exceptions import Exit
 
-from imageproof.checks import find
+from imageproof.checks import require_check
 from imageproof.cli import command as commands
 from imageproof.cli.command import GROUPS, command
 from imageproof.report import summary
@@ -107,7 +107,7 @@ def test_every_command_is_in_one_group():
 
 
 def test_explain_prints_every_field_of_a_check(capsys):
-    check = find("user.nonroot")
+    check = require_check("user.nonroot")
     summary.print_check(check)
     out = capsys.readouterr().out
     for text in (check.why, check.remedy, check.reference, "Needs  image"):

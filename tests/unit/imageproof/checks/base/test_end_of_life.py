@@ -15,7 +15,7 @@ TABLES = {name: table for name, table in data().items() if isinstance(table, dic
 
 
 def _component(kind: str, version: str) -> Component:
-    return Component(kind, version, "/etc/os-release", layer())
+    return Component(kind, version, "etc/os-release", layer())
 
 
 def test_data_have_a_date_and_sources():

@@ -31,7 +31,9 @@ def _on(release: str, *paths: str, today: date = TODAY, packages: Any = (), **en
     records = {p.record for p in packages}
     files = [file(path) for path in (*paths, *texts, *sorted(records))]
     facts = with_files(*files, texts=texts, packages=packages)
-    return replace(facts, environment={"PATH": "/usr/bin", **env}, project_files=ProjectFiles(today))
+    return replace(
+        facts, environment={"PATH": "/usr/bin", **env}, project_files=ProjectFiles(today)
+    )
 
 
 def _release(kind: str, version: str) -> str:
@@ -59,6 +61,8 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (_on("NAME=nothing else"), "recorded for Linux"),
         (_on(DEBIAN_12, "usr/local/lib/python3.9/os.py"), "Python 3.9 has had no"),
         (_on("", "opt/conda/lib/python2.7/os.py"), "Python 2.7 has had no"),
+        # below /usr, but not the distribution's
+        (_on(DEBIAN_12, "usr/libexec/shop/lib/python3.9/os.py"), "Python 3.9 has had no"),
         (
             _on("", "usr/lib/python3.9/os.py"),
             "Python 3.9 has had no",
@@ -83,8 +87,8 @@ FAULTS: dict[str, list[tuple[Any, str]]] = {
         (_on("", "usr/bin/node"), "recorded for Node.js of an unknown version"),
         # Neither another package nor another kind of package makes it the distribution's.
         *(
-            (_on(DEBIAN_12, "usr/bin/node", packages=(found,)), "Node.js of an unknown version")
-            for found in (package("npm", "nodejs", "1"), package("dpkg", "node-acorn", "1"))
+            (_on(DEBIAN_12, "usr/bin/node", packages=(other,)), "Node.js of an unknown version")
+            for other in (package("npm", "nodejs", "1"), package("dpkg", "node-acorn", "1"))
         ),
         (replace(image(), project_files=None), "date is unknown"),
     ],

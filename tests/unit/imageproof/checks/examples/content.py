@@ -260,7 +260,9 @@ NEAR_MISSES: dict[str, list[Any]] = {
         Case(installed(*FULL, python=LOCKED_PYTHON), LOCK),
         Case(_locked(package("npm", "blink", "1.0.0")), LOCK),
         Case(_locked(package("dpkg", "bash")), service_contract(lock="locks/shop.txt")),
-        Case(replace(_locked(package("npm", "x"), package("python", "y")), project_files=None), LOCK),
+        Case(
+            replace(_locked(package("npm", "x"), package("python", "y")), project_files=None), LOCK
+        ),
         Case(installed(package("npm", "x"), package("python", "y")), LOCK),
         Case(installed(package("python", "x", "2024.1"), python={"x": ("2024.01",)}), LOCK),
         Case(installed(package("python", "x", "1.0"), python={"x": ("1.0.0",)}), LOCK),

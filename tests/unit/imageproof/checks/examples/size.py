@@ -35,7 +35,9 @@ def _layers(below: Any, above: Any) -> Any:
 
 def _recorded(size: int, facts: Any, base: str = "python:3.11", **sizes: Any) -> Any:
     """Return the image with this recorded size."""
-    return replace(facts, project_files=ProjectFiles(TODAY, baselines=(Baseline(base, size, **sizes),)))
+    return replace(
+        facts, project_files=ProjectFiles(TODAY, baselines=(Baseline(base, size, **sizes),))
+    )
 
 
 def _grown() -> Any:
@@ -134,6 +136,8 @@ NEAR_MISSES: dict[str, list[Any]] = {
         _recorded(2 * MB, with_label(BASE_LABEL, "mirror.invalid/library/python:3.11@sha256:e")),
         _recorded(MB, _sized(50 * MB)),  # size.budget reports it
         replace(image(), project_files=None),
-        replace(with_label(BASE_LABEL, ""), project_files=ProjectFiles(TODAY, baselines=())),  # base.recorded
+        replace(
+            with_label(BASE_LABEL, ""), project_files=ProjectFiles(TODAY, baselines=())
+        ),  # base.recorded
     ],
 }
