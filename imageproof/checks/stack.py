@@ -38,7 +38,7 @@ def parity(contract: Contract, facts: StackFileFacts) -> Iterator[Finding]:
             compose, swarm = facts.compose[name], facts.swarm[name]
             for problem in (
                 *_settings(compose, swarm, compose_file, stack_file),
-                *_variables(compose, swarm, compose_file, stack_file, facts.secret),
+                *_variables(compose, swarm, compose_file, stack_file, facts.secret_variables),
             ):
                 yield Finding(f"{name}: {problem}", file=stack_file)
 

@@ -1,6 +1,6 @@
 """Facts of the compose file: each service as Compose reads it, with the file's own defaults.
 
-Without .env and the user's variables, so that the file is judged the same on every machine.
+.env and the user's variables are ignored, so that the file is judged the same on every machine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-_API_SOCKET = "/var/run/docker.sock"  # what `use_api_socket: true` mounts
+NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
+_API_SOCKET = "/var/run/docker.sock"  # `use_api_socket: true` mounts it
+_CPU_PERIOD_MICROSECONDS = 100_000  # default of `cpu_period` (docker run reference)
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,17 @@ def read_compose_file(contract: Contract, engine: Engine) -> ComposeFacts:
     """
     engine = engine.with_compose_file(contract.compose_file)
     model = engine.compose_model(interpolate=True, defaults=True)
+    services = services_with_containers(model)
+    return ComposeFacts({name: read_service(name, keys, model) for name, keys in services.items()})
+
+
+def services_with_containers(model: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the services of a compose model by name, without providers.
+
+    A provider is a program that Compose calls; it has no container.
+    """
     services = model.get("services") or {}
-    return ComposeFacts(
-        # A provider is a program that Compose calls; it has no container.
-        {n: read_service(n, keys, model) for n, keys in services.items() if "provider" not in keys}
-    )
-
-
-NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
+    return {name: keys for name, keys in services.items() if "provider" not in keys}
 
 
 def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
@@ -108,9 +113,9 @@ def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -
         security_opt=_texts(keys.get("security_opt")),
         read_only=bool(keys.get("read_only")),
         privileged=bool(keys.get("privileged")),
-        memory=_number(keys.get("mem_limit") or limits.get("memory"), int),
+        memory=_limit(keys.get("mem_limit") or limits.get("memory"), int),
         cpus=_cpus(keys, limits),
-        pids=_number(keys.get("pids_limit") or limits.get("pids"), int),
+        pids=_limit(keys.get("pids_limit") or limits.get("pids"), int),
         oom_kill_disable=bool(keys.get("oom_kill_disable")),
         namespaces={key: str(keys[key]) for key in NAMESPACES if keys.get(key)},
         cgroup_parent=keys.get("cgroup_parent") or "",
@@ -118,7 +123,7 @@ def read_service(name: str, keys: Mapping[str, Any], model: Mapping[str, Any]) -
         tmpfs=_texts(keys.get("tmpfs")),
         devices=tuple(map(_device, keys.get("devices") or ()))
         + _texts(keys.get("device_cgroup_rules")),
-        ports=tuple(map(_published, keys.get("ports") or ())),
+        ports=tuple(map(_published_port, keys.get("ports") or ())),
         log_driver=logging.get("driver") or "",
         log_options=logging.get("options") or {},
     )
@@ -129,49 +134,53 @@ def _texts(values: Any) -> tuple[str, ...]:
     return (values,) if isinstance(values, str) else tuple(map(str, values or ()))
 
 
-def _number(value: Any, kind: type) -> Any:
-    """Convert a limit; Docker writes 0 or -1 for no limit."""
-    return kind(value) if value and float(value) > 0 else None
+def _limit(value: Any, number_type: type) -> Any:
+    """Convert a limit to a number; None for no limit, for which Docker writes 0 or -1."""
+    return number_type(value) if value and float(value) > 0 else None
 
 
 def _cpus(keys: Mapping[str, Any], limits: Mapping[str, Any]) -> float | None:
-    cpus: float | None = _number(keys.get("cpus") or limits.get("cpus"), float)
-    quota: float | None = _number(keys.get("cpu_quota"), float)
-    # The default period is 100 ms (docker run reference).
-    return cpus or (quota / float(keys.get("cpu_period") or 100_000) if quota else None)
+    cpus: float | None = _limit(keys.get("cpus") or limits.get("cpus"), float)
+    quota: float | None = _limit(keys.get("cpu_quota"), float)
+    period = float(keys.get("cpu_period") or _CPU_PERIOD_MICROSECONDS)
+    return cpus or (quota / period if quota else None)
 
 
-def _device(keys: Any) -> str:
+def _device(device: Any) -> str:
     """Return a device's path; Compose before about 2.30 writes a string instead of a table."""
-    return str(keys.get("source") if isinstance(keys, dict) else keys)
+    return str(device.get("source") if isinstance(device, dict) else device)
 
 
 def _mounts(keys: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mount]:
-    """Yield the mounts of a service; host folders mounted by other means are `bind` as well."""
+    """Yield the mounts of a service, including host folders that other keys mount."""
     for mount in keys.get("volumes") or ():
-        source, target = mount.get("source") or "", mount.get("target") or ""
-        read_only = bool(mount.get("read_only"))
-        volume = (model.get("volumes") or {}).get(source) or {}
-        options = volume.get("driver_opts") or {}
-        device = str(options.get("device") or "")
-        if mount.get("type") == "volume" and device.startswith("/"):
-            # A volume of the local driver that mounts a host folder.
-            flags = str(options.get("o") or "").split(",")
-            yield Mount("bind", device, target, read_only or "ro" in flags)
-        else:
-            propagation = (mount.get("bind") or {}).get("propagation") or ""
-            yield Mount(mount.get("type") or "volume", source, target, read_only, propagation)
+        yield _volume_mount(mount, model)
     # Without Swarm, Compose mounts the file of a secret or config read-only.
-    for kind in ("secrets", "configs"):
-        for entry in keys.get(kind) or ():
+    for section in ("secrets", "configs"):
+        for entry in keys.get(section) or ():
             name = entry["source"] if isinstance(entry, dict) else entry
-            if path := ((model.get(kind) or {}).get(name) or {}).get("file"):
-                yield Mount("bind", path, f"/run/{kind}/{name}", read_only=True)
+            if path := ((model.get(section) or {}).get(name) or {}).get("file"):
+                yield Mount("bind", path, f"/run/{section}/{name}", read_only=True)
     if keys.get("use_api_socket"):
         yield Mount("bind", _API_SOCKET, _API_SOCKET)
 
 
-def _published(keys: Mapping[str, Any]) -> PublishedPort:
+def _volume_mount(mount: Mapping[str, Any], model: Mapping[str, Any]) -> Mount:
+    """Convert an entry of `volumes`. A local volume may also mount a host folder: `bind`."""
+    kind = mount.get("type") or "volume"
+    source, target = mount.get("source") or "", mount.get("target") or ""
+    read_only = bool(mount.get("read_only"))
+    volume = (model.get("volumes") or {}).get(source) or {}
+    options = volume.get("driver_opts") or {}
+    device = str(options.get("device") or "")
+    if mount.get("type") == "volume" and device.startswith("/"):
+        flags = str(options.get("o") or "").split(",")
+        return Mount("bind", device, target, read_only or "ro" in flags)
+    propagation = (mount.get("bind") or {}).get("propagation") or ""
+    return Mount(kind, source, target, read_only, propagation)
+
+
+def _published_port(port: Mapping[str, Any]) -> PublishedPort:
     return PublishedPort(
-        keys.get("host_ip") or "", int(keys["target"]), str(keys.get("published") or "")
+        port.get("host_ip") or "", int(port["target"]), str(port.get("published") or "")
     )

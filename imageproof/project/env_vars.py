@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-# ${NAME}, ${NAME:-default}, ${NAME-default} (Compose file reference, interpolation)
-_REFERENCE = re.compile(r"^\$\{(?P<name>\w+)(?::?-(?P<default>.*))?\}$", re.DOTALL)
+# A value that is one variable: ${NAME}, ${NAME:-default}, ${NAME-default} (Compose file reference,
+# interpolation).
+_ONE_VARIABLE = re.compile(r"^\$\{(?P<name>\w+)(?::?-(?P<default>.*))?\}$", re.DOTALL)
 _INTERPOLATED = re.compile(r"\$\{(\w+)")
 
 
@@ -42,23 +43,24 @@ class ExampleEntry:
 
 @dataclass(frozen=True)
 class VariableFacts:
-    """Variables of the three sources."""
+    """Variables of the settings classes, of .env.example and of the compose file."""
 
-    settings: Mapping[str, Mapping[str, Variable]]  # image: name: variable
+    settings: Mapping[str, Mapping[str, Variable]]  # by image, then by variable
     example: Mapping[str, ExampleEntry] | None  # None: no such file
-    compose: Mapping[str, Mapping[str, Variable]]  # service: name: variable
+    compose: Mapping[str, Mapping[str, Variable]]  # by service, then by variable
     interpolated: frozenset[str] = frozenset()  # each ${NAME} of the compose and stack files
 
 
 def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
-    """Read all three sources.
+    """Read the settings classes, .env.example and the compose file.
 
     Raises:
         ContractError: A settings class cannot be imported.
     """
-    # The compose file without override files of tests or development.
+    # Override files for tests or development are ignored.
     model = engine.with_compose_file(contract.compose_file).compose_model(interpolate=False)
-    services: Mapping[str, Any] = model.get("services", {})
+    services: Mapping[str, Any] = model.get("services") or {}
+    compose_texts = json.dumps(model) + _stack_file_text(contract)
     return VariableFacts(
         settings={
             name: read_settings(contract.root, image.environment.settings)
@@ -67,11 +69,11 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
         },
         example=read_env_example(contract.root / contract.env_example),
         compose={name: read_service_environment(service) for name, service in services.items()},
-        interpolated=frozenset(_INTERPOLATED.findall(json.dumps(model) + _stack_file(contract))),
+        interpolated=frozenset(_INTERPOLATED.findall(compose_texts)),
     )
 
 
-def _stack_file(contract: Contract) -> str:
+def _stack_file_text(contract: Contract) -> str:
     file = contract.stack_file
     return file.read_text() if file and file.exists() else ""
 
@@ -118,17 +120,19 @@ def _import_class(root: Path, class_path: str) -> Any:
         ) from error
 
 
-def _fields(settings: Any) -> dict[str, Any]:
+def _fields(settings_class: Any) -> dict[str, Any]:
     """Return the fields of a pydantic-settings class by the name of their variable."""
-    prefix = settings.model_config.get("env_prefix", "")
+    prefix = settings_class.model_config.get("env_prefix", "")
     fields = {}
-    for field, info in settings.model_fields.items():
+    for field, info in settings_class.model_fields.items():
         alias = info.validation_alias if isinstance(info.validation_alias, str) else None
         fields[(alias or f"{prefix}{field}").upper()] = info
     return fields
 
 
 def _default_text(default: Any) -> str:
+    """Return a field's default as an environment file would write it; "" for none."""
+    # By its name: pydantic's constant for a missing default is internal to pydantic_core.
     if default is None or type(default).__name__ == "PydanticUndefinedType":
         return ""
     if hasattr(default, "get_secret_value"):
@@ -138,6 +142,7 @@ def _default_text(default: Any) -> str:
 
 
 def _is_secret(info: Any) -> bool:
+    """Return whether a field has the type SecretStr, SecretBytes or Secret[...], or may have it."""
     return "Secret" in repr(info.annotation)
 
 
@@ -169,6 +174,6 @@ def read_service_environment(service: Mapping[str, Any]) -> dict[str, Variable]:
     variables = {}
     for name, value in (service.get("environment") or {}).items():
         text = "" if value is None else str(value)
-        match = _REFERENCE.match(text)
+        match = _ONE_VARIABLE.match(text)
         variables[name] = Variable(name, (match["default"] or "") if match else text)
     return variables

@@ -13,7 +13,7 @@ from imageproof.errors import ContractError, UsageError
 if TYPE_CHECKING:
     from imageproof.contract import Contract
 
-Kind = Literal["layer", "package", "file"]
+ChangeKind = Literal["layer", "package", "file"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,16 @@ class Baseline:
     packages: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
 
+    def sizes(self, kind: ChangeKind) -> Mapping[str, int]:
+        """Return the sizes of the layers, packages or files, by name."""
+        return {"layer": self.layers, "package": self.packages, "file": self.files}[kind]
+
 
 @dataclass(frozen=True)
 class Change:
     """Growth of one layer, package or file, in bytes; negative if it shrank."""
 
-    kind: Kind
+    kind: ChangeKind
     name: str
     growth: int
 
@@ -46,13 +50,13 @@ class Change:
 
 def compare_baselines(before: Baseline, now: Baseline) -> list[Change]:
     """Return all changes, largest first."""
-    changes = [
-        Change(kind, name, new.get(name, 0) - old.get(name, 0))
-        for kind in get_args(Kind)
-        for old, new in [(getattr(before, f"{kind}s"), getattr(now, f"{kind}s"))]
-        for name in old.keys() | new.keys()
-    ]
-    changes = [change for change in changes if change.growth]
+    changes = []
+    for kind in get_args(ChangeKind):
+        old_sizes, new_sizes = before.sizes(kind), now.sizes(kind)
+        for name in old_sizes.keys() | new_sizes.keys():
+            growth = new_sizes.get(name, 0) - old_sizes.get(name, 0)
+            if growth:
+                changes.append(Change(kind, name, growth))
     return sorted(changes, key=lambda change: (-abs(change.growth), change.kind, change.name))
 
 
@@ -66,6 +70,7 @@ def read_baselines(contract: Contract) -> dict[str, tuple[Baseline, ...]]:
     if not path.is_file():
         return {}
     try:
+        # Image name: base image: sizes.
         document: dict[str, dict[str, Any]] = json.loads(path.read_text())
         return {
             name: tuple(Baseline(base=base, **sizes) for base, sizes in bases.items())
@@ -79,8 +84,12 @@ def read_baselines(contract: Contract) -> dict[str, tuple[Baseline, ...]]:
         ) from error
 
 
-def write_baselines(contract: Contract, sizes: Mapping[str, Baseline]) -> Path:
-    """Write the sizes of these images to the contract's baseline file; keep all others.
+def write_baselines(contract: Contract, baselines: Mapping[str, Baseline]) -> Path:
+    """Write a baseline of each of these images to the contract's file; keep all others.
+
+    Args:
+        contract: The contract; it names the file.
+        baselines: The new baselines, by image name.
 
     Returns:
         The file's path.
@@ -95,10 +104,10 @@ def write_baselines(contract: Contract, sizes: Mapping[str, Baseline]) -> Path:
             hint='add `baseline = "sizes.json"` to [tool.imageproof]',
         )
     recorded = {
-        name: {baseline.base: baseline for baseline in baselines}
-        for name, baselines in read_baselines(contract).items()
+        name: {baseline.base: baseline for baseline in of_image}
+        for name, of_image in read_baselines(contract).items()
     }
-    for name, baseline in sizes.items():
+    for name, baseline in baselines.items():
         recorded.setdefault(name, {})[baseline.base] = baseline
     document = {
         name: {

@@ -1,6 +1,6 @@
 """Facts of the compose file and the swarm's stack file, as settings that can be compared.
 
-The two files have different schemas, such as `mem_limit` and `deploy.resources`.
+The two files may write one setting in different ways, such as `mem_limit` and `deploy.resources`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.environment import compose_variables
 from imageproof.errors import UsageError
-from imageproof.project.compose_file import read_service
+from imageproof.project.compose_file import read_service, services_with_containers
 from imageproof.project.env_vars import read_service_environment, read_settings
 
 if TYPE_CHECKING:
@@ -22,32 +22,35 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-_REQUIRED = re.compile(r"\$\{(\w+):?\?")  # ${NAME:?why}
-_BYTES = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)  # as Docker writes sizes
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-FILLER = "filled-in"  # value of required variables
+FILLER = "filled-in"  # value of each variable that the stack file requires
+_REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):?\?")  # ${NAME:?why}
+_SIZE = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)  # as Docker writes sizes
+_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """Settings of a service in one of the files. `secrets`: variables passed as files."""
+    """Settings of a service in one of the files, as text.
+
+    `environment`: defaults by variable. `secrets`: variables that are passed as files.
+    """
 
     settings: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)  # name: default
+    environment: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class StackFileFacts:
-    """Services of both files, and the secret variables of their settings classes."""
+    """Services of both files, and the secret variables of the contract's settings classes."""
 
     compose: Mapping[str, ServiceSettings]
     swarm: Mapping[str, ServiceSettings]
-    secret: frozenset[str] = frozenset()
+    secret_variables: frozenset[str] = frozenset()
 
 
 def read_stack_files(contract: Contract, engine: Engine) -> StackFileFacts | None:
-    """Read both files; return None if the contract names no stack file.
+    """Read the compose file and the stack file; return None if the contract names no stack file.
 
     Raises:
         ConfigurationError: Compose rejects a file.
@@ -55,17 +58,21 @@ def read_stack_files(contract: Contract, engine: Engine) -> StackFileFacts | Non
     """
     if contract.stack_file is None:
         return None
-    classes = [image.environment for image in contract.images.values() if image.environment]
-    settings = [read_settings(contract.root, class_.settings) for class_ in classes]
+    class_paths = [i.environment.settings for i in contract.images.values() if i.environment]
     return StackFileFacts(
-        _read_services(engine.with_compose_file(contract.compose_file)),
-        _read_services(_engine_with_stack_file(engine, contract.stack_file)),
-        frozenset(name for variables in settings for name, v in variables.items() if v.secret),
+        compose=_read_services(engine.with_compose_file(contract.compose_file)),
+        swarm=_read_services(_engine_with_stack_file(engine, contract.stack_file)),
+        secret_variables=frozenset(
+            variable.name
+            for class_path in class_paths
+            for variable in read_settings(contract.root, class_path).values()
+            if variable.secret
+        ),
     )
 
 
 def engine_for_stack(contract: Contract, engine: Engine, name: str) -> Engine:
-    """Return an engine that uses the stack file and sees the tasks of the swarm's stack `name`.
+    """Return an engine that uses the stack file and inspects the tasks of the stack `name`.
 
     Raises:
         UsageError: The contract names no stack file.
@@ -76,26 +83,25 @@ def engine_for_stack(contract: Contract, engine: Engine, name: str) -> Engine:
             "the contract names no stack file for a swarm",
             hint='add `stack = "…"` to [tool.imageproof]',
         )
-    engine = _engine_with_stack_file(engine, contract.stack_file, contract.root)
+    variables = compose_variables(contract.root)
+    engine = _engine_with_stack_file(engine, contract.stack_file, variables)
     return replace(engine, swarm_stack=name)
 
 
-def _engine_with_stack_file(engine: Engine, file: Path, root: Path | None = None) -> Engine:
-    """Return the engine with only that file, the variables of `root`, and a filler for each
-    variable that the file requires."""
-    required = _REQUIRED.findall(file.read_text()) if file.exists() else []
-    filler = dict.fromkeys(required, FILLER)
-    own = compose_variables(root) if root else {}
-    return replace(engine, compose_files=(file,), variables={**filler, **own})
+def _engine_with_stack_file(
+    engine: Engine, file: Path, variables: Mapping[str, str] | None = None
+) -> Engine:
+    """Return the engine with this file only, and a filler for each variable that it requires."""
+    required = _REQUIRED_VARIABLE.findall(file.read_text()) if file.exists() else []
+    fillers = dict.fromkeys(required, FILLER)
+    return replace(engine, compose_files=(file,), variables={**fillers, **(variables or {})})
 
 
 def _read_services(engine: Engine) -> dict[str, ServiceSettings]:
     model = engine.compose_model(interpolate=True, defaults=True)
     uninterpolated = engine.compose_model(interpolate=False).get("services") or {}
     services = {}
-    for name, keys in (model.get("services") or {}).items():
-        if "provider" in keys:
-            continue
+    for name, keys in services_with_containers(model).items():
         variables = read_service_environment(uninterpolated[name]).values()
         services[name] = ServiceSettings(
             {setting: value for setting, value in _settings(name, keys, model) if value},
@@ -106,13 +112,14 @@ def _read_services(engine: Engine) -> dict[str, ServiceSettings]:
 
 
 def _secret_variable(secret: Mapping[str, Any]) -> str:
-    """Return the variable that a secret stands for: the name of its file in upper case."""
+    """Return the variable that a secret replaces: the name of its file in upper case."""
     return str(secret.get("target") or secret["source"]).rpartition("/")[2].upper()
 
 
 def _settings(
     name: str, keys: Mapping[str, Any], model: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
+    """Yield each setting's name, as a finding shows it, and its value; "" for a default."""
     service = read_service(name, keys, model)
     yield "init", "true" if keys.get("init") else ""
     yield "read_only", "true" if service.read_only else ""
@@ -129,7 +136,10 @@ def _settings(
     yield "logging", f"{service.log_driver} {options}".strip()
     for mount in keys.get("volumes") or ():
         if mount.get("type") == "tmpfs":
-            yield f"the mount {mount['target']}", _tmpfs((mount.get("tmpfs") or {}).get("size"))
+            yield (
+                f"the mount {mount['target']}",
+                _describe_tmpfs((mount.get("tmpfs") or {}).get("size")),
+            )
     for mount in service.mounts:
         if mount.kind != "tmpfs":
             suffix = ", read-only" if mount.read_only else ""
@@ -137,12 +147,12 @@ def _settings(
     for entry in service.tmpfs:
         path, _, text = entry.partition(":")
         tmpfs_options = dict(option.partition("=")[::2] for option in text.split(","))
-        yield f"the mount {path}", _tmpfs(tmpfs_options.get("size"))
+        yield f"the mount {path}", _describe_tmpfs(tmpfs_options.get("size"))
     for port in service.ports:
         yield f"port {port.target}", f"published as {port.published}"
 
 
-def _tmpfs(size: Any) -> str:
-    match = _BYTES.fullmatch(str(size or ""))
-    bytes_ = int(match[1]) * _UNITS[match[2].lower()] if match else size
-    return f"tmpfs of {bytes_} bytes" if bytes_ else "tmpfs"
+def _describe_tmpfs(size: Any) -> str:
+    match = _SIZE.fullmatch(str(size or ""))
+    byte_count = int(match[1]) * _UNIT_BYTES[match[2].lower()] if match else size
+    return f"tmpfs of {byte_count} bytes" if byte_count else "tmpfs"

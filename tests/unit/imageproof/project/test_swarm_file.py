@@ -78,7 +78,7 @@ def test_equal_services_have_equal_settings_in_both_schemas(read):
     assert facts.swarm["shop"].secrets == {"API_TOKEN"}
     assert facts.compose["shop"].environment == {"LOG_LEVEL": "info", "API_TOKEN": ""}
     assert facts.swarm["shop"].environment == {"LOG_LEVEL": "info"}
-    assert facts.secret == frozenset()  # the contract names no settings class
+    assert facts.secret_variables == frozenset()  # the contract names no settings class
 
 
 @pytest.mark.parametrize(
