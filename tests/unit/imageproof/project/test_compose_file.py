@@ -48,7 +48,7 @@ FULL = {
     ],
     "logging": {"driver": "json-file", "options": {"max-size": "1m"}},
 }
-READ = Service(
+FULL_SERVICE = Service(
     name="till",
     image="till:1",
     built=True,
@@ -75,51 +75,50 @@ READ = Service(
 
 @pytest.fixture
 def read(monkeypatch):
-    """Read a service from an output of Compose."""
+    """Reader of a service from Compose's output: its keys, and other keys of the model."""
 
-    def answer(keys: dict[str, Any], **rest: Any) -> Service:
-        model = {"name": "x", "services": {"till": keys}, **rest}
+    def read_keys(keys: dict[str, Any], **model_keys: Any) -> Service:
+        model = {"name": "x", "services": {"till": keys}, **model_keys}
         monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
         return read_compose_file(contract(), Engine(())).services["till"]
 
-    return answer
+    return read_keys
 
 
 def test_all_keys_are_read(read):
-    assert read(FULL) == READ
+    assert read(FULL) == FULL_SERVICE
 
 
 def test_missing_keys_give_defaults(read):
     assert read({"image": "till:1", "command": None}) == Service("till", "till:1")
 
 
-def test_every_field_of_a_service_is_filled(read):
-    """Each field differs between FULL and an empty service."""
-    full, bare = read(FULL), read({})
-    assert [f for f in vars(full) if f != "name" and getattr(full, f) == getattr(bare, f)] == []
+def test_full_service_sets_every_field(read):
+    full, empty = vars(read(FULL)), vars(read({}))
+    assert [key for key in full if full[key] == empty[key]] == ["name"]
 
 
 # --- limits
 
 
-@pytest.mark.parametrize("none", [0, "0", -1, "-1", None])
+@pytest.mark.parametrize("value", [0, "0", -1, "-1", None])
 @pytest.mark.parametrize(
     ("key", "field"), [("mem_limit", "memory"), ("cpus", "cpus"), ("pids_limit", "pids")]
 )
-def test_zero_and_minus_one_are_no_limit(read, key, field, none):
-    assert getattr(read({**FULL, key: none}), field) is None
+def test_zero_and_minus_one_are_no_limit(read, key, field, value):
+    assert getattr(read({**FULL, key: value}), field) is None
 
 
 def test_deploy_limits_are_read(read):
     limits = {"memory": "1048576", "cpus": "0.25", "pids": 8}
-    found = read({"deploy": {"resources": {"limits": limits}, "placement": {}}})
-    assert (found.memory, found.cpus, found.pids) == (1 << 20, 0.25, 8)
+    service = read({"deploy": {"resources": {"limits": limits}, "placement": {}}})
+    assert (service.memory, service.cpus, service.pids) == (1 << 20, 0.25, 8)
 
 
 @pytest.mark.parametrize("deploy", [{}, {"resources": {}}, {"resources": {"limits": None}}, None])
 def test_deploy_without_limits_gives_none(read, deploy):
-    found = read({"deploy": deploy})
-    assert (found.memory, found.cpus, found.pids) == (None, None, None)
+    service = read({"deploy": deploy})
+    assert (service.memory, service.cpus, service.pids) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +144,8 @@ def test_local_volume_of_a_host_folder_is_a_bind_mount(read):
         "c": {"driver_opts": {"type": "nfs", "device": ":/export", "o": "addr=nfs.invalid"}},
         "d": {"name": "x_d"},
     }
-    used = [{"type": "volume", "source": name, "target": "/t"} for name in volumes]
-    found = read({"volumes": used}, volumes=volumes).mounts
-    assert found == (
+    mounts = [{"type": "volume", "source": name, "target": "/t"} for name in volumes]
+    assert read({"volumes": mounts}, volumes=volumes).mounts == (
         Mount("bind", "/etc", "/t"),
         Mount("bind", "/etc", "/t", read_only=True),
         Mount("volume", "c", "/t"),
@@ -156,12 +154,12 @@ def test_local_volume_of_a_host_folder_is_a_bind_mount(read):
 
 
 def test_secret_and_config_files_are_bind_mounts(read):
-    found = read(
+    service = read(
         {"secrets": [{"source": "a"}, "b", {"source": "c"}], "configs": [{"source": "d"}]},
         secrets={"a": {"file": "/x/a"}, "b": {"file": "/x/b"}, "c": {"environment": "C"}},
         configs={"d": {"file": "/x/d"}},
-    ).mounts
-    assert [(mount.source, mount.read_only) for mount in found] == [
+    )
+    assert [(mount.source, mount.read_only) for mount in service.mounts] == [
         ("/x/a", True),
         ("/x/b", True),
         ("/x/d", True),
@@ -202,7 +200,7 @@ END
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    """A docker client that prints its input; .env and the environment set variables."""
+    """An engine whose docker program prints its input; .env and the environment set variables."""
     (tmp_path / "bin").mkdir()
     docker = tmp_path / "bin/docker"
     docker.write_text(DOCKER)
@@ -224,7 +222,8 @@ def _compose_input(engine: Engine, *, defaults: bool) -> tuple[list[str], list[s
 def test_defaults_ignore_env_file_and_environment(engine):
     arguments, values = _compose_input(engine, defaults=True)
     assert "--env-file /dev/null" in " ".join(arguments)
-    # required: from .env; has a default: unset; for the docker client: kept; not in the file: kept
+    # TILL_IMAGE is required: from .env. TILL_BIND has a default: unset. HOME is for the docker
+    # program and KEPT is not in the file: unchanged.
     assert values == ["chosen:1", "", "/home/me", "kept"]
 
 
@@ -245,12 +244,12 @@ def test_override_files_are_ignored(engine, tmp_path):
     with_override = Engine((tmp_path / "compose.yaml", tmp_path / "mine.yaml"))
     project = contract(root=tmp_path)
 
-    def answer(self: Engine, **_: object) -> dict[str, Any]:
+    def compose_model(self: Engine, **_: object) -> dict[str, Any]:
         files.append(self.compose_files)
         return {"services": {}}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Engine, "compose_model", answer)
+        patch.setattr(Engine, "compose_model", compose_model)
         assert read_compose_file(project, with_override).services == {}
     assert files == [(tmp_path / "compose.yaml",)]
 

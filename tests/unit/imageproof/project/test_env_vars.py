@@ -57,8 +57,9 @@ def test_comment_above_or_on_the_line_documents_an_entry(tmp_path, text, documen
     ],
 )
 def test_value_ends_before_the_comment(tmp_path, line, value):
-    found = _example(tmp_path, line + "\n")
-    assert found == {"A": ExampleEntry("A", value, documented=" #" in line)}
+    assert _example(tmp_path, line + "\n") == {
+        "A": ExampleEntry("A", value, documented=" #" in line)
+    }
 
 
 def test_commented_entries_and_other_lines_are_skipped(tmp_path):
@@ -143,17 +144,17 @@ class Floats(BaseSettings):
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    """Reader of a settings class from a module in its own root folder."""
-    name = f"ops_test_{tmp_path.name}".replace("-", "_")
+def read_class(tmp_path, monkeypatch):
+    """Reader of a settings class from MODULE, which is in its own root folder."""
+    name = f"settings_{tmp_path.name}".replace("-", "_")
     (tmp_path / f"{name}.py").write_text(MODULE)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield lambda class_: read_settings(tmp_path, f"{name}:{class_}")
     sys.modules.pop(name, None)
 
 
-def test_each_field_is_a_variable_with_its_default_as_text(module):
-    assert {name: v.default for name, v in module("Settings").items()} == {
+def test_each_field_is_a_variable_with_its_default_as_text(read_class):
+    assert {name: v.default for name, v in read_class("Settings").items()} == {
         "TEXT": "t",
         "NEEDED": "",
         "NOTHING": "",
@@ -174,41 +175,41 @@ def test_each_field_is_a_variable_with_its_default_as_text(module):
     }
 
 
-def test_secrets_are_recognized_by_type(module):
-    secret = {name for name, variable in module("Settings").items() if variable.secret}
+def test_secrets_are_recognized_by_type(read_class):
+    secret = {name for name, variable in read_class("Settings").items() if variable.secret}
     assert secret == {"TOKEN", "KEY", "RAW", "NUMBER", "SET_TOKEN"}
 
 
-def test_env_prefix_is_part_of_the_name(module):
-    assert list(module("Prefixed")) == ["SHOP_TEXT"]
+def test_env_prefix_is_part_of_the_name(read_class):
+    assert list(read_class("Prefixed")) == ["SHOP_TEXT"]
 
 
-def test_float_default_keeps_all_digits(module):
-    found = module("Floats")
-    assert found["LONG"].default == "2592000"
-    assert found["EXACT"].default == "0.1234567"
+def test_float_default_keeps_all_digits(read_class):
+    variables = read_class("Floats")
+    assert variables["LONG"].default == "2592000"
+    assert variables["EXACT"].default == "0.1234567"
 
 
-def test_missing_class_is_a_contract_error(module):
+def test_missing_class_is_a_contract_error(read_class):
     with pytest.raises(ContractError, match="Nothing") as caught:
-        module("Nothing")
+        read_class("Nothing")
     assert caught.value.status == 2
 
 
 def test_missing_module_is_a_contract_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(ContractError, match="no_such_module"):
-        read_settings(tmp_path, "no_such_module_of_ops:Settings")
+        read_settings(tmp_path, "no_such_module_of_a_test:Settings")
 
 
 # --- all sources
 
 
-def test_settings_are_read_by_image_and_compose_by_service(tmp_path, module, monkeypatch):
-    name = next(tmp_path.glob("ops_test_*.py")).stem
-    reading = service_contract(environment={"settings": f"{name}:Prefixed"}, service="web")
+def test_settings_are_read_by_image_and_compose_by_service(tmp_path, read_class, monkeypatch):
+    name = next(tmp_path.glob("settings_*.py")).stem
+    with_settings = service_contract(environment={"settings": f"{name}:Prefixed"}, service="web")
     project = contract(
-        root=tmp_path, images={"shop": reading, "plain": service_contract(service="db")}
+        root=tmp_path, images={"shop": with_settings, "plain": service_contract(service="db")}
     )
     model = {
         "services": {

@@ -46,29 +46,29 @@ SWARM = {
     "environment": {"LOG_LEVEL": "info"},
     "secrets": [{"source": "token", "target": "/run/secrets/api_token"}],
 }
-WRITTEN = {"LOG_LEVEL": "${LOG_LEVEL:-info}", "API_TOKEN": "${API_TOKEN:-}"}
+UNINTERPOLATED = {"LOG_LEVEL": "${LOG_LEVEL:-info}", "API_TOKEN": "${API_TOKEN:-}"}
 
 
 @pytest.fixture
 def read(monkeypatch, tmp_path):
-    """Reader of both files; the stack file requires a variable."""
+    """Reader of both files. `calls`: the file and variables of each call of Compose."""
     (tmp_path / "stack.yaml").write_text("image: ${SHOP_IMAGE:?by its digest}\n")
     calls: list[Any] = []
 
-    def facts(compose: dict[str, Any], swarm: dict[str, Any]):
+    def read_both(compose: dict[str, Any], swarm: dict[str, Any]):
         def compose_model(self, *, interpolate, defaults=False):
-            own = swarm if self.compose_files[0].name == "stack.yaml" else compose
+            keys = swarm if self.compose_files[0].name == "stack.yaml" else compose
             calls.append((self.compose_files[0].name, dict(self.variables)))
             if interpolate:
-                return {"services": {"shop": own}}
-            written = {name: WRITTEN[name] for name in own["environment"]}
-            return {"services": {"shop": {**own, "environment": written}}}
+                return {"services": {"shop": keys}}
+            environment = {name: UNINTERPOLATED[name] for name in keys["environment"]}
+            return {"services": {"shop": {**keys, "environment": environment}}}
 
         monkeypatch.setattr(Engine, "compose_model", compose_model)
         return read_stack_files(contract(root=tmp_path, stack="stack.yaml"), Engine(()))
 
-    facts.calls = calls
-    return facts
+    read_both.calls = calls
+    return read_both
 
 
 def test_equal_services_have_equal_settings_in_both_schemas(read):
