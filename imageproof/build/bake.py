@@ -46,40 +46,52 @@ class BuildResult:
 
 
 def build(
-    contract: Contract, engine: Engine, name: str | None, options: Options | None = None
+    contract: Contract, engine: Engine, image_name: str | None, options: Options | None = None
 ) -> BuildResult:
     """Build one image of the contract, or all of them.
 
     Raises:
         BuildFailed: an instruction failed; the error names it.
     """
-    options = options or Options()
-    if options.push and not options.tag:
-        options = replace(options, tag=default_tag(contract.root))
-    images = contract.select(name)
+    options = _with_tag(options or Options(), contract.root)
+    images = contract.select(image_name)
     services = {name: image.service for name, image in images.items()}
-    arguments = bake_options(options, services)
+    command_options = bake_options(options, services)
     console.step(f"build {', '.join(images)}")
 
-    with ThreadPoolExecutor(1) as pool:  # two docker commands at the same time
-        pending = pool.submit(image_tags, contract, engine, images)
+    with ThreadPoolExecutor(1) as pool:  # read the compose file while the base image is looked up
+        pending_tags = pool.submit(image_tags, contract, engine, images)
         if options.builder:  # it does not see the engine's images
             base = base_image.for_remote_builder(contract)
         else:
             base = base_image.resolve(contract, engine)
-        tags = pending.result()
+        tags = pending_tags.result()
     console.say(f"  base image: {base}")
     started = time.monotonic()
     log = BuildLog()
-    bake(contract, engine, list(services.values()), base, log, arguments)
+    bake(
+        contract,
+        engine,
+        services=list(services.values()),
+        base=base,
+        log=log,
+        options=command_options,
+    )
     references = {name: options.reference(name, tag) for name, tag in tags.items()}
     return BuildResult(
         references={name: reference for name, reference in references.items() if reference},
         base=base,
         seconds=time.monotonic() - started,
-        steps=len(log.steps),
-        cached=sum(step.cached for step in log.steps),
+        steps=len(log.completed_steps),
+        cached=sum(step.cached for step in log.completed_steps),
     )
+
+
+def _with_tag(options: Options, root: Path) -> Options:
+    """Return options that have a tag if they push."""
+    if options.push and not options.tag:
+        return replace(options, tag=default_tag(root))
+    return options
 
 
 def default_tag(root: Path) -> str:
@@ -99,6 +111,7 @@ def default_tag(root: Path) -> str:
 def bake(
     contract: Contract,
     engine: Engine,
+    *,
     services: Sequence[str],
     base: BaseImage,
     log: BuildLog,
@@ -112,7 +125,7 @@ def bake(
         services: names of compose services.
         base: the base image.
         log: receives the progress.
-        options: further options of `docker buildx bake`.
+        options: further options of `docker buildx bake`, as words.
 
     Raises:
         BuildFailed: an instruction failed; the error names it.

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 Origin = Literal["named", "present", "pulled", "made"]
 
-HINT = (
+_HINT = (
     "as root, `./inv provision` makes one from Debian's packages; "
     "or set {variable} to an image that this machine can pull"
 )
 
 
-class BuilderMissing(BaseUnavailable):
-    """The base image could be made here if mmdebstrap were installed."""
+class MmdebstrapMissing(BaseUnavailable):
+    """The base image could be made on this machine if mmdebstrap were installed."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,11 @@ class BaseImage:
 def find_local(contract: Contract, engine: Engine) -> BaseImage | None:
     """Return the base image if the engine has it: the named one, else the default or made one."""
     base = contract.base
-    candidates: list[tuple[str, Origin]] = [(base.image, "present"), (base.local_tag, "made")]
-    if named := _named(contract):
+    candidates: list[tuple[str, Origin]]
+    if named := _named_reference(contract):
         candidates = [(named, "named")]
+    else:
+        candidates = [(base.image, "present"), (base.local_tag, "made")]
     images = engine.images([reference for reference, _ in candidates])
     for reference, origin in candidates:
         if image := images.get(reference):
@@ -82,15 +84,15 @@ def find_local(contract: Contract, engine: Engine) -> BaseImage | None:
 def resolve(contract: Contract, engine: Engine) -> BaseImage:
     """Return the base image: find it in the engine, else pull it, else make it.
 
-    If the engine has one, no registry is contacted.
+    If the engine has it, no registry is contacted.
 
     Raises:
         BaseUnavailable: it can neither be pulled nor made.
     """
     if image := find_local(contract, engine):
         return image
-    if named := _named(contract):
-        return _pull(engine, named, "named", contract)
+    if named := _named_reference(contract):
+        return _pull(contract, engine, named, "named")
     return _pull_or_make(contract, engine)
 
 
@@ -100,7 +102,7 @@ def for_remote_builder(contract: Contract) -> BaseImage:
     Raises:
         UsageError: the image exists in this machine's engine only, or its registry lacks it.
     """
-    reference = _named(contract) or contract.base.image
+    reference = _named_reference(contract) or contract.base.image
     if reference == contract.base.local_tag:
         raise UsageError(
             f"looking for the base image {reference}",
@@ -121,36 +123,18 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
     """Make the base image from Debian's packages, with mmdebstrap and this machine's mirror.
 
     Raises:
-        BuilderMissing: mmdebstrap is not installed.
-        BaseUnavailable: it failed.
+        MmdebstrapMissing: mmdebstrap is not installed.
+        BaseUnavailable: mmdebstrap or the import of its archive failed.
+        NoSpace: the disk is full.
     """
     base = contract.base
     action = f"making the base image {base.local_tag} from Debian's packages"
-    hint = HINT.format(variable=base.variable)
     if not shutil.which("mmdebstrap"):
-        raise BuilderMissing(action, "mmdebstrap is not installed", hint=hint)
+        raise MmdebstrapMissing(action, "mmdebstrap is not installed", hint=_hint(contract))
     say(f"  making {base.local_tag} from Debian's packages (about a minute)")
     with tempfile.TemporaryDirectory(prefix="imageproof-base-") as folder:
         archive = Path(folder, "base.tar")
-        command = [
-            "mmdebstrap",
-            "--variant=minbase",
-            f"--include={','.join(base.packages)}",
-            # A build needs no manuals and translations; licences stay.
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-            base.suite,
-            str(archive),
-            *apt.mirror_lines(base.suite),
-        ]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            tail = clean_lines(result.stderr)
-            if "No space left" in result.stderr:
-                raise NoSpace(action, "no space is left on this machine", tail=tail)
-            raise BaseUnavailable(action, "mmdebstrap failed", tail=tail, hint=hint)
+        _run_mmdebstrap(contract, archive, action)
         with translating(action, BaseUnavailable):
             image = engine.whales.image.import_(
                 str(archive),
@@ -160,14 +144,42 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
     return BaseImage(base.local_tag, image.id, "made")
 
 
-def _named(contract: Contract) -> str | None:
+def _run_mmdebstrap(contract: Contract, archive: Path, action: str) -> None:
+    """Write the file system of the base image to a tar archive."""
+    base = contract.base
+    command = [
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--include={','.join(base.packages)}",
+        # A build needs no manuals and translations; licences stay.
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        base.suite,
+        str(archive),
+        *apt.mirror_lines(base.suite),  # if empty: mmdebstrap's default mirror
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        tail = clean_lines(result.stderr)
+        if "No space left" in result.stderr:
+            raise NoSpace(action, "no space is left on this machine", tail=tail)
+        raise BaseUnavailable(action, "mmdebstrap failed", tail=tail, hint=_hint(contract))
+
+
+def _hint(contract: Contract) -> str:
+    return _HINT.format(variable=contract.base.variable)
+
+
+def _named_reference(contract: Contract) -> str | None:
     """Return the base image that the environment or .env names."""
     return compose_variable(contract.root, contract.base.variable)
 
 
 def _pull_or_make(contract: Contract, engine: Engine) -> BaseImage:
     try:
-        return _pull(engine, contract.base.image, "pulled", contract)
+        return _pull(contract, engine, contract.base.image, "pulled")
     except (EngineUnavailable, NoSpace):
         raise
     except ImageproofError as error:
@@ -175,9 +187,9 @@ def _pull_or_make(contract: Contract, engine: Engine) -> BaseImage:
     return make(contract, engine)
 
 
-def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) -> BaseImage:
+def _pull(contract: Contract, engine: Engine, reference: str, origin: Origin) -> BaseImage:
     action = f"pulling the base image {reference}"
-    hint = HINT.format(variable=contract.base.variable)
+    hint = _hint(contract)
     say(f"  pulling {reference}")
     with translating(action, BaseUnavailable, hint):
         engine.whales.image.pull(reference, quiet=True)
@@ -188,9 +200,15 @@ def _pull(engine: Engine, reference: str, origin: Origin, contract: Contract) ->
 
 
 def _base_image(reference: str, image: Mapping[str, Any], origin: Origin) -> BaseImage:
-    """Return a base image of the engine, with its digest in its own repository.
+    """Return a base image of the engine, with its digest in the repository of its reference.
 
-    Without such a digest (it was made here), its id counts, even if it was pushed elsewhere.
+    An image that was made on this machine has no such digest: its id is used instead, even if
+    the image was pushed to another repository.
+
+    Args:
+        reference: the image's name.
+        image: its `docker image inspect`.
+        origin: where it comes from.
     """
     pairs = (pair.split("@") for pair in image.get("RepoDigests") or [])
     own = _repository(reference)
@@ -199,7 +217,7 @@ def _base_image(reference: str, image: Mapping[str, Any], origin: Origin) -> Bas
 
 
 def _repository(reference: str) -> str:
-    """Return a reference without tag, digest and Docker Hub's host, as the engine lists it."""
+    """Return the repository of a reference as the engine lists it: without Docker Hub's host."""
     name = reference.partition("@")[0]
     folder, slash, last = name.rpartition("/")
     return re.sub(r"^docker\.io/(library/)?", "", f"{folder}{slash}{last.partition(':')[0]}")

@@ -36,27 +36,26 @@ def explain(action: str, log: BuildLog, error: ImageproofError) -> ImageproofErr
     """Return the error that the build log describes, or `error` if the log says no more.
 
     Args:
-        action: what was being done.
+        action: what is being done, for error messages.
         log: the progress until the failure.
-        error: the error that python-on-whales' exception was translated into.
+        error: the error of the docker command.
     """
     output = _buildx_error(log)
-    by_output = translate(action, output, BuildFailed, HINT_LOG) if output else error
-    step = log.failed
-    if step is None or isinstance(by_output, EngineUnavailable):
-        error_is_specific = type(by_output) is BuildFailed and type(error) is not BuildFailed
-        return error if error_is_specific else by_output
-    return _failed_step(action, step)
+    buildx_error = translate(action, output, BuildFailed, HINT_LOG) if output else error
+    if log.failed_step is not None and not isinstance(buildx_error, EngineUnavailable):
+        return _failed_step_error(action, log.failed_step)
+    error_is_specific = type(buildx_error) is BuildFailed and type(error) is not BuildFailed
+    return error if error_is_specific else buildx_error
 
 
-def _failed_step(action: str, step: Vertex) -> ImageproofError:
+def _failed_step_error(action: str, step: Vertex) -> ImageproofError:
     tail = clean_lines("\n".join([*step.log, *step.error.splitlines()[-1:]]))
-    # A program in a step can print anything. Only a full disk is taken for this machine's error.
-    by_log = translate(action, "\n".join([*step.log, step.error]), BuildFailed)
-    if isinstance(by_log, NoSpace):
-        return by_log
+    # A program in a step can print the text of any error. Only that of a full disk is believed.
+    log_error = translate(action, "\n".join([*step.log, step.error]), BuildFailed)
+    if isinstance(log_error, NoSpace):
+        return log_error
     name = redact(" ".join(step.name.split()))
-    if name.startswith("pushing "):
+    if name.startswith("pushing "):  # a step of BuildKit's own
         reason = redact(tail[-1]) if tail else "no reason was given"
         hint = "check the registry's address and `docker login`: this user needs push access"
         return RegistryUnavailable(action, f"{name} failed: {reason}", hint=hint)
@@ -64,10 +63,14 @@ def _failed_step(action: str, step: Vertex) -> ImageproofError:
 
 
 def _buildx_error(log: BuildLog) -> str:
-    """Return the text from buildx's last ERROR line on, with that line last.
+    """Return buildx's last ERROR line and the advice that follows it, the ERROR line at the end.
 
-    Advice follows the error, but the last line of a text becomes the cause (`translate`).
+    `translate` makes the last line of a text the error's cause. Without an ERROR line, return
+    all of buildx's text.
     """
     lines = [line for line in log.other_lines if line.strip()]
-    at = max((i for i, line in enumerate(lines) if line.startswith("ERROR:")), default=-1)
-    return "\n".join([*lines[at + 1 :], lines[at]]) if lines else ""
+    positions = [i for i, line in enumerate(lines) if line.startswith("ERROR:")]
+    if positions:
+        last = positions[-1]
+        lines = [*lines[last + 1 :], lines[last]]
+    return "\n".join(lines)

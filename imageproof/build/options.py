@@ -17,7 +17,7 @@ from imageproof.registry.reference import parse_prefix, parse_tag
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-IMAGE = "{image}"  # replaced by the image's name in the contract
+IMAGE = "{image}"  # placeholder for the image's name in the contract
 ACTION = "reading the command line"
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9.]+)?")
 
@@ -32,7 +32,7 @@ class Options:
         platforms: such as linux/amd64.
         cache_from: a cache source as buildx takes it, with {image} for the image's name.
         cache_to: a cache destination, likewise.
-        load: load the result of another builder into the engine.
+        load: load another builder's result into the engine.
         push: HOST/PREFIX of a registry.
         tag: tag to push.
         output: folder for an OCI layout of each image.
@@ -49,8 +49,8 @@ class Options:
     output: Path | None = None
 
     @property
-    def loads(self) -> bool:
-        """Whether the engine has the result afterwards."""
+    def engine_gets_result(self) -> bool:
+        """Whether the engine has the images after the build."""
         return self.load or not (self.builder or self.push or self.output)
 
     def reference(self, name: str, tag: str) -> str | None:
@@ -64,7 +64,7 @@ class Options:
             return f"docker://{self.push}/{name}:{self.tag}"
         if self.output:
             return str(self.output / name)
-        return tag if self.loads else None
+        return tag if self.engine_gets_result else None
 
 
 def parse_options(
@@ -85,10 +85,10 @@ def parse_options(
         UsageError: an option is malformed, or two contradict each other.
     """
     platforms = tuple(platform.split(",")) if platform else ()
-    for item in platforms:
-        if not _PLATFORM.fullmatch(item):
+    for name in platforms:
+        if not _PLATFORM.fullmatch(name):
             raise UsageError(
-                ACTION, f"invalid platform {item!r}", hint="for example linux/amd64,linux/arm64"
+                ACTION, f"invalid platform {name!r}", hint="for example linux/amd64,linux/arm64"
             )
     if sum(map(bool, (load, push, output))) > 1:
         raise UsageError(
@@ -112,9 +112,12 @@ def parse_options(
 
 
 def apply_context(engine: Engine, options: Options) -> tuple[Engine, Options]:
-    """Return the engine of a docker context if `options.builder` is one, without that builder.
+    """If `options.builder` names a docker context, select that engine instead of a builder.
 
     buildx refuses a context as `--builder`, and advises `docker --context`.
+
+    Returns:
+        The engine to use, and the options to use with it.
     """
     if options.builder and engine.has_context(options.builder):
         return replace(engine, context=options.builder), replace(options, builder=None)
@@ -139,7 +142,7 @@ def bake_options(options: Options, services: Mapping[str, str]) -> list[str]:
         )
     words = [] if options.cache else ["--no-cache"]
     words += ["--builder", options.builder] if options.builder else []
-    words += ["--load"] if options.loads else []
+    words += ["--load"] if options.engine_gets_result else []
     words += ["--push"] if options.push else []
     for name, service in services.items():
         settings = {

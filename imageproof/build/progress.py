@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# "[api builder 3/5] RUN …"; "[builder 3/5] RUN …" if only one image is built; "[3/5] RUN …" if it
-# has one stage.
-_NAME = re.compile(r"^\[(?P<place>[^\]]+)\]\s+(?P<instruction>.*)$", re.DOTALL)
-_STEP = re.compile(
+# The name of a step: "[api builder 3/5] RUN …"; "[builder 3/5] RUN …" if only one image is built;
+# "[3/5] RUN …" if that image has one stage.
+_STEP_NAME = re.compile(r"^\[(?P<place>[^\]]+)\]\s+(?P<instruction>.*)$", re.DOTALL)
+_PLACE = re.compile(
     r"^(?:(?P<image>[\w.-]+) (?=\S+ ))?(?:(?P<stage>\S+) +)?(?P<number>\d+)/(?P<count>\d+)$"
 )
 
@@ -53,14 +53,14 @@ class Vertex:
     @property
     def instruction(self) -> str:
         """The Dockerfile's instruction, on one line."""
-        match = _NAME.match(self.name)
+        match = _STEP_NAME.match(self.name)
         return redact(" ".join((match["instruction"] if match else self.name).split()))
 
     @property
     def place(self) -> re.Match[str] | None:
         """Image, stage, number and count of a Dockerfile's step, None for BuildKit's own steps."""
-        match = _NAME.match(self.name)
-        return _STEP.match(match["place"]) if match else None
+        match = _STEP_NAME.match(self.name)
+        return _PLACE.match(match["place"]) if match else None
 
 
 @dataclass
@@ -94,7 +94,7 @@ class BuildLog:
         return completed
 
     @property
-    def failed(self) -> Vertex | None:
+    def failed_step(self) -> Vertex | None:
         """The first step that failed, ignoring steps that were cancelled because of it."""
         for vertex in self.vertices.values():
             if vertex.error and "context canceled" not in vertex.error.lower():
@@ -102,12 +102,12 @@ class BuildLog:
         return None
 
     @property
-    def steps(self) -> list[Vertex]:
+    def completed_steps(self) -> list[Vertex]:
         """The completed steps of Dockerfiles."""
         return [v for v in self.vertices.values() if v.place and v.completed]
 
-    def running(self) -> dict[str, Vertex]:
-        """Return the latest running step of each image."""
+    def running_steps(self) -> dict[str, Vertex]:
+        """Return the latest running step of each image, by the image's name."""
         running = {}
         for vertex in self.vertices.values():
             if vertex.started and not vertex.completed and vertex.place:
@@ -140,7 +140,10 @@ def parse_messages(lines: Iterable[str], other_lines: list[str]) -> Iterator[dic
 
 
 def show_progress(lines: Iterable[str], log: BuildLog, console: Console) -> None:
-    """Read the stream into the log. Show a live table, or one line a step without a terminal."""
+    """Read the stream into the log, and show a live table.
+
+    Without a terminal, print a line for each completed step instead.
+    """
     if not console.is_terminal:
         for message in parse_messages(lines, log.other_lines):
             for vertex in log.add(message):
@@ -163,7 +166,7 @@ def _line(vertex: Vertex) -> str:
 
 
 def _image(place: re.Match[str]) -> str:
-    return place["image"] or "image"
+    return place["image"] or "image"  # BuildKit leaves the name out if it builds only one image
 
 
 def _stage(place: re.Match[str]) -> str:
@@ -179,19 +182,20 @@ def _table(log: BuildLog) -> Table:
     for _ in range(5):
         table.add_column(no_wrap=True, overflow="ellipsis")
     counts: dict[str, int] = defaultdict(int)
-    for vertex in log.steps:
+    for vertex in log.completed_steps:
         if vertex.place:
             counts[_image(vertex.place)] += 1
-    running = log.running()
+    running = log.running_steps()
     now = time.time()
     for image in sorted(counts.keys() | running.keys()):
-        at = running.get(image)
-        if at and at.place and at.started:
-            stage = _stage(at.place)
-            seconds = f"{max(0, now - at.started.timestamp()):.0f} s"
+        step = running.get(image)
+        if step and step.place and step.started:
+            stage = _stage(step.place)
+            seconds = f"{max(0, now - step.started.timestamp()):.0f} s"
+            last_line = strip_escapes(step.log[-1]) if step.log else step.instruction
             # Text, because a build's output is not markup.
-            last = Text(strip_escapes(at.log[-1]) if at.log else at.instruction, style="dim")
-            table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, last)
+            output = Text(last_line, style="dim")
+            table.add_row(f"[bold]{image}", f"{counts[image]} done", stage, seconds, output)
         else:
             table.add_row(f"[bold]{image}", f"{counts[image]} done", "", "", "")
     return table

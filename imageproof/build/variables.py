@@ -19,7 +19,7 @@ CA_BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-NO_FILE = "/dev/null"
+EMPTY_FILE = "/dev/null"
 
 
 def build_variables(contract: Contract, base: BaseImage) -> dict[str, str]:
@@ -36,12 +36,12 @@ def build_variables(contract: Contract, base: BaseImage) -> dict[str, str]:
     for name, candidates in _secret_files().items():
         if not compose_variable(contract.root, name):
             existing = (str(path) for path in candidates if path and Path(path).is_file())
-            variables[name] = next(existing, NO_FILE)
+            variables[name] = next(existing, EMPTY_FILE)
     return variables
 
 
 def _secret_files() -> dict[str, tuple[str | Path | None, ...]]:
-    """Return the places of each file, the first existing one counts."""
+    """Return the paths where each file may be, by its variable; the first existing file is used."""
     home = Path.home()
     return {
         "BUILD_CA": (os.environ.get("SSL_CERT_FILE"), *CA_BUNDLES),

@@ -133,7 +133,14 @@ def _build(
                 ]
             options = ["--no-cache", "--load"]
             options += [word for setting in settings for word in ("--set", setting)]
-            bake(contract, engine, list(services.values()), base, BuildLog(), options)
+            bake(
+                contract,
+                engine,
+                services=list(services.values()),
+                base=base,
+                log=BuildLog(),
+                options=options,
+            )
     return canaries
 
 

@@ -196,7 +196,7 @@ def _get_base(contract: Contract, engine: Engine) -> None:
     """Pull the base image; if that fails, install mmdebstrap and make it."""
     try:
         image = base_image.resolve(contract, engine)
-    except base_image.BuilderMissing:
+    except base_image.MmdebstrapMissing:
         distribution, _ = apt.distribution()
         # Other distributions lack the keys that sign Debian's packages.
         packages = ["mmdebstrap"] + (["debian-archive-keyring"] if distribution != "debian" else [])

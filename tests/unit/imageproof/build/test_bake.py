@@ -56,7 +56,14 @@ def build(engine, tmp_path):
 
 
 def test_bake_receives_variables_and_access_to_secret_files(engine, tmp_path):
-    bake.bake(contract(root=tmp_path), engine, ["shop"], BASE, BuildLog(), ["--load"])
+    bake.bake(
+        contract(root=tmp_path),
+        engine,
+        services=["shop"],
+        base=BASE,
+        log=BuildLog(),
+        options=["--load"],
+    )
     options = ("--progress", "rawjson", "--file", "compose.yaml", "--load")
     assert engine.command == ("buildx", "bake", *options, "shop")
     assert (

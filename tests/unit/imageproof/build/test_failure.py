@@ -82,6 +82,11 @@ def test_advice_after_the_error_line_is_not_the_cause():
     assert (error.cause, error.tail) == (cause, ("Learn more at",))
 
 
+def test_last_line_is_the_cause_if_no_line_is_an_error():
+    error = _fail(BUILD_FAILED, output=("#0 starting", "it broke"))
+    assert (error.cause, error.tail) == ("it broke", ("#0 starting",))
+
+
 def test_rejected_push_is_an_error_of_the_machine():
     step = Vertex("a", "pushing registry.test/a:1 with docker", error="denied")
     error = _fail(BUILD_FAILED, step)

@@ -40,7 +40,14 @@ def command(monkeypatch, tmp_path):
         engine = engine or Engine((Path("/project/compose.yaml"),))
         words = bake_options(parse_options(**options), services)
         project = contract(root=tmp_path)
-        bake.bake(project, engine, list(services.values()), BASE, BuildLog(), words)
+        bake.bake(
+            project,
+            engine,
+            services=list(services.values()),
+            base=BASE,
+            log=BuildLog(),
+            options=words,
+        )
         return shlex.join(["docker", *(tmp_path / "arguments").read_text().splitlines()])
 
     return run

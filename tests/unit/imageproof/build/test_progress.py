@@ -93,7 +93,7 @@ def test_aligned_step_number_is_parsed():
 
 def test_nanoseconds_are_parsed():
     log = _log(_vertex(started=START, completed=END))
-    assert log.steps[0].seconds == pytest.approx(2.5)
+    assert log.completed_steps[0].seconds == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_other_time_formats_of_go_are_parsed(moment):
 def test_running_step_has_no_duration_and_is_not_counted():
     log = _log(_vertex(started=START))
     assert log.vertices["a"].seconds == 0
-    assert log.steps == []
-    assert list(log.running()) == ["api"]
+    assert log.completed_steps == []
+    assert list(log.running_steps()) == ["api"]
 
 
 def test_cached_steps_are_counted_and_buildkits_own_steps_are_not():
@@ -117,7 +117,7 @@ def test_cached_steps_are_counted_and_buildkits_own_steps_are_not():
         _vertex("b", started=START, completed=END),
         _vertex("c", name="[internal] load metadata", cached=True, completed=END),
     )
-    assert [(v.digest, v.cached) for v in log.steps] == [("a", True), ("b", False)]
+    assert [(v.digest, v.cached) for v in log.completed_steps] == [("a", True), ("b", False)]
 
 
 def test_step_is_reported_as_completed_once():
@@ -132,9 +132,9 @@ def test_failed_step_has_its_whole_log():
     log.add(_output("a", b"one\ntwo\n"))
     log.add(_output("a", b"bad \xff byte\n"))
     log.add({"vertexes": [_vertex(error="exit code: 1", completed=END)]})
-    assert log.failed is not None
-    assert log.failed.error == "exit code: 1"
-    assert log.failed.log == ["one", "two", "bad \ufffd byte"]
+    assert log.failed_step is not None
+    assert log.failed_step.error == "exit code: 1"
+    assert log.failed_step.log == ["one", "two", "bad \ufffd byte"]
 
 
 def test_cancelled_steps_are_not_the_failure():
@@ -142,12 +142,12 @@ def test_cancelled_steps_are_not_the_failure():
         _vertex("a", error="process did not complete: Context Canceled: context canceled"),
         _vertex("b", error="exit code: 1"),
     )
-    assert log.failed is log.vertices["b"]
+    assert log.failed_step is log.vertices["b"]
 
 
 @pytest.mark.parametrize("error", ["", "context canceled"])
 def test_without_a_failure_there_is_no_failed_step(error):
-    assert _log(_vertex(error=error)).failed is None
+    assert _log(_vertex(error=error)).failed_step is None
 
 
 def test_log_before_its_step_is_kept():
