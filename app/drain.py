@@ -2,6 +2,7 @@
 
 On SIGTERM the API reports 503 on /ready, serves requests for a few more seconds, and then stops
 gracefully. A load balancer that checks /ready every second sends no request to a closed socket.
+If nothing has checked /ready since the start, no balancer depends on it, and the API stops at once.
 (Swarm's own balancer stops routing to a task before it sends SIGTERM.)
 
 Measured with 60 restarts under load, when every client opens a connection per request:
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Server that drains before it stops, if a load balancer checks its readiness."""
+    """Server that drains before it stops, if anything has checked its readiness."""
 
     def __init__(self, config: uvicorn.Config, state: State) -> None:
         """Serve `config`; `state` is the application's state, which app/health.py shares."""
@@ -34,7 +35,6 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Report not ready, serve for `DRAIN_SECONDS`, then stop as uvicorn does."""
         self._state.draining = True
-        # If nothing ever checked /ready, waiting helps no client and only delays the stop.
         if self._state.ready_checked:
             log.info("draining", extra={"seconds": DRAIN_SECONDS})
             await asyncio.sleep(DRAIN_SECONDS)

@@ -15,8 +15,8 @@ from app.problems import problem
 
 MAX_BODY_BYTES = 4096
 """Maximum size of a request body. A name and two versions take less than a kilobyte."""
-REQUEST_ID = "x-request-id"
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_HEADER = "x-request-id"
+_VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass
@@ -25,12 +25,12 @@ class TokenBucket:
 
     per_second: float
     clock: Callable[[], float] = time.monotonic
-    _level: float = field(init=False)
-    _at: float = field(init=False)
+    _tokens: float = field(init=False)
+    _refilled_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with a full bucket."""
-        self._level, self._at = self._capacity, self.clock()
+        self._tokens, self._refilled_at = self._capacity, self.clock()
 
     @property
     def _capacity(self) -> float:
@@ -39,78 +39,103 @@ class TokenBucket:
     def take(self) -> float:
         """Take a token; return 0.0, or the seconds until the next one if the bucket is empty."""
         now = self.clock()
-        self._level = min(self._capacity, self._level + (now - self._at) * self.per_second)
-        self._at = now
-        if self._level >= 1:
-            self._level -= 1
+        refill = (now - self._refilled_at) * self.per_second
+        self._tokens = min(self._capacity, self._tokens + refill)
+        self._refilled_at = now
+        if self._tokens >= 1:
+            self._tokens -= 1
             return 0.0
-        return (1 - self._level) / self.per_second
+        return (1 - self._tokens) / self.per_second
 
 
 class Guard:
-    """ASGI middleware. Without the token, every path of /v1 answers 401."""
+    """ASGI middleware that admits requests to /v1 and gives every request an id."""
 
-    def __init__(self, app: ASGIApp, token: str | None, rate: TokenBucket) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, limiter: TokenBucket) -> None:
         """Wrap `app`.
 
         Args:
-            app: the application that handles accepted requests.
+            app: the application that handles admitted requests.
             token: the bearer token that clients must send; None disables /v1.
-            rate: the limiter of POST requests.
+            limiter: the rate limiter of POST requests.
         """
         self._app = app
         self._token = token
-        self._rate = rate
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject the request, or pass it to the application."""
+        """Handle an event of the server."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        sent = headers.get(REQUEST_ID, "")
-        id_ = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
-        request_id.set(id_)
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[REQUEST_ID] = id_
-            await send(message)
-
+        send = _with_request_id(send, _set_request_id(Headers(scope=scope)))
         if _is_v1(scope["path"]):
-            rejection = self._rejection(scope["method"], headers)
-            if rejection is None and scope["method"] not in ("GET", "HEAD"):
-                body = await _read_body(receive)
-                if body is None:
-                    rejection = _too_large()
-                else:
-                    receive = _replay(body, receive)
-            if rejection is not None:
-                await rejection(scope, receive, send_with_id)
-                return
-        await self._app(scope, receive, send_with_id)
+            await self._handle_v1(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
-    def _rejection(self, method: str, headers: Headers) -> Response | None:
+    async def _handle_v1(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Reject the request, or pass it with its whole body to the application."""
+        method, headers = scope["method"], Headers(scope=scope)
+        rejection = self._check_token(headers) or _check_length(headers) or self._admit(method)
+        if rejection is None and method not in ("GET", "HEAD"):
+            body = await _read_body(receive)
+            if body is None:
+                rejection = _too_large()
+            else:
+                receive = _replay(body, receive)
+        await (rejection or self._app)(scope, receive, send)
+
+    def _check_token(self, headers: Headers) -> Response | None:
+        """Return the rejection of a request without the token, else None."""
         if not self._token:
             return problem(503, "/v1 is disabled: API_TOKEN is not set")
-        scheme, _, sent = headers.get("authorization", "").partition(" ")
-        # As bytes, which may hold any character; the comparison takes constant time.
-        same = secrets.compare_digest(sent.strip().encode(), self._token.encode())
-        if scheme.lower() != "bearer" or not same:
-            return problem(
-                401, "a valid bearer token is required", headers={"WWW-Authenticate": "Bearer"}
-            )
-        length = headers.get("content-length", "0")
-        if length.isascii() and length.isdigit() and int(length) > MAX_BODY_BYTES:
-            return _too_large()
-        if method == "POST" and (wait := self._rate.take()):
-            seconds = str(int(wait) + 1)
-            return problem(429, "too many requests", headers={"Retry-After": seconds})
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        # compare_digest takes the same time for any token. It compares other text than ASCII as
+        # bytes only.
+        is_same = secrets.compare_digest(token.strip().encode(), self._token.encode())
+        if scheme.lower() == "bearer" and is_same:
+            return None
+        return problem(
+            401, "a valid bearer token is required", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+    def _admit(self, method: str) -> Response | None:
+        """Take a token of the limiter for a POST; return the rejection if there is none."""
+        if method == "POST" and (wait_seconds := self._limiter.take()):
+            retry_after = str(int(wait_seconds) + 1)
+            return problem(429, "too many requests", headers={"Retry-After": retry_after})
         return None
+
+
+def _set_request_id(headers: Headers) -> str:
+    """Set the log's request id to the client's id if it is valid, else to a new one; return it."""
+    client_id = headers.get(REQUEST_ID_HEADER, "")
+    id_ = client_id if _VALID_REQUEST_ID.fullmatch(client_id) else secrets.token_hex(8)
+    request_id.set(id_)
+    return id_
+
+
+def _with_request_id(send: Send, id_: str) -> Send:
+    """Return a `send` that adds the request id to the response's headers."""
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = id_
+        await send(message)
+
+    return send_with_id
 
 
 def _is_v1(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
+
+
+def _check_length(headers: Headers) -> Response | None:
+    """Return the rejection of a request whose Content-Length is too large, else None."""
+    length = headers.get("content-length", "0")
+    is_number = length.isascii() and length.isdigit()
+    return _too_large() if is_number and int(length) > MAX_BODY_BYTES else None
 
 
 def _too_large() -> Response:
@@ -118,7 +143,7 @@ def _too_large() -> Response:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if it is too large, whatever its Content-Length."""
+    """Return the whole body, or None if it is too large: Content-Length may be absent or wrong."""
     body = bytearray()
     while True:
         message = await receive()

@@ -18,5 +18,5 @@ def create_app(settings: ApiSettings, store: Store) -> FastAPI:
     app.include_router(health.router)
     app.include_router(v1.router)
     token = settings.api_token.get_secret_value() if settings.api_token else None
-    app.add_middleware(Guard, token=token, rate=TokenBucket(settings.api_rate_limit))
+    app.add_middleware(Guard, token=token, limiter=TokenBucket(settings.api_rate_limit))
     return app

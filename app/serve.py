@@ -29,7 +29,7 @@ def serve() -> int:
         print(f"configuration: {error}", file=sys.stderr)
         return EXIT_CONFIG
     log.configure(settings.log_level, settings.secrets())
-    store = Store(connect(settings.store), ttl=settings.review_ttl)
+    store = Store(connect(settings.store), ttl_seconds=settings.review_ttl)
     app = create_app(settings, store)
     server = Server(_config(app), app.state)
     server.run()

@@ -1,9 +1,9 @@
 """The API's side of the reviews in Redis. The worker's side is ``worker/queue.py``.
 
-A review is a hash. An entry of a stream is its job. The workers read the stream as one consumer
-group: Redis delivers an entry to one worker, keeps it until that worker acknowledges it, and lets
-another worker claim it if the first one is silent for too long. So no job is lost when a process
-dies. A job may run twice, but only the worker with the newest lease can write its outcome.
+A review is stored as a hash. Its job is an entry in a stream, which the workers read as one
+consumer group: Redis delivers each entry to one worker, keeps it until that worker acknowledges it,
+and lets another worker claim it if the first one is silent for too long. So no job is lost when a
+process dies. A job may run twice, but only the worker with the newest lease can write its outcome.
 
 Related keys are written by one Lua script, which Redis runs atomically.
 """
@@ -17,7 +17,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -29,33 +29,36 @@ PREFIX = "upgrade-gate"
 STREAM = f"{PREFIX}:jobs"
 GROUP = "workers"
 INDEX = f"{PREFIX}:reviews"  # sorted set: ids of reviews by creation time
-CURSOR = "^[0-9]{1,13}-[0-9a-f]{16}$"
-LATEST = "9" * 13  # milliseconds; the year 2286
-TTL_SECONDS = 7 * 24 * 3600
+CURSOR_PATTERN = "^[0-9]{1,13}-[0-9a-f]{16}$"
+FAR_FUTURE_MS = 9_999_999_999_999  # in the year 2286
+REVIEW_TTL_SECONDS = 7 * 24 * 3600
 MAX_QUEUED = 10_000
-TIMEOUT_SECONDS = 1.5
+STORE_TIMEOUT_SECONDS = 1.5
+"""Time limit of connecting, and of each command."""
 
-# KEYS: upgrade, stream, index. ARGV: prefix, id, ttl, force, now (ms), max queued, fields as JSON.
+# Returns the id of the upgrade's review and 1 if it is new, or "" and 0 if the queue is full.
 _SUBMIT = """
-if ARGV[4] == '0' then
-  local known = redis.call('GET', KEYS[1])
-  if known and redis.call('EXISTS', ARGV[1] .. ':review:' .. known) == 1 then
-    return {known, 0}
+local upgrade, stream, index = unpack(KEYS)
+local prefix, new_id, ttl_seconds, force, now_ms, max_queued, fields = unpack(ARGV)
+if force == '0' then
+  local existing_id = redis.call('GET', upgrade)
+  if existing_id and redis.call('EXISTS', prefix .. ':review:' .. existing_id) == 1 then
+    return {existing_id, 0}
   end
 end
-if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[6]) then
+if redis.call('XLEN', stream) >= tonumber(max_queued) then
   return {'', 0}
 end
-local review = ARGV[1] .. ':review:' .. ARGV[2]
-for name, value in pairs(cjson.decode(ARGV[7])) do
+local review = prefix .. ':review:' .. new_id
+for name, value in pairs(cjson.decode(fields)) do
   redis.call('HSET', review, name, value)
 end
-redis.call('EXPIRE', review, ARGV[3])
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', tonumber(ARGV[5]) - tonumber(ARGV[3]) * 1000)
-redis.call('ZADD', KEYS[3], ARGV[5], ARGV[2])
-redis.call('XADD', KEYS[2], '*', 'id', ARGV[2])
-return {ARGV[2], 1}
+redis.call('EXPIRE', review, ttl_seconds)
+redis.call('SET', upgrade, new_id, 'EX', ttl_seconds)
+redis.call('ZREMRANGEBYSCORE', index, '-inf', tonumber(now_ms) - tonumber(ttl_seconds) * 1000)
+redis.call('ZADD', index, now_ms, new_id)
+redis.call('XADD', stream, '*', 'id', new_id)
+return {new_id, 1}
 """
 
 
@@ -68,37 +71,53 @@ class StoreFull(StoreError):
 
 
 def connect(url: str) -> redis.Redis:
-    """Return a client of the store. It connects at the first command; every command times out."""
+    """Return a client of the store. It connects at the first command."""
     return redis.Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        health_check_interval=30,
-        # One retry, for a connection that a restart of the store closed. The client's default
-        # would block a worker for so long that its heartbeat is overdue.
+        socket_timeout=STORE_TIMEOUT_SECONDS,
+        socket_connect_timeout=STORE_TIMEOUT_SECONDS,
+        health_check_interval=30,  # seconds
+        # One retry, because a restart of the store closes connections. The client's default number
+        # of retries would block a worker for so long that its heartbeat is overdue.
         retry=Retry(NoBackoff(), 1),
     )
 
 
-def review_key(id_: str) -> str:
+def review_key(review_id: str) -> str:
     """Return the key of a review's hash."""
-    return f"{PREFIX}:review:{id_}"
+    return f"{PREFIX}:review:{review_id}"
 
 
-def diff_key(id_: str) -> str:
+def diff_key(review_id: str) -> str:
     """Return the key of a review's diff."""
-    return f"{PREFIX}:diff:{id_}"
+    return f"{PREFIX}:diff:{review_id}"
+
+
+class _IndexEntry(NamedTuple):
+    """Entry of the index. Entries sort by creation time, then by id."""
+
+    created_ms: int
+    review_id: str
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> Self:
+        created_ms, review_id = cursor.split("-")
+        return cls(int(created_ms), review_id)
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.created_ms}-{self.review_id}"
 
 
 class Store:
-    """Reviews, as the API reads and submits them. Methods raise StoreError within seconds."""
+    """Reviews in the store. Each method returns, or raises StoreError, within seconds."""
 
-    def __init__(self, client: redis.Redis, *, ttl: int = TTL_SECONDS) -> None:
-        """Use `client`; reviews expire after `ttl` seconds."""
+    def __init__(self, client: redis.Redis, *, ttl_seconds: int = REVIEW_TTL_SECONDS) -> None:
+        """Use `client`; reviews expire after `ttl_seconds`."""
         self._client = client
-        self._ttl = ttl
-        self._submit = client.register_script(_SUBMIT)
+        self._ttl_seconds = ttl_seconds
+        self._submit_script = client.register_script(_SUBMIT)
 
     def ping(self) -> None:
         """Raise StoreError if the store does not answer."""
@@ -120,82 +139,99 @@ class Store:
         Raises:
             StoreFull: too many reviews are queued.
         """
-        id_ = secrets.token_hex(8)
-        now = int(time.time() * 1000)
+        new_id = secrets.token_hex(8)
+        now_ms = int(time.time() * 1000)
         fields = {
             "package": package, "from": old, "to": new, "status": str(Status.QUEUED),
-            "created": str(now), "updated": str(now), "expires": str(now + self._ttl * 1000),
+            "created": str(now_ms), "updated": str(now_ms),
+            "expires": str(now_ms + self._ttl_seconds * 1000),
             "attempts": "0", "request_id": request_id,
         }  # fmt: skip
         keys = [_upgrade_key(package, old, new), STREAM, INDEX]
+        arguments: list[str | int] = [
+            PREFIX, new_id, self._ttl_seconds, int(force), now_ms, MAX_QUEUED, json.dumps(fields),
+        ]  # fmt: skip
         with store_errors():
-            reply = self._submit(
-                keys=keys,
-                args=[PREFIX, id_, self._ttl, int(force), now, MAX_QUEUED, json.dumps(fields)],
-            )
-        id_, created = cast("tuple[str, int]", reply)
-        if not id_:
+            reply = self._submit_script(keys=keys, args=arguments)
+        stored_id, is_new = cast("tuple[str, int]", reply)
+        if not stored_id:
             raise StoreFull(f"the queue is full ({MAX_QUEUED} reviews)")
-        review = self.get(id_)
+        review = self.get(stored_id)
         if review is None:
             raise StoreError("the review expired while it was submitted")
-        return review, bool(created)
+        return review, bool(is_new)
 
-    def get(self, id_: str) -> Review | None:
+    def get(self, review_id: str) -> Review | None:
         """Return a review, or None if it does not exist or has expired."""
         with store_errors():
-            fields = cast("dict[str, str]", self._client.hgetall(review_key(id_)))
-        return read(id_, fields)
+            fields = cast("dict[str, str]", self._client.hgetall(review_key(review_id)))
+        return review_from_hash(review_id, fields)
 
-    def diff(self, id_: str) -> str | None:
+    def diff(self, review_id: str) -> str | None:
         """Return the unified diff of a finished review, or None if it has none."""
         with store_errors():
-            return cast("str | None", self._client.get(diff_key(id_)))
+            return cast("str | None", self._client.get(diff_key(review_id)))
 
     def page(self, limit: int, before: str | None = None) -> tuple[list[Review], str | None]:
         """Return reviews, the newest first, and the cursor of the next page, if there is one.
 
-        A cursor (CURSOR) is a creation time and an id. It stays valid after that review expires.
+        The index may still list expired reviews. They are left out, so a page may be short.
+
+        A cursor (CURSOR_PATTERN) is a creation time and an id. It stays valid after that review
+        expires.
 
         Args:
             limit: maximum number of reviews.
             before: cursor of the page; default: the first page.
         """
-        last, last_id = (before or f"{LATEST}-").split("-")
         with store_errors():
-            # The range starts at the cursor's millisecond, whose reviews may be on earlier pages.
-            again = self._client.zcount(INDEX, last, last) if before else 0
-            scored = cast(
-                "list[tuple[str, float]]",
-                self._client.zrevrangebyscore(
-                    INDEX, last, "-inf", start=0, num=limit + 1 + again, withscores=True
-                ),
-            )
-            places = [
-                (int(score), id_)
-                for id_, score in scored
-                if not before or (int(score), id_) < (int(last), last_id)
-            ]
-            pipe = self._client.pipeline(transaction=False)
-            for _, id_ in places[:limit]:
-                pipe.hgetall(review_key(id_))
-            fields = pipe.execute()
-        pairs = zip(places, fields, strict=False)
-        reviews = [review for (_, id_), f in pairs if (review := read(id_, f))]
-        return reviews, "{}-{}".format(*places[limit - 1]) if len(places) > limit else None
+            entries = self._index_entries(limit + 1, before)
+            listed, more = entries[:limit], entries[limit:]
+            reviews = self._load([entry.review_id for entry in listed])
+        return reviews, listed[-1].cursor if more else None
+
+    def _index_entries(self, limit: int, before: str | None) -> list[_IndexEntry]:
+        """Return at most `limit` entries after the cursor `before`, the newest first."""
+        start, same_millisecond = _IndexEntry(FAR_FUTURE_MS, ""), 0
+        if before:
+            # The range includes the cursor's millisecond, whose reviews may be on earlier pages.
+            start = _IndexEntry.from_cursor(before)
+            same_millisecond = self._client.zcount(INDEX, start.created_ms, start.created_ms)
+        scored_ids = cast(
+            "list[tuple[str, float]]",
+            self._client.zrevrangebyscore(
+                INDEX,
+                start.created_ms,
+                "-inf",
+                start=0,
+                num=limit + same_millisecond,
+                withscores=True,
+            ),
+        )
+        entries = [_IndexEntry(int(score), review_id) for review_id, score in scored_ids]
+        return [entry for entry in entries if entry < start][:limit]
+
+    def _load(self, review_ids: list[str]) -> list[Review]:
+        """Return the reviews that have not expired."""
+        pipeline = self._client.pipeline(transaction=False)
+        for review_id in review_ids:
+            pipeline.hgetall(review_key(review_id))
+        hashes = pipeline.execute()
+        reviews = map(review_from_hash, review_ids, hashes)
+        return [review for review in reviews if review is not None]
 
 
-def read(id_: str, fields: Mapping[str, str]) -> Review | None:
-    """Return the review in the fields of its hash, or None if the hash is absent."""
+def review_from_hash(review_id: str, fields: Mapping[str, str]) -> Review | None:
+    """Return the review with the fields of its hash, or None if the hash is absent."""
     if "package" not in fields:
         return None
 
     def time_of(name: str) -> datetime:
         return datetime.fromtimestamp(int(fields[name]) / 1000, UTC)
 
-    values: dict[str, Any] = {"from": fields["from"]}  # a Python keyword
+    from_version: dict[str, Any] = {"from": fields["from"]}  # a keyword cannot be an argument
     return Review(
-        id=id_,
+        id=review_id,
         package=fields["package"],
         to=fields["to"],
         status=Status(fields["status"]),
@@ -206,18 +242,19 @@ def read(id_: str, fields: Mapping[str, str]) -> Review | None:
         dead_letter=fields.get("dead_letter") == "1",
         result=Result.model_validate_json(fields["result"]) if fields.get("result") else None,
         failure=Failure.model_validate_json(fields["failure"]) if fields.get("failure") else None,
-        **values,
+        **from_version,
     )
 
 
 def _upgrade_key(package: str, old: str, new: str) -> str:
+    """Return the key of the id of an upgrade's newest review."""
     digest = hashlib.sha256(f"{package}\0{old}\0{new}".encode()).hexdigest()
-    return f"{PREFIX}:triple:{digest}"
+    return f"{PREFIX}:triple:{digest}"  # running stores have keys with this name
 
 
 @contextlib.contextmanager
 def store_errors() -> Iterator[None]:
-    """Raise a client's error as StoreError, without the store's address or password."""
+    """Raise a Redis client's error as StoreError, without the store's address or password."""
     try:
         yield
     except redis.RedisError as error:

@@ -12,7 +12,7 @@ from app.health import store_of
 from app.log import request_id
 from app.problems import documented
 from app.reviews import Review, Status
-from app.store import CURSOR, Store
+from app.store import CURSOR_PATTERN, Store
 
 MAX_PAGE_SIZE = 100
 # Only for OpenAPI: app/guard.py checks the token before the request is read.
@@ -91,7 +91,7 @@ def page(
     store: Reviews,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
     cursor: Annotated[
-        str | None, Query(pattern=CURSOR, description="`next` of the previous page")
+        str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the previous page")
     ] = None,
 ) -> Response:
     """List reviews, the newest first."""

@@ -7,8 +7,7 @@ from functools import partial
 
 from app import log
 from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
-from app.store import TIMEOUT_SECONDS as STORE_SECONDS
-from app.store import connect
+from app.store import STORE_TIMEOUT_SECONDS, connect
 from worker import node, npm_diff
 from worker.heartbeat import MAX_SILENCE_SECONDS, Heartbeat
 from worker.llm import LlmSettings, summarize
@@ -19,7 +18,7 @@ from worker.stop import StopSignal
 
 logger = logging.getLogger("worker")
 LLM_SECONDS = 30.0
-MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (2 * STORE_SECONDS + WRITE_RETRY_SECONDS)
+MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (2 * STORE_TIMEOUT_SECONDS + WRITE_RETRY_SECONDS)
 MAX_JOB_SECONDS = npm_diff.TIMEOUT_SECONDS + LLM_SECONDS + MAX_WRITE_SECONDS + 5
 """Longest duration of a job: the sum of its parts' time limits."""
 

@@ -65,7 +65,7 @@ def test_all_keys_of_a_review_expire(reviews, client):
 
 
 def test_index_drops_expired_reviews(client):
-    short_lived = Store(client, ttl=1)
+    short_lived = Store(client, ttl_seconds=1)
     old, _ = short_lived.submit(*UPGRADE)
     client.zadd(store.INDEX, {old.id: 0})  # created in 1970
     new, _ = short_lived.submit(*UPGRADE, force=True)

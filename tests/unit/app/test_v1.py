@@ -78,7 +78,7 @@ def test_finished_review_has_result_and_diff(api, worker):
 def test_failed_review_has_failure_and_no_diff(api, worker):
     place = api.post("/v1/reviews", json=UPGRADE).headers["location"]
     worker.fail(
-        worker.claim(), Failure(code="not_found", message="there is no left-pad"), dead=True
+        worker.claim(), Failure(code="not_found", message="there is no left-pad"), dead_letter=True
     )
     body = api.get(place).json()
     assert (body["status"], body["dead_letter"]) == ("failed", True)

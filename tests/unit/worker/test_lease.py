@@ -12,7 +12,10 @@ from worker.lease import LeaseRenewer
 from worker.queue import Job
 from worker.stop import StopSignal
 
-JOB = Job("id", "left-pad", "1.2.0", "1.3.0", 1, "", "0-1", "lease")
+JOB = Job(
+    id="id", package="left-pad", old="1.2.0", new="1.3.0", attempt=1, request_id="",
+    entry_id="0-1", lease_token="token",
+)  # fmt: skip
 WAIT_SECONDS = 20  # until a test gives up
 
 

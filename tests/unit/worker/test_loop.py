@@ -21,7 +21,10 @@ MAX_JOB_SECONDS = 60.0
 
 
 def job(name: str) -> Job:
-    return Job(name, "left-pad", "1.2.0", "1.3.0", 1, f"request-{name}", "0-1", "lease")
+    return Job(
+        id=name, package="left-pad", old="1.2.0", new="1.3.0", attempt=1,
+        request_id=f"request-{name}", entry_id="0-1", lease_token="token",
+    )  # fmt: skip
 
 
 class RecordingHeartbeat(Heartbeat):

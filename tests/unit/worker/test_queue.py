@@ -51,7 +51,7 @@ def worker(client, clock) -> Queue:
 @pytest.fixture
 def successor(client, clock) -> Queue:
     """A worker that takes over any job at once."""
-    return Queue(client, "successor", lease=0, clock=clock)
+    return Queue(client, "successor", lease_seconds=0, clock=clock)
 
 
 def test_claim_returns_none_if_no_job_is_waiting(worker):
@@ -94,7 +94,18 @@ def test_another_worker_claims_the_job_of_a_dead_worker(reviews, review_id, work
 
 def test_a_worker_keeps_its_job_during_its_lease(review_id, worker, client):
     worker.claim()
-    assert Queue(client, "second", lease=3600).claim() is None
+    assert Queue(client, "second", lease_seconds=3600).claim() is None
+
+
+def test_abandoned_job_is_claimed_behind_many_jobs_of_living_workers(reviews, worker, client):
+    """XAUTOCLAIM looks at ten entries at a time."""
+    for n in range(25):
+        reviews.submit("p", "1.0.0", f"1.0.{n}")
+    *_, last = [worker.claim() for _ in range(25)]
+    hour_ms = 3_600_000
+    client.xclaim(store.STREAM, store.GROUP, "dead", 0, [last.entry_id], idle=hour_ms)
+    assert worker.claim().id == last.id
+    assert worker.claim() is None
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(reviews, review_id, worker, successor):
@@ -137,22 +148,44 @@ def test_retry_queues_the_job_for_later_with_the_failure(reviews, review_id, wor
     assert reviews.get(review_id).status == Status.QUEUED
     assert reviews.get(review_id).failure == UNAVAILABLE
     assert worker.claim() is None
-    clock.now += 2 * queue.RETRY_SECONDS
+    clock.now += (1 + queue.JITTER) * queue.FIRST_DELAY_SECONDS
     assert worker.claim().attempt == 2
 
 
-def test_retry_delay_doubles_until_dead_letter(reviews, review_id, worker, clock, monkeypatch):
+def _seconds_until_retry(client, review_id, clock) -> float:
+    return client.zscore(queue.RETRIES, review_id) / 1000 - clock.now
+
+
+@pytest.mark.parametrize(("bound", "seconds"), [(min, 1.5), (max, 2.5)])
+def test_retry_delay_varies_by_a_quarter(
+    reviews, review_id, worker, client, clock, monkeypatch, bound, seconds
+):
+    monkeypatch.setattr(queue.random, "uniform", lambda *bounds: bound(bounds))
+    worker.retry(worker.claim(), UNAVAILABLE)
+    assert _seconds_until_retry(client, review_id, clock) == seconds
+
+
+def test_retry_delay_is_random(reviews, worker, client):
+    for n in range(20):
+        reviews.submit("p", "1.0.0", f"1.0.{n}")
+        worker.retry(worker.claim(), UNAVAILABLE)
+    times = {time for _, time in client.zrange(queue.RETRIES, 0, -1, withscores=True)}
+    assert len(times) > 1
+    assert max(times) - min(times) <= 1000
+
+
+def test_retry_delay_doubles_until_dead_letter(
+    reviews, review_id, worker, client, clock, monkeypatch
+):
     monkeypatch.setattr(queue.random, "uniform", lambda *_: 1.0)  # no jitter
     delays = []
-    while (job := worker.claim()) is not None:
-        assert worker.retry(job, UNAVAILABLE)
-        start = clock.now
-        while reviews.get(review_id).status == Status.QUEUED and worker._client.zcount(
-            queue.RETRIES, clock.now * 1000 + 1, "+inf"
-        ):
-            clock.now += 0.5
-        delays.append(clock.now - start)
-    assert delays == [2, 4, 8, 16, 32, 64, 120, 0]
+    for _ in range(queue.MAX_ATTEMPTS - 1):
+        assert worker.retry(worker.claim(), UNAVAILABLE)
+        delays.append(_seconds_until_retry(client, review_id, clock))
+        clock.now += delays[-1]
+    assert worker.retry(worker.claim(), UNAVAILABLE)
+    assert worker.claim() is None
+    assert delays == [2, 4, 8, 16, 32, 64, 120]
     review = reviews.get(review_id)
     assert (review.status, review.dead_letter) == (Status.FAILED, True)
     assert (review.attempts, review.failure) == (queue.MAX_ATTEMPTS, UNAVAILABLE)
@@ -173,7 +206,7 @@ def test_a_released_job_is_claimed_at_once_and_no_attempt_is_counted(reviews, re
     assert worker.claim().attempt == 1
 
 
-def test_claim_skips_an_expired_review(reviews, review_id, worker, client):
+def test_claim_drops_the_entry_of_an_expired_review(reviews, review_id, worker, client):
     client.delete(store.review_key(review_id))
     other, _ = reviews.submit("other", "1.0.0", "2.0.0")
     assert worker.claim().id == other.id
@@ -192,9 +225,9 @@ def test_concurrent_workers_do_each_job_once(reviews, redis_url):
     done: list[str] = []
 
     def work(name: str) -> None:
-        mine = Queue(connect(redis_url), name)
-        while job := mine.claim():
-            if mine.finish(job, RESULT, ""):
+        worker = Queue(connect(redis_url), name)
+        while job := worker.claim():
+            if worker.finish(job, RESULT, ""):
                 done.append(job.id)
 
     threads = [threading.Thread(target=work, args=(str(n),)) for n in range(4)]

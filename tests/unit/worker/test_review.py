@@ -77,7 +77,7 @@ class Bench:
 def bench(client) -> Bench:
     store = Store(client)
     submitted, _ = store.submit(*UPGRADE)
-    successor = Queue(client, "successor", lease=0)
+    successor = Queue(client, "successor", lease_seconds=0)
     return Bench(store, Queue(client, "first"), successor, submitted.id)
 
 
