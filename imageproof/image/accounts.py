@@ -15,7 +15,7 @@ PASSWD, GROUP, SHADOW = "etc/passwd", "etc/group", "etc/shadow"
 
 @dataclass(frozen=True)
 class Account:
-    """Line of /etc/passwd. `password`: `x` means that it is in /etc/shadow."""
+    """Line of /etc/passwd. The password `x` means that it is in /etc/shadow."""
 
     name: str
     password: str
@@ -26,7 +26,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Accounts:
-    """Texts of the three files; None: no such file. `unread`: files whose text is not known."""
+    """Texts of the three files; None: no such file, or its text was not stored (`unread`)."""
 
     passwd: str | None
     group: str | None
@@ -37,18 +37,16 @@ class Accounts:
     def users(self) -> tuple[Account, ...]:
         """All accounts; invalid lines are skipped, as the C library does."""
         return tuple(
-            Account(row[0], row[1], int(row[2]), int(row[3]), row[6].strip())
-            for row in _rows(self.passwd)
-            if len(row) >= 7 and row[2].isdecimal() and row[3].isdecimal()
+            Account(name, password, int(uid), int(gid), shell.strip())
+            for name, password, uid, gid, _, _, shell, *_ in _rows(self.passwd, 7)
+            if uid.isdecimal() and gid.isdecimal()
         )
 
     @cached_property
     def groups(self) -> tuple[tuple[str, int], ...]:
         """All groups: name and gid."""
         return tuple(
-            (row[0], int(row[2]))
-            for row in _rows(self.group)
-            if len(row) >= 3 and row[2].isdecimal()
+            (name, int(gid)) for name, _, gid, *_ in _rows(self.group, 3) if gid.isdecimal()
         )
 
     def run_as(self, user: str) -> tuple[int | None, int | None]:
@@ -57,24 +55,28 @@ class Accounts:
         Without a group, the gid is the account's own; for a uid without an account, root's.
         """
         name, _, group = user.partition(":")
-        numeric = name.isdecimal()
-        account = next(
-            (a for a in self.users if (a.uid == int(name) if numeric else a.name == name)), None
-        )
-        uid = int(name) if numeric else account.uid if account else None
-        if group:
-            gids = dict(reversed(self.groups))
-            return uid, int(group) if group.isdecimal() else gids.get(group)
-        return uid, account.gid if account else 0 if numeric else None
+        if name.isdecimal():
+            uid: int | None = int(name)
+            account = next((account for account in self.users if account.uid == uid), None)
+            default_gid: int | None = account.gid if account else 0
+        else:
+            account = next((account for account in self.users if account.name == name), None)
+            uid, default_gid = (account.uid, account.gid) if account else (None, None)
+        return uid, self._gid(group) if group else default_gid
+
+    def _gid(self, group: str) -> int | None:
+        if group.isdecimal():
+            return int(group)
+        return next((gid for name, gid in self.groups if name == group), None)
 
     def without_password(self) -> Iterator[tuple[str, str]]:
-        """Yield the accounts that need no password, and the file that says so."""
+        """Yield the accounts with an empty password, and the file that contains it."""
         for account in self.users:
             if not account.password:
                 yield account.name, PASSWD
-        for row in _rows(self.shadow):
-            if len(row) > 1 and not row[1]:
-                yield row[0], SHADOW
+        for name, password, *_ in _rows(self.shadow, 2):
+            if not password:
+                yield name, SHADOW
 
 
 def read_accounts(facts: ImageFacts) -> Accounts:
@@ -84,8 +86,9 @@ def read_accounts(facts: ImageFacts) -> Accounts:
     return Accounts(texts[PASSWD], texts[GROUP], texts[SHADOW], tuple(unread))
 
 
-def _rows(text: str | None) -> Iterator[list[str]]:
+def _rows(text: str | None, min_fields: int) -> Iterator[list[str]]:
+    """Yield the fields of each line, without comments and NIS entries (`+`, `-`)."""
     for line in (text or "").splitlines():
         row = line.split(":")
-        if row[0] and not row[0].startswith(("#", "+", "-")):
+        if len(row) >= min_fields and row[0] and not row[0].startswith(("#", "+", "-")):
             yield row

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from imageproof.errors import StackFailed
-from imageproof.image.facts import File, Kind, Layer, SecretCandidate
+from imageproof.image.facts import File, FileKind, Layer, SecretCandidate
 from imageproof.image.packages import max_record_bytes, may_be_truncated, read_packages
 from imageproof.image.secret_candidates import MAX_CANDIDATES, FileScan
 from imageproof.image.stream import Digest
@@ -44,7 +44,7 @@ class _Reading:
     texts: dict[str, str] = field(default_factory=dict)
     anomalies: list[str] = field(default_factory=list)
     anomaly_count: int = 0
-    kinds: dict[str, Kind] = field(default_factory=dict)  # by path
+    kinds: dict[str, FileKind] = field(default_factory=dict)  # by path
 
     def note(self, anomaly: str) -> None:
         """Count an anomaly and keep the first few: a hostile image may have a million."""
@@ -183,7 +183,7 @@ def _path(member: tarfile.TarInfo, reading: _Reading) -> str:
     return path
 
 
-def _kind(member: tarfile.TarInfo) -> Kind:
+def _kind(member: tarfile.TarInfo) -> FileKind:
     if member.isdir():
         return "folder"
     if member.issym():

@@ -27,6 +27,7 @@ def _visible(*layers: tuple[str, ...]) -> list[str]:
         ([("d/a", "d/ab"), ("d/.wh.a",)], ["d/ab"]),
         ([("d", "d/a", "d/e/b"), ("d/.wh..wh..opq", "d/new")], ["d", "d/new"]),
         ([("d/a", "dd/a"), ("d/.wh..wh..opq",)], ["dd/a"]),
+        ([("d", "d/a"), ("d/.wh.",)], ["d"]),
         # a whiteout hides lower layers, not its own or later ones
         ([("d/a",), ("d/.wh.a", "d/a")], ["d/a"]),
         ([("d/a",), ("d/.wh.a",), ("d/a",)], ["d/a"]),
@@ -45,14 +46,13 @@ def test_opaque_root_hides_all_lower_layers():
 
 def test_replacing_a_folder_hides_its_files():
     upper = layer(file("d", kind="link", target="elsewhere"))
-    found = image(layers=(layer(file("d", kind="folder"), file("d/a")), upper)).files
-    assert sorted(found) == ["d"]
+    lower = layer(file("d", kind="folder"), file("d/a"))
+    assert sorted(image(layers=(lower, upper)).files) == ["d"]
 
 
 def test_upper_layer_wins_and_is_named():
     lower, upper = layer(file("a", size=1)), layer(file("a", size=2), name="b")
-    found, owner = image(layers=(lower, upper)).files["a"]
-    assert (found.size, owner) == (2, upper)
+    assert image(layers=(lower, upper)).files["a"] == (file("a", size=2), upper)
 
 
 def test_size_is_the_sum_of_the_layers_with_hidden_files():
@@ -66,11 +66,11 @@ def test_size_is_the_sum_of_the_layers_with_hidden_files():
 
 def _programs(*files: File, path: str = "/usr/local/bin:/usr/bin") -> dict[str, str]:
     facts = image(layers=(layer(*files),), environment={"PATH": path})
-    return {name: entry[0].path for name, entry in facts.programs.items()}
+    return {name: entry.file.path for name, entry in facts.programs.items()}
 
 
 def test_programs_are_the_executables_on_path():
-    found = _programs(
+    programs = _programs(
         file("usr/bin/a"),
         file("usr/bin/data", mode=0o644),
         file("usr/bin/folder", kind="folder"),
@@ -78,7 +78,7 @@ def test_programs_are_the_executables_on_path():
         file("usr/lib/b"),
         file("usr/bin/deeper/c"),
     )
-    assert found == {"a": "usr/bin/a", "link": "usr/bin/link"}
+    assert programs == {"a": "usr/bin/a", "link": "usr/bin/link"}
 
 
 def test_first_folder_on_path_wins():
@@ -127,18 +127,26 @@ def test_executable_by_mode_and_kind(changes, executable):
 
 
 def _hidden(*layers: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    stack = [
-        layer(*(file(p) for p in paths), name=n) for n, paths in zip("abc", layers, strict=False)
-    ]
-    return sorted(
-        (file.path, below.instruction, by.instruction)
-        for file, below, by in image(layers=tuple(stack)).hidden
+    """Return path, instruction and hiding instruction; the layers are named a, b and c."""
+    stack = tuple(
+        layer(*map(file, paths), name=name) for name, paths in zip("abc", layers, strict=False)
     )
+    return [
+        (entry.file.path, entry.layer.instruction, entry.hidden_by.instruction)
+        for entry in image(layers=stack).hidden
+    ]
 
 
 def test_removed_file_is_hidden_by_the_removing_layer():
-    found = _hidden(("d/x", "y"), ("d/.wh.x",), (".wh.y",))
-    assert found == [("d/x", "COPY a /", "COPY b /"), ("y", "COPY a /", "COPY c /")]
+    assert _hidden(("d/x", "y"), ("d/.wh.x",), (".wh.y",)) == [
+        ("d/x", "COPY a /", "COPY b /"),
+        ("y", "COPY a /", "COPY c /"),
+    ]
+
+
+def test_hidden_files_are_in_the_order_of_their_layer():
+    paths = tuple(f"d/{number}" for number in range(9))
+    assert [path for path, _, _ in _hidden(paths, (".wh.d",))] == list(paths)
 
 
 def test_replaced_file_is_hidden():
@@ -147,9 +155,9 @@ def test_replaced_file_is_hidden():
 
 def test_repeated_folder_hides_nothing():
     folder = file("d", kind="folder")
-    found = image(layers=(layer(folder, file("d/x")), layer(folder, name="b")))
-    assert found.hidden == []
-    assert "d/x" in found.files
+    facts = image(layers=(layer(folder, file("d/x")), layer(folder, name="b")))
+    assert facts.hidden == []
+    assert "d/x" in facts.files
 
 
 def test_deeply_nested_folders_are_merged():
@@ -177,12 +185,12 @@ def test_link_resolves_as_in_a_container(path, expected):
 
 
 def test_package_is_visible_if_its_record_is():
-    one, two = (Package("python", "x", v, "x/METADATA") for v in ("1", "2"))
-    below = replace(layer(file("x/METADATA")), packages=(one,))
-    above = replace(layer(file("x/METADATA"), name="b"), packages=(two,))
-    gone = layer(file("x/.wh.METADATA"), name="c")
-    assert [p for p, _ in image(layers=(below, above)).packages] == [two]
-    assert image(layers=(below, above, gone)).packages == []
+    old, new = (Package("python", "x", version, "x/METADATA") for version in ("1", "2"))
+    below = replace(layer(file("x/METADATA")), packages=(old,))
+    above = replace(layer(file("x/METADATA"), name="b"), packages=(new,))
+    removal = layer(file("x/.wh.METADATA"), name="c")
+    assert [package for package, _ in image(layers=(below, above)).packages] == [new]
+    assert image(layers=(below, above, removal)).packages == []
 
 
 def test_text_is_that_of_the_visible_file():
