@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHELLS = {"sh", "bash", "dash", "ash", "busybox"}
 MIN_UNPRIVILEGED_PORT = 1024  # ip(7)
-# A command that is always true, or ends in one.
+# A command that always succeeds, or ends in such a command.
 _CANNOT_FAIL = re.compile(r"(?:^|\|\||;)\s*(?:(?:/usr)?(?:/bin/)?true|:|exit 0)\s*$")
 # Variables that load foreign code into a program: ld.so(8), bash(1), perlrun(1),
 # https://docs.python.org/3/using/cmdline.html#environment-variables.
@@ -25,7 +25,7 @@ INJECTING = frozenset(
     {"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONINSPECT"}
     | {"BASH_ENV", "PERL5OPT", "RUBYOPT"}
 )
-# Variables with harmless uses, and the options in them that load foreign code.
+# Variables with harmless uses: only these options in them load foreign code.
 INJECTING_OPTIONS = {
     "NODE_OPTIONS": re.compile(
         r"(?:^|\s)(?:-r|--require|--import|--(?:experimental-)?loader|--inspect)"
@@ -48,16 +48,16 @@ def exec_form(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]
     """Fail if a shell starts the program, or if the command is not the contract's."""
     command = (*facts.entrypoint, *facts.command)
     actual, expected = " ".join(command), " ".join(contract.command)
+    shown = f"`{actual}`" if command else "not set"
     if len(command) > 1 and command[0].rpartition("/")[2] in SHELLS and command[1] == "-c":
         yield Finding(
-            f"a shell runs the command `{actual}`, expected exec form of `{expected}`",
+            f"a shell runs the command {shown}, expected exec form of `{expected}`",
             measured=actual,
             bound=expected,
         )
     elif command != contract.command:
         yield Finding(
-            f"the command is {(command and f'`{actual}`') or 'not set'}, the contract's is "
-            f"`{expected}`",
+            f"the command is {shown}, the contract's is `{expected}`",
             measured=actual,
             bound=expected,
         )
@@ -67,14 +67,14 @@ def exec_form(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]
     "config.healthcheck",
     "image",
     title="A health check exists, can fail, and notices a failure in time",
-    why="Without a health check a service that hangs counts as running; with long intervals it is "
-    "noticed late.",
+    why="Without a health check, a service that hangs counts as running. With long intervals, the "
+    "failure is noticed late.",
     remedy="Add a HEALTHCHECK in exec form, with (interval + timeout) x retries within the "
     "contract's notices_within.",
     reference="CIS Docker Benchmark 4.6; https://docs.docker.com/reference/dockerfile/#healthcheck",
 )
 def healthcheck(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for no health check, one that cannot fail, and one that is too slow."""
+    """Fail if there is no health check, if it cannot fail, and if it notices a failure too late."""
     probe = facts.healthcheck
     if probe is None:
         yield Finding("there is no HEALTHCHECK")
@@ -157,8 +157,8 @@ def workdir(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     "config.volumes",
     "image",
     title="The declared volumes are the contract's",
-    why="Each VOLUME gives each container an anonymous volume, which is writable whatever the root "
-    "is and stays behind.",
+    why="Each VOLUME gives each container an anonymous volume. It is writable even if the root is "
+    "not, and stays when the container is removed.",
     remedy="Remove VOLUME from the Dockerfile; name volumes in the compose file.",
     reference="https://docs.docker.com/reference/dockerfile/#volume",
 )
@@ -176,15 +176,15 @@ def volumes(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     "config.env",
     "image",
     title="The environment is the contract's, and injects no code",
-    why="LD_PRELOAD and similar variables run code before the program. A PATH with a folder that "
-    "the program can write runs the files that it left there.",
+    why="LD_PRELOAD and similar variables run code before the program. If the program can write a "
+    "folder of PATH, an intruder can put programs there.",
     remedy="Set the contract's `env` by ENV in the last stage; remove variables that inject code.",
     reference="ld.so(8); https://docs.docker.com/reference/dockerfile/#env; CWE-426, CWE-427",
 )
 def env(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for another value than the contract's, an injecting variable, or an unsafe search path.
+    """Fail for a value other than the contract's, an injecting variable, or an unsafe search path.
 
-    The contract's `env` may set any variable.
+    A variable in the contract's `env` may have any value there.
     """
     for name, value in contract.env.items():
         if facts.environment.get(name) != value:
@@ -202,7 +202,7 @@ def env(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 
 
 def _unsafe_folders(name: str, value: str, contract: ServiceContract) -> Iterator[Finding]:
-    """Yield a finding for each unsafe folder; "" means the current folder (environ(7))."""
+    """Yield a finding for each unsafe folder; an empty one is the current folder (environ(7))."""
     writable = (*contract.writable, *SHARED_FOLDERS)
     for folder in dict.fromkeys(value.split(":")):
         if not folder.startswith("/"):
@@ -220,7 +220,7 @@ def _unsafe_folders(name: str, value: str, contract: ServiceContract) -> Iterato
     reference="https://docs.docker.com/reference/dockerfile/#stopsignal",
 )
 def stop_signal(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for another signal; a signal's name and number are equal."""
+    """Fail for another signal, compared by number: SIGQUIT, quit and 3 are equal."""
     actual = facts.stop_signal or "SIGTERM"
     if _normal_signal(actual) != _normal_signal(contract.stop_signal):
         yield Finding(
@@ -231,4 +231,5 @@ def stop_signal(contract: ServiceContract, facts: ImageFacts) -> Iterator[Findin
 
 
 def _normal_signal(name: str) -> int | str:
+    """Return the number of a signal, or its name in one form if the number is unknown."""
     return signal_number(name) or name.upper().removeprefix("SIG")

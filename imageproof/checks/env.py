@@ -34,14 +34,14 @@ def parity(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
     if facts.example is None:
         yield Finding(f"there is no {contract.env_example}", file=contract.env_example)
         return
-    read = _all_settings(facts)
-    for name, variable in sorted(read.items()):
+    settings_of_all = _all_settings(facts)
+    for name, variable in sorted(settings_of_all.items()):
         if name not in facts.example:
             yield Finding(f"{name} is in the code but not in {contract.env_example}")
         elif facts.example[name].value != variable.default:
             value = facts.example[name].value
-            yield from _default_differs(name, contract.env_example, value, variable)
-    for name in sorted(facts.example.keys() - read.keys() - facts.interpolated):
+            yield from _different_default(name, contract.env_example, value, variable)
+    for name in sorted(facts.example.keys() - settings_of_all.keys() - facts.interpolated):
         yield Finding(f"{name} is in {contract.env_example} but nothing reads it")
 
 
@@ -52,13 +52,13 @@ def _compose_parity(
         if name not in passed:
             yield Finding(f"{name} is read by {image} but not set in {file}")
         elif passed[name].default != variable.default:
-            yield from _default_differs(name, file, passed[name].default, variable)
+            yield from _different_default(name, file, passed[name].default, variable)
     for name in sorted(passed.keys() - settings.keys()):
         yield Finding(f"{name} is set for {image} in {file} but not read by the code")
 
 
-def _default_differs(name: str, file: str, value: str, variable: Variable) -> Iterator[Finding]:
-    """Yield the difference. env.secrets-blank reports a secret with a value in a file."""
+def _different_default(name: str, file: str, value: str, variable: Variable) -> Iterator[Finding]:
+    """Yield the finding about a default; env.secrets-blank reports a secret's value in a file."""
     if not variable.secret:
         yield Finding(
             f"{name} has the default {variable.default!r} in the code, {value!r} in {file}",
@@ -70,7 +70,12 @@ def _default_differs(name: str, file: str, value: str, variable: Variable) -> It
 
 
 def _all_settings(facts: VariableFacts) -> dict[str, Variable]:
-    return {name: v for settings in facts.settings.values() for name, v in settings.items()}
+    """Return the variables of all settings classes, by name."""
+    return {
+        name: variable
+        for settings in facts.settings.values()
+        for name, variable in settings.items()
+    }
 
 
 @check(
@@ -100,17 +105,17 @@ def documented(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
 def secrets_blank(contract: Contract, facts: VariableFacts) -> Iterator[Finding]:
     """Fail for each secret with a value, without showing the value.
 
-    The settings class says which of its variables are secrets. For other variables, such as
-    POSTGRES_PASSWORD of a public image, the name and the value decide.
+    A settings class marks its secrets; its other variables must hold no token or password. A
+    variable of no settings class, such as POSTGRES_PASSWORD, is a secret by its name or value.
     """
-    read = _all_settings(facts)
+    settings = _all_settings(facts)
 
     def has_secret(name: str, value: str) -> bool:
-        if name not in read:
+        if name not in settings:
             return is_secret(name, value)
-        if not read[name].secret:
+        if not settings[name].secret:
             return contains_secret(value)
-        return bool(value) and not value.startswith("$")  # ${TOKEN:?is needed}
+        return bool(value) and not value.startswith("$")  # `${TOKEN:?is needed}` has no value
 
     for name, entry in (facts.example or {}).items():
         if has_secret(name, entry.value):

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     reference="https://docs.docker.com/reference/cli/docker/compose/down/",
 )
 def teardown(_: Contract, facts: TeardownFacts) -> Iterator[Finding]:
-    """Fail for leftovers and for lost logs, after each way to end the stack."""
+    """Fail for each leftover and for lost logs, after each tried end of the stack."""
     if not facts.teardowns:
         yield Finding("the stack was not stopped", unknown=True)
-    for end in facts.teardowns:
-        if end.unknown:
-            yield Finding(f"after {end.after}: {end.unknown}", unknown=True)
-        for leftover in end.leftovers:
-            yield Finding(f"after {end.after}: {leftover} is left")
-        if end.logs_saved is False:
-            yield Finding(f"after {end.after}: the logs are not saved")
+    for ended in facts.teardowns:
+        if ended.unknown:
+            yield Finding(f"after {ended.after}: {ended.unknown}", unknown=True)
+        for leftover in ended.leftovers:
+            yield Finding(f"after {ended.after}: {leftover} is left")
+        if ended.logs_saved is False:  # None: this end saves no logs
+            yield Finding(f"after {ended.after}: the logs are not saved")

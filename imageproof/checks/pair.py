@@ -26,34 +26,38 @@ if TYPE_CHECKING:
     reference="https://docs.docker.com/build/cache/optimize/#order-your-layers",
 )
 def shared(contract: Contract, facts: Mapping[str, ImageFacts]) -> Iterator[Finding]:
-    """Fail for images of one base with different first layers, and for different users or versions.
+    """Fail for different users and versions, and for different first layers on one base.
 
-    A package that only one image has is not compared.
+    System packages are compared among images of one base. A package that only one image has is not
+    compared.
     """
-    yield from _users(contract, facts)
-    pythons_of = {name: {p.version for p in pythons(image)} for name, image in facts.items()}
-    yield from _versions("Python", pythons_of)
-    yield from _packages(facts, ("python", "npm"))
+    yield from _compare_users(contract, facts)
+    python_versions = {
+        name: {python.version for python in pythons(image)} for name, image in facts.items()
+    }
+    yield from _compare_versions("Python", python_versions)
+    yield from _compare_packages(facts, ("python", "npm"))
     by_base: dict[str, dict[str, ImageFacts]] = defaultdict(dict)
     for name, image in facts.items():
         by_base[base_of(image)][name] = image
     for base, images in sorted(by_base.items()):
         if base and len(images) > 1:
-            yield from _first_layers(base, images)
-            yield from _packages(images, ("dpkg", "apk"))
+            yield from _compare_first_layers(base, images)
+            yield from _compare_packages(images, ("dpkg", "apk"))
 
 
-def _first_layers(base: str, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
+def _compare_first_layers(base: str, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
     first = {name: image.layers[0].diff_id for name, image in images.items() if image.layers}
-    if len(set(first.values())) > 1:
+    different = set(first.values())
+    if len(different) > 1:
         yield Finding(
             f"{' and '.join(sorted(first))} are made from {base}, but share no layer",
-            measured=len(set(first.values())),
+            measured=len(different),
             bound=1,
         )
 
 
-def _users(contract: Contract, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
+def _compare_users(contract: Contract, images: Mapping[str, ImageFacts]) -> Iterator[Finding]:
     """Compare the contract's users; user.nonroot compares each image with its contract."""
     users = {name: contract.images[name].user for name in images}
     if len(set(users.values())) > 1:
@@ -61,7 +65,9 @@ def _users(contract: Contract, images: Mapping[str, ImageFacts]) -> Iterator[Fin
         yield Finding(f"the images run as different users: {listing}")
 
 
-def _packages(images: Mapping[str, ImageFacts], kinds: tuple[str, ...]) -> Iterator[Finding]:
+def _compare_packages(
+    images: Mapping[str, ImageFacts], kinds: tuple[str, ...]
+) -> Iterator[Finding]:
     packages: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for image_name, image in images.items():
         for package, _ in image.packages:
@@ -69,12 +75,14 @@ def _packages(images: Mapping[str, ImageFacts], kinds: tuple[str, ...]) -> Itera
                 key = (package.kind, normal_name(package.name))
                 packages[key][image_name].add(package.version)
     for (_, name), versions in sorted(packages.items()):
-        yield from _versions(name, versions)
+        yield from _compare_versions(name, versions)
 
 
-def _versions(name: str, by_image: Mapping[str, set[str]]) -> Iterator[Finding]:
-    """Fail if the images have no version in common: one image may have several (npm's tree)."""
-    versions = {image: found for image, found in sorted(by_image.items()) if found}
-    if versions and not set.intersection(*versions.values()):
-        listing = ", ".join(f"{' and '.join(sorted(v))} in {i}" for i, v in versions.items())
+def _compare_versions(name: str, by_image: Mapping[str, set[str]]) -> Iterator[Finding]:
+    """Fail if the images have no version in common; one image may have several (npm's tree)."""
+    present = {image: versions for image, versions in sorted(by_image.items()) if versions}
+    if present and not set.intersection(*present.values()):
+        listing = ", ".join(
+            f"{' and '.join(sorted(versions))} in {image}" for image, versions in present.items()
+        )
         yield Finding(f"{name} is {listing}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "https://docs.docker.com/engine/swarm/secrets/",
 )
 def parity(contract: Contract, facts: StackFileFacts) -> Iterator[Finding]:
-    """Fail for each service, setting or variable that one file lacks, or whose value differs."""
+    """Fail for each service, setting or variable that one file lacks or that differs."""
     compose_file, stack_file = contract.compose, str(contract.stack)
     for name in sorted(facts.compose.keys() | facts.swarm.keys()):
         if name not in facts.swarm:

@@ -29,7 +29,10 @@ NO_LOGIN_SHELLS = frozenset({"nologin", "false"})
     "https://docs.docker.com/build/building/best-practices/#user",
 )
 def nonroot(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for root in any spelling, and for any other user than the contract's, also by name."""
+    """Fail for root in any spelling, and for a user other than the contract's.
+
+    A name is looked up in the image's accounts. One that is not there is left to user.numeric.
+    """
     uid, gid = read_accounts(facts).run_as(facts.user)
     name, _, group = facts.user.partition(":")
     if name in ("", "root") or uid == 0:
@@ -67,8 +70,8 @@ def numeric(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     "user.accounts",
     "image",
     title="No account has an empty password, a duplicate id or a needless login shell",
-    why="An empty password opens an account to everyone with a shell. Two accounts with one id are "
-    "the same user. The service's user never logs in.",
+    why="An account with an empty password is open to everyone with a shell. Two accounts with one "
+    "id are the same user. The service's user never logs in.",
     remedy="Copy an /etc/passwd of your own (see ops/dockerfiles/base/rootfs), or `usermod -s "
     "/usr/sbin/nologin`; lock passwords with `!` or `*`.",
     reference="passwd(5), shadow(5); CIS Debian Linux 12 Benchmark 7.2",
@@ -95,10 +98,10 @@ def accounts(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 
 
 def _duplicates(kind: str, path: str, ids: Iterable[tuple[str, int]]) -> Iterator[Finding]:
-    names_of = defaultdict(list)
+    names_by_id = defaultdict(list)
     for name, number in ids:
-        names_of[number].append(name)
-    for number, names in sorted(names_of.items()):
+        names_by_id[number].append(name)
+    for number, names in sorted(names_by_id.items()):
         if len(names) > 1:
             message = f"{' and '.join(names)} have the same {kind} {number}"
             yield Finding(message, file=f"/{path}", measured=number)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     "packet-filtering-firewalls/",
 )
 def exposure(contract: Contract, facts: ComposeFacts) -> Iterator[Finding]:
-    """Fail for ports on all addresses, and for ports that the service's contract does not have."""
-    ports_of: dict[str, set[int]] = {}
+    """Fail for ports on every address, and for ports that the service's contract does not have."""
+    contract_ports: dict[str, set[int]] = {}
     for image in contract.images.values():
-        ports_of.setdefault(image.service, set()).update(image.ports)
+        contract_ports.setdefault(image.service, set()).update(image.ports)
     for name, service in facts.services.items():
         for port in service.ports:
-            if _is_any(port.address):
+            if _is_every_address(port.address):
                 yield Finding(
                     f"{name} publishes port {port.target} on every address, expected one: "
                     f"`127.0.0.1:{port.published}:{port.target}`",
@@ -38,8 +38,8 @@ def exposure(contract: Contract, facts: ComposeFacts) -> Iterator[Finding]:
                     measured=port.address or "no address",
                     bound="127.0.0.1",
                 )
-            elif name in ports_of and port.target not in ports_of[name]:
-                expected = ", ".join(map(str, sorted(ports_of[name]))) or "none"
+            elif name in contract_ports and port.target not in contract_ports[name]:
+                expected = ", ".join(map(str, sorted(contract_ports[name]))) or "none"
                 yield Finding(
                     f"{name} publishes port {port.target}, its contract has {expected}: remove it",
                     file=contract.compose,
@@ -48,7 +48,8 @@ def exposure(contract: Contract, facts: ComposeFacts) -> Iterator[Finding]:
                 )
 
 
-def _is_any(address: str) -> bool:
+def _is_every_address(address: str) -> bool:
+    """Return whether a port is open on every address: none is written, or 0.0.0.0 or ::."""
     if not address:
         return True
     try:

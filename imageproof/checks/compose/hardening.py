@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.project.compose_file import ComposeFacts, Service
 
-DEFAULT_DRIVER = "json-file"
+DEFAULT_LOG_DRIVER = "json-file"
 # Compose keys that can put a service into a namespace of the host, with their CIS numbers.
 HOST_NAMESPACES = {"network_mode": "5.10", "pid": "5.16", "ipc": "5.17", "uts": "5.21"}
 HOST_NAMESPACES |= {"userns_mode": "5.31", "cgroup": "5.25"}
@@ -34,9 +34,8 @@ UNCONFINED = re.compile(r"(?:seccomp|apparmor|systempaths):unconfined|label:disa
 def hardening(contract: Contract, facts: ComposeFacts) -> Iterator[Finding]:
     """Fail for each excess; the message has the CIS number and the line to write."""
     for name, service in facts.services.items():
-        groups = (_privileges(service), _namespaces(service), _mounts(service), _limits(service))
-        for group in groups:
-            for problem in group:
+        for problems in (_privileges, _namespaces, _mounts, _limits):
+            for problem in problems(service):
                 yield Finding(f"{name} {problem}", file=contract.compose)
         for path, _, options in (entry.partition(":") for entry in service.tmpfs):
             if "exec" in options.split(","):
@@ -104,9 +103,9 @@ def _limits(service: Service) -> Iterator[str]:
         yield "has no processor limit (5.12): add `cpus: 1.0`"
     if service.pids is None:
         yield "has no process limit (5.29): add `pids_limit: 64`"
-    # Every other driver rotates by itself, or writes no file (Docker docs: logging drivers).
-    size = service.log_options.get("max-size", "-1")
-    if (service.log_driver or DEFAULT_DRIVER) == DEFAULT_DRIVER and size.startswith("-"):
+    # Every other driver rotates its files or writes none (Docker docs: logging drivers).
+    size = service.log_options.get("max-size", "-1")  # negative: no limit
+    if (service.log_driver or DEFAULT_LOG_DRIVER) == DEFAULT_LOG_DRIVER and size.startswith("-"):
         yield (
             "can fill the disk with its log: add `logging: {driver: json-file, options: "
             '{max-size: 10m, max-file: "3"}}`'

@@ -19,23 +19,25 @@ _SOCKETS = (
 )
 _SOCKET_NAMES = re.compile(r"/(?:docker|containerd|podman|crio|buildkitd)\.sock$")
 
-# Only the folder itself: a project may be in /home/me/shop or /usr/src/shop.
-_EXACT = frozenset({"/home", "/opt", "/root", "/usr", "/usr/local", "/var", "/var/lib", "/var/log"})
+# These folders themselves: a folder in them, such as /home/me/shop, may be a project's.
+_FOLDERS = frozenset(
+    {"/home", "/opt", "/root", "/usr", "/usr/local", "/var", "/var/lib", "/var/log"}
+)
 _HOME = re.compile(r"^/home/[^/]+$")
-# The folder and everything below.
+# These folders and everything below.
 _TREES = frozenset(
     {"/boot", "/dev", "/proc", "/sys"}
     | {"/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet"}
     | {"/run/dbus", "/run/libvirt", "/run/systemd", "/run/udev", "/run/user"}
 )
-# The folder itself, and everything below if it is writable: programs and configuration of root.
-# A read-only subfolder, such as a certificate store, is harmless.
+# Programs and configuration of root: these folders themselves, and everything below if the mount
+# is writable. A read-only subfolder, such as a certificate store, is harmless.
 _SYSTEM = frozenset(
     {"/bin", "/etc", "/lib", "/lib64", "/sbin", "/var/spool/cron"}
     | {"/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin"}
     | {"/usr/local/bin", "/usr/local/lib", "/usr/local/sbin"}
 )
-# Subfolders of those that must not even be read, with everything below.
+# Their subfolders that a container must not even read, with everything below.
 _SECRET = frozenset(
     {"/etc/shadow", "/etc/gshadow", "/etc/passwd", "/etc/group", "/etc/sudoers", "/etc/sudoers.d"}
     | {"/etc/ssh", "/etc/ssl/private", "/etc/pki/tls/private", "/etc/pam.d"}
@@ -46,7 +48,7 @@ _CREDENTIALS = re.compile(
     r"/(?:\.ssh|\.aws|\.azure|\.kube|\.docker|\.gnupg|\.config/gcloud|\.netrc|\.git-credentials)"
     r"(?:/|$)"
 )
-# Devices without data of the host, and the socket that only accepts log lines.
+# Devices without data of the host, and the socket /dev/log, which only accepts log lines.
 _HARMLESS_DEVICES = frozenset(
     {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/log"}
 )
@@ -54,7 +56,7 @@ _HARMLESS_DEVICES = frozenset(
 
 def holds_socket(path: str) -> bool:
     """Return whether a host path is an engine's socket, or a folder that holds one."""
-    path = _normalised(path)
+    path = _normalise(path)
     inside = f"{path.rstrip('/')}/"
     return (
         bool(_SOCKET_NAMES.search(path))
@@ -65,11 +67,11 @@ def holds_socket(path: str) -> bool:
 
 def exposes_host(path: str, *, read_only: bool) -> bool:
     """Return whether a mount of a host path gives control of the host, or its secrets."""
-    path = _normalised(path)
+    path = _normalise(path)
     if path in _HARMLESS_DEVICES:
         return False
     return (
-        path in _EXACT
+        path in _FOLDERS
         or path in _SYSTEM
         or bool(_HOME.match(path) or _CREDENTIALS.search(path))
         or is_within(path, _TREES | _SECRET)
@@ -77,7 +79,7 @@ def exposes_host(path: str, *, read_only: bool) -> bool:
     )
 
 
-def _normalised(path: str) -> str:
+def _normalise(path: str) -> str:
     """Return the path as the engine resolves it, with /run for its other name /var/run."""
     path = re.sub(r"^/+", "/", posixpath.normpath(path))
     return re.sub(r"^/var/run(?=/|$)", "/run", path)

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     "best-practices/#pin-base-image-versions",
 )
 def pinned(contract: Contract, facts: ComposeFacts) -> Iterator[Finding]:
-    """Fail for no tag and for `latest`; warn of a tag without digest on an image not built here."""
+    """Fail for no tag and for `latest`; warn of a tag without digest.
+
+    An image that the project builds needs no digest.
+    """
     for name, service in facts.services.items():
         reference, at, _ = service.image.partition("@")
-        if at or not reference:  # Compose names an image that it builds by itself
+        if at or not reference:  # no reference: Compose builds the image and names it
             continue
         tag = reference.rpartition("/")[2].partition(":")[2]
         if tag in ("", "latest"):

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.runtime.containers import ContainerFacts
 
-# capabilities(7), by bit.
-CAPABILITIES = (
+# The name of each bit: capabilities(7).
+NAMES = (
     *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID"),
     *("SETUID", "SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN"),
     *("NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT"),
@@ -36,7 +36,10 @@ CAPABILITIES = (
     reference=f"CIS Docker Benchmark 5.4; {PROC_STATUS}; capabilities(7)",
 )
 def capabilities(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
-    """Fail for each process with a capability in any set; the bounding set is what it can get."""
+    """Fail for each process with a capability in any of its sets.
+
+    A process has the capabilities of the first three sets, and can get those of the other two.
+    """
     for item in observed_processes(facts):
         if isinstance(item, Finding):
             yield item
@@ -54,6 +57,6 @@ def capabilities(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterato
 
 
 def _names(bits: int) -> str:
-    """Return the names of a set's capabilities; the number of one newer than the list."""
-    names = dict(enumerate(CAPABILITIES))
-    return " ".join(names.get(n, str(n)) for n in range(bits.bit_length()) if bits >> n & 1)
+    """Return the names of a set's capabilities; a number for one that is not in the list."""
+    names = dict(enumerate(NAMES))
+    return " ".join(names.get(bit, str(bit)) for bit in range(bits.bit_length()) if bits >> bit & 1)

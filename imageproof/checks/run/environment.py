@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 # Variables that neither the image nor the compose file sets.
 AUTOMATIC = {
-    *("PATH", "HOSTNAME", "HOME", "TERM"),  # by the engine
-    # by the engine, if its client has a proxy
+    *("PATH", "HOSTNAME", "HOME", "TERM"),  # set by the engine
+    # set by the engine, if its client's configuration has a proxy
     *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"),
     *("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"),
-    *("PWD", "OLDPWD", "SHLVL", "_"),  # by a shell that starts the service
+    *("PWD", "OLDPWD", "SHLVL", "_"),  # set by a shell that starts the service
 }
 
 
@@ -32,7 +32,7 @@ AUTOMATIC = {
     reference="https://docs.docker.com/compose/how-tos/environment-variables/envvars-precedence/",
 )
 def environment(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
-    """Fail for each missing, different or extra variable. The facts have digests of the values."""
+    """Fail for each missing, different or extra variable. Values are compared by digest."""
     for item in observed(facts, "environment"):
         if isinstance(item, Finding):
             yield item

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.deep.stack_trial import TrialFacts
 
-ENGINE_SECONDS = 2.0  # the engine's own delay, on top of the health check's times
+ENGINE_DELAY_SECONDS = 2.0  # the engine takes longer than the health check's times
 
 
 @check(
@@ -25,11 +25,14 @@ ENGINE_SECONDS = 2.0  # the engine's own delay, on top of the health check's tim
     reference="https://docs.docker.com/reference/dockerfile/#healthcheck; signal(7): SIGSTOP",
 )
 def health_notices(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
-    """Fail unless stopped processes make it unhealthy within the health check's times + 2 s."""
+    """Fail if the service becomes unhealthy too late after SIGSTOP, or not healthy after SIGCONT.
+
+    The limit is the time by the health check's configuration plus ENGINE_DELAY_SECONDS.
+    """
     if facts.unknown:
         yield Finding(facts.unknown, unknown=True)
         return
-    limit = facts.bound + ENGINE_SECONDS
+    limit = facts.bound + ENGINE_DELAY_SECONDS
     if facts.unhealthy_after is None:
         yield Finding(
             f"with every process stopped it was not unhealthy after {facts.waited:.0f} s, "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     reference="https://docs.docker.com/reference/dockerfile/#healthcheck",
 )
 def healthy(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
-    """Fail for each container that is not healthy, was healthy too late, or was restarted."""
+    """Fail for a container that is unhealthy, was healthy late, was restarted or lost a process."""
     if not facts:
         yield Finding("the service has no container", unknown=True)
     limit = contract.health.ready_within
@@ -57,7 +57,7 @@ def healthy(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Itera
 
 
 def _output(container: ContainerFacts) -> str:
-    """Return the last output of the health check, and the end of the log."""
-    output = container.health_output
-    text = f"; its health check printed: {output}" if output else ""
-    return text + (f"; its log ends: {' | '.join(container.log)}" if container.log else "")
+    """Return the last output of the health check and the end of the log, to append to a message."""
+    output, log = container.health_output, " | ".join(container.log)
+    printed = f"; its health check printed: {output}" if output else ""
+    return printed + (f"; its log ends: {log}" if log else "")

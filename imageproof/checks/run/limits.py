@@ -31,21 +31,22 @@ def limits(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Find
         if isinstance(item, Finding):
             yield item
             continue
-        container, in_kernel = item
+        container, limits_in_kernel = item
         for name, unit in UNITS.items():
-            if name in in_kernel.missing:
+            if name in limits_in_kernel.missing:
                 yield Finding(
                     f"{container.name}: the kernel does not report a limit of {name}", unknown=True
                 )
-            elif getattr(in_kernel, name) is None:
+            elif getattr(limits_in_kernel, name) is None:
                 requested = getattr(container.requested_limits, name)
-                expected = f", {_plain(requested)} {unit} were requested" if requested else ""
+                request = f", {_number(requested)} {unit} were requested" if requested else ""
                 yield Finding(
-                    f"{container.name}: {name} has no limit{expected}",
+                    f"{container.name}: {name} has no limit{request}",
                     measured="unbounded",
                     bound=requested,
                 )
 
 
-def _plain(number: float) -> str:
-    return str(int(number) if number == int(number) else number)
+def _number(value: float) -> str:
+    """Return a number as text, an integer without a decimal point."""
+    return str(int(value) if float(value).is_integer() else value)

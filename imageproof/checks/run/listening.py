@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.probe_client import Socket
 
-# A UDP socket on such a port is a client's (ip(7): ip_local_port_range).
+# The kernel gives these ports to clients (ip(7): ip_local_port_range), so that a UDP socket on one
+# is no server's.
 EPHEMERAL_PORTS = range(32768, 61000)
 
 
@@ -29,7 +30,7 @@ EPHEMERAL_PORTS = range(32768, 61000)
     reference="CIS Docker Benchmark 5.9; proc(5): /proc/net/tcp",
 )
 def listening(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
-    """Fail for each reachable port outside of the contract, and each contract port that is not."""
+    """Fail for each reachable port outside of the contract, and each unreachable one in it."""
     expected = " ".join(map(str, contract.ports)) or "none"
     for item in observed(facts, "sockets"):
         if isinstance(item, Finding):
@@ -62,7 +63,7 @@ def listening(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Ite
 def _reachable(sockets: Sequence[Socket]) -> dict[tuple[str, int], Socket]:
     """Return the sockets that other containers can reach, by protocol and port."""
     return {
-        (socket.protocol[:3], socket.port): socket
+        (socket.protocol.removesuffix("6"), socket.port): socket
         for socket in sockets
         if not _is_loopback(socket.address)
         and not (socket.protocol.startswith("udp") and socket.port in EPHEMERAL_PORTS)
@@ -70,7 +71,7 @@ def _reachable(sockets: Sequence[Socket]) -> dict[tuple[str, int], Socket]:
 
 
 def _is_loopback(address: str) -> bool:
-    """Return whether an address is internal to the container, such as the engine's name server."""
+    """Return whether only the container can reach an address, such as the engine's name server."""
     parsed = ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return (mapped or parsed).is_loopback

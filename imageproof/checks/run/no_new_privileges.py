@@ -26,5 +26,7 @@ def no_new_privileges(_: ServiceContract, facts: Sequence[ContainerFacts]) -> It
     for item in observed_processes(facts):
         if isinstance(item, Finding):
             yield item
-        elif not item[1].no_new_privileges:
-            yield Finding(f"{item[0]} can gain privileges: no_new_privs is 0, expected 1")
+            continue
+        name, process = item
+        if not process.no_new_privileges:
+            yield Finding(f"{name} can gain privileges: no_new_privs is 0, expected 1")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "containers",
     title="Every process runs with the contract's uid and gid, and no other group",
     why="An entry point, a compose file or a setuid program can make a process root, whatever the "
-    "image says. Each further group opens files.",
+    "image's user is. Each further group gives access to more files.",
     remedy="Remove `user:` and `group_add:` from the compose file, and setuid programs and "
     "memberships in /etc/group from the image.",
     reference=f"CIS Docker Benchmark 4.1; {PROC_STATUS}; credentials(7)",
@@ -34,6 +34,7 @@ def nonroot(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Itera
         if set(process.uids) != {contract.uid} or set(process.gids) != {contract.gid}:
             yield Finding(
                 f"{name} has uids {process.uids} and gids {process.gids}, expected {contract.user}",
+                # the effective ids, second of four in /proc/PID/status
                 measured=":".join(str(ids[1]) for ids in (process.uids, process.gids) if ids[1:]),
                 bound=contract.user,
             )

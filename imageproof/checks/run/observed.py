@@ -11,13 +11,18 @@ if TYPE_CHECKING:
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.probe_client import Process
 
-PROC_STATUS = "proc(5): /proc/PID/status"  # the source of most facts about a process
+PROC_STATUS = "proc(5): /proc/PID/status"  # reference of most checks of processes
 
 
 def observed(
     containers: Sequence[ContainerFacts], part: str
 ) -> Iterator[tuple[ContainerFacts, Any] | Finding]:
-    """Yield each container with one attribute of its facts, or a finding if that is unknown."""
+    """Yield each container with one attribute of its facts, or a finding if that is unknown.
+
+    Args:
+        containers: The containers of a service.
+        part: The attribute of ContainerFacts, such as `processes`.
+    """
     if not containers:
         yield Finding("the service has no container", unknown=True)
     for container in containers:
@@ -31,7 +36,7 @@ def observed(
 def observed_processes(
     containers: Sequence[ContainerFacts],
 ) -> Iterator[tuple[str, Process] | Finding]:
-    """Yield each process with its name for messages, or a finding if there is none."""
+    """Yield each process with its name for messages, or a finding if it is unknown."""
     for item in observed(containers, "processes"):
         if isinstance(item, Finding):
             yield item
@@ -43,6 +48,7 @@ def observed_processes(
             yield f"{container.name}: process {process.pid} ({process.name})", process
 
 
-def no_process(container: ContainerFacts, pid: str = "") -> Finding:
+def no_process(container: ContainerFacts, pid: int | None = None) -> Finding:
     """Return the finding that the probe saw no process, or none with this pid."""
-    return Finding(f"{container.name}: the probe saw no process{pid and f' {pid}'}", unknown=True)
+    process = "process" if pid is None else f"process {pid}"
+    return Finding(f"{container.name}: the probe saw no {process}", unknown=True)

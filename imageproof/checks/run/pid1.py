@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     reference="pid_namespaces(7); https://docs.docker.com/reference/compose-file/services/#init",
 )
 def pid1(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
-    """Fail for a first process that neither catches the signal nor blocks it to wait for it."""
+    """Fail if the first process neither catches the signal, nor blocks it, nor awaits it."""
     signal = signal_number(contract.stop_signal)
     for item in observed(facts, "processes"):
         if isinstance(item, Finding):
@@ -35,23 +35,24 @@ def pid1(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator
         container, processes = item
         first = next((process for process in processes if process.pid == 1), None)
         if first is None:
-            yield no_process(container, "1")
+            yield no_process(container, 1)
         elif signal is None:
             yield Finding(f"the number of {contract.stop_signal} is unknown", unknown=True)
         elif not _handles(first, signal):
-            ignores = _has(first.ignored, signal)
-            if first.awaited is None and not ignores:
+            is_ignored = _contains(first.ignored, signal)
+            if first.awaited is None and not is_ignored:  # it may await the signal
                 yield Finding(f"{container.name}: {container.reason('awaited')}", unknown=True)
                 continue
+            verb = "ignores" if is_ignored else "has no handler for"
             yield Finding(
-                f"{container.name}: process 1 ({first.name}) "
-                f"{'ignores' if ignores else 'has no handler for'} {contract.stop_signal}"
+                f"{container.name}: process 1 ({first.name}) {verb} {contract.stop_signal}"
             )
 
 
 def _handles(process: Process, signal: int) -> bool:
-    return _has(process.caught | process.blocked | (process.awaited or 0), signal)
+    return _contains(process.caught | process.blocked | (process.awaited or 0), signal)
 
 
-def _has(signals: int, signal: int) -> bool:
+def _contains(signals: int, signal: int) -> bool:
+    """Return whether a set of signals, a bit for each, contains a signal."""
     return bool(signals >> (signal - 1) & 1)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     reference="[tool.imageproof.images.*.programs]",
 )
 def programs(contract: ServiceContract, facts: ProgramFacts) -> Iterator[Finding]:
-    """Fail for each program that does not start, does not end, or prints another line."""
+    """Fail for each program that does not end in time, fails, or prints another first line."""
     for name, program in contract.programs.items():
         run = facts.programs.get(name)
         if run is None or run.unknown:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     reference="pid_namespaces(7); https://docs.docker.com/reference/compose-file/services/#init",
 )
 def reaps(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
-    """Fail for each orphaned child that ended and stays as a zombie."""
+    """Fail if orphaned children that ended stay as zombies."""
     if facts.unknown or facts.zombies is None or not facts.orphans:
         yield Finding(facts.unknown or "no child was orphaned", unknown=True)
     elif facts.zombies:

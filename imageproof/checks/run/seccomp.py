@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.runtime.containers import ContainerFacts
 
-FILTER_MODE = 2  # seccomp(2): the mode that a container's profile sets
-MODES = {0: "without a filter", 1: "in strict mode"}
+FILTER_MODE = 2  # seccomp(2); the engine's profile sets it
+OTHER_MODES = {0: "without a filter", 1: "in strict mode"}
 
 
 @check(
@@ -26,7 +26,7 @@ MODES = {0: "without a filter", 1: "in strict mode"}
     reference="CIS Docker Benchmark 5.22; https://docs.docker.com/engine/security/seccomp/",
 )
 def seccomp(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:
-    """Fail for each process in another mode than 2, a filter."""
+    """Fail for each process without a seccomp filter (mode 2)."""
     for item in observed_processes(facts):
         if isinstance(item, Finding):
             yield item
@@ -35,7 +35,7 @@ def seccomp(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Fin
         if process.seccomp is None:
             yield Finding(f"{name}: this kernel does not report the seccomp mode", unknown=True)
         elif process.seccomp != FILTER_MODE:
-            mode = MODES.get(process.seccomp, f"in mode {process.seccomp}")
+            mode = OTHER_MODES.get(process.seccomp, f"in mode {process.seccomp}")
             yield Finding(
                 f"{name} runs {mode}, expected a seccomp filter",
                 measured=process.seccomp,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.runtime.programs import ProgramFacts
 
-MAX_LINES = 3  # of output in a message
+MAX_LINES = 3  # last lines of output, shown in a message
 
 
 @check(
@@ -26,7 +26,7 @@ MAX_LINES = 3  # of output in a message
     reference="[tool.imageproof.images.*.smoke]",
 )
 def smoke(contract: ServiceContract, facts: ProgramFacts) -> Iterator[Finding]:
-    """Fail for each command that ends late, with an error, or without the expected output."""
+    """Fail for each command that ends too late, fails, or prints no line as expected."""
     runs = {run.command: run for run in facts.smokes}
     for test in contract.smoke:
         command = " ".join(test.command)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from imageproof.deep.stack_trial import TrialFacts
 
 EXPECTED_STATUSES = {0, 143}  # 143 = 128 + SIGTERM
-KILLED = 137  # 128 + SIGKILL
+KILLED_STATUS = 137  # 128 + SIGKILL
 
 
 @check(
@@ -25,11 +25,11 @@ KILLED = 137  # 128 + SIGKILL
     reference="https://docs.docker.com/reference/cli/docker/container/stop/",
 )
 def stop(contract: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
-    """Fail for SIGKILL, for another exit status than 0 or 143, and for a late end."""
+    """Fail for an exit status other than 0 and 143, such as SIGKILL's, and for a late end."""
     if facts.unknown or facts.exit_status is None or facts.stopped_after is None:
         yield Finding(facts.unknown or "it was not stopped", unknown=True)
     elif facts.exit_status not in EXPECTED_STATUSES:
-        verb = "was killed" if facts.exit_status == KILLED else "ended"
+        verb = "was killed" if facts.exit_status == KILLED_STATUS else "ended"
         yield Finding(
             f"it {verb} with status {facts.exit_status} after {facts.stopped_after:.1f} s, "
             "expected status 0 or 143",

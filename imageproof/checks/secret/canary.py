@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     reference="https://docs.docker.com/build/building/secrets/; CIS Docker Benchmark 4.10",
 )
 def canary(_: ServiceContract, facts: BuildFacts) -> Iterator[Finding]:
-    """Fail for each canary that is found: the builds got canaries in place of the secrets."""
+    """Fail for each leaked canary: the builds got canaries instead of the secrets."""
     if facts.unknown or not facts.searched:
         yield Finding(facts.unknown or "nothing was searched", unknown=True)
     for leak in facts.leaks:

@@ -25,25 +25,26 @@ if TYPE_CHECKING:
     remedy=REMEDY,
     reference=f"{CIS}; https://docs.docker.com/build/concepts/context/#dockerignore-files",
 )
-def file(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
-    """Fail for each secret candidate of any layer, deleted ones too, unless it is public."""
-    hidden_by = {(hidden.path, layer.diff_id): by for hidden, layer, by in facts.hidden}
+def secret_files(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
+    """Fail for each secret candidate of any layer, even if deleted later, unless it is public."""
+    hidden_by = {(file.path, layer.diff_id): hiding for file, layer, hiding in facts.hidden}
     owners = package_owners(facts)
     for layer in facts.layers:
         for candidate in layer.secret_candidates:
             path = candidate.path
-            owner = owners.get(path) if facts.files.get(path, (None, None))[1] is layer else None
+            _, visible_in = facts.files.get(path, (None, None))
+            owner = owners.get(path) if visible_in is layer else None
             if owner and _is_public(owner, facts):
                 continue
-            by = hidden_by.get((path, layer.diff_id))
-            deleted = f", though {by.instruction or 'a later layer'} hides it" if by else ""
-            yield finding_at(path, layer, f"/{path} looks like a secret: {candidate.rule}{deleted}")
+            hiding = hidden_by.get((path, layer.diff_id))
+            hidden = f", though {hiding.instruction or 'a later layer'} hides it" if hiding else ""
+            yield finding_at(path, layer, f"/{path} looks like a secret: {candidate.rule}{hidden}")
 
 
 def _is_public(package: Package, facts: ImageFacts) -> bool:
-    """Return whether everyone can get the package: the distribution's, and those in a lock file.
+    """Return whether everyone can get the package: it is a distribution's or in a lock file.
 
-    Any other package may be the project itself, with the secrets that were beside it.
+    Any other package may be the project itself, packed with the secrets of its folder.
     """
     locks = facts.project_files
     if package.kind == "python" and locks and locks.python is not None:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 def history(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each instruction that assigns or contains a secret.
 
-    secret.env and secret.label report the values that the configuration still has.
+    secret.env and secret.label report the secrets that the image's configuration still has.
     """
-    in_environment = {name for name, value in facts.environment.items() if is_secret(name, value)}
-    in_labels = any(True for _ in label(contract, facts))
+    secret_variables = {name for name, value in facts.environment.items() if is_secret(name, value)}
+    labels_reported = any(label(contract, facts))
     for line in facts.history:
-        if line.startswith("LABEL ") and in_labels:
+        if line.startswith("LABEL ") and labels_reported:
             continue
-        names = [name for name in assigned_secrets(line) if name not in in_environment]
+        names = [name for name in assigned_secrets(line) if name not in secret_variables]
         if names or (contains_secret(line) and not line.startswith("ENV ")):
             instruction = line.partition(" ")[0]
             variables = f" ({', '.join(names)})" if names else ""

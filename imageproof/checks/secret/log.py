@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Logging_Cheat_Sheet.html",
 )
 def log(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
-    """Fail for each canary in the log: the service got canaries in place of its secrets."""
+    """Fail for each canary in the log: the service got canaries instead of its secrets."""
     if facts.unknown:
         yield Finding(facts.unknown, unknown=True)
     for name in facts.logged:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def growth(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail above the recorded size plus the contract's `growth`; warn if no size is recorded.
 
-    base.recorded reports an image that names no base, size.budget one above the budget.
+    base.recorded reports an image that names no base, size.budget an image above its budget.
     """
     base = base_of(facts)
     if facts.project_files is None or facts.project_files.baselines is None or not base:
@@ -39,8 +39,8 @@ def growth(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     if grown <= contract.growth or facts.size > contract.size:
         return
     changes = most_grown(facts, baseline)
-    layers = [change.name for change in changes if change.kind == "layer"]
-    layer = next((layer for layer in facts.layers if layer_name(layer) in layers), facts.layers[-1])
+    grown_layers = [change.name for change in changes if change.kind == "layer"]
+    layer = next((x for x in facts.layers if layer_name(x) in grown_layers), facts.layers[-1])
     yield Finding(
         f"grew by {grown / 1e6:.2f} MB since the baseline ({contract.growth / 1e6:.2f} MB "
         f"allowed): {', '.join(map(str, changes))}",

@@ -44,16 +44,16 @@ def waste(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 
 
 def _hidden(facts: ImageFacts) -> Iterator[tuple[File, Layer, str]]:
-    for file, layer, by in facts.hidden:
+    """Yield each hidden file with its layer and the reason."""
+    for file, layer, hiding in facts.hidden:
         if file.kind == "file":
-            yield file, layer, f"hidden by {by.instruction or by.diff_id}"
+            yield file, layer, f"hidden by {hiding.instruction or hiding.diff_id}"
 
 
 def _repeated(facts: ImageFacts) -> Iterator[tuple[File, Layer, str]]:
-    """Yield visible files whose content a lower layer also has.
+    """Yield each visible file whose content a lower layer also has, with its layer and the reason.
 
-    Hidden copies are left out, because `_hidden` counts them; so are copies within one layer, which
-    the program may need.
+    `_hidden` counts hidden copies. Copies within one layer do not count: the program may need both.
     """
     depth = {layer.diff_id: number for number, layer in enumerate(facts.layers)}
     first_copy: dict[str, tuple[File, Layer]] = {}
