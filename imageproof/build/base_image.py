@@ -180,7 +180,7 @@ def _named_reference(contract: Contract) -> str | None:
 def _pull_or_make(contract: Contract, engine: Engine) -> BaseImage:
     try:
         return _pull(contract, engine, contract.base.image, "pulled")
-    except (EngineUnavailable, NoSpace):
+    except (EngineUnavailable, NoSpace):  # making one would fail too
         raise
     except ImageproofError as error:
         say(f"  {contract.base.image} cannot be pulled: {error.cause}")

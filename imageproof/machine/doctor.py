@@ -1,4 +1,4 @@
-"""Prerequisites of this machine: each with what was found, its problem and its remedy."""
+"""Prerequisites of this machine: each with its version or path, its problem and its remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MIN_ENGINE = (25, 0)  # start_interval of health checks (Docker Engine 25 releas
 MIN_BUILDX = (0, 13)  # --progress rawjson
 MIN_COMPOSE = (2, 24, 4)  # the !override tag of compose files
 MIN_PYTHON = (3, 11)
-MIN_FREE_BYTES = 3 * 10**9  # images, base image and build cache take about 1.5 GB
+MIN_FREE_BYTES = 3 * 10**9  # twice the size of images, base image and build cache
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Prerequisite:
 
 def examine(contract: Contract, engine: Engine) -> list[Prerequisite]:
     """Return all prerequisites. Changes nothing, and contacts no registry."""
-    return list(_examine(contract, engine))
+    return list(_prerequisites(contract, engine))
 
 
 def require_all(prerequisites: list[Prerequisite]) -> None:
@@ -70,9 +70,9 @@ def require_all(prerequisites: list[Prerequisite]) -> None:
         )
 
 
-def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
-    yield _at_least("python", ".".join(map(str, sys.version_info[:3])), MIN_PYTHON)
-    yield from (_tool(name, tool) for name, tool in contract.tools.items())
+def _prerequisites(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
+    yield _check_version("python", ".".join(map(str, sys.version_info[:3])), MIN_PYTHON)
+    yield from (_find_tool(name, tool) for name, tool in contract.tools.items())
     if not shutil.which("docker"):
         yield Prerequisite("docker client", "", "not found on PATH", REMEDY)
         return
@@ -83,18 +83,18 @@ def _examine(contract: Contract, engine: Engine) -> Iterator[Prerequisite]:
         if version is None:
             yield Prerequisite(name, "", "the docker client has no such plugin", REMEDY)
         else:
-            yield _at_least(name, version, minimum)
+            yield _check_version(name, version, minimum)
     if server is None:
         host = os.environ.get("DOCKER_HOST", "the default socket")
         yield Prerequisite("engine", "", f"no engine answers on {host}", REMEDY)
         return
-    yield _at_least("engine", server, MIN_ENGINE)
-    yield _base(contract, engine)
-    yield _disk(engine)
+    yield _check_version("engine", server, MIN_ENGINE)
+    yield _find_base_image(contract, engine)
+    yield _check_disk(engine)
 
 
-def _at_least(name: str, output: str, minimum: tuple[int, ...]) -> Prerequisite:
-    """Return a prerequisite for the first version number in a program's output."""
+def _check_version(name: str, output: str, minimum: tuple[int, ...]) -> Prerequisite:
+    """Compare the first version number in a program's output with the minimum."""
     match = re.search(r"\d+(?:\.\d+)+", output)
     version = match[0] if match else output
     if tuple(map(int, re.findall(r"\d+", version)))[: len(minimum)] >= minimum:
@@ -102,14 +102,14 @@ def _at_least(name: str, output: str, minimum: tuple[int, ...]) -> Prerequisite:
     return Prerequisite(name, version, f"needs {'.'.join(map(str, minimum))} or later", REMEDY)
 
 
-def _tool(name: str, tool: Tool) -> Prerequisite:
+def _find_tool(name: str, tool: Tool) -> Prerequisite:
     for program in tool.programs:
         if path := shutil.which(program):
             return Prerequisite(name, path, for_tests=True)
     return Prerequisite(name, "", f"the tests need {tool.programs[0]}", REMEDY, for_tests=True)
 
 
-def _base(contract: Contract, engine: Engine) -> Prerequisite:
+def _find_base_image(contract: Contract, engine: Engine) -> Prerequisite:
     try:
         image = base_image.find_local(contract, engine)
     except ImageproofError as error:
@@ -119,13 +119,13 @@ def _base(contract: Contract, engine: Engine) -> Prerequisite:
     return Prerequisite("base image", "", "the engine has none yet", REMEDY)
 
 
-def _disk(engine: Engine) -> Prerequisite:
-    """Return the free space of the engine's data folder, if it is on this machine."""
+def _check_disk(engine: Engine) -> Prerequisite:
+    """Check the free space of the engine's data folder, if it is on this machine."""
     root = engine.whales.info().docker_root_dir
     if root is None or not Path(root).is_dir():
         return Prerequisite("disk", "not on this machine")
-    free = shutil.disk_usage(root).free
-    found = f"{free / 1e9:.1f} GB free"
-    if free >= MIN_FREE_BYTES:
-        return Prerequisite("disk", found)
-    return Prerequisite("disk", found, "a build may need 3 GB", "docker builder prune")
+    free_bytes = shutil.disk_usage(root).free
+    free = f"{free_bytes / 1e9:.1f} GB free"
+    if free_bytes >= MIN_FREE_BYTES:
+        return Prerequisite("disk", free)
+    return Prerequisite("disk", free, "a build may need 3 GB", "docker builder prune")

@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from imageproof import apt
 from imageproof.build import base_image
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-# Debian 12's engine (20.10) has no buildx. That of the next suite runs on it unchanged.
-ENGINE_SUITE = {"bookworm": "trixie"}
-PACKAGES = {
+# The Debian suite to take the engine from, by this machine's suite. Debian 12's own engine (20.10)
+# has no buildx; the engine of the next suite runs on Debian 12 unchanged.
+ENGINE_SUITES = {"bookworm": "trixie"}
+ENGINE_PACKAGES = {  # by distribution
     "debian": ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables"),
     "ubuntu": ("docker.io", "docker-buildx", "docker-compose-v2", "iptables"),
 }
-SOURCE = Path("/etc/apt/sources.list.d/ops-engine.sources")
-PIN = Path("/etc/apt/preferences.d/ops-engine")
+SOURCE_FILE = Path("/etc/apt/sources.list.d/ops-engine.sources")
+PIN_FILE = Path("/etc/apt/preferences.d/ops-engine")
 ENGINE_LOG = Path("/var/log/docker.log")
 ENGINE_START_SECONDS = 60
 POLL_SECONDS = 0.2
@@ -70,40 +71,39 @@ def _missing(contract: Contract, engine: Engine) -> list[Prerequisite]:
     return [item for item in examine(contract, engine) if not item.ok]
 
 
-def _refuse(missing: list[Prerequisite]) -> None:
+def _refuse(missing: list[Prerequisite]) -> NoReturn:
     reason = "you are not root" if os.geteuid() else "this machine has no apt"
+    advice = "`sudo ./inv provision`, or " if apt.is_available() else ""
     raise MachineError(
         "provisioning this machine",
         f"{reason}; nothing was changed, and this is missing:",
         tail=[f"{item.name}: {item.problem}" for item in missing],
-        hint=f"`sudo ./inv provision`, or {INSTALL_DOCKER}"
-        if apt.is_available()
-        else INSTALL_DOCKER,
+        hint=f"{advice}{INSTALL_DOCKER}",
     )
 
 
 def _install_missing(contract: Contract, engine: Engine, missing: list[Prerequisite]) -> None:
     names = {item.name for item in missing}
-    engine_too_old = any(item.name == "engine" and item.found for item in missing)
-    if names & {"docker client", "buildx", "compose"} or engine_too_old:
+    engine_is_too_old = any(item.name == "engine" and item.found for item in missing)
+    if names & {"docker client", "buildx", "compose"} or engine_is_too_old:
         _install_engine()
     if not _answers(engine):
         _start_engine(engine)
     if base_image.find_local(contract, engine) is None:
-        _get_base(contract, engine)
-    tools = [contract.tools[item.name].package for item in missing if item.for_tests]
-    if tools:
-        say(f"  apt-get install {' '.join(tools)}")
+        _get_base_image(contract, engine)
+    packages = [contract.tools[item.name].package for item in missing if item.for_tests]
+    if packages:
+        say(f"  apt-get install {' '.join(packages)}")
         apt.update()
-        apt.install(tools, start_services=False)
+        apt.install(packages, start_services=False)
 
 
 def _install_engine() -> None:
     distribution, suite = apt.distribution()
-    packages = PACKAGES.get(distribution, PACKAGES["debian"])
+    packages = ENGINE_PACKAGES.get(distribution, ENGINE_PACKAGES["debian"])
     say("  apt-get update")
     apt.update()
-    if suite in ENGINE_SUITE and _add_engine_suite(suite, ENGINE_SUITE[suite], packages):
+    if suite in ENGINE_SUITES and _add_suite(suite, ENGINE_SUITES[suite], packages):
         apt.update()
     unknown = sorted(set(packages) - set(apt.candidate_versions(packages)))
     if unknown:
@@ -116,30 +116,30 @@ def _install_engine() -> None:
     apt.install(packages, start_services=_has_systemd())
 
 
-def _add_engine_suite(own: str, suite: str, packages: tuple[str, ...]) -> bool:
-    """Add the next suite of this machine's mirror, pinned to the engine's packages.
+def _add_suite(own_suite: str, suite: str, packages: tuple[str, ...]) -> bool:
+    """Add another suite of this machine's mirror to apt, for the engine's packages only.
 
     Returns:
         Whether a file was written.
     """
-    sources = [line.split() for line in apt.mirror_lines(suite)]
-    mirror = next((source[1] for source in sources if source[2] == suite), None)
+    words = [line.split() for line in apt.mirror_lines(suite)]  # "deb", address, suite, "main"
+    mirror = next((address for _, address, name, _ in words if name == suite), None)
     if mirror is None:
         raise ProvisionFailed(
             "looking for this machine's mirror",
-            f"apt is not configured for {own}",
+            f"apt is not configured for {own_suite}",
             hint=INSTALL_DOCKER,
         )
-    signed = f"Signed-By: {apt.KEYRING}\n" if apt.KEYRING.exists() else ""
-    source = f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n{signed}"
-    pinned = " ".join(package for package in packages if package.startswith("docker"))
+    signed_by = f"Signed-By: {apt.KEYRING}\n" if apt.KEYRING.exists() else ""
+    source = f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n{signed_by}"
+    docker_packages = " ".join(name for name in packages if name.startswith("docker"))
     pin = (
         f"# Written by `./inv provision`: only the Docker engine comes from {suite}.\n"
         f"Package: *\nPin: release n={suite}\nPin-Priority: -1\n\n"
-        f"Package: {pinned}\nPin: release n={suite}\nPin-Priority: 990\n"
+        f"Package: {docker_packages}\nPin: release n={suite}\nPin-Priority: 990\n"
     )
     written = False
-    for path, text in ((SOURCE, source), (PIN, pin)):
+    for path, text in ((SOURCE_FILE, source), (PIN_FILE, pin)):
         if not path.exists() or path.read_text() != text:
             say(f"  writing {path}")
             path.write_text(text)
@@ -160,27 +160,13 @@ def _answers(engine: Engine) -> bool:
 
 
 def _start_engine(engine: Engine) -> None:
-    """Start the daemon with systemd, or directly in its own session on a machine without it."""
-    process = None
-    if _has_systemd():
-        say("  systemctl enable --now docker")
-        subprocess.run(["systemctl", "enable", "--now", "docker"], check=False)
-    else:
-        # Not Debian's init script: it raises limits, which a container may not do.
-        say(f"  starting dockerd (no init system here); its log: {ENGINE_LOG}")
-        with ENGINE_LOG.open("ab") as log:
-            process = subprocess.Popen(
-                ["dockerd"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+    """Start the daemon, and wait until it answers."""
+    daemon = _launch_daemon()
     deadline = time.monotonic() + ENGINE_START_SECONDS
     while time.monotonic() < deadline:
         if _answers(engine):
             return
-        if process is not None and process.poll() is not None:
+        if daemon is not None and daemon.poll() is not None:  # it has ended
             break
         time.sleep(POLL_SECONDS)
     log_text = ENGINE_LOG.read_text(errors="replace") if ENGINE_LOG.exists() else ""
@@ -192,7 +178,25 @@ def _start_engine(engine: Engine) -> None:
     )
 
 
-def _get_base(contract: Contract, engine: Engine) -> None:
+def _launch_daemon() -> subprocess.Popen[bytes] | None:
+    """Start the daemon with systemd, or on a machine without it directly, in a session of its own.
+
+    Returns:
+        The daemon's process; None if systemd started it.
+    """
+    if _has_systemd():
+        say("  systemctl enable --now docker")
+        subprocess.run(["systemctl", "enable", "--now", "docker"], check=False)
+        return None
+    # Not by Debian's init script: it raises limits, which a container may not do.
+    say(f"  starting dockerd (this machine has no init system); its log: {ENGINE_LOG}")
+    with ENGINE_LOG.open("ab") as log:
+        return subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _get_base_image(contract: Contract, engine: Engine) -> None:
     """Pull the base image; if that fails, install mmdebstrap and make it."""
     try:
         image = base_image.resolve(contract, engine)

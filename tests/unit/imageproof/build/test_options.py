@@ -90,12 +90,12 @@ def test_documentation_shows_the_command_that_runs(command):
         for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
         if " --cache-to " in block or "--set" in block
     ]
-    (ours, buildx) = shown
+    own_command, buildx_command = shown
     options = {
         name.removeprefix("--").replace("-", "_"): value.replace("HOST", "host.test")
-        for name, value in zip(ours[2::2], ours[3::2], strict=True)
+        for name, value in zip(own_command[2::2], own_command[3::2], strict=True)
     }
-    expected = shlex.join(buildx).replace("HOST", "host.test")
+    expected = shlex.join(buildx_command).replace("HOST", "host.test")
     assert command(services={"api": "api"}, **options) == expected
 
 

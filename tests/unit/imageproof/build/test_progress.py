@@ -12,8 +12,10 @@ from rich.console import Console
 from imageproof.build.progress import BuildLog, Vertex, _table, parse_messages, show_progress
 
 START, END = "2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:07.623456999Z"
-ONE = {"vertexes": [{"digest": "sha256:a", "name": "[api builder 1/2] RUN x"}]}
-TWO = {"logs": [{"vertex": "sha256:a", "data": base64.b64encode(b"{ not } json {\n").decode()}]}
+VERTEX_MESSAGE = {"vertexes": [{"digest": "sha256:a", "name": "[api builder 1/2] RUN x"}]}
+LOG_MESSAGE = {
+    "logs": [{"vertex": "sha256:a", "data": base64.b64encode(b"{ not } json {\n").decode()}]
+}
 
 
 def _vertex(digest: str = "a", **changes: object) -> dict[str, object]:
@@ -32,31 +34,40 @@ def _output(digest: str, text: bytes) -> dict[str, object]:
 
 @pytest.mark.parametrize("indent", [None, 1, 2, 4])
 def test_objects_are_parsed_on_one_line_and_on_several(indent):
-    text = "".join(json.dumps(m, indent=indent) + "\n" for m in (ONE, TWO, ONE))
+    text = "".join(
+        json.dumps(m, indent=indent) + "\n" for m in (VERTEX_MESSAGE, LOG_MESSAGE, VERTEX_MESSAGE)
+    )
     other: list[str] = []
-    assert list(parse_messages(text.splitlines(keepends=True), other)) == [ONE, TWO, ONE]
+    assert list(parse_messages(text.splitlines(keepends=True), other)) == [
+        VERTEX_MESSAGE,
+        LOG_MESSAGE,
+        VERTEX_MESSAGE,
+    ]
     assert other == []
 
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_plain_lines_between_the_objects_are_collected(indent):
-    blocks = ["#1 reading", json.dumps(ONE, indent=indent), "", "ERROR: it broke }"]
-    text = "\n".join([*blocks, json.dumps(TWO, indent=indent), "bye"]) + "\n"
+    blocks = ["#1 reading", json.dumps(VERTEX_MESSAGE, indent=indent), "", "ERROR: it broke }"]
+    text = "\n".join([*blocks, json.dumps(LOG_MESSAGE, indent=indent), "bye"]) + "\n"
     other: list[str] = []
-    assert list(parse_messages(text.splitlines(keepends=True), other)) == [ONE, TWO]
+    assert list(parse_messages(text.splitlines(keepends=True), other)) == [
+        VERTEX_MESSAGE,
+        LOG_MESSAGE,
+    ]
     assert other == ["#1 reading", "", "ERROR: it broke }", "bye"]
 
 
 def test_lines_without_newlines_are_parsed():
     other: list[str] = []
-    lines = ["a", *json.dumps(ONE, indent=2).splitlines(), json.dumps(TWO)]
-    assert list(parse_messages(lines, other)) == [ONE, TWO]
+    lines = ["a", *json.dumps(VERTEX_MESSAGE, indent=2).splitlines(), json.dumps(LOG_MESSAGE)]
+    assert list(parse_messages(lines, other)) == [VERTEX_MESSAGE, LOG_MESSAGE]
     assert other == ["a"]
 
 
 def test_truncated_object_at_the_end_is_dropped():
-    lines = [json.dumps(ONE) + "\n", '{"vertexes": [\n']
-    assert list(parse_messages(lines, [])) == [ONE]
+    lines = [json.dumps(VERTEX_MESSAGE) + "\n", '{"vertexes": [\n']
+    assert list(parse_messages(lines, [])) == [VERTEX_MESSAGE]
 
 
 @pytest.mark.parametrize(

@@ -48,15 +48,15 @@ def test_missing_files_are_replaced_by_an_empty_one(machine):
     assert {result[name] for name in STANDARD_VARIABLES} == {"/dev/null"}
 
 
-@pytest.mark.parametrize(("name", "standard"), STANDARD_VARIABLES.items())
-def test_existing_file_of_the_standard_variable_wins(machine, monkeypatch, name, standard):
-    usual = _file(machine / STANDARD_FILES[name])
-    assert build_variables(contract(root=machine), BASE)[name] == usual
+@pytest.mark.parametrize(("name", "standard_variable"), STANDARD_VARIABLES.items())
+def test_existing_file_of_the_standard_variable_wins(machine, monkeypatch, name, standard_variable):
+    standard_file = _file(machine / STANDARD_FILES[name])
+    assert build_variables(contract(root=machine), BASE)[name] == standard_file
     configured = _file(machine / "configured")
-    monkeypatch.setenv(standard, configured)
+    monkeypatch.setenv(standard_variable, configured)
     assert build_variables(contract(root=machine), BASE)[name] == configured
-    monkeypatch.setenv(standard, str(machine / "missing"))
-    assert build_variables(contract(root=machine), BASE)[name] == usual
+    monkeypatch.setenv(standard_variable, str(machine / "missing"))
+    assert build_variables(contract(root=machine), BASE)[name] == standard_file
 
 
 @pytest.mark.parametrize("name", STANDARD_VARIABLES)

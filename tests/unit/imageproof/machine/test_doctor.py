@@ -8,7 +8,14 @@ import pytest
 
 from imageproof.errors import MachineError
 from imageproof.machine import doctor
-from imageproof.machine.doctor import REMEDY, Prerequisite, _at_least, _disk, examine, require_all
+from imageproof.machine.doctor import (
+    REMEDY,
+    Prerequisite,
+    _check_disk,
+    _check_version,
+    examine,
+    require_all,
+)
 from tests.support.sample_facts import contract
 
 
@@ -37,7 +44,7 @@ from tests.support.sample_facts import contract
     ],
 )
 def test_versions_are_compared_as_numbers(output, minimum, version, ok):
-    item = _at_least("it", output, minimum)
+    item = _check_version("it", output, minimum)
     assert (item.found, item.ok) == (version, ok)
     if not ok:
         assert ".".join(map(str, minimum)) in (item.problem or "")
@@ -63,24 +70,24 @@ def test_error_names_what_is_missing_and_the_first_remedy():
 
 def test_without_a_client_the_engine_is_not_queried(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
-    found = examine(contract(), None)
-    assert [(item.name, item.ok) for item in found] == [("python", True), ("docker client", False)]
+    items = examine(contract(), None)
+    assert [(item.name, item.ok) for item in items] == [("python", True), ("docker client", False)]
 
 
 def test_missing_tool_of_the_tests_does_not_fail_doctor(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
     tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
-    found = {item.name: item for item in examine(contract(tools=tools), None)}
-    assert found["browser"].problem == "the tests need chromium"
-    require_all([found["browser"]])
+    items = {item.name: item for item in examine(contract(tools=tools), None)}
+    assert items["browser"].problem == "the tests need chromium"
+    require_all([items["browser"]])
 
 
 def test_one_of_a_tools_programs_is_enough(monkeypatch):
-    here = {"google-chrome": "/opt/google-chrome"}
-    monkeypatch.setattr(doctor.shutil, "which", here.get)
+    installed = {"google-chrome": "/opt/google-chrome"}
+    monkeypatch.setattr(doctor.shutil, "which", installed.get)
     tools = {"browser": {"programs": ["chromium", "google-chrome"], "package": "chromium"}}
-    found = {item.name: item for item in examine(contract(tools=tools), None)}
-    assert (found["browser"].ok, found["browser"].found) == (True, "/opt/google-chrome")
+    items = {item.name: item for item in examine(contract(tools=tools), None)}
+    assert (items["browser"].ok, items["browser"].found) == (True, "/opt/google-chrome")
 
 
 @pytest.mark.parametrize(("free", "ok"), [(3 * 10**9, True), (3 * 10**9 - 1, False)])
@@ -88,11 +95,11 @@ def test_too_little_free_space_is_a_problem(monkeypatch, tmp_path, free, ok):
     info = SimpleNamespace(docker_root_dir=str(tmp_path))
     engine = SimpleNamespace(whales=SimpleNamespace(info=lambda: info))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    assert _disk(engine).ok is ok
+    assert _check_disk(engine).ok is ok
 
 
 @pytest.mark.parametrize("root", [None, "/no/such/folder/of/an/engine"])
 def test_disk_of_a_remote_engine_is_not_checked(root):
     info = SimpleNamespace(docker_root_dir=root)
-    item = _disk(SimpleNamespace(whales=SimpleNamespace(info=lambda: info)))
+    item = _check_disk(SimpleNamespace(whales=SimpleNamespace(info=lambda: info)))
     assert (item.ok, item.found) == (True, "not on this machine")
