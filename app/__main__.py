@@ -13,7 +13,7 @@ def _exit(_signal: int, _frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run the API or the smoke test, and return the exit status."""
-    # First, because the kernel ignores signals for which PID 1 has no handler. uvicorn replaces the
+    # First, because the kernel drops a signal that PID 1 does not handle. uvicorn replaces the
     # handlers while it serves, and raises the signal again after its shutdown.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
@@ -22,7 +22,7 @@ def main() -> int:
         "--check", action="store_true", help='load the application, send it requests, print "ok"'
     )
     arguments = parser.parse_args()
-    # Imported here, because it takes most of the start, and a signal may arrive meanwhile.
+    # Imported after the handlers are set, because it takes most of the start.
     from app import serve
 
     return serve.check() if arguments.check else serve.serve()

@@ -47,8 +47,8 @@ class SecretFiles(SecretsSettingsSource):
     - A file that cannot be read is an error. pydantic-settings warns and leaves the field unset,
       or raises an error that does not name the file.
 
-    `NestedSecretsSettingsSource` can turn off the warning, but differs in the same other points,
-    and reads every file of the folder, including other services' files.
+    pydantic-settings' `NestedSecretsSettingsSource` is no alternative: it only lacks the warning,
+    and it reads every file of the folder, including other services' files.
     """
 
     def __call__(self) -> dict[str, Any]:
@@ -122,8 +122,8 @@ Lifetime = Annotated[
     Field(ge=60, le=365 * 86400),
     Accepts("a number of seconds from 60 to a year's 31536000"),
 ]
-STORE_URL = "redis://cache:6379/0"
-"""Default of `Settings.store`: the stack's own cache."""
+STACK_STORE_URL = "redis://cache:6379/0"
+"""URL of the stack's own cache."""
 SecretText = Annotated[SecretStr, Accepts("text")]
 
 
@@ -144,9 +144,9 @@ class Settings(BaseSettings):
     )
 
     @property
-    def store(self) -> str:
+    def effective_store_url(self) -> str:
         """URL of the store, including its password."""
-        return str(self.store_url.get_secret_value()) if self.store_url else STORE_URL
+        return str(self.store_url.get_secret_value()) if self.store_url else STACK_STORE_URL
 
     @classmethod
     def settings_customise_sources(
@@ -168,14 +168,14 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value that is set, for redaction in the log."""
-        found: list[str] = []
+        secrets: list[str] = []
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                found.append(value.get_secret_value())
+                secrets.append(value.get_secret_value())
             elif isinstance(value, Secret) and (password := value.get_secret_value().password):
-                found += [password, unquote(password)]
-        return tuple(found)
+                secrets += [password, unquote(password)]
+        return tuple(secrets)
 
 
 class ApiSettings(Settings):
@@ -229,32 +229,32 @@ class WorkerSettings(Settings):
 S = TypeVar("S", bound=Settings)
 
 
-def load(settings: type[S], secrets_dir: Path = SECRETS_DIR) -> S:
+def load(settings_cls: type[S], secrets_dir: Path = SECRETS_DIR) -> S:
     """Return the settings of one process.
 
     Args:
-        settings: the class to read, `ApiSettings` or `WorkerSettings`.
+        settings_cls: the class to read, `ApiSettings` or `WorkerSettings`.
         secrets_dir: the folder of secret files; it may be absent.
 
     Raises:
         ConfigError: a value is invalid, or a secret file cannot be read.
     """
     try:
-        # In a dict, because mypy derives the signature from the fields only.
+        # In a dict, because mypy knows only the fields as arguments.
         options: dict[str, Any] = {"_secrets_dir": secrets_dir}
-        return settings(**options)
+        return settings_cls(**options)
     except SettingsError as error:
         raise ConfigError(str(error.__cause__ or error)) from None
     except ValidationError as error:
-        _refuse(settings, error)
+        _refuse(settings_cls, error)
 
 
-def _refuse(settings: type[Settings], error: ValidationError) -> NoReturn:
+def _refuse(settings_cls: type[Settings], error: ValidationError) -> NoReturn:
     """Raise a ConfigError that names each invalid variable once and shows no value."""
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         name, reason = str(problem["loc"][0]), problem["msg"]
-        line = f"{name.upper()} must be {_accepted(settings, name)}"
+        line = f"{name.upper()} must be {_accepted_values(settings_cls, name)}"
         if problem["type"] != "literal_error":  # its message repeats the accepted values
             line += f" ({reason[:1].lower()}{reason[1:]})"
         lines.setdefault(name, line)
@@ -262,11 +262,12 @@ def _refuse(settings: type[Settings], error: ValidationError) -> NoReturn:
     raise ConfigError("; ".join(lines.values())) from None
 
 
-def _accepted(settings: type[Settings], name: str) -> str:
-    """Return the text of the field's `Accepts`; an optional field has it inside its union."""
-    field = settings.model_fields[name]
-    inner = [m for arg in getattr(field.annotation, "__args__", ()) for m in _metadata(arg)]
-    return next((m.text for m in [*field.metadata, *inner] if isinstance(m, Accepts)), "valid")
+def _accepted_values(settings_cls: type[Settings], name: str) -> str:
+    """Return the text of the field's `Accepts`, which an optional field has inside its union."""
+    field = settings_cls.model_fields[name]
+    members = getattr(field.annotation, "__args__", ())
+    metadata = [*field.metadata, *(item for member in members for item in _metadata(member))]
+    return next((item.text for item in metadata if isinstance(item, Accepts)), "valid")
 
 
 def _metadata(annotation: object) -> tuple[object, ...]:

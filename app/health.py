@@ -47,7 +47,7 @@ def store_of(request: Request) -> Store:
     return store
 
 
-# OpenAPI already contains Dependencies, because Ready refers to it: refer to the same schema.
+# Ready puts the schema of Dependencies into the OpenAPI document: refer to that one.
 _NOT_READY_SCHEMA = NotReady.model_json_schema(ref_template="#/components/schemas/{model}")
 _NOT_READY_SCHEMA.pop("$defs")
 _NOT_READY: dict[int | str, dict[str, Any]] = {
@@ -64,7 +64,7 @@ async def health() -> Health:
     return Health()
 
 
-# Not async: ping may block, so it runs in a thread and /health is still answered.
+# Not async: ping may block, so FastAPI runs it in a thread, and /health does not wait.
 @router.get("/ready", response_model=Ready, responses=_NOT_READY)
 def ready(request: Request, store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
     """Report whether the API serves requests and every dependency answers."""
@@ -74,9 +74,9 @@ def ready(request: Request, store: Annotated[Store, Depends(store_of)]) -> Ready
         store.ping()
     except Exception as error:  # noqa: BLE001 - after any error the store is unusable
         # Only the class: the error's text may contain an address or a password.
-        name = type(error).__name__
-        log.warning("not ready", extra={"dependency": "store", "error": name})
-        return _not_ready(f"the store does not answer ({name})", "down")
+        error_class = type(error).__name__
+        log.warning("not ready", extra={"dependency": "store", "error": error_class})
+        return _not_ready(f"the store does not answer ({error_class})", "down")
     if state.draining:
         return _not_ready("the API is stopping", "ok")
     return Ready(dependencies=Dependencies(store="ok"))

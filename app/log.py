@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 _REDACTED = "**********"
-# Attributes of every record; the others come from the caller's `extra`.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+# Attributes of every record, and uvicorn's coloured message; others come from `extra`.
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message", "asctime", "color_message",
+}  # fmt: skip
 _PROBE_PATHS = frozenset({"/health", "/ready"})
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -28,36 +30,36 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Redact each of `secrets` in every value."""
         super().__init__()
-        # Longest first: a secret may contain another one.
+        # Longest first: a secret may contain another one, whose rest would stay.
         self._secrets = sorted((s for s in secrets if s), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without a newline."""
-        extras = {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        extras = {k: v for k, v in vars(record).items() if k not in _STANDARD_ATTRIBUTES}
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": self._clean(record.getMessage()),
+            "message": self._redact(record.getMessage()),
         }
         if id_ := request_id.get():
             line["request_id"] = id_
         for key, value in extras.items():
-            line.setdefault(key, self._clean(value))
+            line.setdefault(key, self._redact(value))
         if record.exc_info:
-            line["exception"] = self._clean(self.formatException(record.exc_info))
+            line["exception"] = self._redact(self.formatException(record.exc_info))
         return json.dumps(line)  # ASCII, so that every locale of stdout can encode it
 
-    def _clean(self, value: object) -> Any:
+    def _redact(self, value: object) -> Any:
         """Return `value` as a JSON value without secrets."""
         if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float) and math.isfinite(value):  # JSON has no NaN
             return value
         if isinstance(value, dict):
-            return {str(self._clean(k)): self._clean(v) for k, v in value.items()}
+            return {str(self._redact(k)): self._redact(v) for k, v in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self._clean(item) for item in value]
+            return [self._redact(item) for item in value]
         text = str(value)
         for secret in self._secrets:
             text = text.replace(secret, _REDACTED)
@@ -65,7 +67,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _is_successful_probe(record: logging.LogRecord) -> bool:
-    """Return whether an access line is about a health probe that was answered 200."""
+    """Return whether a line of uvicorn's access log is about a health probe with status 200."""
     args = record.args
     if not isinstance(args, tuple) or len(args) != 5:
         return False

@@ -2,8 +2,8 @@
 
 import re
 
-MAX_NAME = 214
-MAX_VERSION = 256
+MAX_NAME_CHARS = 214
+MAX_VERSION_CHARS = 256
 # Rules of validate-npm-package-name: URL-safe characters; no dot or underscore at the start of a
 # scope or name. A dash at the start is invalid too: npm could read it as an option. Capital letters
 # are valid, because some old names have them (JSONStream).
@@ -12,23 +12,31 @@ _RESERVED = r"(?![Nn][Oo][Dd][Ee]_[Mm][Oo][Dd][Uu][Ll][Ee][Ss]$|[Ff][Aa][Vv][Ii]
 _NAME = re.compile(rf"{_RESERVED}(?:@{_PART}/)?{_PART}")
 # A version, range or tag (node-semver, npm-package-arg), but no URL, path, alias or option.
 _VERSION = re.compile(r"[A-Za-z0-9^~<>=*][A-Za-z0-9.^~<>=*+| -]*")
-PACKAGE_NAME_SCHEMA = {"type": "string", "maxLength": MAX_NAME, "pattern": f"^{_NAME.pattern}$"}
-VERSION_SCHEMA = {"type": "string", "maxLength": MAX_VERSION, "pattern": f"^{_VERSION.pattern}$"}
+PACKAGE_NAME_SCHEMA = {
+    "type": "string",
+    "maxLength": MAX_NAME_CHARS,
+    "pattern": f"^{_NAME.pattern}$",
+}
+VERSION_SCHEMA = {
+    "type": "string",
+    "maxLength": MAX_VERSION_CHARS,
+    "pattern": f"^{_VERSION.pattern}$",
+}
 
 
 def package_name(value: str) -> str:
     """Return the package name; raise ValueError if npm would reject it."""
-    return _validated(value, _NAME, MAX_NAME, "npm package name")
+    return _validate(value, _NAME, MAX_NAME_CHARS, "npm package name")
 
 
 def version(value: str) -> str:
     """Return the version, range or tag; raise ValueError if it is invalid."""
-    return _validated(value, _VERSION, MAX_VERSION, "version, range or tag")
+    return _validate(value, _VERSION, MAX_VERSION_CHARS, "version, range or tag")
 
 
-def _validated(value: str, pattern: re.Pattern[str], max_length: int, kind: str) -> str:
-    if len(value) > max_length:
-        raise ValueError(f"{kind} is longer than {max_length} characters")
+def _validate(value: str, pattern: re.Pattern[str], max_chars: int, kind: str) -> str:
+    if len(value) > max_chars:
+        raise ValueError(f"{kind} is longer than {max_chars} characters")
     if not pattern.fullmatch(value):
         raise ValueError(f"invalid {kind}")
     return value

@@ -1,7 +1,7 @@
 """Health probe of the API's container: ``python -I -S /app/app/probe.py [port]``.
 
 Exits with 0 if GET /health answers 200, else with 1 and one line on stdout, which `docker inspect`
-shows. It runs every few seconds, so it imports little and takes about 20 ms.
+shows. It runs every few seconds: it imports little, so that it takes about 20 ms.
 """
 
 import socket
@@ -15,12 +15,12 @@ def status_line(port: int) -> str:
     """Return the status line of GET /health on the loopback; raise OSError if no server answers."""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(REQUEST)
-        answer = b""
-        while b"\r\n" not in answer and len(answer) < 4096:
+        response = b""
+        while b"\r\n" not in response and len(response) < 4096:
             if not (part := connection.recv(4096)):
                 break
-            answer += part
-    return answer.split(b"\r\n")[0].decode("latin-1")
+            response += part
+    return response.split(b"\r\n")[0].decode("latin-1")
 
 
 def main() -> int:

@@ -16,12 +16,12 @@ from app.log import request_id
 from app.store import StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 log = logging.getLogger(__name__)
 
 
 class Invalid(BaseModel):
-    """Invalid part of a request."""
+    """Invalid part of a request, and its place."""
 
     where: str = Field(examples=["body.package"])
     message: str = Field(examples=["invalid npm package name"])
@@ -94,27 +94,29 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    # Without the value: it may be a misplaced secret.
+    # Leave out the values: one may be a misplaced secret.
     errors = [
         Invalid(
-            where=".".join(map(str, one["loc"])), message=one["msg"].removeprefix("Value error, ")
+            where=".".join(map(str, part["loc"])), message=part["msg"].removeprefix("Value error, ")
         )
-        for one in error.errors()
+        for part in error.errors()
     ]
     return problem(422, "the request is invalid", errors=errors)
 
 
 async def _store_full(_: Request, error: Exception) -> JSONResponse:
-    return problem(503, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
+    return problem(503, str(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _store_unavailable(_: Request, error: Exception) -> JSONResponse:
     # Only the class: the error's text may contain an address or a password.
     log.warning("store does not answer", extra={"error": str(error)})
-    return problem(503, "the store does not answer", headers={"Retry-After": str(RETRY_SECONDS)})
+    return problem(
+        503, "the store does not answer", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+    )
 
 
 async def _internal_error(_: Request, __: Exception) -> JSONResponse:
-    # uvicorn logs the exception. The response bypasses app/guard.py, which sets this header.
+    # uvicorn logs the exception. This response bypasses app/guard.py, which sets the header.
     headers = {"X-Request-ID": request_id.get()}
     return problem(500, "internal error; search the API's log for the request id", headers=headers)

@@ -23,7 +23,7 @@ class Model(BaseModel):
 
 
 class Finding(Model):
-    """Sign of risk, and its place."""
+    """Sign of risk in one place."""
 
     signal: str = Field(description="Id of the signal; docs/risk.md lists all")
     path: str = Field(description="File in the package; empty: the whole package")

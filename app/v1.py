@@ -50,8 +50,8 @@ class Page(BaseModel):
     next: str | None = Field(None, description="Cursor of the next page; null on the last page")
 
 
-Reviews = Annotated[Store, Depends(store_of)]
-Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", examples=["0123456789abcdef"])]
+AppStore = Annotated[Store, Depends(store_of)]
+ReviewId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", examples=["0123456789abcdef"])]
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     200: {"model": Review, "description": "The upgrade has been reviewed"},
     202: {
@@ -64,18 +64,18 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
 
 
 def _json(model: BaseModel, status: int = 200, **headers: str) -> Response:
-    """Return the model as JSON. FastAPI would validate it again, which doubles the time."""
+    """Return the model as JSON. FastAPI would validate it again, which would double the time."""
     body = model.model_dump_json(by_alias=True)
     return Response(body, status, headers, media_type="application/json")
 
 
-# The routes that use the store are not async: they block in threads, and /health is still answered.
+# Routes that use the store are not async: FastAPI runs them in threads, so /health does not wait.
 @router.post(
     "", status_code=202, response_model=Review, responses=_ACCEPTED | documented(413, 422, 429)
 )
 def submit(
     upgrade: Upgrade,
-    store: Reviews,
+    store: AppStore,
     force: Annotated[bool, Query(description="Review it again")] = False,
 ) -> Response:
     """Submit an upgrade for review. The same upgrade returns the existing review, unless forced."""
@@ -88,19 +88,19 @@ def submit(
 
 @router.get("", response_model=Page, responses=documented(422))
 def page(
-    store: Reviews,
+    store: AppStore,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
     cursor: Annotated[
         str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the previous page")
     ] = None,
 ) -> Response:
     """List reviews, the newest first."""
-    reviews, following = store.page(limit, cursor)
-    return _json(Page(reviews=reviews, next=following))
+    reviews, next_cursor = store.page(limit, cursor)
+    return _json(Page(reviews=reviews, next=next_cursor))
 
 
 @router.get("/{id}", response_model=Review, responses=documented(404, 422))
-def review(id: Id, store: Reviews) -> Response:  # noqa: A002 - the path's parameter
+def review(id: ReviewId, store: AppStore) -> Response:  # noqa: A002 - the path's parameter
     """Return a review: its status and outcome."""
     return _json(_get_or_404(store, id))
 
@@ -110,7 +110,7 @@ def review(id: Id, store: Reviews) -> Response:  # noqa: A002 - the path's param
     response_class=PlainTextResponse,
     responses=documented(404, 409, 422),
 )
-def diff(id: Id, store: Reviews) -> PlainTextResponse:  # noqa: A002 - the path's parameter
+def diff(id: ReviewId, store: AppStore) -> PlainTextResponse:  # noqa: A002 - the path's parameter
     """Return the unified diff of a finished review, as `npm diff` prints it."""
     review = _get_or_404(store, id)
     if review.status != Status.DONE:
@@ -120,8 +120,8 @@ def diff(id: Id, store: Reviews) -> PlainTextResponse:  # noqa: A002 - the path'
     return PlainTextResponse(store.diff(id) or "", headers=headers)
 
 
-def _get_or_404(store: Store, id_: str) -> Review:
-    review = store.get(id_)
+def _get_or_404(store: Store, review_id: str) -> Review:
+    review = store.get(review_id)
     if review is None:
-        raise HTTPException(404, f"review {id_} does not exist or has expired")
+        raise HTTPException(404, f"review {review_id} does not exist or has expired")
     return review

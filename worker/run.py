@@ -56,7 +56,7 @@ def run(stop: StopSignal) -> int:
             "node": node_version,
         },
     )
-    queue = Queue(connect(settings.store), name)
+    queue = Queue(connect(settings.effective_store_url), name)
     Loop(
         queue=queue,
         process=_reviewer(settings, queue, stop),
