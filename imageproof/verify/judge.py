@@ -1,4 +1,4 @@
-"""The checks applied to facts: results, and the verdict. No Docker, no files."""
+"""Results and verdict: the checks applied to facts, without Docker and without files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
-# By kind of the missing facts: why a check was not run.
+# Why a check was not run, by the kind of its missing facts.
 NOT_RUN_REASONS: Mapping[FactKind, str] = {
     "image": "the image was not read",
     "programs": "--static starts no container",
@@ -48,7 +48,7 @@ class Result:
     subject: str
     status: Status
     findings: tuple[Finding, ...] = ()
-    reason: str = ""  # why it is waived, or was not run
+    reason: str = ""  # why the findings are waived, or why the check was not run
 
     @property
     def fails(self) -> bool:
@@ -58,7 +58,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Subject:
-    """An image of the contract and its facts; None: not collected."""
+    """An image of the contract, and its facts of each kind; None: not collected."""
 
     name: str
     reference: str
@@ -72,7 +72,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class ProjectFacts:
-    """The facts of the whole project; None: not collected."""
+    """The facts of the whole project, of each kind; None: not collected."""
 
     images: Mapping[str, ImageFacts] | None = None
     variables: VariableFacts | None = None
@@ -102,8 +102,8 @@ class Verdict:
     @property
     def passes(self) -> bool:
         """Whether at least one check was run, and no result fails."""
-        ran = any(result.status in ("pass", "warning", "waived") for result in self.results)
-        return ran and not any(result.fails for result in self.results)
+        any_ran = any(result.status != "not run" for result in self.results)
+        return any_ran and not any(result.fails for result in self.results)
 
 
 def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
@@ -129,34 +129,38 @@ def _apply(check: Check, subject: str, contract: Any, facts: Any, waiver: str) -
     if facts is None:
         return Result(check, subject, "not run", reason=NOT_RUN_REASONS[check.needs])
     findings = tuple(check.function(contract, facts))
-    if not findings:
-        if waiver:
-            # It would hide the next violation.
-            stale = Finding(f"the waiver waives nothing, remove it: {waiver}")
-            return Result(check, subject, "fail", (stale,))
-        return Result(check, subject, "pass")
-    if waiver:
+    if waiver and findings:
         return Result(check, subject, "waived", findings, waiver)
+    if waiver:  # it would hide the next violation
+        needless = Finding(f"the waiver waives nothing, remove it: {waiver}")
+        return Result(check, subject, "fail", (needless,))
+    return Result(check, subject, _status(check, findings), findings)
+
+
+def _status(check: Check, findings: Sequence[Finding]) -> Status:
+    if not findings:
+        return "pass"
     if check.severity == "warning" or all(finding.warning for finding in findings):
-        return Result(check, subject, "warning", findings)
-    unknown = all(finding.unknown or finding.warning for finding in findings)
-    return Result(check, subject, "unknown" if unknown else "fail", findings)
+        return "warning"
+    if all(finding.unknown or finding.warning for finding in findings):
+        return "unknown"
+    return "fail"
 
 
 def require_known_waivers(contract: Contract) -> None:
-    """Raise ContractError if a waiver names no check of its table."""
+    """Raise ContractError unless each waiver names a check that its table can waive."""
     tables = [("tool.imageproof", contract.waivers, True)]
     tables += [
         (f"tool.imageproof.images.{name}", image.waivers, False)
         for name, image in contract.images.items()
     ]
     for table, waivers, project_wide in tables:
-        known = [check.id for check in REGISTRY.values() if check.is_project_wide is project_wide]
+        ids = [check.id for check in REGISTRY.values() if check.is_project_wide is project_wide]
         for id_ in waivers:
-            if id_ not in known:
+            if id_ not in ids:
                 scope = "the project" if project_wide else "an image"
                 raise ContractError(
                     "reading the contract",
                     f"{table}.waivers: there is no check {id_!r} of {scope}",
-                    hint=f"the checks are: {', '.join(sorted(known))}",
+                    hint=f"the checks are: {', '.join(sorted(ids))}",
                 )

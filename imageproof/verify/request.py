@@ -8,7 +8,7 @@ from imageproof.checks import choose_checks
 from imageproof.errors import UsageError
 from imageproof.image.sources import is_outside_engine
 
-ACTION = "reading the command line"
+_ACTION = "reading the command line"
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,14 @@ class Request:
     """The scope of one verification.
 
     Attributes:
-        image: The only image to verify; None: every image of the contract.
-        reference: Verify this image by the contract of `image`.
-        only: A check id, or a prefix of check ids.
+        image: Name of the only image to verify; None: every image of the contract.
+        reference: The image to verify by the contract of `image`; None: the tag that is built.
+        only: Id or prefix of the checks to run; None: every check.
         static: Start no container, and read no running one.
         running: The stack must run: a stopped stack is a violation.
-        deep: Build twice, and try a copy of the stack.
-        stack: A Swarm stack; verify only its tasks on this engine's node.
-        platform: The platform to choose from a multi-platform `reference`.
+        deep: Build twice, and try copies of the stack.
+        stack: Name of a Swarm stack; only its tasks on this engine's node are verified.
+        platform: Platform to choose from a multi-platform `reference`.
     """
 
     image: str | None = None
@@ -45,38 +45,38 @@ def parse_request(
     stack: str | None = None,
     platform: str | None = None,
 ) -> Request:
-    """Return the request that these options stand for; `image` is NAME or NAME=REF.
+    """Return the request for these options; `image` is NAME or NAME=REF.
 
-    `--only` with nothing but deep checks implies `--deep`.
+    If `only` chooses just deep checks, the request is deep, unless it is static.
 
     Raises:
-        UsageError: A check does not exist, or options contradict each other.
+        UsageError: There is no such check, or options contradict each other.
     """
     checks = choose_checks(only)
     name, equals, reference = (image or "").partition("=")
     if equals and not (name and reference):
-        raise UsageError(ACTION, f"{image!r} is not NAME=REF")
+        raise UsageError(_ACTION, f"{image!r} is not NAME=REF")
     if static and deep:
         raise UsageError(
-            ACTION, "--static cannot be combined with --deep: --static starts no container"
+            _ACTION, "--static cannot be combined with --deep: --static starts no container"
         )
     if stack and (static or deep or reference):
-        raise UsageError(ACTION, "--stack cannot be combined with --static, --deep or NAME=REF")
+        raise UsageError(_ACTION, "--stack cannot be combined with --static, --deep or NAME=REF")
     if stack and not any(check.needs == "containers" for check in checks):
-        raise UsageError(ACTION, f"--stack reads running containers: {only} does not need them")
+        raise UsageError(_ACTION, f"--stack verifies running containers: {only} does not need them")
     if platform and not is_outside_engine(reference):
         raise UsageError(
-            ACTION,
+            _ACTION,
             "--platform needs an image in a registry, a file or a folder",
             hint="add --image NAME=docker://HOST/NAME:TAG, or =FILE or =FOLDER",
         )
-    deep = deep or (only is not None and not static and all(check.is_deep for check in checks))
+    implies_deep = only is not None and not static and all(check.is_deep for check in checks)
     return Request(
-        name or None,
-        reference or None,
-        only,
-        static,
-        deep=deep,
+        image=name or None,
+        reference=reference or None,
+        only=only,
+        static=static,
+        deep=deep or implies_deep,
         stack=stack,
         platform=platform,
     )

@@ -13,7 +13,7 @@ from imageproof.project.lock_files import normal_name
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
-    from imageproof.image.facts import ImageFacts, Package
+    from imageproof.image.facts import ImageFacts, Layer, Package
 
 
 @check(
@@ -32,13 +32,18 @@ def secret_files(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     for layer in facts.layers:
         for candidate in layer.secret_candidates:
             path = candidate.path
-            _, visible_in = facts.files.get(path, (None, None))
-            owner = owners.get(path) if visible_in is layer else None
-            if owner and _is_public(owner, facts):
+            owner = owners.get(path)
+            if owner and _is_visible(path, layer, facts) and _is_public(owner, facts):
                 continue
             hiding = hidden_by.get((path, layer.diff_id))
             hidden = f", though {hiding.instruction or 'a later layer'} hides it" if hiding else ""
             yield finding_at(path, layer, f"/{path} looks like a secret: {candidate.rule}{hidden}")
+
+
+def _is_visible(path: str, layer: Layer, facts: ImageFacts) -> bool:
+    """Return whether a container sees the file of this layer, not one of a later layer."""
+    entry = facts.files.get(path)
+    return entry is not None and entry[1] is layer
 
 
 def _is_public(package: Package, facts: ImageFacts) -> bool:
