@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,12 @@ from imageproof.terminal_text import clean_lines, strip_escapes
 if TYPE_CHECKING:
     from imageproof.contract import Contract
 
-# The interval grows with the time waited: each poll starts two processes.
+# The interval grows while `up` waits, because each poll starts two processes.
 MIN_POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 1.0
 READY_SECONDS = 60.0  # time limit for a service that the contract does not name
-ERROR_LOG_LINES = 10
-MAX_LOG_LINES = 10_000  # saved of each container
+ERROR_LOG_LINES = 10  # of a service that failed, in the error
+MAX_LOG_LINES = 10_000  # of each container, in the saved logs
 LOGS_FOLDER = ".imageproof/logs"
 
 
@@ -70,10 +70,10 @@ class ServiceState:
 
 def states(engine: Engine) -> list[ServiceState]:
     """Return the state of every container of the stack, sorted by name."""
-    return sorted(map(_state, engine.containers()), key=lambda state: state.container)
+    return sorted(map(_parse_state, engine.containers()), key=lambda state: state.container)
 
 
-def _state(container: dict[str, Any]) -> ServiceState:
+def _parse_state(container: dict[str, Any]) -> ServiceState:
     state = container["State"]
     ports = container["NetworkSettings"].get("Ports") or {}
     return ServiceState(
@@ -83,8 +83,8 @@ def _state(container: dict[str, Any]) -> ServiceState:
         health=state["Health"]["Status"] if state.get("Health") else None,
         restarts=container.get("RestartCount", 0),
         ports=tuple(
-            f"{binding['HostIp']}:{binding['HostPort']}->{inner}"
-            for inner, bindings in ports.items()
+            f"{binding['HostIp']}:{binding['HostPort']}->{port}"
+            for port, bindings in ports.items()
             for binding in bindings or ()
         ),
         health_output=tuple(_health_output(state)),
@@ -111,36 +111,31 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     if not quiet:
         step("up")
     was_running = bool(engine.containers(stopped=False))
-    volumes = frozenset(_volumes(engine))
-    with _removing_on_failure(contract, engine, was_running, volumes, quiet):
+    old_volumes = _volumes(engine)
+    try:
         with translating("starting the stack"), temporary_environment(engine.variables):
             engine.whales.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
-        return _wait(contract, engine, quiet)
-
-
-@contextlib.contextmanager
-def _removing_on_failure(
-    contract: Contract,
-    engine: Engine,
-    was_running: bool,
-    volumes: frozenset[str],
-    quiet: bool,
-) -> Iterator[None]:
-    try:
-        yield
+        return _wait_until_ready(contract, engine, quiet=quiet)
     except (ImageproofError, KeyboardInterrupt):
         if was_running:
             warn("the stack was running before, so it is not removed (`./inv down` removes it)")
         else:
-            with contextlib.suppress(ImageproofError):
-                files = save_logs(contract, engine)
-                if files and not quiet:
-                    say(f"  the logs are saved in {files[0].parent.relative_to(contract.root)}")
-            with contextlib.suppress(ImageproofError):
-                down(engine, quiet=True)
-                if new := [name for name in _volumes(engine) if name not in volumes]:
-                    engine.remove("volume", new)
+            _remove_failed_start(contract, engine, old_volumes, quiet=quiet)
         raise
+
+
+def _remove_failed_start(
+    contract: Contract, engine: Engine, old_volumes: Container[str], *, quiet: bool
+) -> None:
+    """Save the logs, then remove all containers and new volumes. An error ends only one step."""
+    with contextlib.suppress(ImageproofError):
+        files = save_logs(contract, engine)
+        if files and not quiet:
+            say(f"  the logs are saved in {files[0].parent.relative_to(contract.root)}")
+    with contextlib.suppress(ImageproofError):
+        down(engine, quiet=True)
+        if new_volumes := [name for name in _volumes(engine) if name not in old_volumes]:
+            engine.remove("volume", new_volumes)
 
 
 def _volumes(engine: Engine) -> list[str]:
@@ -163,10 +158,17 @@ def save_logs(contract: Contract, engine: Engine) -> list[Path]:
     return files
 
 
-def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[ServiceState]:
+def _wait_until_ready(
+    contract: Contract, engine: Engine, *, quiet: bool = False
+) -> list[ServiceState]:
+    """Wait until every container is ready, and return their states.
+
+    Raises:
+        StackFailed: a container failed, or was not ready within its service's time limit.
+    """
     limits = {image.service: image.health.ready_within for image in contract.images.values()}
     started = time.monotonic()
-    reported: set[str] = set()
+    reported: set[str] = set()  # containers
     while True:
         current = states(engine)
         waited = time.monotonic() - started
@@ -174,12 +176,8 @@ def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[Servi
             if state.ready and state.container not in reported and not quiet:
                 reported.add(state.container)
                 say(f"  {state.service:10} {state.health or state.status} after {waited:.1f} s")
-            failure = state.failure
-            limit = limits.get(state.service, READY_SECONDS)
-            if failure is None and not state.ready and waited > limit:
-                failure = f"it is not healthy after {limit:.0f} s"
-            if failure:
-                raise _failed(engine, state, failure)
+            if failure := _failure(state, waited, limits.get(state.service, READY_SECONDS)):
+                raise _start_error(engine, state, failure)
         if current and all(state.ready for state in current):
             if not quiet:
                 done(f"up: {len(current)} containers healthy")
@@ -187,7 +185,14 @@ def _wait(contract: Contract, engine: Engine, quiet: bool = False) -> list[Servi
         pause(min(MIN_POLL_SECONDS * (1 + waited / 2), MAX_POLL_SECONDS))
 
 
-def _failed(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
+def _failure(state: ServiceState, waited: float, limit: float) -> str | None:
+    """Return why a container will not become ready, None if it still can within `limit` seconds."""
+    if state.failure is None and not state.ready and waited > limit:
+        return f"it is not healthy after {limit:.0f} s"
+    return state.failure
+
+
+def _start_error(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
     tail = [f"log: {line}" for line in engine.logs(state.service, ERROR_LOG_LINES)]
     tail += [f"health: {line}" for line in state.health_output]
     return StackFailed(
@@ -221,7 +226,7 @@ def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int
         engine: the engine with the stack.
         service: only the log of this service.
         follow: continue with new lines until interrupted.
-        lines: the number of old lines of each container.
+        lines: number of old lines of each container's log to begin with.
     """
     if service:
         require_service(engine, service)

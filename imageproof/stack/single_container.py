@@ -9,8 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from imageproof import console
-from imageproof.build import bake as builds
-from imageproof.build import base_image
+from imageproof.build import bake, base_image
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
 from imageproof.docker.image_tags import image_tags
@@ -43,33 +42,44 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
             hint="add `health = { path = …, port = … }` to an image of the contract",
         )
     engine.require_answer()
-    tag = next(iter(image_tags(contract, engine, {image.service: image}).values()))
+    (tag,) = image_tags(contract, engine, {image.service: image}).values()
     if engine.image(tag) is None:
-        builds.build(contract, engine, None)
-    with translating(f"starting {image.service}"), temporary_environment(engine.variables):
-        started: Any = engine.whales.compose.run(
-            image.service,
-            detach=True,
-            dependencies=False,
-            publish=[("127.0.0.1:", image.health.port)],
-            tty=False,
-        )
-    container: str = started.id
+        bake.build(contract, engine, None)
+    container = _start(engine, image.service, image.health.port)
     keep_running = False
     try:
-        port = _wait(engine, container, image.health.ready_within)
-        console.write(f"{image.service}  http://127.0.0.1:{port}  (container {container[:12]})")
+        host_port = _wait_until_healthy(engine, container, image.health.ready_within)
+        url = f"http://127.0.0.1:{host_port}"
+        console.write(f"{image.service}  {url}  (container {container[:12]})")
         keep_running = detach
         if not detach:
             console.say("  press Ctrl-C to stop it")
-            lines: Any = engine.whales.logs(container, follow=True, stream=True)
-            for _, line in lines:
-                console.write(strip_escapes(line.decode(errors="replace")))
+            _print_log(engine, container)
     except KeyboardInterrupt:
         console.say("  stopped")
     finally:
         if not keep_running:
             _remove(engine, container)
+
+
+def _start(engine: Engine, service: str, port: int) -> str:
+    """Start a container of a service on a free loopback port, and return its id."""
+    with translating(f"starting {service}"), temporary_environment(engine.variables):
+        container: Any = engine.whales.compose.run(
+            service,
+            detach=True,
+            dependencies=False,
+            publish=[("127.0.0.1:", port)],
+            tty=False,
+        )
+    return str(container.id)
+
+
+def _print_log(engine: Engine, container: str) -> None:
+    """Print a container's log until the container ends."""
+    entries: Any = engine.whales.logs(container, follow=True, stream=True)
+    for _, line in entries:
+        console.write(strip_escapes(line.decode(errors="replace")))
 
 
 def _remove(engine: Engine, container: str) -> None:
@@ -81,14 +91,15 @@ def _remove(engine: Engine, container: str) -> None:
             compose.down(engine, quiet=True)
 
 
-def _wait(engine: Engine, container: str, limit: float) -> str:
+def _wait_until_healthy(engine: Engine, container: str, limit: float) -> str:
     """Wait at most `limit` seconds until the container is healthy, and return its host port."""
     deadline = time.monotonic() + limit
     while True:
         details = engine.inspect("container", [container])[0]
         health = (details["State"].get("Health") or {}).get("Status")
         if health == "healthy":
-            bindings = next(b for b in details["NetworkSettings"]["Ports"].values() if b)
+            ports = details["NetworkSettings"]["Ports"].values()
+            bindings = next(bindings for bindings in ports if bindings)  # of the published port
             return str(bindings[0]["HostPort"])
         if not details["State"]["Running"] or health == "unhealthy" or time.monotonic() > deadline:
             state = health if details["State"]["Running"] else details["State"]["Status"]
@@ -112,26 +123,25 @@ def debug(contract: Contract, engine: Engine, service: str, command: str) -> Non
     """
     engine.require_answer()
     compose.require_service(engine, service)
-    containers = engine.containers([service])
-    running = [c for c in containers if c["State"]["Running"]]
+    running = [c for c in engine.containers([service]) if c["State"]["Running"]]
     if not running:
         raise UsageError(
             "opening a shell",
             f"the service {service!r} is not running",
             hint="`./inv up` starts the stack",
         )
-    tools = base_image.resolve(contract, engine)
-    target = f"container:{running[0]['Id']}"
+    base = base_image.resolve(contract, engine)
+    namespace = f"container:{running[0]['Id']}"
     interactive = sys.stdin.isatty() and not command
     console.say(
-        f"  {tools.reference} beside {running[0]['Name'].lstrip('/')}; its files: /proc/1/root"
+        f"  {base.reference} beside {running[0]['Name'].lstrip('/')}; its files: /proc/1/root"
     )
     with translating("opening a shell"):
         output = engine.whales.run(
-            tools.reference,
+            base.reference,
             shlex.split(command) if command else ["bash"],
-            pid=target,
-            networks=[target],
+            pid=namespace,
+            networks=[namespace],
             cap_add=["SYS_PTRACE"],
             interactive=interactive,
             tty=interactive,

@@ -9,7 +9,7 @@ import pytest
 
 from imageproof.errors import StackFailed
 from imageproof.stack import compose
-from imageproof.stack.compose import ServiceState, _state
+from imageproof.stack.compose import ServiceState, _parse_state
 from tests.support.sample_facts import contract, service_contract
 
 
@@ -61,7 +61,7 @@ def _container(**changes: Any) -> dict[str, Any]:
 def test_state_is_read_from_docker_inspect():
     ports = {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8001"}], "9000/tcp": None}
     log = [{"Output": "old"}, {"Output": "refused\n\n"}]
-    state = _state(
+    state = _parse_state(
         _container(
             NetworkSettings={"Ports": ports},
             State={"Status": "running", "Health": {"Status": "unhealthy", "Log": log}},
@@ -76,7 +76,7 @@ def test_state_is_read_from_docker_inspect():
 
 @pytest.mark.parametrize("health", [None, {}])
 def test_running_container_without_a_health_check_is_ready(health):
-    state = _state(_container(State={"Status": "running", "Health": health}))
+    state = _parse_state(_container(State={"Status": "running", "Health": health}))
     assert state.health is None
     assert state.ready
 
@@ -88,30 +88,33 @@ def _engine(*containers: dict[str, Any]) -> SimpleNamespace:
 
 
 def test_wait_ends_when_every_container_is_ready():
-    states = compose._wait(contract(), _engine(_container(), _container(Name="/a-1")))
+    states = compose._wait_until_ready(contract(), _engine(_container(), _container(Name="/a-1")))
     assert [state.container for state in states] == ["a-1", "shop-1"]
 
 
 def test_failure_ends_the_wait_with_log_and_health_output():
-    bad = {"Status": "running", "Health": {"Status": "unhealthy", "Log": [{"Output": "refused"}]}}
+    unhealthy = {
+        "Status": "running",
+        "Health": {"Status": "unhealthy", "Log": [{"Output": "refused"}]},
+    }
     with pytest.raises(StackFailed, match="its health check fails") as caught:
-        compose._wait(contract(), _engine(_container(), _container(State=bad)))
+        compose._wait_until_ready(contract(), _engine(_container(), _container(State=unhealthy)))
     assert caught.value.action == "waiting for shop to become healthy"
     assert caught.value.tail == ("log: shop says no", "health: refused")
     assert "docker compose up shop" in (caught.value.hint or "")
 
 
 def test_time_limit_of_the_contract_ends_the_wait(monkeypatch):
-    """Each look at this clock advances it by 3 s."""
+    """Each reading of this clock advances it by 3 s."""
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr(compose, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(compose, "pause", lambda _: None)
-    slow = {"Status": "running", "Health": {"Status": "starting"}}
+    starting = {"Status": "running", "Health": {"Status": "starting"}}
     project = contract(
         images={"x": service_contract(health={"notices_within": 9, "ready_within": 20})}
     )
     with pytest.raises(StackFailed, match="not healthy after 20 s"):
-        compose._wait(project, _engine(_container(State=slow)))
+        compose._wait_until_ready(project, _engine(_container(State=starting)))
     assert next(clock) < 40
 
 
