@@ -32,13 +32,13 @@ class FileChange:
 
     path: str  # without the tarball's first folder
     status: Literal["added", "removed", "modified"]
-    kind: FileKind  # by the first bytes of the new content, or of the old one if removed
+    kind: FileKind  # of the new content, or of the old one if removed
     size: int  # bytes of the new content; 0 if removed
     added_lines: tuple[tuple[int, str], ...] = ()  # of a text: new line number, line
     removed_lines: tuple[str, ...] = ()
     longest_line_before: int = 0  # characters, in the old version
     longest_line: int = 0  # characters, in the new version
-    executable: bool = False
+    executable: bool = False  # in the new version, or in the old one if removed
     complete: bool = True  # False if a limit left out or cut a line
     note: str = ""  # why the file was not compared by lines
 
@@ -53,5 +53,5 @@ class Change:
     files: tuple[FileChange, ...]  # sorted by path
     diff: str  # unified, as `npm diff` prints it
     truncated: bool = False  # a limit cut the diff's text
-    stats: Mapping[str, int] = field(default_factory=dict)
+    stats: Mapping[str, int] = field(default_factory=dict)  # counted before limits cut lines
     node_version: str = ""  # of the Node that compared the versions

@@ -1,4 +1,4 @@
-"""Heartbeat file, from which the health probe sees that the worker's loop still runs."""
+"""Heartbeat file: it shows the health probe that the worker's loop still runs."""
 
 import os
 import time
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from worker.probe import DEFAULT_PATH
 
-# An idle loop beats this often with any poll interval, so that a stall is detected equally fast.
 PERIOD_SECONDS = 1.0
-# Time from a beat to the next one's deadline while no job runs. One slow turn is not a stall.
+"""Time between two beats of an idle loop, also if its poll interval is longer."""
 MAX_SILENCE_SECONDS = 4 * PERIOD_SECONDS
+"""Time from a beat to the next one's deadline while no job runs. One slow turn is not a stall."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Heartbeat:
     path: Path = Path(DEFAULT_PATH)
     clock: Callable[[], float] = field(default=time.monotonic)
 
-    def beat(self, within: float) -> None:
-        """Record a beat and the deadline of the next one, in `within` seconds.
+    def beat(self, deadline_seconds: float) -> None:
+        """Record a beat and the deadline of the next one, in `deadline_seconds`.
 
         Raises:
             OSError: the file cannot be written.
@@ -37,6 +37,6 @@ class Heartbeat:
         temporary = self.path.with_name(self.path.name + ".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with open(os.open(temporary, flags, 0o644), "w", encoding="ascii") as file:  # noqa: PTH123
-            # All digits: if rounded up, the beat could lie in the future for the probe.
-            file.write(f"{now!r} {now + within!r}\n")
+            # With all digits: a beat that is rounded up could lie in the probe's future.
+            file.write(f"{now!r} {now + deadline_seconds!r}\n")
         temporary.replace(self.path)

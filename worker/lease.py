@@ -13,10 +13,11 @@ from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 0.25
+"""Time between two checks whether to renew or to cancel."""
 GRACE_SECONDS = 4.0
 """Time from a stop request to the cancellation of a running job.
 
-Shorter than the 10 s after which Docker kills, so that there is time to write.
+Docker kills the worker 10 s after the request, so the rest is for writing.
 """
 
 
@@ -42,8 +43,8 @@ class LeaseRenewer:
         stop: StopSignal,
         cancel: Callable[[], None],
         *,
-        every: float = LEASE_SECONDS / 3,
-        grace: float = GRACE_SECONDS,
+        renewal_seconds: float = LEASE_SECONDS / 3,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         """Prepare the thread.
 
@@ -52,12 +53,12 @@ class LeaseRenewer:
             job: the job that runs.
             stop: the worker's stop request.
             cancel: makes the running job fail soon.
-            every: seconds between two renewals.
-            grace: seconds from a stop request to the cancellation.
+            renewal_seconds: time between two renewals.
+            grace_seconds: time from a stop request to the cancellation.
         """
         self.cancelled: Literal["lost", "stopped"] | None = None
         self._queue, self._job, self._stop, self._cancel = queue, job, stop, cancel
-        self._every, self._grace = every, grace
+        self._renewal_seconds, self._grace_seconds = renewal_seconds, grace_seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -69,7 +70,7 @@ class LeaseRenewer:
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
-        """End the thread, so that it does not run while the result is written."""
+        """End the thread, so that it does not renew the lease while the outcome is written."""
         self._done.set()
         self._thread.join()
 
@@ -80,10 +81,10 @@ class LeaseRenewer:
             now = time.monotonic()
             if self._stop.requested and stop_seen_at is None:
                 stop_seen_at = now
-            if stop_seen_at is not None and now - stop_seen_at >= self._grace:
+            if stop_seen_at is not None and now - stop_seen_at >= self._grace_seconds:
                 self._cancel_job("stopped")
                 return
-            if now - renewed_at >= self._every:
+            if now - renewed_at >= self._renewal_seconds:
                 renewed_at = now
                 if not self._renew():
                     self._cancel_job("lost")
@@ -93,7 +94,7 @@ class LeaseRenewer:
         try:
             return self._queue.renew(self._job)
         except StoreError as error:
-            # A lost lease shows when the store is back, or when the result is written.
+            # The next renewal, or the write of the outcome, shows whether the lease was lost.
             log.warning("lease not renewed", extra={"job": self._job.id, "error": str(error)})
             return True
 

@@ -31,7 +31,7 @@ class Loop:
             the health probe reports that the loop has stalled.
         heartbeat: beats on each turn, before each job and while waiting.
         poll_interval: seconds between two checks of an empty queue.
-        stop: ends the loop: a wait at once, a job when it is done.
+        stop: the stop request: it ends a wait at once, and the loop after the current job.
     """
 
     queue: JobSource
@@ -79,9 +79,9 @@ class Loop:
         finally:
             request_id.reset(token)
 
-    def _beat(self, within: float) -> None:
+    def _beat(self, deadline_seconds: float) -> None:
         try:
-            self.heartbeat.beat(within)
+            self.heartbeat.beat(deadline_seconds)
         except OSError as error:
-            # Not fatal: the probe reports the missing beat.
+            # Not fatal: the health probe reports the missing beat.
             log.error("heartbeat not written", extra={"error": str(error)})

@@ -47,8 +47,8 @@ class DiffError(Exception):
 
     Attributes:
         code: bad_request, not_found, no_such_version, unauthorized, registry_unavailable,
-            integrity, too_large, unsafe_path, unsafe_entry, bad_tar, bad_gzip or bad_manifest;
-            "node" if the program could not run, crashed or was killed at a limit.
+            integrity, too_large, unsafe_path, unsafe_entry, bad_tar, bad_gzip or bad_manifest from
+            the program; "node" if the program could not run, crashed or was killed at a limit.
         retry: whether the same request may succeed later.
     """
 
@@ -104,6 +104,11 @@ def send_request(
 ) -> dict[str, Any]:
     """Run the program with one request and return its answer.
 
+    Args:
+        request: the request; ``worker/diff/src/request.mjs`` reads it.
+        timeout: seconds until the program is killed.
+        max_output: maximum bytes of the answer.
+
     Raises:
         DiffError: the program refused the request or failed.
     """
@@ -117,12 +122,12 @@ def send_request(
     except node.NodeError as error:
         raise DiffError("node", str(error), retry=True) from error
     try:
-        answer = json.loads(result.output)
+        answer = json.loads(result.stdout)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        detail = result.errors or "its stderr is empty"
-        message = f"node exited with {result.status} and no answer: {detail}"
+        detail = result.stderr_end or "its stderr is empty"
+        message = f"node exited with {result.exit_status} and no answer: {detail}"
         raise DiffError("node", message, retry=True)
     if "error" in answer:
         raise DiffError(**answer["error"])

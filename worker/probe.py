@@ -1,9 +1,9 @@
 """Health probe of the worker's container: ``python -I -S /app/worker/probe.py [heartbeat file]``.
 
 Exits with 0 if the heartbeat is in time, else with 1 and one line on stdout, which
-`docker inspect` shows. The file holds two times of the monotonic clock, in seconds: the last beat
-and the deadline of the next. So the probe needs no configuration. It imports few modules, because
-it runs every few seconds.
+`docker inspect` shows. The file contains two times of the monotonic clock, in seconds: the last
+beat and the deadline of the next, so the probe needs no configuration. It imports few modules,
+because it runs every few seconds.
 """
 
 import os
@@ -24,7 +24,7 @@ def problem(path: str, now: float) -> str | None:
         return f"the heartbeat cannot be read: {type(error).__name__}"
     if beat > now:  # the monotonic clock restarts with the machine
         return "the heartbeat is from before the machine started"
-    if not now <= deadline:  # in this form, NaN is a problem too
+    if not now <= deadline:  # not `now > deadline`, which is false for NaN
         bound = deadline - beat
         return f"heartbeat is {now - beat:.0f} s old, bound {bound:.0f} s: the loop has stalled"
     return None

@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 MAX_WRITE_ATTEMPTS = 5
 """Attempts to write a job's outcome if the store is unavailable."""
 WRITE_RETRY_SECONDS = 1.0
+"""Time between two attempts."""
 
 
 @dataclass(frozen=True)
 class Reviewer:
-    """Reviewer of upgrades, one job after the other.
+    """Reviewer of one upgrade per call.
 
     Attributes:
         queue: the queue that holds the jobs.
@@ -49,8 +50,8 @@ class Reviewer:
         log.info("job started", extra=_log_fields(job))
         started = time.monotonic()
         with LeaseRenewer(self.queue, job, self.stop, self.cancel) as renewer:
-            write = self._review(job, renewer)
-        written = _write(write)
+            write_outcome = self._review(job, renewer)
+        written = _retry_write(write_outcome)
         seconds = round(time.monotonic() - started, 3)
         log.info("job ended", extra={**_log_fields(job), "seconds": seconds, "written": written})
 
@@ -70,7 +71,7 @@ class Reviewer:
         return partial(self.queue.finish, job, result, change.diff)
 
     def _result(self, change: Change, assessment: Assessment, opinion: Opinion) -> Result:
-        risk = max(assessment.risk, opinion.risk)  # a model may raise the risk, never lower it
+        risk = max(assessment.risk, opinion.risk)
         verdict: Literal["pass", "block"] = "block" if risk >= self.threshold else "pass"
         return Result(
             verdict=verdict,
@@ -96,7 +97,7 @@ def _statistics(change: Change) -> Statistics:
         files_added=statuses.count("added"),
         files_removed=statuses.count("removed"),
         files_modified=statuses.count("modified"),
-        # Counted before the limits cut any lines.
+        # Not counted from the files' lines: limits may have cut those.
         lines_added=change.stats["lines_added"],
         lines_removed=change.stats["lines_removed"],
         unpacked_bytes_before=change.old.unpacked_bytes,
@@ -104,14 +105,14 @@ def _statistics(change: Change) -> Statistics:
     )
 
 
-def _write(write: Callable[[], bool]) -> bool:
-    """Write the outcome and return whether it was written.
+def _retry_write(write_outcome: Callable[[], bool]) -> bool:
+    """Write the outcome, repeatedly if the store is unavailable; return whether it was written.
 
     If the store stays unavailable, the lease expires, and a worker repeats the job.
     """
     for tries_left in reversed(range(MAX_WRITE_ATTEMPTS)):
         try:
-            return write()
+            return write_outcome()
         except StoreError as error:
             log.warning("job not written", extra={"error": str(error), "tries_left": tries_left})
             if tries_left:

@@ -17,10 +17,14 @@ from worker.review import MAX_WRITE_ATTEMPTS, WRITE_RETRY_SECONDS, Reviewer
 from worker.stop import StopSignal
 
 logger = logging.getLogger("worker")
-LLM_SECONDS = 30.0
+LLM_TIMEOUT_SECONDS = 30.0
+# The store's client tries each command twice.
 MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (2 * STORE_TIMEOUT_SECONDS + WRITE_RETRY_SECONDS)
-MAX_JOB_SECONDS = npm_diff.TIMEOUT_SECONDS + LLM_SECONDS + MAX_WRITE_SECONDS + 5
-"""Longest duration of a job: the sum of its parts' time limits."""
+MARGIN_SECONDS = 5.0  # for the assessment, which has no time limit
+MAX_JOB_SECONDS = (
+    npm_diff.TIMEOUT_SECONDS + LLM_TIMEOUT_SECONDS + MAX_WRITE_SECONDS + MARGIN_SECONDS
+)
+"""Longest duration of a job."""
 
 
 def run(stop: StopSignal) -> int:
@@ -42,12 +46,12 @@ def run(stop: StopSignal) -> int:
         return 1
     log.configure(settings.log_level, settings.secrets())
     heartbeat = Heartbeat()
-    # The container's id: a restarted container keeps the consumer name that Redis knows.
-    name = socket.gethostname()
+    # The container's id. It stays the same after a restart, so Redis gets no new consumer.
+    worker_name = socket.gethostname()
     logger.info(
         "worker started",
         extra={
-            "worker": name,
+            "worker": worker_name,
             "poll_interval": settings.worker_poll_interval,
             "heartbeat": str(heartbeat.path),
             "heartbeat_bound": MAX_SILENCE_SECONDS,
@@ -56,7 +60,7 @@ def run(stop: StopSignal) -> int:
             "node": node_version,
         },
     )
-    queue = Queue(connect(settings.effective_store_url), name)
+    queue = Queue(connect(settings.effective_store_url), worker_name)
     Loop(
         queue=queue,
         process=_reviewer(settings, queue, stop),
@@ -77,7 +81,7 @@ def _reviewer(settings: WorkerSettings, queue: Queue, stop: StopSignal) -> Revie
         model=settings.llm_model or None,
         api_key=settings.llm_api_key,
         base_url=settings.llm_base_url,
-        timeout=LLM_SECONDS,
+        timeout=LLM_TIMEOUT_SECONDS,
     )
     return Reviewer(
         queue=queue,
@@ -110,7 +114,7 @@ def check() -> int:
     except node.NodeError as error:
         return _fail(str(error))
     except npm_diff.DiffError as error:
-        if error.code != "bad_request":  # the program ran and refused the invalid request
+        if error.code != "bad_request":  # the expected answer to this invalid request
             return _fail(str(error))
     print("ok")
     return 0

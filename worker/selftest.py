@@ -20,6 +20,7 @@ from worker.npm_diff import DiffError, diff_versions
 PACKAGE = "self-test"
 OLD = {"package.json": b'{"version": "1.0.0"}\n', "index.js": b"a\nb\nc\n", "gone.js": b"x\n"}
 NEW = {"package.json": b'{"version": "1.0.0"}\n', "index.js": b"a\nB\nc\n", "new.js": b"y\nz\n"}
+# Path, status, number of added lines, number of removed lines.
 EXPECTED = {
     ("gone.js", "removed", 0, 1),
     ("index.js", "modified", 1, 1),
@@ -42,7 +43,7 @@ def self_test() -> int:
 
 
 def _tarball(files: Mapping[str, bytes]) -> bytes:
-    """Return an npm tarball of files, given by their path in the package."""
+    """Return an npm tarball of files, by their path in the package."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in files.items():
@@ -54,7 +55,7 @@ def _tarball(files: Mapping[str, bytes]) -> bytes:
 
 @contextmanager
 def _registry(tarballs: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve one package with tarballs by version; yield the registry's address."""
+    """Serve the package, with its tarballs by version; yield the registry's address."""
     responses: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,7 +76,7 @@ def _registry(tarballs: Mapping[str, bytes]) -> Iterator[str]:
             dist = {"tarball": f"{address}/{version}.tgz", "integrity": _integrity(tarball)}
             versions[version] = {"name": PACKAGE, "version": version, "dist": dist}
         responses[f"/{PACKAGE}"] = json.dumps({"name": PACKAGE, "versions": versions}).encode()
-        poll_seconds = 0.01  # until the server notices a shutdown
+        poll_seconds = 0.01  # time in which the server notices its shutdown
         thread = threading.Thread(target=server.serve_forever, args=(poll_seconds,), daemon=True)
         thread.start()
         try:

@@ -9,17 +9,17 @@ from types import FrameType
 class StopSignal:
     """Stop request that a signal sets and that ends a wait at once.
 
-    It uses a pipe, not threading.Event: a handler that interrupts Event.wait in the same thread
-    can find the event's lock held and deadlock.
+    It uses a pipe, not threading.Event: a signal handler runs in the main thread, and if it
+    interrupts Event.wait there, it may wait for ever for the event's lock.
     """
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
         self.requested = False
 
     def install(self) -> "StopSignal":
-        """Handle SIGTERM and SIGINT from now on, in the main thread only. Returns itself."""
+        """Handle SIGTERM and SIGINT from now on; return itself. Call it in the main thread."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         return self
@@ -28,11 +28,11 @@ class StopSignal:
         """Request a stop. Further calls change nothing."""
         if not self.requested:
             self.requested = True
-            os.write(self._write, b"x")
+            os.write(self._write_end, b"x")
 
     def wait(self, seconds: float) -> bool:
         """Wait for `seconds` or until a stop is requested; return whether one is."""
-        select.select([self._read], [], [], seconds)
+        select.select([self._read_end], [], [], seconds)
         return self.requested
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:

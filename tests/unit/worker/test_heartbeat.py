@@ -14,7 +14,7 @@ PROBE = Path(__file__).parents[3] / "worker" / "probe.py"
 
 def test_a_beat_is_healthy_until_its_deadline(tmp_path: Path) -> None:
     path = tmp_path / "heartbeat"
-    Heartbeat(path, lambda: 1000.0).beat(within=15)
+    Heartbeat(path, lambda: 1000.0).beat(deadline_seconds=15)
     assert problem(str(path), 1000.0) is None
     assert problem(str(path), 1015.0) is None
     assert problem(str(path), 1021.0) == "heartbeat is 21 s old, bound 15 s: the loop has stalled"
@@ -67,9 +67,9 @@ def _probe(path: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_probe_runs_isolated_and_exits_with_1_on_an_old_beat(tmp_path: Path) -> None:
     path = tmp_path / "heartbeat"
-    Heartbeat(path).beat(within=3600)
+    Heartbeat(path).beat(deadline_seconds=3600)
     assert _probe(path).returncode == 0
-    Heartbeat(path).beat(within=-1)
+    Heartbeat(path).beat(deadline_seconds=-1)
     old = _probe(path)
     assert (old.returncode, old.stderr) == (1, "")
     assert old.stdout.endswith("the loop has stalled\n")

@@ -44,7 +44,7 @@ def _renewer(
     queue: ScriptedQueue, stop: StopSignal, **options: float
 ) -> tuple[LeaseRenewer, threading.Event]:
     cancelled = threading.Event()
-    options = {"every": 0, "grace": 0, **options}
+    options = {"renewal_seconds": 0, "grace_seconds": 0, **options}
     return LeaseRenewer(queue, JOB, stop, cancelled.set, **options), cancelled
 
 
@@ -87,7 +87,7 @@ def test_a_stop_request_cancels_the_job_after_the_grace_period():
 def test_a_job_that_ends_within_the_grace_period_is_not_cancelled():
     stop, queue = StopSignal(), ScriptedQueue()
     stop.request()
-    renewer, cancelled = _renewer(queue, stop, grace=3600)
+    renewer, cancelled = _renewer(queue, stop, grace_seconds=3600)
     with renewer:
         assert queue.renewals.acquire(timeout=WAIT_SECONDS)
     assert renewer.cancelled is None

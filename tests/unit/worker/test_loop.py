@@ -36,8 +36,8 @@ class RecordingHeartbeat(Heartbeat):
 
     beats: list[float]
 
-    def beat(self, within: float) -> None:
-        self.beats.append(within)
+    def beat(self, deadline_seconds: float) -> None:
+        self.beats.append(deadline_seconds)
 
 
 @dataclass

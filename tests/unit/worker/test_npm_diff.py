@@ -101,14 +101,14 @@ def test_node_gets_only_the_allowed_environment_variables(tmp_path, monkeypatch)
     script = tmp_path / "env.mjs"
     script.write_text("console.log(JSON.stringify(Object.keys(process.env)))")
     result = node.run(script, b"", timeout=30, max_output=1000)
-    assert set(json.loads(result.output)) == {"PATH", *allowed}
+    assert set(json.loads(result.stdout)) == {"PATH", *allowed}
 
 
 def test_memory_outside_the_heap_is_limited(tmp_path):
     script = tmp_path / "buffers.mjs"
     script.write_text("for (const all = []; ; ) all.push(Buffer.alloc(1e7, 1));")
     result = node.run(script, b"", timeout=30, max_output=1000)
-    assert result.status != 0
+    assert result.exit_status != 0
 
 
 # Starts a child process that holds a pipe open for its lifetime, then writes a byte to the pipe.
