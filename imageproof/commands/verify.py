@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def verify(
     contract: Contract, engine: Engine, request: Request, format_: str, output: str | None
 ) -> None:
-    """Verify, and render the verdict. Raises VerifyFailed if a check fails."""
-    formats.require_known(format_)
+    """Verify, and render the verdict to `output` or standard output. Raises VerifyFailed."""
+    formats.require_report_format(format_)
     verdict = run.verify(contract, engine, request)
     formats.render(verdict, format_, output)
     _require_pass(verdict)
@@ -30,7 +30,7 @@ def verify(
 def verify_quietly(contract: Contract, engine: Engine, *, running: bool) -> str:
     """Verify, and return the verdict in one line.
 
-    Raises VerifyFailed, after printing the whole table, if a check fails.
+    If a check fails, print the whole table and raise VerifyFailed.
     """
     verdict = run.verify(contract, engine, Request(running=running, static=not running))
     require_all_pass([verdict])

@@ -37,7 +37,7 @@ def render(verdict: Verdict, format_: str, output: str | None) -> None:
     if format_ == "table" and output is None:
         console.show(table(verdict))
         return
-    require_known(format_)
+    require_report_format(format_)
     text = FORMATS[format_](verdict)
     if output is None:
         console.write(text)
@@ -52,6 +52,6 @@ def render(verdict: Verdict, format_: str, output: str | None) -> None:
         ) from error
 
 
-def require_known(format_: str) -> None:
+def require_report_format(format_: str) -> None:
     """Raise UsageError if the format is unknown: called before any work is done."""
     require_format(format_, FORMATS)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from imageproof.report.size_changes import growth
+from imageproof.report.size_changes import growth_text
 from imageproof.report.status import LOOKS, by_subject, count_line, headline, sort_worst_first
 from imageproof.report.text import clean, comparison, places
 
@@ -47,7 +47,7 @@ def _sizes(subjects: Sequence[Subject]) -> Iterator[str]:
         budget = int(subject.contract.size)
         yield (
             f"| {escaped(subject.name)} | {facts.size / 1e6:.1f} MB "
-            f"| {budget / 1e6:.0f} MB ({facts.size / budget:.0%}) | {growth(facts)} |"
+            f"| {budget / 1e6:.0f} MB ({facts.size / budget:.0%}) | {growth_text(facts)} |"
         )
 
 

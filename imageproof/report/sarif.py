@@ -1,6 +1,6 @@
 """The verdict as SARIF 2.1.0 (OASIS standard), for code scanning.
 
-Each finding points to a line of the Dockerfile, the compose file or .env.example.
+Each finding points to a line of the Dockerfile or of another file of the project.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 LEVELS = {"fail": "error", "unknown": "error", "warning": "warning", "waived": "note"}
-# The Dockerfile instruction that a finding without an instruction points to, by check.
+# If a finding has no instruction, it points to the last of these in the Dockerfile, by check.
 INSTRUCTIONS = {
     "user.nonroot": "USER",
     "user.numeric": "USER",
@@ -41,6 +41,7 @@ INSTRUCTIONS = {
     "base.pinned": "LABEL",
     "base.supported": "FROM",
 }
+MAX_INSTRUCTION_LINES = 13  # lines of one instruction that are compared
 _URL = re.compile(r"https://[^\s;,]+")
 
 
@@ -49,9 +50,9 @@ def as_sarif(verdict: Verdict) -> str:
 
     Waived findings are suppressed, with the waiver's reason as justification.
     """
-    checks = sorted({r.check.id: r.check for r in verdict.results}.items())
-    rules = [_rule(check) for _, check in checks]
-    rule_numbers = {id_: number for number, (id_, _) in enumerate(checks)}
+    checks = dict(sorted({result.check.id: result.check for result in verdict.results}.items()))
+    rules = [_rule(check) for check in checks.values()]
+    rule_numbers = {id_: number for number, id_ in enumerate(checks)}
     run = {
         "tool": {"driver": {"name": "imageproof", "rules": rules}},
         "columnKind": "unicodeCodePoints",
@@ -102,7 +103,7 @@ def _results(
                     }
                 }
             ],
-            # A finding stays the same alert when other lines of the file change.
+            # By this, a finding stays the same alert if other lines of the file change.
             "partialFingerprints": {"imageproofFinding/v1": f"{digest}:{occurrences[digest]}"},
         }
         if result.status == "waived":
@@ -117,17 +118,14 @@ def _digest(result: Result, finding: Finding) -> str:
 
 
 def _location(verdict: Verdict, result: Result, finding: Finding) -> tuple[str, int]:
-    """Return file and line in the repository; line 1 if the line is not known."""
-    if result.check.id.startswith("compose."):
-        _, _, service = (finding.file or "").rpartition(" ")
-        file = verdict.sources.compose
-        return file, _line(_lines(verdict, file), f"{service}:")
-    if result.check.id.startswith("env."):
-        name = re.match(r"\w+", finding.message)
-        file = verdict.sources.example
-        return file, _line(_lines(verdict, file), f"{name[0]}=" if name else "")
-    file = verdict.sources.dockerfiles.get(result.subject) or verdict.sources.compose
-    instruction = finding.instruction or INSTRUCTIONS.get(result.check.id, "")
+    """Return file and line in the repository; line 1 if the line is unknown."""
+    sources, check_id = verdict.sources, result.check.id
+    in_repository = finding.file if finding.file and not finding.file.startswith("/") else ""
+    if in_repository or check_id.startswith("env."):
+        file = clean(in_repository) or sources.example
+        return file, _definition_line(_lines(verdict, file), finding.message)
+    file = sources.dockerfiles.get(result.subject) or sources.compose
+    instruction = finding.instruction or INSTRUCTIONS.get(check_id, "")
     return file, _instruction_line(_lines(verdict, file), instruction)
 
 
@@ -136,32 +134,37 @@ def _lines(verdict: Verdict, file: str) -> list[str]:
     return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
-def _line(lines: list[str], start: str) -> int:
-    """Return the number of the least indented line that begins with `start`; 1 if none does.
+def _definition_line(lines: list[str], message: str) -> int:
+    """Return the number of the line that defines the name at the start of a message; else 1.
 
-    A service's name also stands, indented more, below `depends_on` of other services.
+    The name is a service's, a variable's or a locked package's. The least indented line counts: a
+    service's name may also be, indented more, under `depends_on` of other services.
     """
+    name = re.match(r"(?:the secret )?([\w.-]+)", message)
+    if name is None:
+        return 1
+    definition = re.compile(rf"(?P<indent>\s*)(?:- )?{re.escape(name[1])}\s*[:=]")
     matches = [
-        (len(line) - len(line.lstrip()), number)
+        (len(match["indent"]), number)
         for number, line in enumerate(lines, 1)
-        if start and line.lstrip().startswith(start)
+        if (match := definition.match(line))
     ]
-    return min(matches, default=(0, 1))[1]
+    _, first = min(matches, default=(0, 1))
+    return first
 
 
 def _instruction_line(lines: list[str], instruction: str) -> int:
     """Return the number of the last line whose instruction shares most words with `instruction`.
 
-    Words are compared because an image's history has build arguments filled in and COPY options
-    removed.
+    The texts differ: an image's history has build arguments filled in and COPY options removed.
     """
-    keyword, _, rest = instruction.strip().partition(" ")
-    words = set(re.findall(r"[\w./-]{2,}", rest))
+    keyword, _, arguments = instruction.strip().partition(" ")
+    words = set(re.findall(r"[\w./-]{2,}", arguments))
     best_score, best_line = -1, 1
     for number, line in enumerate(lines, 1):
         if keyword and re.match(rf"{re.escape(keyword)}\b", line.strip(), re.IGNORECASE):
-            following = " ".join(lines[number - 1 : number + 12])
-            score = sum(word in following for word in words)
+            text = " ".join(lines[number - 1 : number - 1 + MAX_INSTRUCTION_LINES])
+            score = sum(word in text for word in words)
             if score >= best_score:
                 best_score, best_line = score, number
     return best_line

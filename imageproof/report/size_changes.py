@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
 
 
-def growth(facts: ImageFacts) -> str:
+def growth_text(facts: ImageFacts) -> str:
     """Return the change of the size in MB, signed; empty if this base has no baseline."""
     baseline = baseline_for(facts)
     return f"{(facts.size - baseline.size) / 1e6:+.2f} MB" if baseline else ""

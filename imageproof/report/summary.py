@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.report.format_option import require_format
-from imageproof.report.size_changes import changes_since_baseline, growth
+from imageproof.report.size_changes import changes_since_baseline, growth_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -119,7 +119,7 @@ def _print_changes(image: ImageFacts) -> None:
     """Print the changes since the baseline; nothing if the contract names no baseline file."""
     if image.project_files is None or image.project_files.baselines is None:
         return
-    if not (since := growth(image)):
+    if not (since := growth_text(image)):
         console.write("  no size is recorded on this base: run `./inv size --record`")
         return
     console.write(f"  {since} since the baseline")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imageproof.report.html.markup import code, table, text
-from imageproof.report.size_changes import changes_since_baseline, growth
+from imageproof.report.size_changes import changes_since_baseline, growth_text
 from imageproof.report.size_tree import tree
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _size(subject: Subject, facts: ImageFacts) -> Iterator[str]:
         f'<p class="size{over}"><span><b>{facts.size / 1e6:.1f} MB</b> of {budget / 1e6:.1f} MB '
         f"<em>({facts.size / budget:.0%} of the budget)</em></span>"
     )
-    if since := growth(facts):
+    if since := growth_text(facts):
         yield f'<span class="dim">{since} since baseline</span>'
     yield "</p>"
     yield _bar(facts, budget)

@@ -15,7 +15,7 @@ from rich.console import Console
 from imageproof.checks import Finding
 from imageproof.errors import UsageError
 from imageproof.report.document import SCHEMA, as_json
-from imageproof.report.formats import FORMATS, render, require_known
+from imageproof.report.formats import FORMATS, render, require_report_format
 from imageproof.report.status import WORST_FIRST, count_line, headline
 from imageproof.report.table import table
 from imageproof.report.text import comparison
@@ -168,7 +168,7 @@ def test_headline_counts_violations(results, text):
 
 @pytest.mark.parametrize("form", ["nope", "", "JSON", "table "])
 def test_unknown_format_is_refused_with_a_list_of_formats(form):
-    for refuse in (require_known, lambda form: render(SAMPLE, form, None)):
+    for refuse in (require_report_format, lambda form: render(SAMPLE, form, None)):
         with pytest.raises(UsageError) as caught:
             refuse(form)
         assert caught.value.status == 2
@@ -177,7 +177,7 @@ def test_unknown_format_is_refused_with_a_list_of_formats(form):
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_every_format_can_be_written_to_a_file(form, tmp_path):
-    require_known(form)
+    require_report_format(form)
     render(SAMPLE, form, str(tmp_path / "out"))
     text = (tmp_path / "out").read_text()
     assert text.rstrip("\n") == FORMATS[form](SAMPLE).rstrip("\n")

@@ -12,11 +12,13 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from imageproof.checks import Finding
+from imageproof.checks import REGISTRY, Finding
 from imageproof.report.junit import as_junit
 from imageproof.report.markdown import as_markdown, escaped
 from imageproof.report.sarif import as_sarif
+from tests.support.sample_facts import contract
 from tests.support.verdicts import HOSTILE, HOSTILE_SAMPLE, SAMPLE, result, verdict
+from tests.unit.imageproof.checks.examples.compose import FAULTS as COMPOSE_FAULTS
 
 # --- JUnit
 
@@ -170,12 +172,14 @@ USER 10001:10001
 """
 
 
-def _line(tmp_path: Any, finding: Finding, name: str) -> tuple[str, int]:
+def _line(tmp_path: Path, finding: Finding, name: str) -> tuple[str, int]:
+    """Return the place of a finding of the check `name` in a small project."""
     (tmp_path / "Dockerfile.shop").write_text(DOCKERFILE)
     (tmp_path / "compose.yaml").write_text(
         "services:\n  first:\n    depends_on:\n      shop:\n  shop:\n    image: x\n"
+        "    environment:\n      - TOKEN=x\n"
     )
-    (tmp_path / ".env.example").write_text("# a\nLOG_LEVEL=info\n")
+    (tmp_path / ".env.example").write_text("# a\nLOG_LEVEL=info\nTOKEN=x\n")
     made = verdict(
         result("fail", finding, name=name), root=tmp_path, dockerfiles={"shop": "Dockerfile.shop"}
     )
@@ -191,15 +195,25 @@ def _line(tmp_path: Any, finding: Finding, name: str) -> tuple[str, int]:
         (Finding("x"), "user.nonroot", ("D", 9)),
         (Finding("x"), "config.env", ("D", 7)),
         (Finding("x"), "run.nonroot", ("D", 1)),
-        (Finding("x", file="compose service shop"), "compose.hardening", ("compose.yaml", 5)),
-        (Finding("LOG_LEVEL: differs"), "env.parity", (".env.example", 2)),
-        (Finding("OTHER: not there"), "env.parity", (".env.example", 1)),
+        (Finding("shop runs as root", file="compose.yaml"), "compose.hardening", ("C", 5)),
+        (Finding("shop: init differs", file="compose.yaml"), "stack.parity", ("C", 5)),
+        (Finding("the secret TOKEN has a value", file="compose.yaml"), "env.parity", ("C", 8)),
+        (Finding("LOG_LEVEL is not read"), "env.parity", ("E", 2)),
+        (Finding("the secret TOKEN has a value", file=".env.example"), "env.parity", ("E", 3)),
+        (Finding("OTHER is not read"), "env.parity", ("E", 1)),
     ],
 )
 def test_sarif_result_points_to_the_line_of_its_cause(tmp_path, finding, name, place):
-    file, line = place
-    wanted = ("Dockerfile.shop" if file == "D" else file, line)
-    assert _line(tmp_path, finding, name) == wanted
+    letter, line = place
+    file = {"D": "Dockerfile.shop", "C": "compose.yaml", "E": ".env.example"}[letter]
+    assert _line(tmp_path, finding, name) == (file, line)
+
+
+@pytest.mark.parametrize("id_", ["compose.hardening", "compose.pinned", "compose.exposure"])
+def test_sarif_points_to_the_service_of_a_compose_finding(tmp_path, id_):
+    facts, _ = COMPOSE_FAULTS[id_][0]
+    finding = next(iter(REGISTRY[id_].function(contract(), facts)))
+    assert _line(tmp_path, finding, id_) == ("compose.yaml", 5)
 
 
 def test_sarif_is_valid_with_hostile_text():
