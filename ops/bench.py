@@ -1,7 +1,7 @@
 """Benchmarks of this project beside other tools, in one run.
 
-The measurements are modules of the tests: tests.bench and tests.peers. The tools that `--peers`
-compares with are installed in an environment of their own, on demand.
+The measurements are modules of the tests: tests.bench and tests.peers. Peers, the tools that
+`--peers` compares with, are installed on demand, in an environment of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PEERS_FOLDER = ".ops/peers"
 PEERS_MODULE = "tests.peers"
 BENCH_MODULE = "tests.bench"
 PARTS = ("images", "commands", "reviews")
-BENCH_SCRIPT = "docker-bench-security.sh"
+DOCKER_BENCH_SCRIPT = "docker-bench-security.sh"
 
 
 def measure(root: Path, part: str | None) -> None:
@@ -38,71 +38,79 @@ def measure(root: Path, part: str | None) -> None:
 def _run(command: list[str], root: Path, module: str) -> None:
     status = signals.run(command, root, os.environ)
     if status != 0:
-        raise TestsFailed("comparing", f"{module} ended with status {status}", hint="see above")
+        raise TestsFailed("benchmarking", f"{module} ended with status {status}", hint="see above")
     console.done("bench")
 
 
-def peers(root: Path, docker_bench: str | None) -> None:
-    """Install the peers and compare. `docker_bench`: a checkout of docker-bench-security.
+def compare_with_peers(root: Path, docker_bench: str | None) -> None:
+    """Install the peers and compare their findings with imageproof's.
 
-    Raises MachineError if a tool cannot be installed, UsageError if the checkout lacks the script,
-    TestsFailed if the comparison fails.
+    Args:
+        root: The project's folder.
+        docker_bench: A checkout of docker-bench-security; None leaves it out.
+
+    Raises:
+        MachineError: A tool cannot be installed.
+        UsageError: The checkout lacks the script.
+        TestsFailed: The comparison fails.
     """
-    if docker_bench and not Path(docker_bench, BENCH_SCRIPT).is_file():
+    if docker_bench and not Path(docker_bench, DOCKER_BENCH_SCRIPT).is_file():
         raise UsageError(
-            "reading the command line", f"there is no {BENCH_SCRIPT} in {docker_bench}"
+            "reading the command line", f"there is no {DOCKER_BENCH_SCRIPT} in {docker_bench}"
         )
     console.step("bench: the peers")
-    programs = _install(root)
+    programs = _install_locked_peers(root)
     command = [sys.executable, "-m", PEERS_MODULE, "--bin", str(programs)]
-    if found := _goss(root / PEERS_FOLDER):
-        command += ["--goss", str(found[0]), "--goss-version", found[1]]
+    if goss := _install_goss(root / PEERS_FOLDER):
+        program, version = goss
+        command += ["--goss", str(program), "--goss-version", version]
     if docker_bench:
         command += ["--docker-bench", str(Path(docker_bench).resolve())]
     _run(command, root, PEERS_MODULE)
 
 
-def _install(root: Path) -> Path:
-    """Install the locked tools in an environment; return its folder of programs."""
-    place = root / PEERS_FOLDER / "venv"
+def _install_locked_peers(root: Path) -> Path:
+    """Install the locked peers in an environment, and return its folder of programs."""
+    environment = root / PEERS_FOLDER / "venv"
     uv = str(Path(sys.executable).parent / "uv")
     for command in (
-        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(place)],
-        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(place), LOCK],
+        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(environment)],
+        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(environment), LOCK],
     ):
         result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise MachineError(
                 "installing the peers",
-                f"uv could not install what {LOCK} names",
+                f"uv could not install the packages of {LOCK}",
                 tail=result.stderr.splitlines(),
                 hint="uv takes a mirror from its own configuration, or from UV_DEFAULT_INDEX",
             )
-    return place / "bin"
+    return environment / "bin"
 
 
-def _goss(place: Path) -> tuple[Path, str] | None:
-    """Return goss and its version, unpacked from Debian's package; None if apt has none."""
-    program = place / "goss/usr/bin/goss"
-    version = place / "goss/version"  # written last
-    if not version.exists():
-        known = _lines("apt-cache", "madison", "goss", cwd=place)
-        if not known:
+def _install_goss(folder: Path) -> tuple[Path, str] | None:
+    """Unpack goss from Debian's package; return the program and its version, None without it."""
+    program = folder / "goss/usr/bin/goss"
+    version_file = folder / "goss/version"  # written last
+    if not version_file.exists():
+        available = _run_for_lines("apt-cache", "madison", "goss", cwd=folder)
+        if not available:
             console.warn("apt has no package goss: goss is left out")
             return None
-        number = known[0].split("|")[1].strip()
-        _lines("apt-get", "download", f"goss={number}", cwd=place)
-        for archive in place.glob("goss_*.deb"):
-            _lines("dpkg-deb", "--extract", archive.name, "goss", cwd=place)
+        version = available[0].split("|")[1].strip()  # PACKAGE | VERSION | SOURCE
+        _run_for_lines("apt-get", "download", f"goss={version}", cwd=folder)
+        for archive in folder.glob("goss_*.deb"):
+            _run_for_lines("dpkg-deb", "--extract", archive.name, "goss", cwd=folder)
             archive.unlink()
         if not program.exists():
             console.warn("apt could not download goss: goss is left out")
             return None
-        version.write_text(number)
-    return program, version.read_text()
+        version_file.write_text(version)
+    return program, version_file.read_text()
 
 
-def _lines(program: str, *arguments: str, cwd: Path) -> list[str]:
+def _run_for_lines(program: str, *arguments: str, cwd: Path) -> list[str]:
+    """Return the lines that a program prints; none if it is not installed."""
     if not shutil.which(program):
         return []
     command = [program, *arguments]

@@ -7,7 +7,7 @@ from pathlib import Path
 from imageproof.commands.lint import tool_path
 
 
-def linters(root: Path) -> dict[str, list[str]]:
+def linter_commands(root: Path) -> dict[str, list[str]]:
     """Return the command line of each linter by its name."""
     workflows = sorted(str(path) for path in root.glob(".github/workflows/*.y*ml"))
     return {

@@ -15,25 +15,28 @@ if TYPE_CHECKING:
 
 FOLDER = "locks"
 PYTHON = "3.11"
-# The group of everything, locked first: images take its versions, so that tests run with them.
+# Group of all tools and libraries, locked first: the images are locked to its versions, so that
+# the tests run with the versions of the images.
 DEV = "dev"
 
 
 def image_groups(contract: Contract) -> tuple[str, ...]:
     """Return the dependency groups of images: `lock = "locks/api.txt"` is the group `api`."""
-    return tuple(dict.fromkeys(Path(i.lock).stem for i in contract.images.values() if i.lock))
+    return tuple(
+        dict.fromkeys(Path(image.lock).stem for image in contract.images.values() if image.lock)
+    )
 
 
 def separate_groups(contract: Contract) -> tuple[str, ...]:
-    """Return the other groups with a lock file: tools in an environment of their own."""
+    """Return the other groups that have a lock file: tools with an environment of their own."""
     groups = {path.stem for path in (contract.root / FOLDER).glob("*.txt")}
     return tuple(sorted(groups - {DEV, *image_groups(contract)}))
 
 
-def lock(contract: Contract, *, upgrade: bool = True) -> None:
-    """Compile each lock file from the dependency groups of pyproject.toml (PEP 735).
+def lock(contract: Contract) -> None:
+    """Compile each lock file with the newest versions of its dependency group (PEP 735).
 
-    Raises MachineError if uv cannot resolve the dependencies, such as without a registry.
+    Raises MachineError if uv cannot resolve the dependencies, for example without a registry.
     """
     console.step("lock")
     images = image_groups(contract)
@@ -41,7 +44,7 @@ def lock(contract: Contract, *, upgrade: bool = True) -> None:
         target = f"{FOLDER}/{group}.txt"
         console.say(f"  {target}")
         result = subprocess.run(
-            _command(group, target, upgrade=upgrade, of_image=group in images),
+            _uv_command(group, target, of_image=group in images),
             cwd=contract.root,
             capture_output=True,
             text=True,
@@ -57,11 +60,11 @@ def lock(contract: Contract, *, upgrade: bool = True) -> None:
     console.done("lock")
 
 
-def _command(group: str, target: str, *, upgrade: bool, of_image: bool) -> list[str]:
+def _uv_command(group: str, target: str, *, of_image: bool) -> list[str]:
     command = [str(Path(sys.executable).parent / "uv"), "pip", "compile", "pyproject.toml"]
     command += ["--quiet", "--no-header", "--generate-hashes", "--no-emit-index-url"]
     command += ["--python-version", PYTHON, "--group", group, "--output-file", target]
     # The toolkit runs on any platform, the images on Linux only.
     command += ["--universal"] if group == DEV else ["--python-platform", "linux"]
-    command += ["--constraint", f"{FOLDER}/{DEV}.txt"] if of_image else []
-    return [*command, "--upgrade"] if upgrade and not of_image else command
+    # The versions of an image follow those of the group DEV.
+    return [*command, *(["--constraint", f"{FOLDER}/{DEV}.txt"] if of_image else ["--upgrade"])]

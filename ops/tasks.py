@@ -12,10 +12,10 @@ from imageproof.cli.command import command, load_project
 def lint(_: Context) -> None:
     """Check Dockerfiles, compose file, environment variables, Python code and workflows"""
     from imageproof.commands import lint as commands
-    from ops.linters import linters
+    from ops.linters import linter_commands
 
     contract, engine = load_project()
-    commands.lint(contract, engine, linters(contract.root))
+    commands.lint(contract, engine, linter_commands(contract.root))
 
 
 @command("project")
@@ -41,7 +41,7 @@ def test(context: Context, unit: bool = False, e2e: bool = False, swarm: bool = 
     from ops import test_runner
 
     parts = {"unit": unit, "e2e": e2e, "swarm": swarm}
-    wanted = [name for name, asked in parts.items() if asked]
+    wanted = [part for part, is_wanted in parts.items() if is_wanted]
     test_runner.run(contract.load().root, wanted, context.remainder)
 
 
@@ -58,13 +58,13 @@ def bench(
 ) -> None:
     """Measure this project beside other tools in one run (writes docs/performance.md)"""
     from imageproof import contract
-    from ops import bench
+    from ops import bench as benchmarks
 
     root = contract.load().root
     if peers:
-        bench.peers(root, docker_bench)
+        benchmarks.compare_with_peers(root, docker_bench)
     else:
-        bench.measure(root, part)
+        benchmarks.measure(root, part)
 
 
 namespace = make_collection(lint, lock, test, bench)

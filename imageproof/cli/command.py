@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-# Commands by group, in the order of the list.
+INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
+# Names of the commands by group, in the order in which `./inv` lists them.
 GROUPS: dict[str, list[str]] = {
     group: [] for group in ("machine", "images", "stack", "release", "project")
 }
@@ -40,9 +40,9 @@ def command(
 
             try:
                 function(*arguments, **keywords)
-            except KeyboardInterrupt as signal:
+            except KeyboardInterrupt as error:
                 console.say("interrupted")
-                status = signal.status if isinstance(signal, Interruption) else INTERRUPTED
+                status = error.status if isinstance(error, Interruption) else INTERRUPTED_STATUS
                 raise Exit(code=status) from None
             except Exit:
                 raise
@@ -51,11 +51,11 @@ def command(
                     raise  # the program exits silently
                 raise Exit(code=report_error(error)) from error
 
-        made: Task[Callable[..., None]] = Task(guarded, **options)
-        name = made.name.replace("_", "-")
-        if name not in GROUPS[group]:  # a project may replace a command
+        task: Task[Callable[..., None]] = Task(guarded, **options)
+        name = task.name.replace("_", "-")
+        if name not in GROUPS[group]:  # the project replaces a command
             GROUPS[group].append(name)
-        return made
+        return task
 
     return decorate
 
@@ -64,13 +64,13 @@ def report_error(error: Exception) -> int:
     """Print an error, expected or not, and return its exit status."""
     from imageproof import console
 
-    known = error if isinstance(error, ImageproofError) else unexpected_error(error)
-    console.render_error(known, debug="--debug" in sys.argv)
-    return known.status
+    reported = error if isinstance(error, ImageproofError) else unexpected_error(error)
+    console.render_error(reported, debug="--debug" in sys.argv)
+    return reported.status
 
 
 def load_project() -> tuple[Contract, Engine]:
-    """Return the contract, and the engine with the contract's stack."""
+    """Return the contract, and the engine for its compose file."""
     from imageproof import contract
     from imageproof.docker.client import Engine
 

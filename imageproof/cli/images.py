@@ -14,8 +14,8 @@ from imageproof.cli.command import command, load_project
         "cache": "use the build cache (--no-cache: run every step)",
         "builder": "a buildx builder, or a docker context, instead of this machine's engine",
         "platform": "one or more, such as linux/amd64,linux/arm64",
-        "cache-from": "as for buildx; {image} is replaced by the image's name",
-        "cache-to": "as for buildx, such as type=registry,ref=HOST/cache:{image},mode=max",
+        "cache-from": "as in buildx; {image} stands for each image's name",
+        "cache-to": "as in buildx, such as type=registry,ref=HOST/cache:{image},mode=max",
         "load": "load the result of another builder into the engine",
         "push": "HOST/PREFIX: push to a registry instead, to be promoted from there",
         "tag": "tag to push (default: the commit)",
@@ -64,9 +64,9 @@ def lint(_: Context) -> None:
 @command(
     "images",
     help={
-        "image": "NAME of the contract, or NAME=REF to verify another image by it: a tag, "
+        "image": "NAME in the contract, or NAME=REF to verify REF by the contract of NAME: a tag, "
         "docker://HOST/NAME:TAG in a registry, a `docker save` file or an OCI layout",
-        "platform": "which image of a REF for several platforms, such as linux/arm64",
+        "platform": "which image of a multi-platform REF, such as linux/arm64",
         "only": "one check (size.budget) or a group (size)",
         "static": "start no container",
         "deep": "also build twice and test a copy of the stack; takes minutes",
@@ -121,7 +121,7 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
 @command(
     "images",
     help={
-        "image": "NAME of the contract, or NAME=REF: print its SBOM to standard output",
+        "image": "NAME in the contract, or NAME=REF: print its SBOM to standard output",
         "output": "folder (default: .imageproof/sbom)",
     },
 )

@@ -16,7 +16,7 @@ from invoke.program import Program
 from imageproof import console, signals
 from imageproof.cli.command import GROUPS, report_error
 
-BROKEN_PIPE = 141  # 128 + SIGPIPE, as shells report it
+BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE, as shells report it
 
 
 class CommandLine(Program):
@@ -32,29 +32,29 @@ class CommandLine(Program):
                 sys.stdout.flush()
         except BrokenPipeError:
             console.discard_output()
-            sys.exit(BROKEN_PIPE)
-        except OSError as error:  # of Invoke's own output; commands report theirs themselves
+            sys.exit(BROKEN_PIPE_STATUS)
+        except OSError as error:  # from Invoke's own output; commands report their own
             status = report_error(error)
             console.discard_output()
             sys.exit(status)
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse the core options; exit with status 2 if they are wrong."""
-        bytecode = sys.dont_write_bytecode
-        _parsing(super().parse_core, argv)
-        # Invoke turns bytecode off because of stale tasks.pyc; modules that commands import
-        # later would be compiled at each start.
-        sys.dont_write_bytecode = bytecode
-        # --debug is for tracebacks of this program, not for Invoke's parser.
+        # Invoke disables bytecode, because of stale tasks.pyc. Restore it: otherwise each start
+        # would compile the modules that commands import.
+        dont_write_bytecode = sys.dont_write_bytecode
+        _report_parse_error(super().parse_core, argv)
+        sys.dont_write_bytecode = dont_write_bytecode
+        # --debug prints this program's tracebacks, not the log of Invoke's parser.
         logging.getLogger("invoke").setLevel(logging.WARNING)
 
     def parse_tasks(self) -> None:
         """Parse the commands; exit with status 2 if they are wrong."""
-        _parsing(super().parse_tasks)
+        _report_parse_error(super().parse_tasks)
 
     def parse_cleanup(self) -> None:
         """Print help; exit with status 2 for an unknown command."""
-        _parsing(super().parse_cleanup)
+        _report_parse_error(super().parse_cleanup)
 
     def no_tasks_given(self) -> None:
         """List the commands in their groups."""
@@ -72,7 +72,8 @@ def _summary(collection: Collection, name: str) -> str:
     return str(doc.strip().splitlines()[0])
 
 
-def _parsing(parse: Any, *arguments: Any) -> None:
+def _report_parse_error(parse: Any, *arguments: Any) -> None:
+    """Call a parser of Invoke; if it fails, exit with status 2 and a hint."""
     try:
         parse(*arguments)
     except ParseError as error:

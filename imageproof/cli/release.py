@@ -41,7 +41,7 @@ def promote(
     commands.promote(*load_project(), release, to, tag, output)
 
 
-SWARM = {
+TARGET_HELP = {
     "name": "name of the stack (default: the compose file's)",
     "host": "engine of a manager, as in DOCKER_HOST: ssh://USER@HOST",
     "context": "docker context of a manager",
@@ -51,7 +51,7 @@ SWARM = {
 @command(
     "release",
     help={
-        **SWARM,
+        **TARGET_HELP,
         "release": "file written by push or promote (default: .imageproof/release.json)",
         "plan": "print what would change, and change nothing",
         "within": "seconds until an unfinished deployment is rolled back (default: 600)",
@@ -68,12 +68,16 @@ def deploy(
 ) -> None:
     """Deploy a release to a swarm by digest, one healthy task after the other"""
     from imageproof.commands import deploy as commands
+    from imageproof.swarm.target import Target
 
-    options = commands.Options(name, host, context)
-    commands.deploy(*load_project(), release, options, plan=plan, within=within)
+    target = Target(name, host, context)
+    commands.deploy(*load_project(), release, target, plan=plan, within=within)
 
 
-@command("release", help={**SWARM, "within": "seconds until it is given up (default: 600)"})
+@command(
+    "release",
+    help={**TARGET_HELP, "within": "seconds until an unfinished rollback fails (default: 600)"},
+)
 def rollback(
     _: Context,
     name: str | None = None,
@@ -81,13 +85,14 @@ def rollback(
     host: str | None = None,
     context: str | None = None,
 ) -> None:
-    """Take each service of the stack back to its state before the last deployment"""
+    """Roll each service of the stack back to its state before the last deployment"""
     from imageproof.commands import deploy as commands
+    from imageproof.swarm.target import Target
 
-    commands.rollback(load_project()[1], commands.Options(name, host, context), within=within)
+    commands.rollback(load_project()[1], Target(name, host, context), within=within)
 
 
-@command("release", help={**SWARM, "format": "table or json"})
+@command("release", help={**TARGET_HELP, "format": "table or json"})
 def status(
     _: Context,
     name: str | None = None,
@@ -97,5 +102,6 @@ def status(
 ) -> None:
     """Show the services of a stack on a swarm, and each task: node, state, image, error"""
     from imageproof.commands import deploy as commands
+    from imageproof.swarm.target import Target
 
-    commands.status(load_project()[1], commands.Options(name, host, context), format)
+    commands.status(load_project()[1], Target(name, host, context), format)

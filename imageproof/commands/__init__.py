@@ -1,1 +1,1 @@
-"""Commands: one module for each."""
+"""Commands, one module each."""

@@ -27,10 +27,13 @@ def build(
 
 
 def _sizes(
-    contract: Contract, engine: Engine, built: BuildResult, platforms: Sequence[str]
+    contract: Contract, engine: Engine, result: BuildResult, platforms: Sequence[str]
 ) -> dict[str, int]:
-    """Return the bytes of each image's layers, for the first platform."""
+    """Return the bytes of each built image's layers, for the first platform."""
     platform = platforms[0] if platforms else None
-    facts = read_images(engine, list(built.references.values()), contract.cache, platform)
-    by_name = {name: facts[reference] for name, reference in built.references.items()}
-    return {name: found.size for name, found in by_name.items() if found}
+    images = read_images(engine, list(result.references.values()), contract.cache, platform)
+    return {
+        name: image.size
+        for name, reference in result.references.items()
+        if (image := images[reference])
+    }

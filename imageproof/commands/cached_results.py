@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,31 +19,35 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-FILE = ".imageproof/results.json"
 STATE_FOLDER = ".imageproof/"  # written by this toolkit: not an input
+RESULTS_FILE = f"{STATE_FOLDER}results.json"
 
 
 def project_fingerprint(contract: Contract, engine: Engine) -> str | None:
-    """Return a digest of every file that git lists, .env, the compose model and the toolkit.
+    """Return a digest of the project: its files, compose model and version of the toolkit.
 
-    Return None outside a git repository: the inputs are unknown, so nothing is cached.
+    The files are .env and those that git lists, ignored ones excluded. Return None outside a git
+    repository: the inputs are unknown, so nothing is cached.
     """
-    listed = run_git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    if listed is None:
+    listing = run_git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if listing is None:
         return None
-    listed_names = {n for n in listed.split("\0") if n and not n.startswith(STATE_FOLDER)}
-    files = list(_contents(contract.root, sorted({*listed_names, ".env"})))
+    names = {name for name in listing.split("\0") if name and not name.startswith(STATE_FOLDER)}
+    files = list(_describe_files(contract.root, sorted(names | {".env"})))
     return digest_of(files, engine.compose_model(interpolate=True), imageproof.__version__)
 
 
 def digest_of(*parts: Any) -> str:
-    """Return the SHA-256 digest of JSON-serialisable values."""
+    """Return the SHA-256 digest of JSON-serialisable values, and of others by their text."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _contents(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each file's name with its kind, mode and content; missing files as well."""
+def _describe_files(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each file's name with its link target, or its mode and the digest of its content.
+
+    An unreadable or missing file is yielded with the error's number.
+    """
     for name in names:
         path = root / name
         try:
@@ -56,32 +61,47 @@ def _contents(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
+class CachedResult:
+    """Result of a step that passed."""
+
+    summary: str  # one line
+    at: str  # local time
+
+
+@dataclass(frozen=True)
 class CachedResults:
-    """The last good result of each step of a project. A damaged file counts as empty."""
+    """The last passed run of each step of a project. A damaged file counts as empty."""
 
     root: Path
 
-    def find(self, step: str, fingerprint: str | None) -> dict[str, Any] | None:
+    def find(self, step: str, fingerprint: str | None) -> CachedResult | None:
         """Return the step's cached result; None if its inputs changed or are unknown."""
         entry = self._read().get(step)
         if fingerprint is None or not isinstance(entry, dict):
             return None
         if entry.get("inputs") != fingerprint:
             return None
-        result = entry.get("result")
-        return result if isinstance(result, dict) else None
+        summary, at = entry.get("summary"), entry.get("at")
+        if not (isinstance(summary, str) and isinstance(at, str)):
+            return None
+        return CachedResult(summary, at)
 
-    def store(self, step: str, fingerprint: str | None, **result: Any) -> None:
-        """Store the step's result. A file that cannot be written only costs time."""
+    def store(self, step: str, fingerprint: str | None, summary: str) -> None:
+        """Store the step's result, unless its inputs are unknown.
+
+        An unwritable file is no error: the step runs again next time.
+        """
         if fingerprint is None:
             return
-        document = self._read() | {step: {"inputs": fingerprint, "result": result}}
+        at = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
+        entry = {"inputs": fingerprint, "summary": summary, "at": at}
+        document = self._read() | {step: entry}
         with contextlib.suppress(OSError):
-            write_whole(self.root / FILE, json.dumps(document).encode())
+            write_whole(self.root / RESULTS_FILE, json.dumps(document).encode())
 
     def _read(self) -> dict[str, Any]:
         try:
-            document = json.loads((self.root / FILE).read_text())
+            document = json.loads((self.root / RESULTS_FILE).read_text())
         except (OSError, ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
     """Remove the stack with its volumes, the contract's images and their cached facts.
 
-    `base`: also the base image that was made on this machine.
+    `base`: also remove the base image that was made on this machine.
     """
     engine.require_answer()
-    images = list(image_tags(contract, engine).values())
+    tags = list(image_tags(contract, engine).values())
     compose.down(engine, volumes=True)
     if base:
-        images.append(contract.base.local_tag)
-    for reference in images:
-        if engine.image(reference):
-            console.say(f"  removing {reference}")
-            with translating(f"removing the image {reference}"):
-                engine.whales.image.remove(reference, force=True)
+        tags.append(contract.base.local_tag)
+    for tag in tags:
+        if engine.image(tag):
+            console.say(f"  removing {tag}")
+            with translating(f"removing the image {tag}"):
+                engine.whales.image.remove(tag, force=True)
     shutil.rmtree(contract.cache, ignore_errors=True)
     console.done("clean")

@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-# Facts that exist before anything is built.
-STATIC_FACT_KINDS: frozenset[FactKind] = frozenset({"variables", "compose", "stack"})
+# Facts of the project's files: they exist before anything is built.
+FILE_FACT_KINDS: frozenset[FactKind] = frozenset({"variables", "compose", "stack"})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of one linter. Remarks do not fail the run."""
+    """Complaints and warnings of one linter. Warnings do not fail the command."""
 
     name: str
     complaints: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def lint(
     contract: Contract, engine: Engine, extra: Mapping[str, Sequence[str]] | None = None
 ) -> None:
-    """Run every linter side by side and print the results. Raises LintFailed.
+    """Run all linters in parallel and print their outcomes. Raises LintFailed.
 
     `extra`: command lines of the project's own linters by name, run in its root.
     """
@@ -51,49 +51,51 @@ def lint(
 def run_linters(
     contract: Contract, engine: Engine, extra: Mapping[str, Sequence[str]] | None = None
 ) -> list[Outcome]:
-    """Return the outcome of each linter."""
-    commands = {**linters(contract), **(extra or {})}
+    """Run the linters of the contract and `extra` in parallel, and return their outcomes."""
+    commands = {**linter_commands(contract), **(extra or {})}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        running = [pool.submit(_run, contract.root, name, cmd) for name, cmd in commands.items()]
-        running.append(pool.submit(_compose, contract, engine))
-        return [future.result() for future in running]
+        pending = [
+            pool.submit(_run_linter, contract.root, name, command)
+            for name, command in commands.items()
+        ]
+        pending.append(pool.submit(_check_project_files, contract, engine))
+        return [future.result() for future in pending]
 
 
-def report(outcomes: Sequence[Outcome]) -> bool:
-    """Print each outcome; return whether there was no remark. Raises LintFailed."""
-    bad = [outcome for outcome in outcomes if outcome.complaints]
+def report(outcomes: Sequence[Outcome]) -> None:
+    """Print each outcome. Raises LintFailed if a linter complained."""
     for outcome in outcomes:
         console.say(f"  {'✗' if outcome.complaints else '✓'} {outcome.name}")
         for line in outcome.complaints:
             console.say(f"      {line}")
-        for line in outcome.remarks:
+        for line in outcome.warnings:
             console.say(f"      warning: {line}")
-    if bad:
+    failed = [outcome.name for outcome in outcomes if outcome.complaints]
+    if failed:
         raise LintFailed(
             "linting",
-            f"{', '.join(outcome.name for outcome in bad)} complained",
+            f"{', '.join(failed)} complained",
             hint="each line above begins with its place",
         )
-    return not any(outcome.remarks for outcome in outcomes)
 
 
-def linters(contract: Contract) -> dict[str, list[str]]:
-    """Return the command line of each linter that has a file to read in this project."""
+def linter_commands(contract: Contract) -> dict[str, list[str]]:
+    """Return the command line of each linter by name; none without a Dockerfile."""
     root = contract.root
-    dockerfiles = sorted(str(p) for glob in contract.dockerfiles for p in root.glob(glob))
+    dockerfiles = sorted(str(path) for glob in contract.dockerfiles for path in root.glob(glob))
     if not dockerfiles:
         return {}
-    rules = root / ".hadolint.yaml"
-    options = ["--config", str(rules)] if rules.exists() else []
+    config = root / ".hadolint.yaml"
+    options = ["--config", str(config)] if config.exists() else []
     return {"hadolint": [tool_path("hadolint"), "--no-color", *options, *dockerfiles]}
 
 
 def tool_path(name: str) -> str:
-    """Return the path of a linter in this Python environment."""
+    """Return the path of a program in this Python environment."""
     return str(Path(sys.executable).parent / name)
 
 
-def _run(root: Path, name: str, command: Sequence[str]) -> Outcome:
+def _run_linter(root: Path, name: str, command: Sequence[str]) -> Outcome:
     try:
         result = subprocess.run(
             command, cwd=root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
@@ -102,27 +104,24 @@ def _run(root: Path, name: str, command: Sequence[str]) -> Outcome:
         return Outcome(name, (f"{command[0]} is not installed: `./inv` makes the environment",))
     if result.returncode == 0:
         return Outcome(name, ())
-    said = clean_lines(result.stdout + result.stderr)
-    return Outcome(name, tuple(said) or (f"it ended with status {result.returncode}",))
+    lines = clean_lines(result.stdout + result.stderr)
+    return Outcome(name, tuple(lines) or (f"it ended with status {result.returncode}",))
 
 
-def _compose(contract: Contract, engine: Engine) -> Outcome:
-    """Compose accepts the file, and the checks of variables and services hold."""
+def _check_project_files(contract: Contract, engine: Engine) -> Outcome:
+    """Let Compose parse its file, then run the checks of the project's files."""
     name = "compose and environment"
     try:
         engine.compose_model(interpolate=True)
-        facts = read_project(contract, engine, STATIC_FACT_KINDS)
+        facts = read_project(contract, engine, FILE_FACT_KINDS)
     except ImageproofError as error:
         return Outcome(name, (str(error), *error.tail))
-    checks = [check for check in REGISTRY.values() if check.needs in STATIC_FACT_KINDS]
-    told = [
-        (f"{result.check.id}: {finding.message}", result.fails and not finding.warning)
-        for result in judge_project(checks, contract, facts)
-        if result.status != "waived"
-        for finding in result.findings
-    ]
-    return Outcome(
-        name,
-        complaints=tuple(said for said, fails in told if fails),
-        remarks=tuple(said for said, fails in told if not fails),
-    )
+    checks = [check for check in REGISTRY.values() if check.needs in FILE_FACT_KINDS]
+    complaints: list[str] = []
+    warnings: list[str] = []
+    for result in judge_project(checks, contract, facts):
+        if result.status != "waived":
+            for finding in result.findings:
+                lines = complaints if result.fails and not finding.warning else warnings
+                lines.append(f"{result.check.id}: {finding.message}")
+    return Outcome(name, tuple(complaints), tuple(warnings))

@@ -8,7 +8,7 @@ from imageproof import console
 from imageproof.commands.push import write_release
 from imageproof.commands.verify import require_all_pass
 from imageproof.registry.reference import parse_prefix, parse_tag
-from imageproof.release import promote as release
+from imageproof.release import promote as release_promote
 from imageproof.verify.request import Request
 from imageproof.verify.run import verify
 
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 def promote(
     contract: Contract, engine: Engine, source: str, to: str, tag: str | None, output: str | None
 ) -> None:
-    """Verify images in a registry, and copy them to another place. Raises VerifyFailed."""
-    place, new_tag = parse_prefix(to), parse_tag(tag) if tag else None
-    images, before = release.sources(contract, source)
+    """Verify images in a registry, and copy them to the prefix `to`. Raises VerifyFailed.
+
+    `source`: a release file, or docker://HOST/PREFIX:TAG.
+    """
+    prefix = parse_prefix(to)
+    new_tag = parse_tag(tag) if tag else None
+    images, source_release = release_promote.read_sources(contract, source)
     verdicts = {
         name: [
-            verify(contract, engine, Request(name, image.place, static=True, platform=platform))
+            verify(contract, engine, Request(name, image.location, static=True, platform=platform))
             for platform in image.platforms
         ]
         for name, image in images.items()
     }
-    require_all_pass([verdict for each in verdicts.values() for verdict in each])
-    console.step(f"promote to {place}")
-    promoted = release.promote(contract, images, verdicts, place, new_tag, before)
-    write_release(contract, promoted, output)
+    require_all_pass([verdict for of_image in verdicts.values() for verdict in of_image])
+    console.step(f"promote to {prefix}")
+    release = release_promote.promote(contract, images, verdicts, prefix, new_tag, source_release)
+    write_release(contract, release, output)

@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 
 
 def push(
-    contract: Contract, engine: Engine, prefix: str, tag: str | None, output: str | None
+    contract: Contract, engine: Engine, registry: str, tag: str | None, output: str | None
 ) -> None:
-    """Verify the images, push them, and write the release file. Raises VerifyFailed."""
-    place = parse_prefix(prefix)
-    name = parse_tag(tag) if tag else bake.default_tag(contract.root)
+    """Verify the images, push them, and write the release file. Raises VerifyFailed.
+
+    `registry`: HOST/PREFIX.
+    """
+    prefix = parse_prefix(registry)
+    pushed_tag = parse_tag(tag) if tag else bake.default_tag(contract.root)
     verdict = run.verify(contract, engine, Request(static=True))
     require_all_pass([verdict])
     if has_uncommitted_changes(contract.root):
         console.warn("the working tree differs from the commit that the release names")
-    console.step(f"push to {place}")
-    write_release(contract, release_push.push(contract, engine, verdict, place, name), output)
+    console.step(f"push to {prefix}")
+    release = release_push.push(contract, engine, verdict, prefix, pushed_tag)
+    write_release(contract, release, output)
 
 
 def write_release(contract: Contract, release: Release, output: str | None) -> None:

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 FOLDER = ".imageproof/sbom"
+IMAGE_CHECK = "size.budget"  # any cheap check that makes `verify` read the images
 
 
 def sbom(contract: Contract, engine: Engine, image: str | None, output: str | None) -> None:
-    """Write a CycloneDX document for each image to a folder; for one image, print it.
+    """Write a CycloneDX document for each image to a folder.
+
+    The document of a single image is printed instead if no folder is named (`output`).
 
     Raises UsageError if an image does not exist or the folder cannot be written.
     """
-    request = parse_request(image, "size.budget", static=True)
-    images = {s.name: s.image for s in verify(contract, engine, request).subjects if s.image}
+    request = parse_request(image, IMAGE_CHECK, static=True)
+    subjects = verify(contract, engine, request).subjects
+    images = {subject.name: subject.image for subject in subjects if subject.image}
     documents = {name: as_cyclonedx(name, facts) for name, facts in images.items()}
     if image and output is None:
         console.write("".join(documents.values()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def size(contract: Contract, engine: Engine, image: str | None, *, record: bool = False) -> None:
-    """Print where the bytes of each image are; with `record`, write them to the baseline."""
+    """Print the layers and largest files of each image, or record its sizes as the baseline."""
     request = Request(image=image, static=True, only="size.budget")
     subjects = verify(contract, engine, request).subjects
     if record:

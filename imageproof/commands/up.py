@@ -6,15 +6,21 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.commands import build, lint
-from imageproof.commands.cached_results import CachedResults, digest_of, project_fingerprint
+from imageproof.commands.cached_results import (
+    CachedResult,
+    CachedResults,
+    digest_of,
+    project_fingerprint,
+)
 from imageproof.commands.verify import verify_quietly
 from imageproof.report import summary
 from imageproof.stack import compose
+from imageproof.verify.run import today
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -27,74 +33,85 @@ def up(contract: Contract, engine: Engine) -> None:
     Lint and verify are skipped if they passed on the same inputs; BuildKit is always called.
     """
     engine.require_answer()
-    steps = _Steps(contract, engine)
-    today = datetime.now().astimezone().date()  # the checks judge an image's age by it
-    with steps.linting():
+    steps = _CachedSteps(contract, engine)
+    with steps.lint_during_block():
         built = build.build(contract, engine, None)
-    ids = [image["Id"] for image in engine.images(list(built.references.values())).values()]
-    steps.run("verify the images", "static", steps.verify_images, ids, today)
+    inspected = engine.images(list(built.references.values()))
+    ids = [image["Id"] for image in inspected.values()]
+    date = today()  # an input of base.supported
+    verify_images = partial(verify_quietly, contract, engine, running=False)
+    steps.run("verify the images", "static", verify_images, ids, date)
     states = compose.up(contract, engine)
     runs = [state.run for state in states]
-    steps.run("verify the running stack", "running", steps.verify_stack, ids, today, runs)
+    verify_stack = partial(verify_quietly, contract, engine, running=True)
+    steps.run("verify the running stack", "running", verify_stack, ids, date, runs)
     summary.print_urls(states)
 
 
 @dataclass(frozen=True)
-class _Steps:
+class _CachedSteps:
+    """Steps that are skipped if they passed on the same project and the same other inputs."""
+
     contract: Contract
     engine: Engine
 
-    def run(self, title: str, step: str, action: Callable[[], str | None], *more: object) -> None:
-        """Run a step unless it passed on the same project and the same `more`.
+    def run(self, title: str, step: str, action: Callable[[], str], *inputs: object) -> None:
+        """Run a step, or print its cached result.
 
-        `action` returns a one-line result, or None if the result must not be cached.
+        Args:
+            title: The line that begins the step.
+            step: The step's key in the cache.
+            action: Runs the step, and returns its result in one line. Raises if the step fails.
+            inputs: The step's inputs besides the project.
         """
-        fingerprint = self._fingerprint(*more)
+        fingerprint = self._fingerprint(*inputs)
+        cached = self._results.find(step, fingerprint)
         console.step(title)
-        if not self._is_cached(step, fingerprint):
-            self._finish(step, action(), fingerprint, *more)
+        if cached:
+            _print_cached(cached)
+            return
+        result = action()
+        console.done(result)
+        self._store(step, result, fingerprint, *inputs)
 
     @contextlib.contextmanager
-    def linting(self) -> Iterator[None]:
-        """Lint in a thread while the images are built; print the result after the build."""
+    def lint_during_block(self) -> Iterator[None]:
+        """Lint in a thread while the block runs, and print the result after the block.
+
+        A cached result is printed before the block.
+        """
         fingerprint = self._fingerprint()
-        if CachedResults(self.contract.root).find("lint", fingerprint):
+        cached = self._results.find("lint", fingerprint)
+        if cached:
             console.step("lint")
-            self._is_cached("lint", fingerprint)
+            _print_cached(cached)
             yield
             return
         with ThreadPoolExecutor(1) as pool:
             pending = pool.submit(lint.run_linters, self.contract, self.engine)
             try:
                 yield
-            finally:  # also if the build fails: a linter may say why in fewer words
+            finally:  # also if the build fails: a linter may give the cause in fewer words
                 console.step("lint")
-                result = "lint" if lint.report(pending.result()) else None
-                self._finish("lint", result, fingerprint)
+                outcomes = pending.result()
+                lint.report(outcomes)
+                console.done("lint")
+                if not any(outcome.warnings for outcome in outcomes):  # print warnings each time
+                    self._store("lint", "lint", fingerprint)
 
-    def _is_cached(self, step: str, fingerprint: str | None) -> bool:
-        """Return whether the step passed on the same inputs, and print it if so."""
-        cached = CachedResults(self.contract.root).find(step, fingerprint)
-        if cached:
-            console.done(f"{cached['result']} (cached, {cached['at']})")
-        return bool(cached)
+    @property
+    def _results(self) -> CachedResults:
+        return CachedResults(self.contract.root)
 
-    def _finish(
-        self, step: str, result: str | None, fingerprint: str | None, *more: object
-    ) -> None:
-        console.done(result or step)
-        if result and fingerprint == self._fingerprint(*more):  # no file was edited meanwhile
-            at = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
-            CachedResults(self.contract.root).store(step, fingerprint, result=result, at=at)
+    def _store(self, step: str, result: str, fingerprint: str | None, *inputs: object) -> None:
+        """Store a result, unless a file of the project was edited while the step ran."""
+        if fingerprint == self._fingerprint(*inputs):
+            self._results.store(step, fingerprint, result)
 
-    def _fingerprint(self, *more: object) -> str | None:
+    def _fingerprint(self, *inputs: object) -> str | None:
         project = project_fingerprint(self.contract, self.engine)
-        return project and digest_of(project, *more)
+        return project and digest_of(project, *inputs)
 
-    def verify_images(self) -> str:
-        """Verify the images without starting a container."""
-        return verify_quietly(self.contract, self.engine, running=False)
 
-    def verify_stack(self) -> str:
-        """Verify the images and the running stack."""
-        return verify_quietly(self.contract, self.engine, running=True)
+def _print_cached(cached: CachedResult) -> None:
+    console.done(f"{cached.summary} (cached, {cached.at})")

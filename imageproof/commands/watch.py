@@ -21,15 +21,19 @@ OVERLAY = "compose/development.yaml"
 
 def watch(contract: Contract, engine: Engine) -> None:
     """Rebuild and replace a service when its code changes (docker compose watch)."""
-    file = contract.root / OVERLAY
-    if not file.exists():
-        raise UsageError("watching the code", f"there is no {OVERLAY}")
+    overlay = contract.root / OVERLAY
+    if not overlay.exists():
+        raise UsageError(
+            "watching the code",
+            f"there is no {OVERLAY}",
+            hint="create it, with a `develop: watch:` section for each service",
+        )
     variables = build_variables(contract, resolve(contract, engine))
-    watching = Engine((*engine.compose_files, file), engine.project, variables)
+    watch_engine = Engine((*engine.compose_files, overlay), engine.project, variables)
     console.step("watch (Ctrl-C ends it; the stack keeps running)")
     with (
         translating("watching the code"),
         temporary_environment(variables),
         contextlib.suppress(KeyboardInterrupt),
     ):
-        watching.run_compose("watch")
+        watch_engine.run_compose("watch")

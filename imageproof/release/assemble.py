@@ -1,4 +1,4 @@
-"""Assembly of a release: its images, with the commit, base image and lock files they share."""
+"""Assembly of a release: its images, with the commit, base image and lock files that they share."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.verify.judge import Verdict
 
-REVISION = "org.opencontainers.image.revision"
+REVISION_LABEL = "org.opencontainers.image.revision"
 ACTION = "publishing images"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What all images of a release share: commit, base image and lock files."""
+    """Commit, base image and lock files, which all images of a release share."""
 
     revision: str
     base: Base | None
@@ -50,18 +50,18 @@ def verified_images(verdicts: Sequence[Verdict]) -> dict[str, ImageFacts]:
 
 
 def provenance(contract: Contract, verdicts: Sequence[Verdict]) -> Provenance:
-    """Return the provenance of verified images, from their labels and the contract's lock files.
+    """Return the provenance of verified images, from their labels and lock files.
 
     Raises:
         VerifyFailed: A verdict does not pass, or the images have several commits or base images.
     """
     images = verified_images(verdicts)
-    labels = [image.labels for image in images.values()]
-    revisions = {label[REVISION] for label in labels if label.get(REVISION)}
+    all_labels = [image.labels for image in images.values()]
+    revisions = {labels[REVISION_LABEL] for labels in all_labels if labels.get(REVISION_LABEL)}
     bases = {
-        (label[BASE_NAME], label[BASE_DIGEST])
-        for label in labels
-        if label.get(BASE_NAME) and re.fullmatch(DIGEST_PATTERN, label.get(BASE_DIGEST, ""))
+        (labels[BASE_NAME], labels[BASE_DIGEST])
+        for labels in all_labels
+        if labels.get(BASE_NAME) and re.fullmatch(DIGEST_PATTERN, labels.get(BASE_DIGEST, ""))
     }
     base = _single("base images", bases)
     return Provenance(
@@ -71,13 +71,13 @@ def provenance(contract: Contract, verdicts: Sequence[Verdict]) -> Provenance:
     )
 
 
-def _single(what: str, values: set[Any]) -> Any:
-    """Return the only value, or None. Raises VerifyFailed if there are several."""
+def _single(plural: str, values: set[Any]) -> Any:
+    """Return the only value; None without one. Raises VerifyFailed if there are several."""
     if len(values) > 1:
         listed = "; ".join(sorted(" ".join(v) if isinstance(v, tuple) else v for v in values))
         raise VerifyFailed(
             ACTION,
-            f"the images were built from several {what}: {printable(listed)}",
+            f"the images were built from several {plural}: {printable(listed)}",
             hint="`./inv build` builds all of them again",
         )
     return next(iter(values), None)
@@ -92,7 +92,7 @@ def _lock_digests(contract: Contract, names: Iterable[str]) -> dict[str, str]:
 def contract_result(
     name: str, service: ServiceContract, verdicts: Sequence[Verdict]
 ) -> ContractResult:
-    """Count the results of one image's checks over its verdicts, one per platform."""
+    """Count the results of an image's checks in its verdicts (one verdict per platform)."""
     results = [result for verdict in verdicts for result in verdict.results]
     count = Counter(result.status for result in results if result.subject == name)
     contract_json = json.dumps(service.model_dump(mode="json"), sort_keys=True)
@@ -117,7 +117,7 @@ def new_release(shared: Provenance, images: Mapping[str, ReleasedImage]) -> Rele
 
 
 def sha256(content: bytes) -> str:
-    """Return the digest of a text, as `sha256:HEX`."""
+    """Return the digest of bytes, as `sha256:HEX`."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

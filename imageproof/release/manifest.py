@@ -25,14 +25,15 @@ from imageproof.contract import Model
 from imageproof.errors import UsageError
 from imageproof.registry.reference import DIGEST_PATTERN, parse_reference
 
-SCHEMA: Final = 1  # raise it if a key changes its meaning or goes
+SCHEMA: Final = 1  # increase it if a key is removed or changes its meaning
 DEFAULT_FILE = ".imageproof/release.json"
-MAX_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 HINT = "`./inv push` writes a release file; do not edit it"
 Digest = Annotated[str, Field(pattern=f"^{DIGEST_PATTERN}$")]
 
 
 def _require_tag(text: str) -> str:
+    """Return a reference unchanged. Raises ValueError unless it is HOST/NAME:TAG."""
     try:
         reference = parse_reference(text)
     except UsageError as error:
@@ -50,7 +51,7 @@ class Base(Model):
 
 
 class ContractResult(Model):
-    """Number of checks of an image by status. No check failed."""
+    """Number of an image's checks by status. No check of a released image failed."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -96,11 +97,11 @@ def load(path: Path) -> Release:
     action = f"reading the release {path}"
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            text = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UsageError(action, str(error.strerror), hint=HINT) from error
-    if len(text) > MAX_BYTES:
-        raise UsageError(action, f"the file has more than {MAX_BYTES:,} bytes", hint=HINT)
+    if len(text) > MAX_FILE_BYTES:
+        raise UsageError(action, f"the file has more than {MAX_FILE_BYTES:,} bytes", hint=HINT)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -128,4 +129,6 @@ def write(release: Release, path: Path) -> None:
         write_whole(path, f"{text}\n".encode())
     except OSError as error:
         action = f"writing the release {path}"
-        raise UsageError(action, str(error.strerror), hint="name another with --output") from error
+        raise UsageError(
+            action, str(error.strerror), hint="name another path with --output"
+        ) from error

@@ -32,42 +32,44 @@ class Source:
 
     reference: Reference  # with a digest
     tag: str
-    platforms: tuple[str | None, ...]  # (None,) if it is for one platform
+    platforms: tuple[str | None, ...]  # (None,) for an image of one platform
 
     @property
-    def place(self) -> str:
-        """The image's name for `verify`."""
+    def location(self) -> str:
+        """docker://HOST/NAME@DIGEST, as `verify` takes it."""
         return f"{SCHEME}{self.reference}"
 
 
-def sources(contract: Contract, text: str) -> tuple[dict[str, Source], Release | None]:
+def read_sources(contract: Contract, source: str) -> tuple[dict[str, Source], Release | None]:
     """Return the images to promote, by name, and the release that they come from.
 
     Args:
-        contract: The contract whose images they are.
-        text: A release file, or docker://HOST/PREFIX:TAG for images that `build --push` pushed.
-            A tag is resolved to its digest now.
+        contract: The contract of the images.
+        source: A release file, or docker://HOST/PREFIX:TAG for images that `build --push` pushed.
+            Their tags are resolved to digests now.
 
     Raises:
-        UsageError: The text is neither, or an image is missing.
+        UsageError: The source is neither, or an image is missing.
     """
-    if text.startswith(SCHEME):
-        prefix, _, tag = text.removeprefix(SCHEME).rpartition(":")
-        place = parse_prefix(prefix)
+    if source.startswith(SCHEME):
+        prefix_text, _, tag = source.removeprefix(SCHEME).rpartition(":")
+        prefix = parse_prefix(prefix_text)
         references = {
-            name: parse_reference(f"{place}/{name}:{tag}", f"reading {text}")
+            name: parse_reference(f"{prefix}/{name}:{tag}", f"reading {source}")
             for name in contract.images
         }
-        return {name: _source(ref, ref.tag) for name, ref in references.items()}, None
-    release = load(Path(text))
+        return {name: _resolve(ref, ref.tag) for name, ref in references.items()}, None
+    release = load(Path(source))
     images = {}
     for name, image in release.images.items():
-        contract.select(name)
-        images[name] = _source(parse_reference(image.pinned), parse_reference(image.reference).tag)
+        contract.select(name)  # raises if the contract has no such image
+        tag = parse_reference(image.reference).tag
+        images[name] = _resolve(parse_reference(image.pinned), tag)
     return images, release
 
 
-def _source(reference: Reference, tag: str) -> Source:
+def _resolve(reference: Reference, tag: str) -> Source:
+    """Return the image with its digest and platforms, which its registry is queried for."""
     digest, platforms = resolve_digest(reference)
     return Source(reference.with_digest(digest), tag, platforms or (None,))
 
@@ -88,25 +90,29 @@ def promote(
         verdicts: The verdicts of each image, one per platform.
         prefix: HOST/PREFIX of the target.
         tag: The new tag; None keeps each image's tag.
-        release: The release that the images come from; its provenance is kept.
+        release: The release that the images come from: the new one has its provenance.
 
     Raises:
         VerifyFailed: A verdict does not pass, or the images have several commits or base images.
         RegistryUnavailable: A registry does not answer, or refuses a request.
-        StackFailed: An image is damaged, or the target has another one under its tag afterwards.
+        StackFailed: An image is damaged, or the target's tag names another image afterwards.
     """
-    shared = provenance(contract, [verdict for each in verdicts.values() for verdict in each])
+    shared = provenance(
+        contract, [verdict for of_image in verdicts.values() for verdict in of_image]
+    )
     if release:
         shared = Provenance(release.revision, release.base, release.locks)
     promoted = {}
     for name, source in images.items():
-        to = parse_reference(f"{prefix}/{name}:{tag or source.tag}", "naming the promoted image")
-        console.say(f"  {source.reference} → {to}")
-        with Registry(source.reference.host) as origin, Registry(to.host) as target:
-            copy(origin, source.reference, target, to)
-        digest, _ = resolve_digest(to)
+        target = parse_reference(
+            f"{prefix}/{name}:{tag or source.tag}", "naming the promoted image"
+        )
+        console.say(f"  {source.reference} → {target}")
+        with Registry(source.reference.host) as origin, Registry(target.host) as destination:
+            copy(origin, source.reference, destination, target)
+        digest, _ = resolve_digest(target)
         if digest != source.reference.digest:
-            raise unexpected_image(to, source.reference.digest, digest)
+            raise unexpected_image(target, source.reference.digest, digest)
         result = contract_result(name, contract.images[name], verdicts[name])
-        promoted[name] = ReleasedImage(reference=str(to), digest=digest, contract=result)
+        promoted[name] = ReleasedImage(reference=str(target), digest=digest, contract=result)
     return new_release(shared, promoted)

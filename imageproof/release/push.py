@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.verify.judge import Verdict
 
-HINT_LOGIN = "is the registry reachable, and may your user push there? `docker login` logs in"
+LOGIN_HINT = "is the registry reachable, and may your user push there? `docker login` logs in"
 
 
 def push(contract: Contract, engine: Engine, verdict: Verdict, prefix: str, tag: str) -> Release:
-    """Push the images of a verdict as PREFIX/NAME:TAG, and compare them with what arrived.
+    """Push the images of a verdict as PREFIX/NAME:TAG, and compare them with the pushed ones.
 
     Raises:
         VerifyFailed: The verdict does not pass, or the images have several commits or base images.
@@ -49,17 +49,19 @@ def push(contract: Contract, engine: Engine, verdict: Verdict, prefix: str, tag:
 
 
 def _push(engine: Engine, identity: str, reference: str) -> None:
-    """Push by image id: the local tag may have been moved since the image was verified."""
+    """Push an image by its id: its local tag may have moved since the image was verified."""
     console.say(f"  {reference}")
     action = f"pushing {reference}"
     existing = engine.image(reference)
-    with translating(action, RegistryUnavailable, HINT_LOGIN):
+    with translating(action, RegistryUnavailable, LOGIN_HINT):
         engine.whales.image.tag(identity, reference)
         try:
             engine.whales.image.push(reference, quiet=True)
         finally:
             if existing is None:
-                engine.whales.image.remove(reference)  # only this name: the image has another
+                engine.whales.image.remove(
+                    reference
+                )  # removes this tag only: the image has another one
 
 
 def _pushed_digest(
@@ -67,22 +69,23 @@ def _pushed_digest(
 ) -> str:
     """Return the digest in the registry. Raises StackFailed if it is not the verified image."""
     digest, _ = resolve_digest(reference)
-    place = f"{SCHEME}{reference.with_digest(digest)}"
-    pushed = read_images(engine, [place], contract.cache)[place]
+    location = f"{SCHEME}{reference.with_digest(digest)}"
+    pushed = read_images(engine, [location], contract.cache)[location]
     if pushed is None or not is_same_image(pushed, image):
         raise unexpected_image(reference, image.identity, digest)
     return digest
 
 
 def is_same_image(pushed: ImageFacts, local: ImageFacts) -> bool:
-    """Return whether both facts are of one image.
+    """Return whether both facts describe the same image.
 
-    Equal ids prove it, but containerd's store has digests of manifests as ids: then compare layers
-    and configuration.
+    Equal ids prove it. In containerd's store, ids are digests of manifests, which differ between
+    registry and store: then the layers' diff_ids and the configuration are compared.
     """
     if pushed.identity == local.identity:
         return True
     ignored: dict[str, Any] = {"reference": "", "identity": "", "project_files": None}
-    ignored |= {"history": (), "layers": ()}  # the engine words them differently
-    diff_ids = [[layer.diff_id for layer in image.layers] for image in (pushed, local)]
-    return diff_ids[0] == diff_ids[1] and replace(pushed, **ignored) == replace(local, **ignored)
+    # Both contain instructions, whose wording differs between the engine and a registry.
+    ignored |= {"history": (), "layers": ()}
+    pushed_ids, local_ids = ([layer.diff_id for layer in i.layers] for i in (pushed, local))
+    return pushed_ids == local_ids and replace(pushed, **ignored) == replace(local, **ignored)

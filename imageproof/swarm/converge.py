@@ -1,4 +1,4 @@
-"""Wait until a stack has converged, or until it is certain that it will not."""
+"""Watcher of a changing stack: waits until it has converged, or has certainly failed."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ from imageproof.swarm.state import ENDED_BY_ITSELF, Service, Task, container_set
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-# The interval grows, because each poll runs four processes.
+# Seconds between two polls. They grow, because each poll runs four processes.
 MIN_POLL_SECONDS = 1.0
 MAX_POLL_SECONDS = 2.0
-PENDING_SECONDS = 60.0  # a task may wait for a port until the old task has ended
-DUPLICATE_SECONDS = 10.0  # an update may be about to remove one of two tasks
-MAX_STARTS = 3  # of a new service: it has no previous version, so Swarm restarts it forever
+MAX_PENDING_SECONDS = 60.0  # a task may wait for a port until the old task has ended
+MAX_DUPLICATE_SECONDS = 10.0  # an update may be about to remove one of two tasks
+# Swarm restarts a task of a new service forever: there is no previous version to roll back to.
+MAX_STARTS = 3
 # swarmkit, updater.go: an update is rolled back "due to failure or early termination of task ID"
-_FAILED_TASK = re.compile(r"of task (\w+)")
-RECONCILED_AT = "imageproof.reconciled-at"  # label, changed to make Swarm reconcile a service
+BLAMED_TASK = re.compile(r"of task (\w+)")
+RECONCILED_AT = "imageproof.reconciled-at"  # label; its change makes Swarm reconcile a service
+# States of an update that Swarm does not continue.
 STOPPED = {"paused": "Swarm paused the update", "rollback_paused": "the rollback failed too"}
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a service does not converge, and the task that shows it."""
+    """Cause why a service does not converge, and the failed task."""
 
     service: str
     cause: str
@@ -49,10 +51,10 @@ class StackWatcher:
     before: Mapping[str, Service]  # the services before the change
     updating: frozenset[str] = frozenset()  # services that Swarm must report as completed
     rollback: bool = False  # a rollback was requested: it is no failure
-    nodes: dict[str, str] = field(default_factory=dict, init=False)  # name by id
-    states: dict[str, str] = field(default_factory=dict, init=False)  # printed state by task id
-    failed_tasks: dict[str, str] = field(default_factory=dict, init=False)  # task id by service
-    duplicates: dict[str, float] = field(default_factory=dict, init=False)  # since, by service
+    node_names: dict[str, str] = field(default_factory=dict, init=False)  # by id
+    printed_states: dict[str, str] = field(default_factory=dict, init=False)  # by task id
+    blamed_tasks: dict[str, str] = field(default_factory=dict, init=False)  # task id by service
+    duplicate_since: dict[str, float] = field(default_factory=dict, init=False)  # by service
     reconciled: set[str] = field(default_factory=set, init=False)  # services
     rolled_back: set[str] = field(default_factory=set, init=False)  # services, by Swarm itself
 
@@ -70,16 +72,17 @@ class StackWatcher:
         old_tasks = {task.id for service in self.before.values() for task in service.tasks}
         while True:
             try:
-                services = read_stack(self.engine, self.stack, self.nodes)
-            except EngineUnavailable:  # the managers elect a leader; the deployment continues
+                services = read_stack(self.engine, self.stack, self.node_names)
+            except EngineUnavailable:  # during the election of a leader, Swarm goes on
                 if time.monotonic() - started > timeout:
                     raise
                 pause(MIN_POLL_SECONDS)
                 continue
+            self._record_updates(services)
             self._print_changes(services, old_tasks)
             failures = [f for s in services.values() if (f := self._failure(s, old_tasks))]
-            # Swarm's own rollback must end first: the old version must run, and no other.
-            if failures and not any(map(_is_rolling_back, services.values())):
+            # Swarm's own rollback must end first, so that only the old version runs.
+            if failures and not any(map(_rollback_continues, services.values())):
                 return services, failures[0]
             rollback_cause = next(iter(failures), rollback_cause)
             if not failures and services and all(map(self._is_done, services.values())):
@@ -90,35 +93,41 @@ class StackWatcher:
                 return services, failures[0] if failures else _timed_out(services, timeout)
             pause(min(MIN_POLL_SECONDS * (1 + elapsed / 10), MAX_POLL_SECONDS))
 
-    def _print_changes(self, services: Mapping[str, Service], old_tasks: set[str]) -> None:
+    def _record_updates(self, services: Mapping[str, Service]) -> None:
+        """Remember rollbacks and blamed tasks: later polls may no longer show them."""
         for service in services.values():
             if service.update.startswith("rollback"):
                 self.rolled_back.add(service.name)
-            if match := _FAILED_TASK.search(service.message):
-                self.failed_tasks[service.name] = match[1]
-            for task in service.tasks:
-                printed = self.states.get(task.id)
-                is_known = printed is None and task.id in old_tasks
-                self.states[task.id] = task.state
-                if task.state != printed and not is_known:
-                    node = f" on {task.node}" if task.node else ""
-                    error = f": {redact(task.error)}" if task.error else ""
-                    name = f"{task.name} (old)" if task.id in old_tasks else task.name
-                    console.say(f"  {name:16} {task.state}{node}{error}")
+            if match := BLAMED_TASK.search(service.message):
+                self.blamed_tasks[service.name] = match[1]
+
+    def _print_changes(self, services: Mapping[str, Service], old_tasks: set[str]) -> None:
+        for task in (task for service in services.values() for task in service.tasks):
+            is_old = task.id in old_tasks
+            printed = self.printed_states.get(task.id)
+            self.printed_states[task.id] = task.state
+            # The first state of an old task is not a change.
+            if task.state != printed and not (is_old and printed is None):
+                node = f" on {task.node}" if task.node else ""
+                error = f": {redact(task.error)}" if task.error else ""
+                name = f"{task.name} (old)" if is_old else task.name
+                console.say(f"  {name:16} {task.state}{node}{error}")
 
     def _reconcile_duplicates(self, services: Mapping[str, Service]) -> None:
         """Make Swarm reconcile a service that has had two tasks in one slot for too long.
 
         If a task ends just when a start-first update is about to remove it, it is replaced twice:
         by the updater and by the restart supervisor (swarmkit: "already shut down when reached by
-        updater"). Swarm keeps both; if no node has room for a third, the update never ends. Any
-        change of the service starts a new update, which removes the surplus task.
+        updater"). Swarm keeps both tasks; if no node has room for a third, the update never ends.
+        Any change of the service starts a new update, which removes the surplus task.
         """
         now = time.monotonic()
         names = {name for name, service in services.items() if service.has_duplicate_tasks}
-        self.duplicates = {name: self.duplicates.get(name, now) for name in names - self.reconciled}
-        for name, since in self.duplicates.items():
-            if now - since > DUPLICATE_SECONDS:
+        self.duplicate_since = {
+            name: self.duplicate_since.get(name, now) for name in sorted(names - self.reconciled)
+        }
+        for name, since in self.duplicate_since.items():
+            if now - since > MAX_DUPLICATE_SECONDS:
                 console.say(f"  {name}: two tasks in one slot; asking Swarm to reconcile")
                 label = f"--label-add={RECONCILED_AT}={datetime.now(tz=UTC):%FT%TZ}"
                 update = ("service", "update", "--detach", label, services[name].full_name)
@@ -133,11 +142,11 @@ class StackWatcher:
         return service.settled and (service.update == expected or not needs_report)
 
     def _failure(self, service: Service, old_tasks: set[str]) -> Failure | None:
-        """Return why a service has failed, if that is certain."""
+        """Return the failure of a service; None if it may still converge."""
         new = [task for task in service.tasks if task.id not in old_tasks]
         ended = [task for task in new if task.state in ENDED_BY_ITSELF]
-        # The task that Swarm blames for the rollback, else the last one that ended by itself.
-        blamed = [task for task in service.tasks if task.id == self.failed_tasks.get(service.name)]
+        # The task that Swarm blames for the rollback; otherwise the last one that ended by itself.
+        blamed = [task for task in service.tasks if task.id == self.blamed_tasks.get(service.name)]
         task = next(iter(blamed + ended[-1:]), None)
         cause = describe(task) if task else service.message
         if service.update in STOPPED:
@@ -145,7 +154,11 @@ class StackWatcher:
         if service.update.startswith("rollback") and not self.rollback:
             return Failure(service.name, cause, task)
         for waiting in new:
-            if waiting.wanted and waiting.state == "pending" and _age(waiting) > PENDING_SECONDS:
+            if (
+                waiting.wanted
+                and waiting.state == "pending"
+                and _age_seconds(waiting) > MAX_PENDING_SECONDS
+            ):
                 reason = waiting.error or "Swarm gives no reason"
                 return Failure(service.name, f"no node for {waiting.name}: {reason}", waiting)
         if not service.update and len(ended) >= MAX_STARTS:
@@ -153,12 +166,13 @@ class StackWatcher:
         return None
 
 
-def _is_rolling_back(service: Service) -> bool:
+def _rollback_continues(service: Service) -> bool:
+    """Return whether Swarm is rolling the service back, or duplicate tasks delay its end."""
     return service.update == "rollback_started" or service.has_duplicate_tasks
 
 
 def spec_differs(old: Service, new: Service) -> bool:
-    """Return whether the specifications differ, the label RECONCILED_AT aside."""
+    """Return whether the specifications differ, ignoring the label RECONCILED_AT."""
     specs = [{**s.spec, "Labels": {**(s.spec.get("Labels") or {})}} for s in (old, new)]
     for spec in specs:
         spec["Labels"].pop(RECONCILED_AT, None)
@@ -166,7 +180,7 @@ def spec_differs(old: Service, new: Service) -> bool:
 
 
 def updated_services(before: Mapping[str, Service], after: Mapping[str, Service]) -> frozenset[str]:
-    """Return the services, of those that existed before, whose tasks Swarm has to replace."""
+    """Return the services that existed before and whose tasks Swarm has to replace."""
     names = set()
     for name in before.keys() & after.keys():
         old, new = before[name].spec, after[name].spec
@@ -198,7 +212,7 @@ def _timed_out(services: Mapping[str, Service], timeout: float) -> Failure:
     return Failure("", f"Swarm has not completed the update after {timeout:.0f} s")
 
 
-def _age(task: Task) -> float:
-    """Return the seconds since the task was created, by the manager's clock and this one."""
+def _age_seconds(task: Task) -> float:
+    """Return the task's age. It assumes that the manager's clock agrees with this machine's."""
     created = datetime.fromisoformat(re.sub(r"\.\d+", "", task.created))
     return (datetime.now(tz=UTC) - created).total_seconds()

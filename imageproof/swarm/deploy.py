@@ -21,81 +21,87 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-TIMEOUT_SECONDS = 600.0  # of a whole deployment, or of a rollback
 HINT = "`./inv status` shows the tasks; fix the cause, then `./inv deploy` again"
 
 
-def load_stack_file(contract: Contract, engine: Engine, path: str | None, stack: str) -> StackFile:
-    """Return the stack file, filled in with a release file (None: the default one).
+def load_stack_file(
+    contract: Contract, engine: Engine, release_file: str | None, stack: str
+) -> StackFile:
+    """Return the contract's stack file, filled in with a release (None: the default file's).
 
     Raises:
         UsageError: The release cannot be read, or the contract names no stack file.
         ConfigurationError: The stack file does not fit the release.
     """
-    file = contract.root / (path or manifest.DEFAULT_FILE)
-    return fill(contract, engine, manifest.load(file), stack)
+    release = manifest.load(contract.root / (release_file or manifest.DEFAULT_FILE))
+    return fill(contract, engine, release, stack)
 
 
 def plan_deployment(
-    contract: Contract, engine: Engine, path: str | None, stack: str
+    contract: Contract, engine: Engine, release_file: str | None, stack: str
 ) -> list[ServicePlan]:
     """Return what a deployment would change, without changing anything."""
     require_manager(engine)
-    return plan(load_stack_file(contract, engine, path, stack), read_stack(engine, stack))
+    stack_file = load_stack_file(contract, engine, release_file, stack)
+    return plan(stack_file, read_stack(engine, stack))
 
 
 def deploy(
     contract: Contract,
     engine: Engine,
-    path: str | None,
+    release_file: str | None,
     stack: str,
-    timeout: float = TIMEOUT_SECONDS,
+    timeout: float,
 ) -> dict[str, Service]:
-    """Deploy a release file by digest, wait until the stack has converged, and return its services.
+    """Deploy a release by digest, wait until the stack has converged, and return its services.
 
     Raises:
         StackFailed: A service failed or did not converge within `timeout` seconds. The changed
             services were rolled back. The error names the task, its node and its last log lines.
     """
     require_manager(engine)
-    file = load_stack_file(contract, engine, path, stack)
+    stack_file = load_stack_file(contract, engine, release_file, stack)
     console.step(f"deploy {stack}")
     started = time.monotonic()
     before = read_stack(engine, stack)
-    secrets.create(engine, stack, file.secrets)
+    secrets.create(engine, stack, stack_file.secrets)
     action = f"deploying {stack}"
-    with temporary_environment(dict(file.variables)):
+    with temporary_environment(dict(stack_file.variables)):
         engine.query(
             action,
             *("stack", "deploy", "--detach=true", "--prune", "--with-registry-auth"),
-            *("--resolve-image", "never", "--compose-file", str(file.path), stack),
+            *("--resolve-image", "never", "--compose-file", str(stack_file.path), stack),
             fallback=ConfigurationError,
         )
     updating = updated_services(before, read_stack(engine, stack))
     watcher = StackWatcher(engine, stack, before, updating)
     services, failure = watcher.wait(timeout)
     if failure:
-        raise _undo(watcher, action, services, failure, timeout)
+        raise _undo_deployment(watcher, action, services, failure, timeout)
     secrets.remove_unused(engine, stack, services)
     tasks = sum(len(service.running) for service in services.values())
     console.done(f"deploy: {tasks} tasks healthy after {time.monotonic() - started:.1f} s")
     return services
 
 
-def _undo(
+def _undo_deployment(
     watcher: StackWatcher,
     action: str,
     services: Mapping[str, Service],
     failure: Failure,
     timeout: float,
 ) -> StackFailed:
-    """Roll back the services that still differ from before, and return the deployment's error."""
+    """Roll back the services that still differ from before, and return the error to raise."""
     engine, stack, before = watcher.engine, watcher.stack, watcher.before
     tail = log_tail(engine, failure.task) if failure.task else []
     causes = [failure.cause]
     if by_swarm := sorted(watcher.rolled_back):
         causes.append(f"Swarm rolled back {', '.join(by_swarm)}")
-    changed = [n for n in services if n in before and spec_differs(before[n], services[n])]
+    changed = [
+        name
+        for name, service in services.items()
+        if name in before and spec_differs(before[name], service)
+    ]
     if changed:
         names = ", ".join(changed)
         console.say(f"  rolling back {names}")
@@ -111,7 +117,7 @@ def _undo(
     return StackFailed(action, "; ".join(causes), tail=tail, hint=removal + HINT)
 
 
-def rollback(engine: Engine, stack: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, Service]:
+def rollback(engine: Engine, stack: str, timeout: float) -> dict[str, Service]:
     """Roll every service back to its previous specification, wait, and return the services.
 
     Raises:
@@ -140,13 +146,15 @@ def rollback(engine: Engine, stack: str, timeout: float = TIMEOUT_SECONDS) -> di
 def _roll_back(
     engine: Engine, stack: str, services: Mapping[str, Service], names: list[str], timeout: float
 ) -> Failure | None:
-    """Roll back the named services, and wait up to `timeout` seconds."""
+    """Roll back the named services, wait up to `timeout` seconds, and return the failure."""
     for name in names:
         if services[name].previous:
             full_name = services[name].full_name
             engine.query(f"rolling back {name}", "service", "rollback", "--detach", full_name)
     updating = updated_services(services, read_stack(engine, stack))
-    return StackWatcher(engine, stack, services, updating, rollback=True).wait(timeout)[1]
+    watcher = StackWatcher(engine, stack, services, updating, rollback=True)
+    _, failure = watcher.wait(timeout)
+    return failure
 
 
 def status(engine: Engine, stack: str) -> dict[str, Service]:

@@ -22,7 +22,7 @@ _NANOSECONDS = {"h": 3600e9, "m": 60e9, "s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.
 
 @dataclass(frozen=True)
 class Change:
-    """A setting of a service, now and after the deployment; empty if it is unset."""
+    """A setting of a service before and after the deployment; empty text if it is unset."""
 
     setting: str
     before: str
@@ -31,26 +31,24 @@ class Change:
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """Changes of one service."""
+    """Changes of one service; none listed if it is removed."""
 
     service: str
     kind: Kind
     changes: tuple[Change, ...] = ()
 
 
-def plan(file: StackFile, current: Mapping[str, Service]) -> list[ServicePlan]:
+def plan(stack_file: StackFile, current: Mapping[str, Service]) -> list[ServicePlan]:
     """Compare the stack file with the services of the swarm, and return a plan per service."""
     plans = []
-    for name in sorted(file.services.keys() | current.keys()):
+    for name in sorted(stack_file.services.keys() | current.keys()):
+        if name not in stack_file.services:
+            plans.append(ServicePlan(name, "removed"))
+            continue
         before = _settings_of_spec(current[name].spec) if name in current else {}
-        after = _settings_of_file(file.services[name]) if name in file.services else {}
-        changes = tuple(_changes(before, after)) if after else ()
+        changes = _changes(before, _settings_of_file(stack_file.services[name]))
         kind: Kind = "changed" if changes else "unchanged"
-        if not before:
-            kind = "new"
-        elif not after:
-            kind = "removed"
-        plans.append(ServicePlan(name, kind, changes))
+        plans.append(ServicePlan(name, kind if name in current else "new", tuple(changes)))
     return plans
 
 
@@ -60,25 +58,25 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change
         old, new = before.get(setting, ""), after.get(setting, "")
         if old != new:
             kind, _, name = setting.partition(" ")
-            if kind == "environment" and any(is_secret(name, value) for value in (old, new)):
+            if kind == "environment" and (is_secret(name, old) or is_secret(name, new)):
                 old, new = ("", HIDDEN) if new else (HIDDEN, "")
             changes.append(Change(setting, old, new))
     return changes
 
 
-def _settings_of_file(keys: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a service of the stack file as text, without unset ones."""
-    deploy = keys.get("deploy") or {}
+def _settings_of_file(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of a service in the stack file as text, without unset ones."""
+    deploy = definition.get("deploy") or {}
     resources, placement = deploy.get("resources") or {}, deploy.get("placement") or {}
     settings = {
-        "image": str(keys["image"]),
+        "image": str(definition["image"]),
         "replicas": str(deploy.get("replicas", 1)) if deploy.get("mode") != "global" else "global",
         "endpoint": str(deploy.get("endpoint_mode") or "vip"),
-        "init": _flag(keys.get("init")),
-        "read_only": _flag(keys.get("read_only")),
-        "cap_drop": _list(keys.get("cap_drop")),
-        "cap_add": _list(keys.get("cap_add")),
-        "stop_grace_period": _seconds(keys.get("stop_grace_period")),
+        "init": _flag(definition.get("init")),
+        "read_only": _flag(definition.get("read_only")),
+        "cap_drop": _list(definition.get("cap_drop")),
+        "cap_add": _list(definition.get("cap_add")),
+        "stop_grace_period": _seconds(definition.get("stop_grace_period")),
         "constraints": _list(placement.get("constraints")),
         "max replicas per node": str(placement.get("max_replicas_per_node") or ""),
         "update order": str((deploy.get("update_config") or {}).get("order") or "stop-first"),
@@ -87,15 +85,19 @@ def _settings_of_file(keys: Mapping[str, Any]) -> dict[str, str]:
     for kind in ("limits", "reservations"):
         amounts = resources.get(kind) or {}
         settings |= _resources(
-            kind, amounts.get("cpus"), amounts.get("memory"), amounts.get("pids")
+            kind,
+            cpus=amounts.get("cpus"),
+            memory=amounts.get("memory"),
+            pids=amounts.get("pids"),
         )
-    for name, value in (keys.get("environment") or {}).items():
+    for name, value in (definition.get("environment") or {}).items():
+        # Compose escapes a dollar sign by a second one.
         settings[f"environment {name}"] = "" if value is None else str(value).replace("$$", "$")
-    settings |= {f"secret {file}": name for file, name in keys["secrets"].items()}
-    for mount in keys.get("volumes") or ():
+    settings |= {f"secret {file}": name for file, name in definition["secrets"].items()}
+    for mount in definition.get("volumes") or ():
         size = (mount.get("tmpfs") or {}).get("size") or ""
         settings[f"mount {mount['target']}"] = f"{mount['type']} {size}".strip()
-    for port in keys.get("ports") or ():
+    for port in definition.get("ports") or ():
         settings[f"port {port['target']}"] = (
             f"{port.get('published')} {port.get('mode') or 'ingress'}"
         )
@@ -103,7 +105,7 @@ def _settings_of_file(keys: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _settings_of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a service of the swarm, with the same names and texts."""
+    """Return the settings of a service in the swarm, with the same names and texts."""
     task = spec["TaskTemplate"]
     container, placement = task["ContainerSpec"], task.get("Placement") or {}
     endpoint, update = spec.get("EndpointSpec") or {}, spec.get("UpdateConfig") or {}
@@ -128,7 +130,9 @@ def _settings_of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
     for kind in ("limits", "reservations"):
         amounts = resources.get(kind.capitalize()) or {}
         cpus = (amounts.get("NanoCPUs") or 0) / 1e9
-        settings |= _resources(kind, cpus, amounts.get("MemoryBytes"), amounts.get("Pids"))
+        settings |= _resources(
+            kind, cpus=cpus, memory=amounts.get("MemoryBytes"), pids=amounts.get("Pids")
+        )
     for entry in container.get("Env") or ():
         name, _, value = entry.partition("=")
         settings[f"environment {name}"] = value
@@ -142,7 +146,7 @@ def _settings_of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
     return {setting: value for setting, value in settings.items() if value}
 
 
-def _resources(kind: str, cpus: Any, memory: Any, pids: Any) -> dict[str, str]:
+def _resources(kind: str, *, cpus: Any, memory: Any, pids: Any) -> dict[str, str]:
     return {
         f"{kind} cpus": f"{float(cpus):g}" if cpus else "",
         f"{kind} memory": str(memory or ""),
@@ -159,6 +163,6 @@ def _list(values: Sequence[Any] | None) -> str:
 
 
 def _seconds(text: Any) -> str:
-    """Convert a duration such as `1m30s` to seconds."""
+    """Return a duration such as `1m30s` in seconds, `90 s`; empty text without one."""
     parts = _DURATION.findall(str(text or ""))
     return f"{sum(float(n) * _NANOSECONDS[unit] for n, unit in parts) / 1e9:g} s" if parts else ""

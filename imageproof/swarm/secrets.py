@@ -1,7 +1,7 @@
 """Docker secrets of a stack.
 
 A secret cannot be changed, so its name contains a digest of its value. A new value is a new secret,
-and the services that use it are updated one task after the other, as for a new image.
+and its services are updated one task after the other, as for a new image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_NAME_LENGTH = 64  # swarmkit, secret names
 DIGEST_BYTES = 6
-UNSET = "\n"  # Swarm refuses an empty secret; the services take white space for unset
+UNSET = "\n"  # Swarm refuses an empty secret; the services treat white space as unset
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Secret:
 def make_secret(stack: str, key: str, value: str) -> Secret:
     """Return the secret for a value.
 
-    Names are public, and a fast digest would let short values be guessed: hence scrypt (RFC 7914).
+    Names are public, and short values could be guessed from a fast digest: hence scrypt (RFC 7914).
     """
     salt = f"{stack}/{key}".encode()
     digest = hashlib.scrypt(value.encode(), salt=salt, n=2**14, r=8, p=1, dklen=DIGEST_BYTES).hex()
@@ -43,7 +43,7 @@ def make_secret(stack: str, key: str, value: str) -> Secret:
 
 
 def create(engine: Engine, stack: str, secrets: Iterable[Secret]) -> None:
-    """Create the missing secrets. Their values go to the client's standard input."""
+    """Create the missing secrets. The client reads their values from its standard input."""
     existing = _list_names(engine, stack)
     for secret in secrets:
         if secret.name not in existing:

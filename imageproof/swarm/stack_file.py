@@ -10,7 +10,7 @@ Two conventions, which also work with plain `docker stack deploy`:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,13 +30,13 @@ ACTION = "reading the stack file"
 
 @dataclass(frozen=True)
 class StackFile:
-    """Stack file with the variables and secrets that it needs."""
+    """Stack file with its variables and secrets."""
 
     path: Path
     stack: str
     variables: Mapping[str, str] = field(repr=False)
-    secrets: tuple[Secret, ...]
-    services: Mapping[str, Mapping[str, Any]]  # as Compose reads them, with variables filled in
+    secrets: Sequence[Secret]
+    services: Mapping[str, Mapping[str, Any]]  # by name, as Compose resolves them
 
 
 def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> StackFile:
@@ -51,28 +51,33 @@ def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> St
         hint = 'add stack = "FILE" to [tool.imageproof]'
         raise UsageError(ACTION, "the contract names no stack file", hint=hint)
     stack_engine = replace(engine, compose_files=(contract.stack_file,), project=stack)
-    written = stack_engine.compose_model(interpolate=False)
+    template = stack_engine.compose_model(interpolate=False)
     environment = compose_variables(contract.root)
-    variables = environment | _image_variables(contract, written, release)
-    secrets = {}
-    for key, secret in (written.get("secrets") or {}).items():
-        variable = _VARIABLE.match(str(secret.get("name") or ""))
+    variables = environment | _image_variables(contract, template, release)
+    secrets = {}  # by the variable of the name
+    for key, definition in (template.get("secrets") or {}).items():
+        variable = _VARIABLE.match(str(definition.get("name") or ""))
         if variable:
             value = _secret_value(contract.root, environment, key.upper())
             secrets[variable[1]] = make_secret(stack, key, value)
-    variables |= {name: secret.name for name, secret in secrets.items()}
+    variables |= {variable: secret.name for variable, secret in secrets.items()}
     filled = replace(stack_engine, variables=variables).compose_model(interpolate=True)
     services = {
-        name: {**keys, "secrets": _secret_names(keys, filled)}
-        for name, keys in (filled.get("services") or {}).items()
+        name: {**definition, "secrets": _secret_names(definition, filled)}
+        for name, definition in (filled.get("services") or {}).items()
     }
     _require_digests(contract, services)
-    unique = {secret.name: secret for secret in secrets.values()}
-    return StackFile(contract.stack_file, stack, variables, tuple(unique.values()), services)
+    return StackFile(
+        path=contract.stack_file,
+        stack=stack,
+        variables=variables,
+        secrets=tuple(secrets.values()),
+        services=services,
+    )
 
 
 def _secret_value(root: Path, environment: Mapping[str, str], name: str) -> str:
-    """Return the variable NAME, or the content of the file that NAME_FILE names, or nothing."""
+    """Return the variable NAME, or the content of the file NAME_FILE; empty without both."""
     if environment.get(name) or not environment.get(f"{name}_FILE"):
         return environment.get(name, "")
     try:
@@ -83,15 +88,15 @@ def _secret_value(root: Path, environment: Mapping[str, str], name: str) -> str:
 
 
 def _image_variables(
-    contract: Contract, written: Mapping[str, Any], release: Release
+    contract: Contract, template: Mapping[str, Any], release: Release
 ) -> dict[str, str]:
-    """Return the variable of each service's image, with the pinned image of the release."""
-    by_service = {image.service: name for name, image in contract.images.items()}
+    """Return the pinned images of the release by the variables that stand for them."""
+    image_of_service = {image.service: name for name, image in contract.images.items()}
     variables = {}
-    for service, keys in (written.get("services") or {}).items():
-        variable = _VARIABLE.match(str(keys.get("image") or ""))
-        if variable and service in by_service:
-            image = by_service[service]
+    for service, definition in (template.get("services") or {}).items():
+        variable = _VARIABLE.match(str(definition.get("image") or ""))
+        if variable and service in image_of_service:
+            image = image_of_service[service]
             if image not in release.images:
                 raise ConfigurationError(
                     "reading the release",
@@ -102,21 +107,22 @@ def _image_variables(
     return variables
 
 
-def _secret_names(keys: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, str]:
+def _secret_names(definition: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, str]:
     """Return the names of a service's secrets in the swarm by their files in /run/secrets."""
     names = {}
-    for secret in keys.get("secrets") or ():
+    for secret in definition.get("secrets") or ():
         file = str(secret.get("target") or secret["source"]).rpartition("/")[2]
         names[file] = str(model["secrets"][secret["source"]].get("name") or secret["source"])
     return names
 
 
 def _require_digests(contract: Contract, services: Mapping[str, Mapping[str, Any]]) -> None:
-    for name, keys in services.items():
-        if "@sha256:" not in str(keys.get("image") or ""):
+    for name, definition in services.items():
+        image = str(definition.get("image") or "")
+        if "@sha256:" not in image:
             raise ConfigurationError(
                 ACTION,
-                f"{name} has the image {keys.get('image') or '(none)'}, without a digest",
+                f"{name} has the image {image or '(none)'}, without a digest",
                 hint=f"in {contract.stack}, write `image: ${{NAME:?}}` for an image of the "
                 "contract, NAME@sha256:… for any other",
             )

@@ -12,7 +12,8 @@ from imageproof.errors import EngineUnavailable, UsageError
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-# States of a task that ended by itself (swarmkit, design/task_model.md): a service never ends.
+# States of a task that ended by itself, although a service should run forever (swarmkit,
+# design/task_model.md).
 ENDED_BY_ITSELF = frozenset({"complete", "failed", "rejected"})
 NAMESPACE = "com.docker.stack.namespace"
 
@@ -21,7 +22,7 @@ NAMESPACE = "com.docker.stack.namespace"
 class Task:
     """One container of a service, now or in the past.
 
-    If the image has a health check, the state `running` means healthy; Swarm replaces a task that
+    If the image has a health check, the state `running` means healthy: Swarm replaces a task that
     is no longer healthy.
     """
 
@@ -36,7 +37,7 @@ class Task:
     container: str
     created: str  # timestamp, as the engine writes it
     since: str  # timestamp of the state
-    spec: Mapping[str, Any] = field(repr=False)  # container_settings() of its specification
+    settings: Mapping[str, Any] = field(repr=False)  # container_settings() of its specification
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ class Service:
 
     @property
     def running(self) -> tuple[Task, ...]:
-        """The wanted tasks that run, and are healthy."""
+        """The wanted tasks that are running and healthy."""
         return tuple(task for task in self.tasks if task.wanted and task.state == "running")
 
     @property
@@ -91,7 +92,7 @@ class Service:
 
     @property
     def has_duplicate_tasks(self) -> bool:
-        """Whether Swarm wants two tasks in one slot that no update in progress explains.
+        """Whether Swarm wants two tasks in one slot, and no running update explains it.
 
         Both have the current specification; one runs, the other runs too or finds no node.
         """
@@ -107,7 +108,7 @@ class Service:
         )
 
     def _is_current(self, task: Task) -> bool:
-        return bool(task.spec == container_settings(self.spec["TaskTemplate"]))
+        return bool(task.settings == container_settings(self.spec["TaskTemplate"]))
 
 
 def container_settings(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,8 +155,8 @@ def read_stack(
     Args:
         engine: A manager's engine.
         stack: The stack's name.
-        node_names: Names of nodes by id, from an earlier call. Updated if a task runs on another
-            node.
+        node_names: Names of nodes by id, from an earlier call; filled in if a task runs on an
+            unknown node.
     """
     action = f"reading the stack {stack}"
     label = ("--filter", f"label={NAMESPACE}={stack}")
@@ -165,23 +166,23 @@ def read_stack(
     services = json.loads(engine.query(action, "service", "inspect", *ids))
     task_ids = engine.query(action, "service", "ps", "--quiet", "--no-trunc", *ids).split()
     tasks = engine.tasks(task_ids) if task_ids else []
-    nodes = {} if node_names is None else node_names
-    if any(task.get("NodeID") not in nodes for task in tasks if task.get("NodeID")):
-        nodes |= {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
+    names = {} if node_names is None else node_names
+    if any(task.get("NodeID") not in names for task in tasks if task.get("NodeID")):
+        names |= {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
     by_name = {}
     for service in sorted(services, key=lambda service: str(service["Spec"]["Name"])):
         full_name = service["Spec"]["Name"]
         name = full_name.removeprefix(f"{stack}_")
-        own = [_task(name, task, nodes) for task in tasks if task["ServiceID"] == service["ID"]]
+        own_tasks = [_task(name, t, names) for t in tasks if t["ServiceID"] == service["ID"]]
         update = service.get("UpdateStatus") or {}
         by_name[name] = Service(
-            name,
-            full_name,
-            service["Spec"],
-            service.get("PreviousSpec"),
-            update.get("State") or "",
-            update.get("Message") or "",
-            tuple(sorted(own, key=lambda task: (task.slot, task.created))),
+            name=name,
+            full_name=full_name,
+            spec=service["Spec"],
+            previous=service.get("PreviousSpec"),
+            update=update.get("State") or "",
+            message=update.get("Message") or "",
+            tasks=tuple(sorted(own_tasks, key=lambda task: (task.slot, task.created))),
         )
     return by_name
 
@@ -204,15 +205,15 @@ def read_nodes(engine: Engine) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _task(service: str, task: Mapping[str, Any], nodes: Mapping[str, str]) -> Task:
+def _task(service: str, task: Mapping[str, Any], node_names: Mapping[str, str]) -> Task:
     status = task["Status"]
     container = status.get("ContainerStatus") or {}
-    node = task.get("NodeID") or ""
+    node_id = task.get("NodeID") or ""
     return Task(
         id=task["ID"],
         service=service,
         slot=task.get("Slot") or 0,
-        node=nodes.get(node, node),
+        node=node_names.get(node_id, node_id),
         state=status["State"],
         desired=task["DesiredState"],
         error=status.get("Err") or "",
@@ -220,5 +221,5 @@ def _task(service: str, task: Mapping[str, Any], nodes: Mapping[str, str]) -> Ta
         container=container.get("ContainerID") or "",
         created=task["CreatedAt"],
         since=status["Timestamp"],
-        spec=container_settings(task["Spec"]),
+        settings=container_settings(task["Spec"]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imageproof.docker.environment import temporary_environment
@@ -13,26 +14,38 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 
-@contextlib.contextmanager
-def select(
-    engine: Engine, name: str | None, host: str | None, context: str | None
-) -> Iterator[str]:
-    """Direct the Docker client to a manager inside the block, and yield the stack's name.
+@dataclass(frozen=True)
+class Target:
+    """A stack, and the manager of its swarm.
 
-    Args:
-        engine: The engine of the compose project.
-        name: The stack's name; None takes the compose project's.
-        host: Value for DOCKER_HOST.
-        context: Value for DOCKER_CONTEXT.
+    Attributes:
+        name: The stack's name; None: the compose project's.
+        host: The manager's engine, as in DOCKER_HOST.
+        context: The manager's docker context. Without host and context, the current engine.
+    """
+
+    name: str | None = None
+    host: str | None = None
+    context: str | None = None
+
+
+@contextlib.contextmanager
+def select(engine: Engine, target: Target) -> Iterator[str]:
+    """Direct the Docker client to the target's manager, and yield the stack's name.
+
+    `engine` is the compose project's.
 
     Raises:
-        UsageError: Both `host` and `context` are set.
+        UsageError: Both host and context are set.
     """
-    if host and context:
+    if target.host and target.context:
         raise UsageError("reading the command line", "--host and --context exclude each other")
-    stack = name or engine.project or str(engine.compose_model(interpolate=True)["name"])
-    variables: dict[str, str | None] = {"DOCKER_HOST": host} if host else {}
-    if context:
-        variables = {"DOCKER_HOST": None, "DOCKER_CONTEXT": context}  # DOCKER_HOST has precedence
+    stack = target.name or engine.project or str(engine.compose_model(interpolate=True)["name"])
+    variables: dict[str, str | None] = {}
+    if target.host:
+        variables = {"DOCKER_HOST": target.host}
+    elif target.context:
+        # DOCKER_HOST would have precedence.
+        variables = {"DOCKER_HOST": None, "DOCKER_CONTEXT": target.context}
     with temporary_environment(variables):
         yield stack

@@ -20,7 +20,7 @@ LOG_TIMEOUT_SECONDS = 10.0
 
 
 def log_tail(engine: Engine, task: Task) -> list[str]:
-    """Return a task's last log lines, and those of its health check if it ran on this engine."""
+    """Return the last log lines of a task, and of its health check if it ran on this engine."""
     return [
         *(f"log: {line}" for line in _log(engine, task)),
         *(f"health: {line}" for line in _health(engine, task)),

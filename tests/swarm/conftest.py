@@ -12,7 +12,7 @@ import pytest
 from imageproof import contract
 from imageproof.build import bake, base_image
 from imageproof.docker.client import Engine
-from ops.test_runner import missing_for_nodes
+from ops.test_runner import missing_for_swarm
 from tests.support import npm_registry
 from tests.support.commands import ROOT, minimal_base, one_at_a_time, wait_until
 from tests.swarm import cluster
@@ -41,7 +41,7 @@ def probe_image() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def swarm() -> Iterator[cluster.Swarm]:
-    if missing := missing_for_nodes():
+    if missing := missing_for_swarm():
         pytest.fail(f"cannot start nodes: {missing}", pytrace=False)
     with cluster.running() as running:
         yield running

@@ -1,4 +1,4 @@
-"""The lint command: linters run on existing files, and their complaints are printed."""
+"""Tests of the lint command: which linters run, and how their outcomes are printed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from imageproof.commands import lint
-from imageproof.commands.lint import Outcome, _compose, _run, linters
+from imageproof.commands.lint import Outcome, _check_project_files, _run_linter, linter_commands
 from imageproof.contract import load
 from imageproof.docker.client import Engine
 from imageproof.errors import ConfigurationError, LintFailed
@@ -25,7 +25,7 @@ def _project(folder: Path, *files: str):
 
 
 def test_hadolint_reads_the_dockerfiles_of_this_project():
-    commands = linters(load(ROOT))
+    commands = linter_commands(load(ROOT))
     assert Path(commands["hadolint"][0]).is_file()
     assert {Path(word).name for word in commands["hadolint"]} >= {
         "Dockerfile.api",
@@ -35,7 +35,7 @@ def test_hadolint_reads_the_dockerfiles_of_this_project():
 
 
 def test_project_without_dockerfiles_needs_no_hadolint(tmp_path):
-    assert linters(_project(tmp_path)) == {}
+    assert linter_commands(_project(tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_project_without_dockerfiles_needs_no_hadolint(tmp_path):
     ],
 )
 def test_dockerfiles_are_found_by_the_globs_of_the_contract(tmp_path, file, names):
-    commands = linters(_project(tmp_path, file))
+    commands = linter_commands(_project(tmp_path, file))
     assert commands.keys() == names
     for command in commands.values():
         assert command[-1] == str(tmp_path / file)
@@ -74,18 +74,18 @@ def _tool(folder: Path, script: str) -> list[str]:
     ],
 )
 def test_complaints_of_a_linter_are_returned(tmp_path, script, complaints):
-    assert _run(tmp_path, "tool", _tool(tmp_path, script)) == Outcome("tool", complaints)
+    assert _run_linter(tmp_path, "tool", _tool(tmp_path, script)) == Outcome("tool", complaints)
 
 
 def test_linter_runs_in_the_projects_folder(tmp_path):
     (tmp_path / "inner").mkdir()
-    outcome = _run(tmp_path / "inner", "tool", _tool(tmp_path, "pwd; exit 1"))
+    outcome = _run_linter(tmp_path / "inner", "tool", _tool(tmp_path, "pwd; exit 1"))
     assert outcome.complaints == (str(tmp_path / "inner"),)
 
 
 def test_missing_linter_is_a_complaint(tmp_path):
-    (said,) = _run(tmp_path, "tool", [str(tmp_path / "none")]).complaints
-    assert "is not installed" in said
+    (complaint,) = _run_linter(tmp_path, "tool", [str(tmp_path / "none")]).complaints
+    assert "is not installed" in complaint
 
 
 def test_invalid_compose_file_is_a_complaint(monkeypatch):
@@ -93,7 +93,7 @@ def test_invalid_compose_file_is_a_complaint(monkeypatch):
         raise ConfigurationError("reading the compose file", "it is wrong", tail=["line 3"])
 
     monkeypatch.setattr(Engine, "compose_model", refuse)
-    outcome = _compose(contract(), Engine(()))
+    outcome = _check_project_files(contract(), Engine(()))
     assert outcome.complaints == ("reading the compose file: it is wrong", "line 3")
 
 
@@ -111,38 +111,27 @@ GOOD_SERVICE = {
 
 @pytest.mark.parametrize("agrees", [True, False])
 def test_differing_environment_variables_are_a_complaint(monkeypatch, agrees):
-    """The repository's own settings and .env.example, with a made-up compose file."""
+    """Judge the repository's settings and .env.example beside a made-up compose file."""
     project = load(ROOT).model_copy(update={"stack": None})
     text = (ROOT / "compose.yaml").read_text()
-    names = {
-        name: re.findall(
-            r"^ {6}([A-Z_]+): ",
-            text.partition(f"\n  {name}:")[2].partition("\n\n")[0],
-            re.MULTILINE,
-        )
-        for name in ("api", "worker")
-    }
-    defaults = dict(re.findall(r"^ {6}([A-Z_]+): (\$\{.*\})$", text, re.MULTILINE))
-    services = {
-        service: GOOD_SERVICE | {"environment": {name: defaults[name] for name in found}}
-        for service, found in names.items()
-    }
-    rest = {
-        "x": "${API_BIND} ${API_PORT} ${PYTHON_BASE}" + (ROOT / "compose/stack.yaml").read_text()
-    }
+    services = {}
+    for service in ("api", "worker"):
+        section = text.partition(f"\n  {service}:")[2].partition("\n\n")[0]
+        variables = re.findall(r"^ {6}([A-Z_]+): (\$\{.*\})$", section, re.MULTILINE)
+        services[service] = GOOD_SERVICE | {"environment": dict(variables)}
     if not agrees:
         del services["api"]["environment"]["LOG_LEVEL"]
-    monkeypatch.setattr(
-        Engine, "compose_model", lambda *_, **__: {"services": services, "x-rest": rest}
-    )
-    complaints = _compose(project, Engine(())).complaints
+    others = "${API_BIND} ${API_PORT} ${PYTHON_BASE}" + (ROOT / "compose/stack.yaml").read_text()
+    model = {"services": services, "x-others": others}
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
+    complaints = _check_project_files(project, Engine(())).complaints
     assert [line.partition(" but")[0] for line in complaints] == (
         [] if agrees else ["env.parity: LOG_LEVEL is read by api"]
     )
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaints", "remarks"),
+    ("changes", "complaints", "warnings"),
     [
         ({}, [], []),
         ({"privileged": True}, ["compose.hardening: till is privileged"], []),
@@ -155,42 +144,44 @@ def test_differing_environment_variables_are_a_complaint(monkeypatch, agrees):
         ),
     ],
 )
-def test_compose_findings_are_complaints_or_remarks(
-    monkeypatch, tmp_path, changes, complaints, remarks
+def test_compose_findings_are_complaints_or_warnings(
+    monkeypatch, tmp_path, changes, complaints, warnings
 ):
     model = {"services": {"till": {**GOOD_SERVICE, **changes}}}
     monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
-    outcome = _compose(contract(root=tmp_path), Engine(()))
-    for said, expected in ((outcome.complaints, complaints), (outcome.remarks, remarks)):
-        assert len(said) == len(expected), said
-        assert all(line.startswith(start) for line, start in zip(said, expected, strict=True))
+    outcome = _check_project_files(contract(root=tmp_path), Engine(()))
+    for lines, starts in ((outcome.complaints, complaints), (outcome.warnings, warnings)):
+        assert len(lines) == len(starts), lines
+        assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
 
 
 def test_waived_findings_are_not_printed(monkeypatch, tmp_path):
     model = {"services": {"till": {**GOOD_SERVICE, "privileged": True}}}
     monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: model)
     waivers = {"compose.hardening": "the till drives a printer"}
-    outcome = _compose(contract(root=tmp_path, waivers=waivers), Engine(()))
-    assert (outcome.complaints, outcome.remarks) == ((), ())
+    outcome = _check_project_files(contract(root=tmp_path, waivers=waivers), Engine(()))
+    assert (outcome.complaints, outcome.warnings) == ((), ())
 
 
-def test_remark_is_printed_and_does_not_fail(monkeypatch, tmp_path):
-    said = Outcome("compose and environment", (), ("compose.pinned: it may move",))
-    monkeypatch.setattr(lint, "linters", lambda _: {})
-    monkeypatch.setattr(lint, "_compose", lambda *_: said)
+def test_warning_is_printed_and_does_not_fail(monkeypatch, tmp_path):
+    outcome = Outcome("compose and environment", (), ("compose.pinned: it may move",))
+    monkeypatch.setattr(lint, "linter_commands", lambda _: {})
+    monkeypatch.setattr(lint, "_check_project_files", lambda *_: outcome)
     lines = []
     monkeypatch.setattr(lint.console, "say", lines.append)
-    assert lint.report(lint.run_linters(SimpleNamespace(root=tmp_path), Engine(()))) is False
+    lint.lint(SimpleNamespace(root=tmp_path), Engine(()))
     assert "      warning: compose.pinned: it may move" in lines
 
 
 @pytest.mark.parametrize("script", ["exit 0", "echo bad; exit 1"])
-def test_one_complaint_fails_lint(monkeypatch, tmp_path, script):
-    monkeypatch.setattr(lint, "linters", lambda _: {"tool": _tool(tmp_path, script)})
-    monkeypatch.setattr(lint, "_compose", lambda *_: Outcome("compose and environment", ()))
+def test_complaint_fails_lint(monkeypatch, tmp_path, script):
+    monkeypatch.setattr(lint, "linter_commands", lambda _: {"tool": _tool(tmp_path, script)})
+    monkeypatch.setattr(
+        lint, "_check_project_files", lambda *_: Outcome("compose and environment", ())
+    )
     project = SimpleNamespace(root=tmp_path)
     if script == "exit 0":
-        assert lint.report(lint.run_linters(project, Engine(()))) is True
+        lint.lint(project, Engine(()))
     else:
         with pytest.raises(LintFailed, match="tool complained"):
             lint.lint(project, Engine(()))

@@ -1,71 +1,76 @@
-"""The up command: lint and verify are cached for unchanged inputs."""
+"""Tests of the up command: lint and verify are cached for unchanged inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from imageproof.commands import lint, up
+from imageproof.commands.lint import Outcome
 from imageproof.docker.client import Engine
 from imageproof.errors import BuildFailed, LintFailed
 from tests.support.sample_facts import contract
 
 
 @pytest.fixture
-def reads(monkeypatch) -> list[str | None]:
-    """What the project is; the last of these."""
-    known: list[str | None] = ["one"]
-    monkeypatch.setattr(up, "project_fingerprint", lambda *_: known[-1])
-    return known
+def fingerprints(monkeypatch) -> list[str | None]:
+    """Replace the project's fingerprint by the last item of this list."""
+    values: list[str | None] = ["one"]
+    monkeypatch.setattr(up, "project_fingerprint", lambda *_: values[-1])
+    return values
 
 
 @pytest.fixture
-def said(monkeypatch) -> list[str]:
+def printed(monkeypatch) -> list[str]:
+    """Record the lines that end a step."""
     lines: list[str] = []
     monkeypatch.setattr(up.console, "done", lines.append)
     return lines
 
 
 @pytest.fixture
-def steps(tmp_path, reads, said) -> Any:
-    return up._Steps(contract(root=tmp_path), Engine(()))
+def steps(tmp_path, fingerprints, printed) -> Any:
+    return up._CachedSteps(contract(root=tmp_path), Engine(()))
 
 
-def _count(runs: list[str], said: str | None = "lint") -> Any:
-    def run() -> str | None:
+def _counting(runs: list[str]) -> Callable[[], str]:
+    """Return an action that adds an item to `runs`."""
+
+    def action() -> str:
         runs.append("ran")
-        return said
+        return "verified"
 
-    return run
+    return action
 
 
-def test_step_runs_once_for_an_unchanged_project(steps, said):
+def test_step_runs_once_for_an_unchanged_project(steps, printed):
     runs: list[str] = []
     for _ in range(3):
-        steps.run("lint", "lint", _count(runs))
+        steps.run("verify", "static", _counting(runs))
     assert len(runs) == 1
-    assert said[0] == "lint"
-    assert "(cached, " in said[1]
+    assert printed[0] == "verified"
+    assert "verified (cached, " in printed[1]
 
 
-@pytest.mark.parametrize("then", ["two", None])
-def test_step_runs_again_for_a_changed_or_unknown_project(steps, reads, then):
+@pytest.mark.parametrize("later", ["two", None])
+def test_step_runs_again_for_a_changed_or_unknown_project(steps, fingerprints, later):
     runs: list[str] = []
-    steps.run("lint", "lint", _count(runs))
-    reads.append(then)
-    steps.run("lint", "lint", _count(runs))
+    steps.run("verify", "static", _counting(runs))
+    fingerprints.append(later)
+    steps.run("verify", "static", _counting(runs))
     assert len(runs) == 2
 
 
 def test_step_runs_again_after_a_container_restart(steps):
     runs: list[str] = []
     for container in ("a noon", "a noon", "a later", "b later"):
-        steps.run("verify", "running", _count(runs), [container])
+        steps.run("verify", "running", _counting(runs), [container])
     assert len(runs) == 3
 
 
-def test_failures_and_remarks_are_not_cached(steps):
+def test_failure_is_not_cached(steps):
     runs: list[str] = []
 
     def fail() -> str:
@@ -74,21 +79,20 @@ def test_failures_and_remarks_are_not_cached(steps):
 
     for _ in range(2):
         with pytest.raises(LintFailed):
-            steps.run("lint", "lint", fail)
-        steps.run("remarks", "remarks", _count(runs, None))
-    assert len(runs) == 4
+            steps.run("verify", "static", fail)
+    assert len(runs) == 2
 
 
-def test_result_is_not_cached_if_a_file_changed_meanwhile(steps, reads):
+def test_result_is_not_cached_if_a_file_was_edited_meanwhile(steps, fingerprints):
     runs: list[str] = []
 
     def edit() -> str:
-        reads.append("edited")
-        return "lint"
+        fingerprints.append("edited")
+        return "verified"
 
-    steps.run("lint", "lint", edit)
-    reads.append("one")
-    steps.run("lint", "lint", _count(runs))
+    steps.run("verify", "static", edit)
+    fingerprints.append("one")
+    steps.run("verify", "static", _counting(runs))
     assert runs == ["ran"]
 
 
@@ -96,46 +100,53 @@ def test_result_is_not_cached_if_a_file_changed_meanwhile(steps, reads):
 
 
 @pytest.fixture
-def linted(monkeypatch) -> list[str]:
-    """Record each run of the linters; the first entry is their outcome."""
-    runs: list[str] = []
+def linters(monkeypatch) -> Any:
+    """Replace the linters: runs are counted, and return `outcome`."""
 
-    def report(outcomes: list[str]) -> bool:
-        if outcomes == ["bad"]:
-            raise LintFailed("linting", "ruff complained")
-        return True
+    class Linters:
+        runs = 0
+        outcome = Outcome("tool", ())
 
-    monkeypatch.setattr(lint, "run_linters", lambda *_: runs.append("ran") or runs[:1])
-    monkeypatch.setattr(lint, "report", report)
-    return runs
+        def run(self, *_: object) -> list[Outcome]:
+            self.runs += 1
+            return [self.outcome]
+
+    fake = Linters()
+    monkeypatch.setattr(lint, "run_linters", fake.run)
+    return fake
 
 
-def test_lint_is_reported_after_the_build_and_cached(steps, linted, said):
+def test_lint_is_printed_after_the_build_and_cached(steps, linters, printed):
     for _ in range(2):
-        with steps.linting():
-            said.append("built")
-    assert linted == ["ran"]
-    assert said[:2] == ["built", "lint"]
-    assert "(cached, " in said[2]
+        with steps.lint_during_block():
+            printed.append("built")
+    assert linters.runs == 1
+    assert printed[:2] == ["built", "lint"]
+    assert "lint (cached, " in printed[2]
 
 
-def test_lint_runs_again_if_a_file_changed_meanwhile(steps, linted, reads):
-    with steps.linting():
-        reads.append("two")
-    with steps.linting():
+def test_lint_with_warnings_is_not_cached(steps, linters):
+    linters.outcome = Outcome("tool", (), ("it may move",))
+    for _ in range(2):
+        with steps.lint_during_block():
+            pass
+    assert linters.runs == 2
+
+
+def test_lint_runs_again_if_a_file_was_edited_meanwhile(steps, linters, fingerprints):
+    with steps.lint_during_block():
+        fingerprints.append("two")
+    with steps.lint_during_block():
         pass
-    assert linted == ["ran", "ran"]
+    assert linters.runs == 2
 
 
-def test_lint_is_reported_if_the_build_fails_too(steps, monkeypatch):
-    monkeypatch.setattr(lint, "run_linters", lambda *_: ["bad"])
-    monkeypatch.setattr(
-        lint, "report", lambda _: (_ for _ in ()).throw(LintFailed("linting", "E1"))
-    )
-    with pytest.raises(LintFailed, match="E1"), steps.linting():
+def test_lint_failure_is_raised_if_the_build_fails_too(steps, linters):
+    linters.outcome = Outcome("tool", ("E1",))
+    with pytest.raises(LintFailed, match="tool complained"), steps.lint_during_block():
         raise BuildFailed("building", "a step failed")
 
 
-def test_build_failure_is_raised_if_lint_passes(steps, linted):
-    with pytest.raises(BuildFailed), steps.linting():
+def test_build_failure_is_raised_if_lint_passes(steps, linters):
+    with pytest.raises(BuildFailed), steps.lint_during_block():
         raise BuildFailed("building", "a step failed")

@@ -12,13 +12,13 @@ from imageproof.checks.base.pinned import BASE_DIGEST
 from imageproof.image.sizes import BASE_NAME
 from imageproof.image.sources import read_images
 from imageproof.release import push as release_push
-from imageproof.release.assemble import REVISION
+from imageproof.release.assemble import REVISION_LABEL
 from imageproof.verify.judge import Result, Subject, Verdict
 from tests.support.archives import LAYERS, config
 from tests.support.registry_server import serving
 from tests.support.sample_facts import contract, service_contract
 
-LABELS = {REVISION: "0" * 40, BASE_NAME: "python:3", BASE_DIGEST: f"sha256:{'b' * 64}"}
+LABELS = {REVISION_LABEL: "0" * 40, BASE_NAME: "python:3", BASE_DIGEST: f"sha256:{'b' * 64}"}
 
 
 def labelled(labels: dict[str, str]) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def verdict_of(fake, project):
         subjects = []
         for name in names:
             fake.put_image("engine", name, LAYERS, config=labelled((labels or {}).get(name, {})))
-            place = f"docker://{fake.host}/engine:{name}"
-            facts = read_images(SimpleNamespace(), [place], project.cache)[place]
+            location = f"docker://{fake.host}/engine:{name}"
+            facts = read_images(SimpleNamespace(), [location], project.cache)[location]
             subjects.append(Subject(name, f"shop/{name}:local", project.images[name], facts))
         check = REGISTRY["size.budget"]
         statuses = ["pass", "waived", "not run", status]

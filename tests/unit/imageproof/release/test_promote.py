@@ -9,8 +9,8 @@ import pytest
 
 from imageproof.errors import UsageError, VerifyFailed
 from imageproof.release import manifest
-from imageproof.release.assemble import REVISION
-from imageproof.release.promote import promote, sources
+from imageproof.release.assemble import REVISION_LABEL
+from imageproof.release.promote import promote, read_sources
 from imageproof.verify.judge import Verdict
 from tests.support.archives import LAYERS, tar
 from tests.support.registry_server import INDEX
@@ -19,7 +19,7 @@ from tests.support.sample_facts import service_contract
 
 def promote_all(fake, project, source: str, verdict: Verdict, tag: str | None = None) -> Any:
     """Promote all images of a source to PREFIX `stable`, with the same verdict for each."""
-    images, release = sources(project, source)
+    images, release = read_sources(project, source)
     verdicts = {name: [verdict] for name in images}
     return promote(project, images, verdicts, f"{fake.host}/stable", tag, release)
 
@@ -38,7 +38,7 @@ def release_file(release, tmp_path: Path) -> str:
 def test_release_is_promoted_by_digest(fake, project, verdict_of, release, release_file):
     digest = release.images["api"].digest
     fake.put_image("gate/api", "1", (tar({"other": b""}),))  # moves the tag
-    verdict = verdict_of("api", labels={"api": {REVISION: "1" * 40}})
+    verdict = verdict_of("api", labels={"api": {REVISION_LABEL: "1" * 40}})
     promoted = promote_all(fake, project, release_file, verdict, "2")
     assert promoted.images["api"].digest == digest
     assert promoted.images["api"].reference == f"{fake.host}/stable/api:2"
@@ -62,11 +62,11 @@ def test_pushed_builds_are_promoted_for_each_platform(fake, project, verdict_of)
         for digest, architecture in ((api, "amd64"), (worker, "arm64"))
     ]
     fake.put("staging/api", "7", {"manifests": items}, INDEX)
-    images, release = sources(project, f"docker://{fake.host}/staging:7")
+    images, release = read_sources(project, f"docker://{fake.host}/staging:7")
     assert release is None
     assert images["api"].platforms == ("linux/amd64", "linux/arm64")
     assert images["worker"].platforms == (None,)
-    assert images["worker"].place == f"docker://{fake.host}/staging/worker@{worker}"
+    assert images["worker"].location == f"docker://{fake.host}/staging/worker@{worker}"
     verdicts = {"api": [verdict_of("api"), verdict_of("api")], "worker": [verdict_of("worker")]}
     promoted = promote(project, images, verdicts, f"{fake.host}/stable", None, release)
     assert promoted.revision == "0" * 40
@@ -78,10 +78,10 @@ def test_pushed_builds_are_promoted_for_each_platform(fake, project, verdict_of)
 )
 def test_invalid_or_missing_source_is_a_usage_error(fake, project, source):
     with pytest.raises(UsageError):
-        sources(project, source.replace("HOST", fake.host))
+        read_sources(project, source.replace("HOST", fake.host))
 
 
 def test_image_outside_the_contract_is_a_usage_error(project, release_file):
     project = project.model_copy(update={"images": {"worker": service_contract()}})
     with pytest.raises(UsageError, match="no image 'api'"):
-        sources(project, release_file)
+        read_sources(project, release_file)

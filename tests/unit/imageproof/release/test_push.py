@@ -11,7 +11,7 @@ from imageproof.errors import StackFailed, VerifyFailed
 from imageproof.image.registry_source import resolve_digest
 from imageproof.image.sizes import BASE_NAME
 from imageproof.registry.reference import parse_reference
-from imageproof.release.assemble import REVISION, sha256
+from imageproof.release.assemble import REVISION_LABEL, sha256
 from imageproof.release.manifest import Base
 from imageproof.release.push import is_same_image
 from tests.support.archives import tar
@@ -49,7 +49,7 @@ def test_image_that_violates_its_contract_is_not_pushed(push, verdict_of, images
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"worker": {REVISION: "1" * 40}}, f"several commits: {COMMIT}; {'1' * 40}"),
+        ({"worker": {REVISION_LABEL: "1" * 40}}, f"several commits: {COMMIT}; {'1' * 40}"),
         ({"worker": {BASE_NAME: "python:4"}}, "several base images"),
     ],
 )
@@ -62,7 +62,7 @@ def test_images_of_several_commits_or_bases_are_not_pushed(
 
 
 def test_images_without_provenance_labels_are_pushed(push, verdict_of, images):
-    images.labels = {REVISION: "", BASE_NAME: "scratch", BASE_DIGEST: ""}
+    images.labels = {REVISION_LABEL: "", BASE_NAME: "scratch", BASE_DIGEST: ""}
     release = push(verdict_of("api", labels={"api": images.labels}))
     assert (release.revision, release.base) == ("", None)
 

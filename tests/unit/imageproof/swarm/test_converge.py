@@ -154,7 +154,7 @@ STUCK = RUNS.but(tasks=(task("t2"), NO_ROOM), update="rollback_started")
 
 @pytest.mark.parametrize("snapshot", [TWICE, TWICE.but(update="rollback_completed"), STUCK])
 def test_swarm_reconciles_duplicate_tasks_once(monkeypatch, capsys, snapshot):
-    monkeypatch.setattr(converge, "DUPLICATE_SECONDS", -1)
+    monkeypatch.setattr(converge, "MAX_DUPLICATE_SECONDS", -1)
     engine = fake_engine(snapshot, snapshot, snapshot, RUNS.but(update="updating"), DONE)
     watch = StackWatcher(engine, "till", read_stack(fake_engine(RUNS), "till"), frozenset({"shop"}))
     services, failure = watch.wait(5)

@@ -7,17 +7,19 @@ import os
 import pytest
 
 from imageproof.errors import UsageError
-from imageproof.swarm.target import select
+from imageproof.swarm.target import Target, select
 from tests.support.fake_swarm import Snapshot, fake_engine
+
+ENGINE = fake_engine(Snapshot(()))
 
 
 def test_host_or_context_selects_the_engine_inside_the_block(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///local")
-    with select(fake_engine(Snapshot(())), "till", None, "remote") as stack:
+    with select(ENGINE, Target("till", context="remote")) as stack:
         assert (stack, os.environ.get("DOCKER_CONTEXT")) == ("till", "remote")
         assert "DOCKER_HOST" not in os.environ
-    with select(fake_engine(Snapshot(())), "till", "ssh://remote.invalid", None):
+    with select(ENGINE, Target("till", host="ssh://remote.invalid")):
         assert os.environ["DOCKER_HOST"] == "ssh://remote.invalid"
     assert os.environ["DOCKER_HOST"] == "unix:///local"
-    with pytest.raises(UsageError), select(fake_engine(Snapshot(())), "till", "a", "b"):
+    with pytest.raises(UsageError), select(ENGINE, Target("till", "a", "b")):
         pass
