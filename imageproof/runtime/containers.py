@@ -1,7 +1,8 @@
 """Facts of the running containers of a stack, as the kernel and the engine report them.
 
-All services are read at the same time. Each container gets one probe (probe_client.py). The image
-of each container gets another one, in an idle container with a writable root (idle_container.py).
+All services are read at the same time. A probe runs beside each container (probe_client.py). For
+each image and user another probe runs, beside an idle container with a writable root
+(idle_container.py).
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
     from imageproof.docker.client import Engine
 
-LOG_LINES = 10
-HEALTH_LINES = 3
-MAX_CHANGES = 200
-WORKERS = 8  # each waits for the engine
+MAX_LOG_LINES = 10
+MAX_HEALTH_LINES = 3
+MAX_CHANGED_PATHS = 200
+WORKERS = 8  # more than processors, because each waits for the engine
 PROBED_STATUSES = {"running", "paused"}
 HEALTHY_EVENT = "health_status: healthy"
 IMAGE_GONE = "its image was removed from the engine"
@@ -46,19 +47,19 @@ class EnvironmentDigests:
 
 @dataclass(frozen=True)
 class ContainerFacts:
-    """One container of a service. A part that is None could not be read: see `reason`.
+    """One container of a service. `reason` says why a part that is None could not be read.
 
     Attributes:
         health_output: The last output of the health check.
         log: The end of the log, if the container is not running and healthy.
-        ready_after: Seconds from start to healthy; None: too long ago for the engine's events.
-        limits: The bounds in the kernel.
-        requested_limits: The bounds in the engine's configuration.
+        ready_after: Seconds from start to healthy; None: the engine no longer has the events.
+        limits: The bounds that the kernel applies.
+        requested_limits: The bounds that the engine was asked for.
         writes: What the service's user can write in this container.
         image_writes: What the contract's user can write in the image with a writable root.
         changed: Paths that differ from the image (`docker diff`).
         unknown: Why the probe could not run.
-        unknown_parts: Why single parts could not be read, by their attribute.
+        unknown_parts: Why single parts could not be read, by the name of the attribute.
     """
 
     name: str
@@ -91,9 +92,15 @@ class ContainerFacts:
 def read_containers(
     engine: Engine, services: Mapping[str, ServiceContract], probe_image: str | None
 ) -> dict[str, tuple[ContainerFacts, ...]]:
-    """Return the containers of each service, by name of the image.
+    """Return the facts of each service's containers.
 
-    Without `probe_image` only the engine's own facts are read.
+    Args:
+        engine: The engine with the stack.
+        services: The contract of each service, by the image's name.
+        probe_image: Image to run the probes in. Without it only the engine's facts are read.
+
+    Returns:
+        The containers by the image's name.
     """
     containers = engine.containers(sorted({service.service for service in services.values()}))
     reader = _Reader(
@@ -103,21 +110,23 @@ def read_containers(
         _passed_environment(engine),
     )
     pending: list[tuple[str, Future[ContainerFacts], Future[Writes | str]]] = []
-    image_writes: dict[tuple[str, str], Future[Writes | str]] = {}
+    image_writes: dict[tuple[str, str], Future[Writes | str]] = {}  # by image id and user
     with ThreadPoolExecutor(WORKERS) as pool:
         for name, service in services.items():
             for container in containers:
                 if service_of(container) != service.service:
                     continue
-                key = (container["Image"], service.user)
-                if key not in image_writes:  # first, because it is slower
-                    image_writes[key] = pool.submit(reader.image_writes, container, service)
+                image_and_user = (container["Image"], service.user)
+                if image_and_user not in image_writes:  # started first, because it takes longer
+                    image_writes[image_and_user] = pool.submit(
+                        reader.image_writes, container, service
+                    )
                 facts = pool.submit(reader.read, container, service)
-                pending.append((name, facts, image_writes[key]))
-    result: dict[str, list[ContainerFacts]] = {name: [] for name in services}
-    for name, read, writes in pending:
-        result[name].append(_with_image_writes(read.result(), writes.result()))
-    return {name: tuple(facts) for name, facts in result.items()}
+                pending.append((name, facts, image_writes[image_and_user]))
+    containers_of: dict[str, list[ContainerFacts]] = {name: [] for name in services}
+    for name, facts, writes in pending:
+        containers_of[name].append(_with_image_writes(facts.result(), writes.result()))
+    return {name: tuple(group) for name, group in containers_of.items()}
 
 
 def _with_image_writes(facts: ContainerFacts, writes: Writes | str) -> ContainerFacts:
@@ -134,14 +143,14 @@ def _inspect_images(engine: Engine, ids: Sequence[str]) -> dict[str, dict[str, A
 
 
 def _passed_environment(engine: Engine) -> dict[str, dict[str, str]] | str:
-    """Return the environment that the compose file passes to each service, or an error."""
+    """Return the environment that the compose file passes to each service, or an error's text."""
     try:
         services = engine.compose_model(interpolate=True).get("services", {})
     except ImageproofError as error:
         return str(error)
     return {
         service: {
-            name: str(value).replace("$$", "$")  # Compose doubles a plain dollar
+            name: str(value).replace("$$", "$")  # Compose prints a dollar sign twice
             for name, value in (keys.get("environment") or {}).items()
             if value is not None
         }
@@ -151,7 +160,7 @@ def _passed_environment(engine: Engine) -> dict[str, dict[str, str]] | str:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads one container at a time. A method returns a text if it cannot read its part: why."""
+    """Reader of one container at a time. A method that cannot read its part returns the reason."""
 
     engine: Engine
     probe_image: str | None
@@ -162,19 +171,19 @@ class _Reader:
         """Read all facts of a container, except its `image_writes`."""
         state = container["State"]
         health = state.get("Health") or {}
-        key = secrets.token_bytes(16)
-        changed = self._changed(container)  # before the probe, which may change files
-        probed, unknown = self._probe(container, service, key)
-        environment = self._environment(container, probed, key)
-        well = state["Status"] == "running" and health.get("Status") in (None, "healthy")
+        is_healthy = state["Status"] == "running" and health.get("Status") in (None, "healthy")
+        digest_key = secrets.token_bytes(16)
+        changed = self._changed_paths(container)  # before the probe, which may change files
+        probed, unknown = self._probe(container, service, digest_key)
+        environment = self._environment(container, probed, digest_key)
+        if probed.mounts is None and not isinstance(changed, str):
+            # The engine's own mount points among the paths cannot be recognised.
+            changed = probed.unknown.get("mounts", unknown)
         unknown_parts = dict(probed.unknown)
         if isinstance(environment, str):
             unknown_parts["environment"] = environment
-        if changed is None:
-            unknown_parts["changed"] = "the engine does not report its changes (docker diff)"
-        elif probed.mounts is None:  # needed to recognise the engine's own mount points
-            changed = None
-            unknown_parts["changed"] = probed.unknown.get("mounts", unknown)
+        if isinstance(changed, str):
+            unknown_parts["changed"] = changed
         return ContainerFacts(
             name=container["Name"].lstrip("/"),
             status=state["Status"],
@@ -183,13 +192,13 @@ class _Reader:
             out_of_memory=bool(state.get("OOMKilled")) or probed.kills > 0,
             health_output=_health_output(health),
             processes=probed.processes,
-            log=() if well else self._log(container),
+            log=() if is_healthy else self._log(container),
             ready_after=self._ready_after(container),
             sockets=probed.sockets,
             limits=probed.limits,
             requested_limits=requested_limits(container["HostConfig"]),
             writes=probed.writes,
-            changed=changed,
+            changed=None if isinstance(changed, str) else changed,
             mounts=probed.mounts or (),
             environment=None if isinstance(environment, str) else environment,
             unknown=unknown,
@@ -198,9 +207,9 @@ class _Reader:
 
     def image_writes(self, container: Mapping[str, Any], service: ServiceContract) -> Writes | str:
         """Return what the contract's user can write in the image with a writable root."""
-        image = self.images.get(container["Image"])
-        if reason := self._not_probed(container):
+        if reason := self._reason_not_to_probe(container):
             return reason
+        image = self.images.get(container["Image"])
         if image is None:
             return IMAGE_GONE
         try:
@@ -215,57 +224,63 @@ class _Reader:
         return probed.writes or probed.unknown.get("writes", "the probe did not report its writes")
 
     def _probe(
-        self, container: Mapping[str, Any], service: ServiceContract, key: bytes
+        self, container: Mapping[str, Any], service: ServiceContract, digest_key: bytes
     ) -> tuple[ProbeResult, str]:
-        """Return the probe's result, and why there is none."""
-        if reason := self._not_probed(container):
+        """Return the probe's result; if the probe could not run, an empty one and the reason."""
+        if reason := self._reason_not_to_probe(container):
             return ProbeResult(), reason
         try:
             result = run_probe(
-                self.engine, container["Id"], str(self.probe_image), service.writable, key=key
+                self.engine,
+                container["Id"],
+                str(self.probe_image),
+                service.writable,
+                key=digest_key,
             )
         except (ImageproofError, ValueError) as error:
             return ProbeResult(), str(error)
         return result, ""
 
-    def _not_probed(self, container: Mapping[str, Any]) -> str:
-        """Return why no probe can run beside a container."""
+    def _reason_not_to_probe(self, container: Mapping[str, Any]) -> str:
+        """Return why no probe can run beside a container, "" if one can."""
         status = container["State"]["Status"]
-        shared = container["HostConfig"].get("PidMode")
+        pid_mode = container["HostConfig"].get("PidMode")
         if status not in PROBED_STATUSES:
             return f"the container is {status}"
-        if shared:
-            return f"it shares the processes of {shared}: its own cannot be told apart"
+        if pid_mode:
+            return f"it shares the processes of {pid_mode}: its own cannot be distinguished"
         return "" if self.probe_image else "there is no base image to run the probe in"
 
     def _environment(
-        self, container: Mapping[str, Any], probed: ProbeResult, key: bytes
+        self, container: Mapping[str, Any], probed: ProbeResult, digest_key: bytes
     ) -> EnvironmentDigests | str:
-        image = self.images.get(container["Image"])
         if probed.environment is None:
             return probed.unknown.get("environment", "")
         if isinstance(self.passed, str):
             return self.passed
+        image = self.images.get(container["Image"])
         if image is None:
             return IMAGE_GONE
         service = service_of(container)
         passed = self.passed.get(service or "")
         if passed is None:
             return f"the compose file has no service {service}"
-        of_image = dict(entry.split("=", 1) for entry in image["Config"].get("Env") or ())
+        image_values = dict(entry.split("=", 1) for entry in image["Config"].get("Env") or ())
         return EnvironmentDigests(
-            probed.environment, _digests(passed, key), _digests(of_image, key)
+            received=probed.environment,
+            passed=_digests(passed, digest_key),
+            image=_digests(image_values, digest_key),
         )
 
-    def _changed(self, container: Mapping[str, Any]) -> tuple[str, ...] | None:
+    def _changed_paths(self, container: Mapping[str, Any]) -> tuple[str, ...] | str:
         with contextlib.suppress(ImageproofError), translating("comparing with the image"):
             paths = self.engine.whales.container.diff(container["Id"])
-            return tuple(map(strip_escapes, sorted(paths)[:MAX_CHANGES]))
-        return None
+            return tuple(map(strip_escapes, sorted(paths)[:MAX_CHANGED_PATHS]))
+        return "the engine does not report its changes (docker diff)"
 
     def _log(self, container: Mapping[str, Any]) -> tuple[str, ...]:
         with contextlib.suppress(ImageproofError), translating("reading the log"):
-            text = self.engine.whales.container.logs(container["Id"], tail=LOG_LINES)
+            text = self.engine.whales.container.logs(container["Id"], tail=MAX_LOG_LINES)
             return tuple(redact(line) for line in clean_lines(str(text)))
         return ()
 
@@ -275,11 +290,10 @@ class _Reader:
             events = self.engine.events(
                 container["Id"], container["State"]["StartedAt"], ("start", "health_status")
             )
-            times = [(event["Action"], event["timeNano"]) for event in events]
-            started = [at for action, at in times if action == "start"]
-            healthy = [at for action, at in times if action == HEALTHY_EVENT]
-            if started and healthy:
-                return float(healthy[0] - started[0]) / 1e9
+            starts = [event["timeNano"] for event in events if event["Action"] == "start"]
+            healthy = [event["timeNano"] for event in events if event["Action"] == HEALTHY_EVENT]
+            if starts and healthy:
+                return float(healthy[0] - starts[0]) / 1e9
         return None
 
 
@@ -291,11 +305,11 @@ def _digests(values: Mapping[str, str], key: bytes) -> dict[str, str]:
 
 def _health_output(health: Mapping[str, Any]) -> str:
     log = health.get("Log") or [{}]
-    return " | ".join(map(redact, clean_lines(log[-1].get("Output"))[-HEALTH_LINES:]))
+    return " | ".join(map(redact, clean_lines(log[-1].get("Output"))[-MAX_HEALTH_LINES:]))
 
 
 def requested_limits(host_config: Mapping[str, Any]) -> Limits:
-    """Return the bounds in the engine's HostConfig; 0 and -1 mean unbounded."""
+    """Return the bounds in the engine's HostConfig. There 0 and -1 mean unbounded."""
     cpu = (host_config.get("NanoCpus") or 0) / 1e9
     if (host_config.get("CpuQuota") or 0) > 0:
         cpu = host_config["CpuQuota"] / (host_config.get("CpuPeriod") or 100_000)

@@ -1,6 +1,6 @@
 """An idle container of any image, for the write probe.
 
-The container does not start the image's own program, and needs no shell: it runs a tiny program
+The container does not start the image's own program, and needs no shell. It runs a tiny program
 that is copied into it, sleeps for a minute and ends. So the container ends even if it is never
 removed.
 """
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 IDLE_SECONDS = 60
-ADDRESS = 0x400000
-HEADER_BYTES = 64 + 56  # an ELF header and its one program header, elf(5)
+ADDRESS = 0x400000  # where the kernel loads the file
+ELF_HEADER_BYTES = 64
+PROGRAM_HEADER_BYTES = 56
+HEADER_BYTES = ELF_HEADER_BYTES + PROGRAM_HEADER_BYTES
 # By architecture: the ELF machine, and 32 bytes of code for nanosleep(time, NULL) and exit(0).
-# The time follows the code. System call numbers: syscall(2).
+# The time follows the code, so its address relative to the code is fixed. Numbers: syscall(2).
 CODE = {
     "amd64": (
         62,
@@ -53,20 +55,40 @@ CODE = {
 }
 
 
-def program(architecture: str, seconds: int = IDLE_SECONDS) -> bytes | None:
-    """Return an ELF program that sleeps and ends; None for an unknown architecture."""
+def idle_program(architecture: str, seconds: int = IDLE_SECONDS) -> bytes | None:
+    """Return an ELF program (elf(5)) that sleeps and ends; None for an unknown architecture."""
     if architecture not in CODE:
         return None
     machine, code = CODE[architecture]
-    content = code + struct.pack("<qq", seconds, 0)
-    size = HEADER_BYTES + len(content)
-    start = ADDRESS + HEADER_BYTES
-    ident = b"\x7fELF" + bytes([2, 1, 1])  # 64 bits, little-endian
-    elf = struct.pack(
-        "<16sHHIQQQIHHHHHH", ident, 2, machine, 1, start, 64, 0, 0, 64, 56, 1, 0, 0, 0
+    time = struct.pack("<qq", seconds, 0)  # timespec: seconds, nanoseconds
+    size = HEADER_BYTES + len(code) + len(time)
+    elf_header = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        b"\x7fELF" + bytes([2, 1, 1]),  # 64 bits, little-endian, version 1; zeros follow
+        2,  # type: executable file
+        machine,
+        1,  # version
+        ADDRESS + HEADER_BYTES,  # entry point
+        ELF_HEADER_BYTES,  # offset of the program header
+        0,  # offset of the section headers: there are none
+        0,  # flags
+        ELF_HEADER_BYTES,
+        PROGRAM_HEADER_BYTES,
+        1,  # number of program headers
+        *(0, 0, 0),  # section headers: size, number, index of their names
     )
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, ADDRESS, ADDRESS, size, size, 0x10000)
-    return elf + segment + content
+    program_header = struct.pack(
+        "<IIQQQQQQ",
+        1,  # type: loaded segment
+        5,  # flags: readable and executable
+        0,  # offset in the file: the segment is the whole file
+        ADDRESS,
+        ADDRESS,
+        size,
+        size,
+        0x10000,  # alignment
+    )
+    return elf_header + program_header + code + time
 
 
 @contextlib.contextmanager
@@ -79,17 +101,19 @@ def idle_container(engine: Engine, image: str, architecture: str, user: str) -> 
         ImageproofError: The architecture is unknown, or the engine cannot run the container.
     """
     action = f"starting an idle container of {image[:19]}"
-    binary = program(architecture)
+    binary = idle_program(architecture)
     if binary is None:
-        known = ", ".join(CODE)
-        raise MachineError(action, f"the architecture {architecture!r} is not supported ({known})")
+        supported = ", ".join(CODE)
+        raise MachineError(
+            action, f"the architecture {architecture!r} is not supported ({supported})"
+        )
     name = f"imageproof-idle-{secrets.token_hex(4)}"
     options = {key: value for key, value in CONFINED.items() if key != "read_only"}
     try:
         with tempfile.TemporaryDirectory(prefix="imageproof-idle-") as folder, translating(action):
             file = Path(folder, name)
             file.write_bytes(binary)
-            file.chmod(0o755)  # docker cp keeps the mode; the owner becomes root
+            file.chmod(0o755)  # `docker cp` copies the mode
             engine.whales.container.create(
                 image, entrypoint=f"/{name}", name=name, user=user, healthcheck=False, **options
             )

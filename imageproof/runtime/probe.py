@@ -1,15 +1,15 @@
 """The probe: a program that reports what the kernel knows of a service's processes.
 
 The probe runs in a container of its own, which shares the pid namespace of the service. That
-container may hold any Python from 3.9 on and nothing else. So probe_client.py sends the text of
-this file and of write_probe.py to `python3 -I -S -c`: both may import only the standard library,
-and this file only write_probe.py besides.
+container may have any Python from 3.9 on and nothing else. So probe_client.py passes the text of
+this file and of write_probe.py to `python3 -I -S -c`. Both files may import only the standard
+library; this file imports write_probe.py too.
 
-The one argument is a request in JSON, the output one object in JSON. Keys of the request:
+The argument is a request in JSON, the output is an object in JSON. Keys of the request:
 
     key         hexadecimal key of the environment digests: no value leaves the probe
     writable    paths below which the contract allows writes; not tried
-    throwaway   whether the container is a throwaway, whose files may be opened for writing
+    throwaway   whether files may be opened for writing, because the container is a throwaway
     seconds     time limit of the walk over the files
 
 A part that could not be read is null; "unknown" holds the reason.
@@ -40,12 +40,16 @@ STATUS_FIELDS = frozenset(
 )
 # Init programs: they start the service as their first child, and wait.
 INITS = frozenset({"docker-init", "tini", "tini-static", "dumb-init", "catatonit"})
-# Numbers of rt_sigtimedwait(2), 64 and 32 bits. SigBlk does not show the signals it waits for.
+# System call numbers of rt_sigtimedwait(2), for programs of 64 and 32 bits, by machine. The field
+# SigBlk of /proc/PID/status does not show the signals that this call waits for.
 SIGTIMEDWAIT = {"x86_64": {"128", "177", "421"}, "aarch64": {"137", "177", "421"}}
-LISTEN, UNCONNECTED = "0A", "07"  # of TCP and of UDP, include/net/tcp_states.h
-MAX_SECONDS = 60  # a file system that hangs must not keep the probe
+# States in /proc/PID/net/tcp and udp (include/net/tcp_states.h).
+TCP_LISTEN = "0A"
+UDP_UNCONNECTED = "07"
+MAX_SECONDS = 60  # a file system that hangs must not keep the probe running
 UNBOUNDED = 1 << 60  # cgroup v1 writes "no bound" as a number near 2**63
-TRIES, PAUSE_SECONDS = 20, 0.05
+MAX_TRIES = 20
+PAUSE_SECONDS = 0.05  # between tries
 
 Statuses = Mapping[int, Mapping[str, str]]  # /proc/PID/status by pid
 
@@ -59,10 +63,10 @@ def _read(path: Path) -> str:
 
 def read_processes(proc: Path = PROC) -> dict[int, dict[str, str]]:
     """Return the status of every process of the container (proc(5))."""
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         statuses = dict(_read_statuses(proc))
-        # A process of `docker exec`, such as a health check, is runc running as root for the
-        # first milliseconds: read again.
+        # For its first milliseconds a process of `docker exec`, such as a health check, is runc
+        # and runs as root. Then read again.
         if not any(s["PPid"] == "0" and s["Name"].startswith("runc:[") for s in statuses.values()):
             break
         time.sleep(PAUSE_SECONDS)
@@ -88,7 +92,8 @@ def _read_cgroups(process: Path) -> dict[str, str]:
 def _same_container(first: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Return whether a process's cgroups are those of the container's first process, or below.
 
-    Otherwise it belongs to a container that shares the pid namespace: a probe, `./inv debug`.
+    Otherwise the process belongs to another container in the same pid namespace, such as the
+    probe's own or that of `./inv debug`.
     """
     comparable = [name for name in first if first[name] != "/" and name in other]
     return not comparable or any(
@@ -110,9 +115,9 @@ def read_awaited_signals(proc: Path = PROC) -> int:
         raise ValueError(f"the system calls of {os.uname().machine} are not known")
     signals = 0
     for thread in (proc / "1/task").iterdir():
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             call = _read(thread / "syscall").split()
-            if call[0] != "running":
+            if call[0] != "running":  # only a thread that waits has a system call to show
                 break
             time.sleep(PAUSE_SECONDS)
         if call[0] in numbers:
@@ -127,10 +132,10 @@ def read_awaited_signals(proc: Path = PROC) -> int:
 
 def read_sockets(statuses: Statuses, proc: Path = PROC) -> list[dict[str, Any]]:
     """Return every listening or unconnected socket that a process of the container holds."""
-    owners: dict[str, int] = {}
-    namespaces: dict[str, list[int]] = {}
+    owners: dict[str, int] = {}  # pid by the target of a descriptor, such as socket:[1234]
+    namespaces: dict[str, list[int]] = {}  # pids by network namespace
     for pid in statuses:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
             namespaces.setdefault(str((proc / str(pid) / "ns/net").readlink()), []).append(pid)
             for descriptor in (proc / str(pid) / "fd").iterdir():
                 with contextlib.suppress(FileNotFoundError):
@@ -138,18 +143,20 @@ def read_sockets(statuses: Statuses, proc: Path = PROC) -> list[dict[str, Any]]:
     sockets = []
     for pids in namespaces.values():
         for protocol, table in _read_tables(pids, proc).items():
-            for address, port, inode in _waiting(protocol, table):
-                # Without an owner: the engine's name server, or another container's process.
+            for address, port, inode in _waiting_sockets(protocol, table):
+                # The engine's name server and other containers' processes are not in `owners`.
                 if (owner := owners.get(f"socket:[{inode}]")) is not None:
-                    place = {"protocol": protocol, "address": address, "port": port}
-                    sockets.append({**place, "pid": owner})
+                    sockets.append(
+                        {"protocol": protocol, "address": address, "port": port, "pid": owner}
+                    )
     return sockets
 
 
 def _read_tables(pids: Sequence[int], proc: Path) -> dict[str, str]:
-    """Return a network's socket tables by protocol, as one of its processes shows them.
+    """Return the socket tables of a network namespace by protocol.
 
-    A process may end in the meantime, as a health probe does; then the next one is read.
+    They are read from one of its processes. If that ends in the meantime, as a health check
+    does, they are read from the next one.
     """
     for pid in pids:
         net = proc / str(pid) / "net"
@@ -157,14 +164,14 @@ def _read_tables(pids: Sequence[int], proc: Path) -> dict[str, str]:
         for protocol in ("tcp6", "udp", "udp6", "tcp"):
             with contextlib.suppress(OSError):  # a kernel without IPv6 has no tcp6
                 tables[protocol] = _read(net / protocol)
-        if "tcp" in tables:  # read last, and always there as long as the process is
+        if "tcp" in tables:  # it was read last, so the process had not ended before
             return dict(sorted(tables.items()))
     raise ProcessLookupError("every process ended before its sockets were read")
 
 
-def _waiting(protocol: str, table: str) -> Iterator[tuple[str, int, str]]:
+def _waiting_sockets(protocol: str, table: str) -> Iterator[tuple[str, int, str]]:
     """Yield address, port and inode of each waiting socket of /proc/PID/net/tcp or similar."""
-    state = LISTEN if protocol.startswith("tcp") else UNCONNECTED
+    state = TCP_LISTEN if protocol.startswith("tcp") else UDP_UNCONNECTED
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == state:
@@ -183,25 +190,28 @@ def parse_address(hexadecimal: str) -> str:
 
 
 def read_limits(cgroup: Path, pinned: int | None = None) -> dict[str, float | None]:
-    """Return the bounds of the container's cgroup in bytes, processes and processors.
+    """Return the bounds of a container: memory (bytes), pids (processes), cpu (processors).
 
-    None means unbounded; a bound that the kernel does not report is left out. `pinned` is the
-    number of processors that the container is pinned to, if any. `killed` counts the kills for
-    lack of memory.
+    None means unbounded; a bound that the kernel does not report is left out. The key `killed`
+    has the number of kills for lack of memory.
+
+    Args:
+        cgroup: The folder with the container's cgroup.
+        pinned: Number of processors that the container is pinned to, if any.
     """
     readers: dict[str, Callable[[], float | None]]
     if (cgroup / "cgroup.controllers").exists():  # docs.kernel.org/admin-guide/cgroup-v2.html
         readers = {
             "memory": lambda: _read_bound(cgroup / "memory.max"),
             "pids": lambda: _read_bound(cgroup / "pids.max"),
-            "cpu": lambda: _processors(*_read(cgroup / "cpu.max").split()),
+            "cpu": lambda: _cpu_bound(*_read(cgroup / "cpu.max").split()),
             "killed": lambda: _read_kills(cgroup / "memory.events"),
         }
     else:  # cgroup v1: a folder for each controller
         readers = {
             "memory": lambda: _read_bound(cgroup / "memory/memory.limit_in_bytes"),
             "pids": lambda: _read_bound(cgroup / "pids/pids.max"),
-            "cpu": lambda: _processors(
+            "cpu": lambda: _cpu_bound(
                 _read(cgroup / "cpu/cpu.cfs_quota_us"), _read(cgroup / "cpu/cpu.cfs_period_us")
             ),
             "killed": lambda: _read_kills(cgroup / "memory/memory.oom_control"),
@@ -225,7 +235,7 @@ def _read_bound(file: Path) -> int | None:
     return None if word == "max" or int(word) >= UNBOUNDED else int(word)
 
 
-def _processors(quota: str, period: str) -> float | None:
+def _cpu_bound(quota: str, period: str) -> float | None:
     return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
 
 
@@ -239,9 +249,10 @@ def _read_kills(file: Path) -> int:
 
 def read_environment(pid: int, key: bytes, proc: Path = PROC) -> dict[str, str]:
     """Return the variables that a process was started with, and keyed digests of their values."""
-    entries = [part for part in (proc / str(pid) / "environ").read_bytes().split(b"\0") if part]
-    if not all(b"=" in entry for entry in entries):
-        raise ValueError("its process has overwritten its environment")  # setproctitle(3)
+    content = (proc / str(pid) / "environ").read_bytes()
+    entries = [entry for entry in content.split(b"\0") if entry]
+    if not all(b"=" in entry for entry in entries):  # as setproctitle(3) does
+        raise ValueError("its process has overwritten its environment")
     pairs = (entry.partition(b"=") for entry in entries)
     return {to_text(name): hmac.new(key, value, "sha256").hexdigest() for name, _, value in pairs}
 
@@ -254,26 +265,26 @@ def answer(request: Mapping[str, Any], proc: Path = PROC) -> dict[str, Any]:
     statuses = read_processes(proc)
     unknown: dict[str, str] = {}
 
-    def part(name: str, reader: Callable[[], Any]) -> Any:
+    def read_part(name: str, reader: Callable[[], Any]) -> Any:
         try:
             return reader()
         except (OSError, ValueError, LookupError) as error:
             unknown[name] = f"the probe could not read its {name}: {error}"
             return None
 
-    main = part("main", lambda: main_process(statuses, proc)) or 1
-    options = (request["writable"], request["seconds"], request["throwaway"])
+    main = read_part("main", lambda: main_process(statuses, proc)) or 1
+    writes_arguments = (request["writable"], request["seconds"], request["throwaway"])
     key = bytes.fromhex(request["key"])
     cgroup = proc / "1/root/sys/fs/cgroup"
     return {
         "processes": {str(pid): status for pid, status in statuses.items()},
         "main": main,
-        "awaited": part("awaited", lambda: read_awaited_signals(proc)),
-        "sockets": part("sockets", lambda: read_sockets(statuses, proc)),
-        "limits": part("limits", lambda: read_limits(cgroup, _pinned_processors(main))),
-        "environment": part("environment", lambda: read_environment(main, key, proc)),
-        "mounts": part("mounts", lambda: sorted(read_mounts(proc))),
-        "writes": part("writes", lambda: try_writes(proc, statuses[main], *options)),
+        "awaited": read_part("awaited", lambda: read_awaited_signals(proc)),
+        "sockets": read_part("sockets", lambda: read_sockets(statuses, proc)),
+        "limits": read_part("limits", lambda: read_limits(cgroup, _pinned_processors(main))),
+        "environment": read_part("environment", lambda: read_environment(main, key, proc)),
+        "mounts": read_part("mounts", lambda: sorted(read_mounts(proc))),
+        "writes": read_part("writes", lambda: try_writes(proc, statuses[main], *writes_arguments)),
         "unknown": unknown,
     }
 

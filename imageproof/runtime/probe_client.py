@@ -1,4 +1,4 @@
-"""Client of the probe: starts it beside a container, and parses its answer.
+"""Client of the probe: it starts the probe beside a container, and parses the answer.
 
 The probe (probe.py) runs in a container of the base image, which shares the pid namespace of the
 service. So the service's own image needs no shell and no Python. The probe's capabilities let it
@@ -21,9 +21,9 @@ from imageproof.terminal_text import strip_escapes
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
-# The probe's files by the module name that they get in its container.
+# The probe's files, by their module names in its container.
 MODULES = {"imageproof.runtime.write_probe": "write_probe.py", "__main__": "probe.py"}
-WALK_SECONDS = 10.0
+WALK_SECONDS = 10.0  # time limit of the write probe's walk over the files
 # To read /proc/PID of any user, to list any folder, and to become the service's user.
 CAPABILITIES = ("SYS_PTRACE", "DAC_READ_SEARCH", "SETUID", "SETGID")
 
@@ -34,10 +34,10 @@ class Process:
 
     Attributes:
         uids: Real, effective, saved and file system user ids.
-        gids: The same of the group ids.
+        gids: Real, effective, saved and file system group ids.
         seccomp: The mode; None: the kernel does not report it.
-        awaited: Signals that the process waits for instead of handling them, as an init does.
-            Read for PID 1 only; None: it could not be read.
+        awaited: Signals that PID 1 waits for instead of handling them, as an init does; 0 for
+            other processes; None: could not be read.
     """
 
     pid: int
@@ -93,7 +93,7 @@ class Writes:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """The answer of one probe; None: `unknown` has the reason, by name of the part."""
+    """The answer of one probe. `unknown` has the reason for each part that is None, by its name."""
 
     processes: tuple[Process, ...] | None = None
     sockets: tuple[Socket, ...] | None = None
@@ -101,7 +101,7 @@ class ProbeResult:
     writes: Writes | None = None
     environment: Mapping[str, str] | None = None  # keyed digests of the values
     mounts: tuple[str, ...] | None = None
-    kills: int = 0  # for lack of memory
+    kills: int = 0  # number of kills for lack of memory
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -116,8 +116,13 @@ def run_probe(
 ) -> ProbeResult:
     """Run the probe beside a running container.
 
-    `writable` are the paths that the contract lets the container write; `key` makes the digests of
-    its environment. The files of a `throwaway` container may be opened for writing.
+    Args:
+        engine: The engine with the container.
+        container: The container's id or name.
+        probe_image: An image with Python, to run the probe in.
+        writable: Paths that the contract lets the container write.
+        key: Key of the digests of the container's environment.
+        throwaway: The container is a throwaway: its files may be opened for writing.
 
     Raises:
         ImageproofError: The engine cannot run the probe.
@@ -171,15 +176,11 @@ def probe_program() -> str:
 
 def parse_answer(answer: Mapping[str, Any]) -> ProbeResult:
     """Parse the output of a probe; remove escape sequences from its texts."""
+    sockets = answer["sockets"]
     limits = answer["limits"]
     writes = answer["writes"]
-    environment = answer["environment"]
+    digests = answer["environment"]
     mounts = answer["mounts"]
-    sockets = answer["sockets"]
-    if writes is not None:
-        writes = Writes(**{**writes, "paths": tuple(map(strip_escapes, writes["paths"]))})
-    if environment is not None:
-        environment = {strip_escapes(name): digest for name, digest in environment.items()}
     return ProbeResult(
         processes=tuple(
             parse_status(int(pid), status, answer["awaited"] if pid == "1" else 0)
@@ -187,12 +188,18 @@ def parse_answer(answer: Mapping[str, Any]) -> ProbeResult:
         ),
         sockets=None if sockets is None else tuple(Socket(**keys) for keys in sockets),
         limits=None if limits is None else _parse_limits(limits),
-        writes=writes,
-        environment=environment,
+        writes=None if writes is None else _parse_writes(writes),
+        environment=None
+        if digests is None
+        else {strip_escapes(name): digest for name, digest in digests.items()},
         mounts=None if mounts is None else tuple(mounts),
         kills=(limits or {}).get("killed", 0),
         unknown={name: strip_escapes(reason) for name, reason in answer["unknown"].items()},
     )
+
+
+def _parse_writes(writes: Mapping[str, Any]) -> Writes:
+    return Writes(**{**writes, "paths": tuple(map(strip_escapes, writes["paths"]))})
 
 
 def _parse_limits(limits: Mapping[str, float | None]) -> Limits:

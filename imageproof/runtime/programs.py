@@ -1,4 +1,4 @@
-"""Runs of an image's programs and smoke commands, as its user and without network."""
+"""Runs of an image's programs and smoke commands, as the image's user and without network."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from imageproof.contract import Program, ServiceContract, Smoke
     from imageproof.docker.client import Engine
 
-PROGRAM_SECONDS = 60.0
+PROGRAM_SECONDS = 60.0  # time limit of a program; a smoke command has one in the contract
 WORKERS = 4  # each waits for the engine; the programs share the processors
-OUTPUT_LINES = 200
-CANNOT_START = {126, 127}  # exit statuses, as of chroot(1)
+MAX_OUTPUT_LINES = 200
+CANNOT_START = {126, 127}  # exit statuses: not executable, not found (chroot(1))
 MAX_RUNS = 3
-# The limits protect the host from a program that floods its log or its memory.
+# A program can neither flood the host's disk with its log nor use up the host's memory.
 OPTIONS: dict[str, Any] = {
     **CONFINED,
     "remove": False,
@@ -36,7 +36,7 @@ OPTIONS: dict[str, Any] = {
     "pids_limit": 512,
 }
 
-CommandResult = tuple[int | None, list[str]]  # exit status (None: too late), lines of output
+CommandResult = tuple[int | None, list[str]]  # exit status (None: timed out), lines of output
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ProgramFacts:
 def run_programs(engine: Engine, reference: str, service: ServiceContract) -> ProgramFacts:
     """Run the contract's programs and smoke commands in an image, several at once.
 
-    Each writable path of the contract is an empty folder; nothing else takes a write.
+    Only the writable paths of the contract can be written; each is an empty folder.
     """
 
     def run_program(item: tuple[str, Program]) -> tuple[str, ProgramRun]:
@@ -102,14 +102,16 @@ def run_programs(engine: Engine, reference: str, service: ServiceContract) -> Pr
         return ProgramFacts(dict(programs), tuple(smokes))
 
 
-def run_until_output(run: Callable[[], CommandResult], tries: int = MAX_RUNS) -> CommandResult:
-    """Run a command; while it succeeds without output, run it again, up to `tries` times.
+def run_until_output(run: Callable[[], CommandResult], max_runs: int = MAX_RUNS) -> CommandResult:
+    """Run a command; if it succeeds without output, run it again, `max_runs` times in all.
 
     An engine under load can lose the last output of a program: 26.1.5 returned an empty log of a
     `python --version` that exited with 0.
     """
     status, output = run()
-    while status == 0 and not output and (tries := tries - 1):
+    for _ in range(max_runs - 1):
+        if status != 0 or output:
+            break
         status, output = run()
     return status, output
 
@@ -121,17 +123,17 @@ def run_command(
     writable: Sequence[str] = (),
     within: float = PROGRAM_SECONDS,
 ) -> CommandResult:
-    """Run a command in an image as its user; kill it after `within` seconds.
+    """Run a command in an image as the image's user; kill it after `within` seconds.
 
     Raises:
         ImageproofError: The engine cannot run a container.
     """
     name = f"imageproof-run-{secrets.token_hex(4)}"
     action = f"running {command[0]} in {reference}"
-    late = threading.Event()
+    timed_out = threading.Event()
 
     def kill() -> None:
-        late.set()
+        timed_out.set()
         with contextlib.suppress(ImageproofError), translating(action):
             engine.whales.container.kill(name)
 
@@ -146,21 +148,23 @@ def run_command(
                 tmpfs=list(writable),
                 **OPTIONS,
             )
-        if failed := _start(engine, name, action):
-            return failed
+        if failure := _start(engine, name, action):
+            return failure
         timer.start()
         with translating(action):
             status = engine.whales.container.wait(name)
-            output = engine.whales.container.logs(name, tail=OUTPUT_LINES)
+            output = engine.whales.container.logs(name, tail=MAX_OUTPUT_LINES)
     finally:
         timer.cancel()
         with contextlib.suppress(ImageproofError), translating(action):
             engine.whales.container.remove(name, force=True, volumes=True)
-    return None if late.is_set() else status, [redact(line) for line in clean_lines(str(output))]
+    return None if timed_out.is_set() else status, [
+        redact(line) for line in clean_lines(str(output))
+    ]
 
 
 def _start(engine: Engine, name: str, action: str) -> CommandResult | None:
-    """Start a container; return status and error if its program cannot be started."""
+    """Start a container; if its program cannot be started, return exit status and error."""
     try:
         with translating(action):
             engine.whales.container.start(name)

@@ -21,7 +21,7 @@ KERNEL_FILE_SYSTEMS = frozenset(
         *("debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "binfmt_misc"),
     }
 )
-# The engine mounts these folders. Only the shared memory below them is tried.
+# The engine mounts these folders. Below them only the shared memory is tried.
 SKIPPED = frozenset({"/proc", "/sys", "/dev"})
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a path in the container
 MAX_ENTRIES = 500_000
@@ -49,24 +49,31 @@ def try_writes(
 ) -> dict[str, Any]:
     """Return what the user of a process could write in the container.
 
-    `status` is the process's /proc/PID/status. Nothing is tried below `writable`, where the
-    contract allows writes, nor below a folder that takes a write. If the container is not a
-    `throwaway`, no file or folder of its image is opened for writing.
+    Nothing is tried below a folder that the user can write.
+
+    Args:
+        proc: The folder /proc of the container's pid namespace.
+        status: The process's /proc/PID/status.
+        writable: Paths below which the contract allows writes; nothing is tried there.
+        seconds: Time limit of the walk.
+        throwaway: The container is a throwaway. Otherwise no file or folder of its image is
+            opened for writing.
     """
-    kernel = {point for point, kind in read_mounts(proc).items() if kind in KERNEL_FILE_SYSTEMS}
-    above = os.open(proc / "1/root", os.O_PATH | os.O_CLOEXEC)
-    root = os.open(".", os.O_RDONLY | FOLDER_FLAGS, dir_fd=above)
+    kernel = {point for point, type_ in read_mounts(proc).items() if type_ in KERNEL_FILE_SYSTEMS}
+    # In two steps: /proc/1/root is a link, which FOLDER_FLAGS do not follow.
+    link_target = os.open(proc / "1/root", os.O_PATH | os.O_CLOEXEC)
+    root = os.open(".", os.O_RDONLY | FOLDER_FLAGS, dir_fd=link_target)
     try:
         walk = Walk(root, status, throwaway)
         walk.run(SKIPPED | kernel, frozenset(writable), seconds)
         return walk.result()
     finally:
         os.close(root)
-        os.close(above)
+        os.close(link_target)
 
 
 class Walk:
-    """A walk over the files below an open folder, as another user. It leaves nothing behind."""
+    """A walk over the files below an open folder, as another user. It leaves no file behind."""
 
     def __init__(self, root: int, status: Mapping[str, str], throwaway: bool) -> None:
         self.root = root
@@ -77,8 +84,8 @@ class Walk:
         self.tried = 0
         self.incomplete = ""
         self.read_only = bool(os.fstatvfs(root).f_flag & os.ST_RDONLY)
-        # Opening a file of the image for writing copies it into the container's own layer. On the
-        # image's device only access(2) is called.
+        # Opening a file of the image for writing copies it into the container's own layer. So only
+        # access(2) is called on the image's device.
         access_only = not throwaway and not self.read_only
         self.access_only_device = os.fstat(root).st_dev if access_only else None
 
@@ -93,20 +100,20 @@ class Walk:
         }
 
     def run(self, skipped: frozenset[str], writable: frozenset[str], seconds: float) -> None:
-        """Try all folders and files, except `skipped` folders and the content of `writable`."""
+        """Try all folders and files, except `skipped` folders and those below `writable`."""
         deadline = time.monotonic() + seconds
         folders = [SHARED_MEMORY, "/"]
         with self._as_user():
             while folders and not self.incomplete:
                 path = folders.pop()
                 try:
-                    below = self._try_folder(path, writable)
+                    subfolders = self._try_folder(path, writable)
                 except OSError as error:
                     # The user cannot enter this folder, so nothing below it can be written.
                     if error.errno == errno.ENAMETOOLONG:
                         self.incomplete = "some paths are too long to be tried"
                     continue
-                folders += [folder for folder in below if folder not in skipped]
+                folders += [folder for folder in subfolders if folder not in skipped]
                 if self.tried > MAX_ENTRIES or time.monotonic() > deadline:
                     self.incomplete = f"stopped after {self.tried} files and folders"
 
@@ -117,21 +124,22 @@ class Walk:
         seteuid(2) changes only the effective id, so the service's processes may not signal or
         trace this one.
         """
-        before = os.geteuid(), os.getegid(), os.getgroups()
-        if before[0] == 0:
+        own_uid, own_gid, own_groups = os.geteuid(), os.getegid(), os.getgroups()
+        if own_uid == 0:
             os.setgroups(self.groups)
             os.setegid(self.gid)
             os.seteuid(self.uid)
         try:
             yield
         finally:
-            if before[0] == 0:
+            if own_uid == 0:
                 os.seteuid(0)
-                os.setegid(before[1])
-                os.setgroups(before[2])
+                os.setegid(own_gid)
+                os.setgroups(own_groups)
 
     def _try_folder(self, path: str, writable: frozenset[str]) -> list[str]:
         """Try a folder and its files; return its subfolders."""
+        # Raises an OSError if the user cannot reach the folder: _open_folder could, as root.
         os.close(os.open(f".{path}", FOLDER_FLAGS | os.O_PATH, dir_fd=self.root))
         folder = self._open_folder(path)
         try:
@@ -142,17 +150,17 @@ class Walk:
                 return []
             if path in writable:
                 return []
-            below = []
+            subfolders = []
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    whole = f"{path.rstrip('/')}/{entry.name}"
+                    entry_path = f"{path.rstrip('/')}/{entry.name}"
                     if entry.is_dir(follow_symlinks=False):
-                        below.append(whole)
-                    elif entry.is_file(follow_symlinks=False) and whole not in writable:
+                        subfolders.append(entry_path)
+                    elif entry.is_file(follow_symlinks=False) and entry_path not in writable:
                         self.tried += 1
                         if self._can_open(folder, entry.name, access_only):
-                            self._add(whole)
-            return below
+                            self._add(entry_path)
+            return subfolders
         finally:
             os.close(folder)
 

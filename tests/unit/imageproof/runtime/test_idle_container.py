@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imageproof.errors import MachineError
-from imageproof.runtime.idle_container import CODE, idle_container, program
+from imageproof.runtime.idle_container import CODE, idle_container, idle_program
 
 
 class FakeDocker:
@@ -53,7 +53,7 @@ def test_idle_container_is_confined_and_removed():
     assert created[2]["healthcheck"] is False
     copied = docker.calls[1]
     assert copied[1][1] == (name, f"/{name}")
-    assert copied[2] == {"mode": 0o755, "bytes": program("amd64")}
+    assert copied[2] == {"mode": 0o755, "bytes": idle_program("amd64")}
     assert docker.calls[-1][1:] == ((name,), {"force": True, "volumes": True})
 
 
@@ -84,7 +84,7 @@ def test_program_sleeps_and_ends(tmp_path):
         pytest.skip(f"there is no program for {platform.machine()}")
     for seconds in (0, 60):
         file = tmp_path / f"idle-{seconds}"
-        file.write_bytes(program(machine, seconds) or b"")
+        file.write_bytes(idle_program(machine, seconds) or b"")
         file.chmod(0o755)
     assert subprocess.run([tmp_path / "idle-0"], timeout=10).returncode == 0
     with subprocess.Popen([tmp_path / "idle-60"]) as process:
@@ -95,7 +95,7 @@ def test_program_sleeps_and_ends(tmp_path):
 
 @pytest.mark.parametrize("machine", sorted(CODE))
 def test_time_follows_the_code(machine):
-    binary = program(machine, 77) or b""
+    binary = idle_program(machine, 77) or b""
     assert len(CODE[machine][1]) == 32
     assert binary[:4] == b"\x7fELF"
     assert int.from_bytes(binary[-16:-8], "little") == 77
