@@ -1,8 +1,8 @@
 """Cache of layer facts by diff_id and of build histories by image id: a layer is read once.
 
-A file has two lines: a header with the format, the digest of the rules and a checksum, then the
-facts. A damaged or outdated file is ignored. The files of a layer are stored by column, which
-halves the size and the time to read them.
+A cache file has two lines: a header (`_header`), then the facts. A damaged or outdated file is
+ignored. The entries of a layer are stored by column, which halves the size and the time to read
+them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from imageproof.image.config import BuildHistory
 from imageproof.image.facts import File, Layer, Package, SecretCandidate
 from imageproof.redaction import redact
 
-FORMAT = 5  # of the files; raise it when their structure changes
+FORMAT = 5  # of cache files; raise it when their structure changes
 # Modules whose code decides the facts of a layer: if one changes, cached facts are outdated.
 RULE_MODULES = (config, facts, layers, packages, redaction, secret_candidates, stream, tar)
 _FILE_FIELDS = tuple(item.name for item in fields(File))
@@ -33,7 +33,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def cache_path(cache: Path, digest: str, kind: str = "layer") -> Path | None:
-    """Return the file for a layer or image; None for an invalid digest (it is untrusted)."""
+    """Return the cache file of a layer or image; None for an invalid digest.
+
+    The digest may come from an untrusted image.
+    """
     if not _DIGEST.fullmatch(digest):
         return None
     return cache / f"{kind}-{digest.rpartition(':')[2]}.json"
@@ -49,20 +52,20 @@ def load_layer(cache: Path, diff_id: str) -> Layer | None:
     return Layer(
         diff_id=diff_id,
         size=document["size"],
-        files=tuple(_file(row) for row in rows),
-        packages=tuple(map(_package, document["packages"])),
-        secret_candidates=tuple(SecretCandidate(*s) for s in document["secret_candidates"]),
+        files=tuple(map(_file_from_row, rows)),
+        packages=tuple(map(_package_from_row, document["packages"])),
+        secret_candidates=tuple(SecretCandidate(*row) for row in document["secret_candidates"]),
         texts=document["texts"],
         anomalies=tuple(document["anomalies"]),
     )
 
 
-def _file(row: Sequence[Any]) -> File:
+def _file_from_row(row: Sequence[Any]) -> File:
     *values, xattrs = row
-    return File(*values, tuple(xattrs))  # type: ignore[call-arg]  # in the order of its fields
+    return File(*values, tuple(xattrs))  # type: ignore[call-arg]  # a value for each field
 
 
-def _package(row: Sequence[Any]) -> Package:
+def _package_from_row(row: Sequence[Any]) -> Package:
     kind, name, version, record, owns, source = row
     return Package(kind, name, version, record, tuple(owns), source)
 
@@ -106,7 +109,7 @@ def rules_digest() -> str:
 
 
 def _load(path: Path | None, digest: str) -> Any:
-    """Return a file's second line if the header matches."""
+    """Return the facts in a cache file; None if it is missing, damaged or outdated."""
     if path is None:
         return None
     try:
@@ -119,6 +122,7 @@ def _load(path: Path | None, digest: str) -> Any:
 
 
 def _header(digest: str, body: bytes) -> dict[str, Any]:
+    """Return the header of a cache file; it must be the same when the file is loaded."""
     checksum = zlib.crc32(body)
     return {"format": FORMAT, "rules": rules_digest(), "digest": digest, "crc32": checksum}
 

@@ -13,16 +13,20 @@ from imageproof.image.facts import Healthcheck, ImageFacts, Layer
 from imageproof.image.tar import printable
 from imageproof.redaction import redact
 
-# Instructions that make no layer (Dockerfile reference).
-METADATA = frozenset(
+# Source: Dockerfile reference.
+INSTRUCTIONS_WITHOUT_LAYER = frozenset(
     {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD"}
     | {"SHELL", "STOPSIGNAL", "USER", "VOLUME"}
 )
+NANOSECONDS_PER_SECOND = 1e9
 
 
 @dataclass(frozen=True)
 class BuildHistory:
-    """All instructions of an image's history, and the instruction of each layer ("": unknown)."""
+    """All instructions of an image's history, and the instruction of each layer ("": unknown).
+
+    Findings show `by_layer`, so its secrets are redacted.
+    """
 
     instructions: tuple[str, ...]
     by_layer: tuple[str, ...]
@@ -48,19 +52,18 @@ def history_from_config(document: Any, layer_count: int) -> BuildHistory:
 def history_from_engine(created_by: Sequence[str], layer_count: int) -> BuildHistory:
     """Return the build history from `docker history`, which does not mark empty layers."""
     instructions = list(map(clean_instruction, created_by))
-    by_layer = [text for text in instructions if text.partition(" ")[0] not in METADATA]
+    by_layer = [
+        text for text in instructions if text.partition(" ")[0] not in INSTRUCTIONS_WITHOUT_LAYER
+    ]
     return _history(instructions, by_layer, layer_count)
 
 
 def _history(
     instructions: Sequence[str], by_layer: Sequence[str], layer_count: int
 ) -> BuildHistory:
-    """Drop `by_layer` if its length is wrong, since builders may omit history; redact it, since
-    findings show it."""
-    matches = len(by_layer) == layer_count
-    return BuildHistory(
-        tuple(instructions), tuple(map(redact, by_layer)) if matches else ("",) * layer_count
-    )
+    if len(by_layer) != layer_count:  # builders may omit history
+        by_layer = [""] * layer_count
+    return BuildHistory(tuple(instructions), tuple(map(redact, by_layer)))
 
 
 def clean_instruction(created_by: str) -> str:
@@ -104,10 +107,14 @@ def _invalid(reference: str, error: object) -> StackFailed:
 
 
 def _facts(
-    reference: str, identity: str, config: Any, history: Sequence[str], layers: Sequence[Layer]
+    reference: str,
+    identity: str,
+    config_value: Any,
+    history: Sequence[str],
+    layers: Sequence[Layer],
 ) -> ImageFacts:
     try:
-        config = _table(config)
+        config = _table(config_value)
         return ImageFacts(
             reference=reference,
             identity=identity,
@@ -128,7 +135,8 @@ def _facts(
         raise _invalid(reference, error) from error
 
 
-# Engines omit a missing value or write null.
+# Conversions of untrusted values: TypeError for another type. Engines omit a missing value or write
+# null.
 
 
 def _text(value: Any) -> str:
@@ -150,10 +158,10 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
-    is_finite = isinstance(value, int | float | None) and math.isfinite(value or 0)
-    if not is_finite or (value or 0) < 0:
+    number = 0 if value is None else value
+    if not isinstance(number, int | float) or not math.isfinite(number) or number < 0:
         raise TypeError(f"expected a number of at least 0, got {value!r}")
-    return value or 0
+    return number
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -166,13 +174,13 @@ def _environment(value: Any) -> dict[str, str]:
 
 
 def _healthcheck(config: Mapping[str, Any]) -> Healthcheck | None:
-    """Convert a health check, with Docker's defaults: 30 s, 30 s, 3 (Dockerfile reference)."""
+    """Convert a health check. 0 means Docker's default: 30 s, 30 s, 3 (Dockerfile reference)."""
     test = _texts(config.get("Test"))
     if test in ((), ("NONE",)):
         return None
     return Healthcheck(
         test=test,
-        interval=(_number(config.get("Interval")) or 30e9) / 1e9,
-        timeout=(_number(config.get("Timeout")) or 30e9) / 1e9,
+        interval=_number(config.get("Interval")) / NANOSECONDS_PER_SECOND or 30,
+        timeout=_number(config.get("Timeout")) / NANOSECONDS_PER_SECOND or 30,
         retries=int(_number(config.get("Retries")) or 3),
     )

@@ -21,8 +21,9 @@ from imageproof.image.tar import printable, read_entries
 MAX_ENTRIES = 500_000  # of one layer; a desktop's whole file system has half as many
 MAX_PATH_BYTES = 4096  # PATH_MAX (limits.h)
 MAX_ANOMALIES = 20  # of one layer
+DIGEST_CHARACTERS = 32  # of a file's SHA-256: 128 bits are enough to tell files apart
 MAX_TEXT_BYTES = 1 << 16
-MAX_RECORDS_BYTES = 1 << 26  # of a layer's package records, which are in memory together
+MAX_TOTAL_RECORD_BYTES = 1 << 26  # of a layer's package records, which are in memory together
 XATTR_PREFIXES = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
 # Small files that checks read.
 TEXT_FILES = frozenset(
@@ -34,7 +35,7 @@ _BAD_WHITEOUTS = frozenset({".wh.", ".wh..", ".wh..."})
 
 @dataclass
 class _Reading:
-    """State while a layer is read."""
+    """Result so far while a layer is read."""
 
     action: str
     files: list[File] = field(default_factory=list)
@@ -96,13 +97,14 @@ def read_layer(
 
 
 def _read_entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Reading) -> None:
-    path = _path(member, reading)
+    path = _read_path(member, reading)
     kind = _kind(member)
     target = printable(member.linkname) if member.linkname else ""
     digest = _read_content(content, path, member, reading) if kind == "file" else ""
     if kind == "hardlink" and _normalize(target) not in reading.kinds:
         reading.note(f"{path} is a hard link to nothing in its layer")
-    if reading.kinds.get(path, kind) != kind or (path in reading.kinds and kind != "folder"):
+    earlier_kind = reading.kinds.get(path)
+    if earlier_kind and not earlier_kind == kind == "folder":  # a repeated folder is harmless
         reading.note(f"{path} is in the layer twice")
     reading.kinds[path] = kind
     reading.files.append(
@@ -110,7 +112,7 @@ def _read_entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Rea
             path=path,
             kind=kind,
             size=member.size if kind == "file" else 0,
-            mode=member.mode & 0o7777,
+            mode=member.mode & 0o7777,  # permission bits, setuid, setgid, sticky
             uid=member.uid,
             gid=member.gid,
             target=target,
@@ -123,7 +125,7 @@ def _read_entry(member: tarfile.TarInfo, content: Iterator[bytes], reading: _Rea
 def _read_content(
     content: Iterator[bytes], path: str, member: tarfile.TarInfo, reading: _Reading
 ) -> str:
-    """Scan a file for secrets, store texts and package records, and return its digest."""
+    """Scan a file for secrets, keep a text or package record, and return the file's digest."""
     sha = hashlib.sha256()
     scan = FileScan(path)
     max_bytes = MAX_TEXT_BYTES if path in TEXT_FILES else max_record_bytes(path)
@@ -138,14 +140,14 @@ def _read_content(
     if len(reading.secret_candidates) < MAX_CANDIDATES:
         reading.secret_candidates += scan.candidates()
     if max_bytes:
-        _store(b"".join(parts), path, member, reading)
+        _keep_content(b"".join(parts), path, member, reading)
     if member.issparse():
         reading.note(f"{path} has holes, which tools fill in different ways")
         return ""
-    return sha.hexdigest()[:32]
+    return sha.hexdigest()[:DIGEST_CHARACTERS]
 
 
-def _store(content: bytes, path: str, member: tarfile.TarInfo, reading: _Reading) -> None:
+def _keep_content(content: bytes, path: str, member: tarfile.TarInfo, reading: _Reading) -> None:
     if len(content) < member.size and not may_be_truncated(path):
         reading.note(f"{path} is too long to be read: {member.size:,} bytes")
     elif path in TEXT_FILES:
@@ -153,8 +155,8 @@ def _store(content: bytes, path: str, member: tarfile.TarInfo, reading: _Reading
     else:
         reading.records[path] = content
         reading.record_bytes += len(content)
-        if reading.record_bytes > MAX_RECORDS_BYTES:
-            cause = f"its package records have more than {MAX_RECORDS_BYTES:,} bytes"
+        if reading.record_bytes > MAX_TOTAL_RECORD_BYTES:
+            cause = f"its package records have more than {MAX_TOTAL_RECORD_BYTES:,} bytes"
             raise reading.too_large(cause, "no system has so many packages: do not run the image")
 
 
@@ -163,18 +165,19 @@ def _normalize(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _path(member: tarfile.TarInfo, reading: _Reading) -> str:
+def _read_path(member: tarfile.TarInfo, reading: _Reading) -> str:
     """Return the entry's path as Docker uses it, and note its anomalies."""
-    raw = member.name
-    if len(raw) * 4 > MAX_PATH_BYTES and len(raw.encode(errors="surrogateescape")) > MAX_PATH_BYTES:
-        cause = f"a path has more than {MAX_PATH_BYTES} bytes: {printable(raw[:60])}..."
+    name = member.name
+    may_be_long = len(name) * 4 > MAX_PATH_BYTES  # at most 4 bytes a character; encoding is slow
+    if may_be_long and len(name.encode(errors="surrogateescape")) > MAX_PATH_BYTES:
+        cause = f"a path has more than {MAX_PATH_BYTES} bytes: {printable(name[:60])}..."
         raise reading.too_large(cause, "no file system accepts it: do not run the image")
-    shown = printable(raw)
-    path = _normalize(shown)
+    printable_name = printable(name)
+    path = _normalize(printable_name)
     parts = path.split("/")
     if ".." in parts:
         reading.note(f"{path} leads out of its folder")
-    if shown != raw:
+    if printable_name != name:
         reading.note(f"{path} has control characters or invalid Unicode in its name")
     if parts[-1] in _BAD_WHITEOUTS:
         reading.note(f"{path} is a whiteout of its own folder, of the parent, or of nothing")

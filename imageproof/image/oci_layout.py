@@ -1,15 +1,15 @@
 """Documents of an image outside the engine: indexes, manifests, configuration.
 
-OCI image spec: image-layout.md, image-index.md, manifest.md, config.md. This module reads no bytes;
-archive.py reads them from a tar or folder, registry_source.py from a registry.
+OCI image spec: image-layout.md, image-index.md, manifest.md, config.md. The caller reads the
+documents: archive.py from a tar or folder, registry_source.py from a registry.
 """
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from platform import machine
 from typing import Any
 
 from imageproof.errors import StackFailed, UsageError
@@ -72,18 +72,40 @@ def image_of_layout(
 
 
 def select_manifest(
-    source: str, index: Any, read_document: ReadDocument, platform: str | None = None
+    source: str,
+    index: Any,
+    read_document: ReadDocument,
+    platform: str | None = None,
+    *,
+    max_depth: int = MAX_INDEX_DEPTH,
 ) -> Any:
     """Return the manifest for one platform, through nested indexes; raise as `image_of_layout`."""
-    return _select(source, index, read_document, platform, MAX_INDEX_DEPTH)
+    if max_depth == 0:
+        raise damaged(source, f"its indexes are nested more than {MAX_INDEX_DEPTH} deep")
+    # By path: an index may list one image under several names.
+    images = {blob_path(item["digest"]): item for item in index["manifests"] if _is_image(item)}
+    wanted = platform or _host_platform()
+    matching = {p: item for p, item in images.items() if _matches(_platform_of(item), wanted)}
+    if platform is None:
+        matching = matching or images
+    require_one_image(source, list(map(_name, matching.values())), platform)
+    document = read_document(next(iter(matching)))
+    if "manifests" in document:
+        return select_manifest(source, document, read_document, platform, max_depth=max_depth - 1)
+    return document
 
 
 def checked_image(
     source: str, identity: str, config: Any, layers: Iterable[Layer], platform: str | None = None
 ) -> StoredImage:
-    """Return the image if its layers and platform match its configuration."""
+    """Return the image if its layers and platform match its configuration.
+
+    Raises:
+        UsageError: The image has another platform.
+        StackFailed: The image has other layers.
+    """
     layers = tuple(layers)
-    if platform and not _matches({"platform": config}, platform):
+    if platform and not _matches(config, platform):  # it has the same keys as a platform
         raise UsageError(f"reading {source}", f"it has no image for {platform}")
     if list(map(str, config["rootfs"]["diff_ids"])) != [layer.diff_id for layer in layers]:
         raise damaged(source, "its layers are not those of its configuration")
@@ -97,7 +119,7 @@ def blob_path(digest: object) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def require_one(source: str, names: Sequence[str], platform: str | None = None) -> None:
+def require_one_image(source: str, names: Sequence[str], platform: str | None = None) -> None:
     """Raise UsageError unless there is exactly one image."""
     if len(names) != 1:
         listed = f": {', '.join(map(printable, names[:8]))}" if names else ""
@@ -108,48 +130,28 @@ def require_one(source: str, names: Sequence[str], platform: str | None = None) 
         )
 
 
-def _select(
-    source: str, index: Any, read_document: ReadDocument, platform: str | None, depth: int
-) -> Any:
-    if depth == 0:
-        raise damaged(source, f"its indexes are nested more than {MAX_INDEX_DEPTH} deep")
-    # By path: an index may list one image under several names.
-    images = {blob_path(item["digest"]): item for item in index["manifests"] if _is_image(item)}
-    wanted = platform or _host_platform()
-    matching = {path: item for path, item in images.items() if _matches(item, wanted)}
-    if platform is None:
-        matching = matching or images
-    require_one(source, list(map(_name, matching.values())), platform)
-    document = read_document(next(iter(matching)))
-    if "manifests" in document:
-        return _select(source, document, read_document, platform, depth - 1)
-    return document
-
-
 def platforms_of(index: Any) -> tuple[str, ...]:
     """Return the platforms of an index, such as linux/arm64/v8. Raise MALFORMED."""
-    items = [_platform(item) for item in index["manifests"] if _is_image(item)]
+    items = [_platform_of(item) for item in index["manifests"] if _is_image(item)]
     keys = ("os", "architecture", "variant")
     return tuple("/".join(str(item[key]) for key in keys if item.get(key)) for item in items)
 
 
-def _platform(item: Mapping[str, Any]) -> Mapping[str, Any]:
+def _platform_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return item.get("platform") or {}
 
 
 def _is_image(item: Mapping[str, Any]) -> bool:
     """Return False for an attestation, which buildx gives the platform unknown/unknown."""
-    return _platform(item).get("architecture") != "unknown"
+    return _platform_of(item).get("architecture") != "unknown"
 
 
 def _host_platform() -> str:
-    machine = platform.machine()
-    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
+    return f"linux/{_ARCHITECTURES.get(machine(), machine())}"
 
 
-def _matches(item: Mapping[str, Any], wanted: str) -> bool:
-    """Return whether a platform matches; parts that either side omits match."""
-    offered = _platform(item)
+def _matches(offered: Mapping[str, Any], wanted: str) -> bool:
+    """Return whether a platform is the wanted one; a part that either side omits matches."""
     parts = zip(("os", "architecture", "variant"), wanted.split("/"), strict=False)
     return all(offered.get(key) in (None, "", part) for key, part in parts)
 

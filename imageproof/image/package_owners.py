@@ -8,30 +8,30 @@ from collections.abc import Mapping
 from imageproof.image.facts import ImageFacts, Package
 from imageproof.image.packages import SYSTEM_KINDS
 
-Key = tuple[str, str]  # kind and name
+PackageKey = tuple[str, str]  # kind and name
 
 
 def package_owners(facts: ImageFacts) -> dict[str, Package]:
     """Return the package of each visible file that has one.
 
-    A package inside another's folder owns its own files. The owner of a Python module owns its
-    bytecode.
+    A file in nested package folders belongs to the innermost package. Bytecode belongs to the
+    package of its module.
     """
-    exact: dict[str, Package] = {}
-    folders: dict[str, Package] = {}
-    listed = _system_files(facts)
+    by_path: dict[str, Package] = {}
+    by_folder: dict[str, Package] = {}
+    system_files = _system_files(facts)
     for package, _ in facts.packages:
-        claims = listed[_identity(package)] if package.kind in SYSTEM_KINDS else package.owns
-        for path in claims:
+        is_system = package.kind in SYSTEM_KINDS
+        for path in system_files[_identity(package)] if is_system else package.owns:
             if path.endswith("/"):
-                folders[path[:-1]] = package
+                by_folder[path[:-1]] = package
             else:
-                exact.setdefault(_follow(facts, path), package)
+                by_path.setdefault(_follow_folder(facts, path), package)
     owners = {}
     for path, (file, _) in facts.files.items():
         if file.kind == "folder":
             continue
-        owner = exact.get(path) or exact.get(_module_of(path)) or _enclosing(folders, path)
+        owner = by_path.get(path) or by_path.get(_module_of(path)) or _enclosing(by_folder, path)
         if owner:
             owners[path] = owner
     return owners
@@ -42,8 +42,10 @@ def _identity(package: Package) -> tuple[str, str, str]:
 
 
 def _system_files(facts: ImageFacts) -> dict[tuple[str, str, str], list[str]]:
-    """Return the files of each system package, from all layers: a later layer repeats dpkg's status
-    without its file lists."""
+    """Return the files of each system package, from all layers.
+
+    A later layer repeats dpkg's status without its file lists.
+    """
     files: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for layer in facts.layers:
         for package in layer.packages:
@@ -52,13 +54,13 @@ def _system_files(facts: ImageFacts) -> dict[tuple[str, str, str], list[str]]:
     return files
 
 
-def _follow(facts: ImageFacts, path: str) -> str:
-    """Follow the links of a merged /usr: dpkg still lists bin/sh for usr/bin/sh."""
+def _follow_folder(facts: ImageFacts, path: str) -> str:
+    """Follow the link of a merged /usr: dpkg lists bin/sh, and bin is a link to usr/bin."""
     if path not in facts.files:
-        first, _, rest = path.partition("/")
-        entry = facts.files.get(first)
-        if entry and entry[0].kind == "link":
-            return f"{entry[0].target.strip('/')}/{rest}"
+        folder, _, rest = path.partition("/")
+        entry = facts.files.get(folder)
+        if entry and entry.file.kind == "link":
+            return f"{entry.file.target.strip('/')}/{rest}"
     return path
 
 
@@ -70,18 +72,19 @@ def _module_of(path: str) -> str:
     return f"{folder.removesuffix('__pycache__')}{name.partition('.')[0]}.py"
 
 
-def _enclosing(folders: Mapping[str, Package], path: str) -> Package | None:
+def _enclosing(by_folder: Mapping[str, Package], path: str) -> Package | None:
     """Return the package that owns the nearest folder above a path."""
-    while path:
-        path = path.rpartition("/")[0]
-        if path in folders:
-            return folders[path]
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        if folder in by_folder:
+            return by_folder[folder]
     return None
 
 
-def owned_bytes(facts: ImageFacts) -> dict[Key, int]:
+def owned_bytes(facts: ImageFacts) -> dict[PackageKey, int]:
     """Return the bytes of visible files by package."""
-    sizes: dict[Key, int] = defaultdict(int)
+    sizes: dict[PackageKey, int] = defaultdict(int)
     for path, package in package_owners(facts).items():
-        sizes[(package.kind, package.name)] += facts.files[path][0].size
+        sizes[(package.kind, package.name)] += facts.files[path].file.size
     return dict(sizes)

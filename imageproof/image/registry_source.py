@@ -1,4 +1,4 @@
-"""Image in a registry, read without the engine, like one in an archive.
+"""Images in a registry, read without the engine.
 
 A cached layer is not downloaded: the configuration names its diff_id, and the engine verifies that
 when it pulls the image.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from imageproof.image.archive import ArchiveContents, CachedLayer
+from imageproof.image.archive import ArchiveContents, LoadCachedLayer
 from imageproof.image.facts import Layer
 from imageproof.image.oci_layout import (
     MALFORMED,
@@ -39,7 +39,7 @@ def parse_remote(reference: str) -> Reference:
 
 
 def resolve_digest(reference: Reference) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of an image, and its platforms; () if its manifest does not name any.
+    """Return the digest of an image, and its platforms; () if it is not an index.
 
     Raises:
         UsageError: The registry has no such image.
@@ -54,7 +54,7 @@ def resolve_digest(reference: Reference) -> tuple[str, tuple[str, ...]]:
 
 
 def read_registry_image(
-    reference: Reference, cached_layer: CachedLayer, platform: str | None = None
+    reference: Reference, load_cached_layer: LoadCachedLayer, platform: str | None = None
 ) -> StoredImage:
     """Read the image of one platform; arguments as for `read_image_tar`.
 
@@ -65,43 +65,51 @@ def read_registry_image(
     """
     with Registry(reference.host) as registry:
         try:
-            return _read(registry, reference, cached_layer, platform)
+            return _read(registry, reference, load_cached_layer, platform)
         except MALFORMED as error:
             raise damaged(str(reference), f"it is not an image: {describe(error)}") from error
 
 
 def _read(
-    registry: Registry, reference: Reference, cached_layer: CachedLayer, platform: str | None
+    registry: Registry,
+    reference: Reference,
+    load_cached_layer: LoadCachedLayer,
+    platform: str | None,
 ) -> StoredImage:
     source = str(reference)
-    top = require_manifest(registry, reference)
-    documents: dict[str, Any] = {blob_path(top.digest): top.document}
-
-    def read_document(name: str) -> Any:
-        if name not in documents:
-            digest = name.removeprefix("blobs/").replace("/", ":")
-            documents[name] = require_manifest(registry, reference.with_digest(digest)).document
-        return documents[name]
-
-    index = {"manifests": [{"digest": top.digest}]}
-    manifest = select_manifest(source, index, read_document, platform)
+    manifest = _read_manifest(registry, reference, platform)
     config_blob = parse_descriptor(manifest["config"], f"reading {source}")
     if config_blob.size > MAX_DOCUMENT_BYTES:
         raise damaged(source, f"its configuration has more than {MAX_DOCUMENT_BYTES:,} bytes")
-    chunks = registry.blob(reference.path, config_blob, "the configuration")
-    config = json.loads(b"".join(chunks))
-    contents = ArchiveContents(source)
+    config_chunks = registry.blob(reference.path, config_blob, "the configuration")
+    config = json.loads(b"".join(config_chunks))
+    contents = ArchiveContents(source, load_cached_layer)
 
     def read_layer(item: Any, diff_id: str) -> Layer:
-        if layer := cached_layer(diff_id):
+        if layer := load_cached_layer(diff_id):
             return layer
         blob = parse_descriptor(item, f"reading {source}")
         name = blob_path(blob.digest)
-        if name in contents.layers:
-            return contents.layers[name]
-        chunks = registry.blob(reference.path, blob, "a layer")
-        return contents.add_layer(name, chunks, cached_layer)
+        if name not in contents.layers:
+            contents.add_layer(name, registry.blob(reference.path, blob, "a layer"))
+        return contents.layers[name]
 
     pairs = zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True)
     layers = [read_layer(item, str(diff_id)) for item, diff_id in pairs]
     return checked_image(source, config_blob.digest, config, layers, platform)
+
+
+def _read_manifest(registry: Registry, reference: Reference, platform: str | None) -> Any:
+    """Return the manifest for the platform."""
+    top = require_manifest(registry, reference)
+    documents: dict[str, Any] = {blob_path(top.digest): top.document}
+
+    def read_document(path: str) -> Any:
+        if path not in documents:
+            digest = path.removeprefix("blobs/").replace("/", ":")
+            documents[path] = require_manifest(registry, reference.with_digest(digest)).document
+        return documents[path]
+
+    # An index of one entry, as in an OCI layout: `top` may be an index or a manifest.
+    index = {"manifests": [{"digest": top.digest}]}
+    return select_manifest(str(reference), index, read_document, platform)

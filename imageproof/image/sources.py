@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imageproof.errors import StackFailed, UsageError
 from imageproof.image.archive import (
     ArchiveContents,
-    CachedLayer,
+    LoadCachedLayer,
     read_archive,
     read_image_tar,
     read_layout_folder,
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
-Inspected = Mapping[str, Mapping[str, Any]]  # reference to the output of `docker image inspect`
+Inspected = Mapping[str, Mapping[str, Any]]  # output of `docker image inspect`, by reference
 
 
 def is_archive(reference: str) -> bool:
-    """Return whether a reference is a path: it begins with ./, ../ or /, or ends as archives do."""
+    """Return whether a reference is a path: it begins with ./, ../ or /, or has a tar's suffix."""
     return reference.startswith(("./", "../", "/")) or reference.endswith(ARCHIVE_SUFFIXES)
 
 
@@ -72,9 +72,9 @@ def read_images(
     return images
 
 
-def _diff_ids(image: Mapping[str, Any]) -> list[str]:
-    """Return the layers of an image; the key may be missing if it has none."""
-    return (image.get("RootFS") or {}).get("Layers") or []
+def _diff_ids(inspected_image: Mapping[str, Any]) -> list[str]:
+    """Return the diff_ids of an image's layers; the engine may omit the key if there are none."""
+    return (inspected_image.get("RootFS") or {}).get("Layers") or []
 
 
 def _read_from_engine(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, ImageFacts]:
@@ -86,16 +86,20 @@ def _read_from_engine(engine: Engine, inspected: Inspected, cache: Path) -> dict
         if history is None:
             history = history_from_engine(engine.history(reference), len(diff_ids))
             store_history(cache, image["Id"], history)
-        own = tuple(_with_instructions([layers[diff_id] for diff_id in diff_ids], history))
-        images[reference] = facts_from_inspect(reference, image, history.instructions, own)
+        image_layers = _with_instructions([layers[diff_id] for diff_id in diff_ids], history)
+        images[reference] = facts_from_inspect(reference, image, history.instructions, image_layers)
     return images
 
 
 def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, Layer]:
-    """Return all layers of the images by diff_id."""
+    """Return all layers of the images by diff_id; also cache the histories of saved images."""
     diff_ids = {diff_id for image in inspected.values() for diff_id in _diff_ids(image)}
     layers = {diff_id: layer for diff_id in diff_ids if (layer := load_layer(cache, diff_id))}
-    unread = {r: image for r, image in inspected.items() if set(_diff_ids(image)) - layers.keys()}
+    unread = {
+        reference: image
+        for reference, image in inspected.items()
+        if set(_diff_ids(image)) - layers.keys()
+    }
     if unread:
         source = f"the engine's archive of {', '.join(unread)}"
         with closing(engine.save(list(unread))) as stream:
@@ -114,55 +118,65 @@ def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str,
     return layers
 
 
-def _store_histories(contents: ArchiveContents, unread: Inspected, cache: Path) -> None:
+def _store_histories(contents: ArchiveContents, images: Inspected, cache: Path) -> None:
     """Cache the build histories of the archive's configurations, which mark empty layers.
 
-    Without them, `docker history` is queried.
+    For an image whose history is not cached, `docker history` is queried.
     """
     try:
-        config_names = {
-            name: entry["Config"]
-            for entry in contents.document("manifest.json")
-            for name in (entry["Config"].rpartition("/")[2], *(entry.get("RepoTags") or ()))
-        }
-        for image in unread.values():
-            for name in (image["Id"].partition(":")[2], *(image.get("RepoTags") or ())):
-                if name in config_names:
-                    config = contents.document(config_names[name])
-                    history = history_from_config(config, len(_diff_ids(image)))
-                    store_history(cache, image["Id"], history)
-                    break
+        configs = _configs_by_name(contents)
+        for image in images.values():
+            names = (image["Id"].partition(":")[2], *(image.get("RepoTags") or ()))
+            config_path = next((configs[name] for name in names if name in configs), None)
+            if config_path is not None:
+                config = contents.document(config_path)
+                history = history_from_config(config, len(_diff_ids(image)))
+                store_history(cache, image["Id"], history)
     except (StackFailed, *MALFORMED):
         return
 
 
+def _configs_by_name(contents: ArchiveContents) -> dict[str, str]:
+    """Return the path of each configuration by its file name and by the image's tags.
+
+    The file name is the image's id in the classic image store, but not in containerd's.
+    """
+    configs = {}
+    for image in contents.document("manifest.json"):
+        for name in (image["Config"].rpartition("/")[2], *(image.get("RepoTags") or ())):
+            configs[name] = image["Config"]
+    return configs
+
+
 def _read_outside_engine(reference: str, cache: Path, platform: str | None) -> ImageFacts:
-    cached_layer = partial(load_layer, cache)
+    load_cached_layer = partial(load_layer, cache)
     if is_remote(reference):
-        image = read_registry_image(parse_remote(reference), cached_layer, platform)
+        image = read_registry_image(parse_remote(reference), load_cached_layer, platform)
     else:
-        image = _read_archive(Path(reference), cached_layer, platform)
+        image = _read_path(Path(reference), load_cached_layer, platform)
     for layer in image.layers:
-        if cached_layer(layer.diff_id) is None:
+        if load_cached_layer(layer.diff_id) is None:
             store_layer(cache, layer)
     history = history_from_config(image.config, len(image.layers))
-    layers = tuple(_with_instructions(image.layers, history))
+    layers = _with_instructions(image.layers, history)
     return facts_from_config(reference, image.identity, image.config, history.instructions, layers)
 
 
-def _read_archive(path: Path, cached_layer: CachedLayer, platform: str | None) -> StoredImage:
+def _read_path(path: Path, load_cached_layer: LoadCachedLayer, platform: str | None) -> StoredImage:
     action = "reading an image"
     if not (path.is_file() or path.is_dir()):
         hint = "name an archive or an OCI layout; an image's name must not look like a path"
         raise UsageError(action, f"there is no file or folder {path}", hint=hint)
+    read = read_layout_folder if path.is_dir() else read_image_tar
     try:
-        read = read_layout_folder if path.is_dir() else read_image_tar
-        return read(path, cached_layer, platform)
+        return read(path, load_cached_layer, platform)
     except OSError as error:
         hint = "check the permissions of the file"
         raise UsageError(action, f"{path}: {error.strerror}", hint=hint) from error
 
 
-def _with_instructions(layers: Sequence[Layer], history: BuildHistory) -> Iterator[Layer]:
-    for layer, instruction in zip(layers, history.by_layer, strict=True):
-        yield replace(layer, instruction=instruction)
+def _with_instructions(layers: Sequence[Layer], history: BuildHistory) -> tuple[Layer, ...]:
+    return tuple(
+        replace(layer, instruction=instruction)
+        for layer, instruction in zip(layers, history.by_layer, strict=True)
+    )

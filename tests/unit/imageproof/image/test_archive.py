@@ -75,7 +75,7 @@ def test_oci_layout_in_a_tar_is_read(tmp_path):
 
 
 def test_nested_index_leads_to_the_host_platform(tmp_path, monkeypatch):
-    monkeypatch.setattr(oci_layout.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(oci_layout, "machine", lambda: "aarch64")
     folder = layout(tmp_path / "layout", LAYERS)
     inner = json.loads((folder / "index.json").read_text())
     other = {"digest": digest(b"nothing"), "platform": {"architecture": "amd64"}}
@@ -134,7 +134,7 @@ def test_several_images_are_refused_with_their_names(tmp_path):
     "platform", [{"os": "windows", "architecture": "amd64"}, {"architecture": "s390x"}]
 )
 def test_image_of_another_platform_is_skipped(tmp_path, platform, monkeypatch):
-    monkeypatch.setattr(oci_layout.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(oci_layout, "machine", lambda: "x86_64")
     assert (
         layer_summary(read_path(_two_in_one_layout(tmp_path, platform=platform), tmp_path))
         == EXPECTED

@@ -172,7 +172,7 @@ def test_configuration_of_engine_24_must_match_the_digest_in_its_name(tmp_path):
         read_path(in_file(tmp_path, good.replace(b"10001", b"00000")), tmp_path)
 
 
-@pytest.mark.parametrize("bound", ["MAX_LAYERS", "MAX_ENTRIES"])
+@pytest.mark.parametrize("bound", ["MAX_LAYERS", "MAX_TOTAL_ENTRIES"])
 def test_too_many_layers_or_entries_are_refused(tmp_path, monkeypatch, bound):
     monkeypatch.setattr(archive, bound, 2)
     with pytest.raises(StackFailed, match="more than"):
@@ -189,7 +189,7 @@ def test_only_the_cache_is_written(tmp_path):
 
 
 def test_too_many_document_bytes_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_DOCUMENTS_BYTES", 10_000)
+    monkeypatch.setattr(archive, "MAX_TOTAL_DOCUMENT_BYTES", 10_000)
     many = {f"{number}.json": b'{"x": "' + b"y" * 3000 + b'"}' for number in range(4)}
     with pytest.raises(StackFailed, match="documents have more than"):
         read_path(in_file(tmp_path, tar(many)), tmp_path)

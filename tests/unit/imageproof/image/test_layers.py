@@ -309,7 +309,7 @@ def test_too_many_entries_are_refused(monkeypatch):
 
 
 def test_too_many_record_bytes_are_refused(monkeypatch):
-    monkeypatch.setattr(layers, "MAX_RECORDS_BYTES", 10_000)
+    monkeypatch.setattr(layers, "MAX_TOTAL_RECORD_BYTES", 10_000)
     entries = {f"node_modules/{number}/package.json": b" " * 1000 for number in range(11)}
     with pytest.raises(StackFailed, match="package records have more than 10,000 bytes"):
         _read(tar(entries))
