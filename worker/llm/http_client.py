@@ -1,8 +1,8 @@
 """HTTP client for one request, with a total deadline and a size limit.
 
-A server that sends one byte a second stays within a timeout per read. So the deadline covers
-everything, name resolution and both attempts included, and the client is asynchronous: it can be
-cancelled at any point.
+A timeout for each read would not stop a server that sends one byte a second. So one deadline covers
+everything, name resolution and both attempts included. The client is asynchronous, because it can
+then be cancelled at any point.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ _REASON_BY_STATUS = {
     404: MissingReason.NOT_FOUND,
     429: MissingReason.RATE_LIMITED,
 }
-# Their log messages contain addresses, which may hold a password, and a server's headers.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+# Below this level, they log addresses, which may contain a password, and a server's headers.
+for _logger_name in ("httpx", "httpcore"):
+    logging.getLogger(_logger_name).setLevel(logging.WARNING)
 
 
 def post(request: Request, *, timeout: float, pause: float) -> bytes:
@@ -67,13 +67,13 @@ async def _post_with_retry(request: Request, seconds: float, pause: float) -> by
 async def _post(request: Request) -> bytes:
     try:
         async with (
-            httpx.AsyncClient(verify=_trust_store(), timeout=None) as client,  # noqa: S113 - caller
+            httpx.AsyncClient(verify=_trust_store(), timeout=None) as client,  # noqa: S113 - see post
             client.stream(
                 "POST", request.url, headers=request.headers, content=request.body
             ) as response,
         ):
             if response.status_code != 200:
-                raise LlmError(_reason(response.status_code))
+                raise LlmError(_reason_for(response.status_code))
             return await _read(response)
     except httpx.TransportError:
         raise LlmError(MissingReason.UNREACHABLE) from None
@@ -81,7 +81,7 @@ async def _post(request: Request) -> bytes:
 
 @cache
 def _trust_store() -> ssl.SSLContext:
-    """Return the system's trust store, as the rest of the image uses it."""
+    """Return the system's trust store, in place of httpx' own."""
     return ssl.create_default_context()
 
 
@@ -94,6 +94,6 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _reason(status: int) -> MissingReason:
+def _reason_for(status: int) -> MissingReason:
     default = MissingReason.SERVER_ERROR if status >= 500 else MissingReason.REJECTED
     return _REASON_BY_STATUS.get(status, default)

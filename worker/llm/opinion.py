@@ -61,27 +61,28 @@ def summarize(llm: LlmSettings, change: Change, assessment: Assessment) -> Opini
     except LlmError as error:
         reason = error.reason
     except Exception as error:  # noqa: BLE001 - a server may trigger any error in a library
-        # Log the type only: the message may contain the request, and so the key.
+        # Log only the type: the message may contain the request, and with it the key.
         log.warning("llm request crashed", extra={"error": type(error).__name__})
         reason = MissingReason.FAILED
     else:
-        hidden = llm.secrets()
+        llm_secrets = llm.secrets()
         return Opinion(
             risk=max(assessment.risk, answer.risk),
-            summary=_one_line(answer.summary, MAX_SUMMARY_CHARS, hidden),
-            reasons=tuple(_one_line(r, MAX_REASON_CHARS, hidden) for r in answer.reasons),
+            summary=_one_line(answer.summary, MAX_SUMMARY_CHARS, llm_secrets),
+            reasons=tuple(_one_line(r, MAX_REASON_CHARS, llm_secrets) for r in answer.reasons),
         )
     log.warning("no summary", extra={"reason": reason.value, "provider": llm.provider})
     return Opinion(assessment.risk, missing=reason)
 
 
 def _query(llm: LlmSettings, change: Change, assessment: Assessment) -> _Answer:
-    # Import here: httpx takes 4 MB and 50 ms, which workers without a model save.
+    # Imported here: without a model, a worker saves httpx' 4 MB and 50 ms.
     from worker.llm import http_client
 
     boundary = secrets.token_hex(16)
-    data = prompt.user_message(change, assessment, boundary)
-    request = providers.build_request(llm, prompt.system_message(boundary), data)
+    system = prompt.system_message(boundary)
+    user = prompt.user_message(change, assessment, boundary)
+    request = providers.build_request(llm, system, user)
     body = http_client.post(request, timeout=llm.timeout, pause=llm.pause)
     text = providers.extract_text(llm, body).strip()
     if text.startswith("```"):  # many models fence JSON, whatever the prompt says
@@ -92,9 +93,9 @@ def _query(llm: LlmSettings, change: Change, assessment: Assessment) -> _Answer:
         raise LlmError(MissingReason.INVALID_ANSWER) from None
 
 
-def _one_line(text: str, limit: int, hidden: tuple[str, ...]) -> str:
+def _one_line(text: str, max_chars: int, llm_secrets: tuple[str, ...]) -> str:
     """Return the text as one printable line without secrets."""
     text = " ".join(text.split())
-    for secret in hidden:
+    for secret in llm_secrets:
         text = text.replace(secret, _REDACTED)
-    return printable(text, limit)
+    return printable(text, max_chars)

@@ -8,9 +8,9 @@ from worker.risk.file_role import Role, entry_points, file_role
 from worker.risk.text import MAX_PATH_CHARS
 
 MAX_DATA_BYTES = 96 * 1024
-"""Limit of the data about the upgrade."""
+"""Maximum size of the data about the upgrade."""
 MAX_FILE_BYTES = 24 * 1024
-"""Limit of one file, and of the findings, so that none crowds out the others."""
+"""Maximum size of one file's lines, and of all findings, so that none crowds out the others."""
 MAX_LINE_CHARS = 500
 _ROLE_ORDER = (Role.CODE, Role.DATA, Role.TEST, Role.DOCUMENT)
 
@@ -36,23 +36,22 @@ def system_message(boundary: str) -> str:
 
 def user_message(change: Change, assessment: Assessment, boundary: str) -> str:
     """Return the data, at most MAX_DATA_BYTES, between its boundary lines."""
-    lines = _limited(_describe(change, assessment), MAX_DATA_BYTES)
-    data = "\n".join(lines)
+    data = "\n".join(_limited(_describe(change, assessment), MAX_DATA_BYTES))
     return f"BEGIN {boundary}\n{data}\nEND {boundary}\nAnswer with the JSON object alone."
 
 
 def _describe(change: Change, assessment: Assessment) -> Iterator[str]:
-    """Yield printable lines; each begins with a prefix of this module."""
+    """Yield printable lines. Each has a prefix, so no text of the package begins a line."""
     yield printable(f"package: {change.package}")
     yield printable(f"from: {change.old.version}, published by {change.old.publisher}")
     yield printable(f"to: {change.new.version}, published by {change.new.publisher}")
     yield f"risk by the scanner: {assessment.risk}"
-    yield from _limited(map(_finding, assessment.findings), MAX_FILE_BYTES)
+    yield from _limited(map(_finding_line, assessment.findings), MAX_FILE_BYTES)
     for file in _riskiest_first(change, assessment):
-        yield from _limited(_file(file), MAX_FILE_BYTES)
+        yield from _limited(_file_lines(file), MAX_FILE_BYTES)
 
 
-def _finding(finding: Finding) -> str:
+def _finding_line(finding: Finding) -> str:
     place = finding.path if finding.line is None else f"{finding.path}:{finding.line}"
     return f"finding: weight {finding.weight}, {finding.signal}, {place}: {finding.text}"
 
@@ -70,7 +69,7 @@ def _riskiest_first(change: Change, assessment: Assessment) -> list[FileChange]:
     return sorted(change.files, key=rank)
 
 
-def _file(file: FileChange) -> Iterator[str]:
+def _file_lines(file: FileChange) -> Iterator[str]:
     suffix = "" if file.complete else ", not all of it"
     yield f"file: {printable(file.path, MAX_PATH_CHARS)}, {file.status}, {file.kind}{suffix}"
     for line in file.removed_lines:
@@ -79,10 +78,10 @@ def _file(file: FileChange) -> Iterator[str]:
         yield f"+ {number}: {printable(line, MAX_LINE_CHARS)}"
 
 
-def _limited(lines: Iterable[str], limit: int) -> Iterator[str]:
-    """Yield lines while they fit into `limit` bytes, then a note that the rest is left out."""
+def _limited(lines: Iterable[str], max_bytes: int) -> Iterator[str]:
+    """Yield lines while they fit into `max_bytes`, then a note that the rest is left out."""
     note = "note: more is left out"
-    remaining = limit - len(note) - 1
+    remaining = max_bytes - len(note) - 1
     for line in lines:
         remaining -= len(line.encode()) + 1
         if remaining < 0:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from worker.llm.settings import LlmError, LlmSettings, MissingReason
 
-MAX_TOKENS = 2000  # Anthropic requires a limit; the others do not agree on its name
+MAX_TOKENS = 2000  # Anthropic requires a limit; servers of the other API name it differently
 _ADDRESSES = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com/v1",
@@ -50,24 +50,24 @@ def extract_text(llm: LlmSettings, body: bytes) -> str:
     """
     try:
         if llm.provider == "anthropic":
-            return _MessagesResponse.model_validate_json(body).text()
-        return _CompletionResponse.model_validate_json(body).text()
+            return _AnthropicResponse.model_validate_json(body).text()
+        return _OpenAiResponse.model_validate_json(body).text()
     except ValidationError:
         raise LlmError(MissingReason.INVALID_ANSWER) from None
 
 
-class _Message(BaseModel):
+class _OpenAiMessage(BaseModel):
     content: str | None = None
     refusal: str | None = None
 
 
-class _Choice(BaseModel):
-    message: _Message
+class _OpenAiChoice(BaseModel):
+    message: _OpenAiMessage
     finish_reason: str | None = None
 
 
-class _CompletionResponse(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
+class _OpenAiResponse(BaseModel):
+    choices: list[_OpenAiChoice] = Field(min_length=1)
 
     def text(self) -> str:
         first = self.choices[0]
@@ -76,13 +76,13 @@ class _CompletionResponse(BaseModel):
         return first.message.content or ""
 
 
-class _Block(BaseModel):
+class _AnthropicBlock(BaseModel):
     type: str
     text: str = ""
 
 
-class _MessagesResponse(BaseModel):
-    content: list[_Block]
+class _AnthropicResponse(BaseModel):
+    content: list[_AnthropicBlock]
     stop_reason: str | None = None
 
     def text(self) -> str:
@@ -103,12 +103,12 @@ def _url(llm: LlmSettings) -> str:
 
 
 def _headers(llm: LlmSettings) -> dict[str, str]:
-    # identity: without compression, a small response cannot expand to a large one
+    # No compression: a small response must not expand to a large one.
     headers = {"content-type": "application/json", "accept-encoding": "identity"}
     if llm.provider == "anthropic":
         headers["anthropic-version"] = "2023-06-01"
     if llm.api_key is not None and (key := llm.api_key.get_secret_value().strip()):
-        if not key.isascii() or not key.isprintable():  # libraries would show it in their errors
+        if not key.isascii() or not key.isprintable():  # a library's error would show the key
             raise LlmError(MissingReason.INVALID_KEY)
         name, prefix = (
             ("x-api-key", "") if llm.provider == "anthropic" else ("authorization", "Bearer ")

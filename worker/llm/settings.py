@@ -10,7 +10,7 @@ from pydantic import AnyHttpUrl, Secret, SecretStr
 
 @dataclass(frozen=True)
 class LlmSettings:
-    """A provider and its model.
+    """Provider and model.
 
     Attributes:
         provider: none, openai (any server with the chat completions API) or anthropic.

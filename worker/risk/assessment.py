@@ -12,7 +12,7 @@ from worker.risk.signal import SIGNALS, Finding
 MIN_MAJOR_WEIGHT = 0.2
 """Weight from which a signal counts in full."""
 MAX_MINOR_RISK = 0.2
-"""Highest risk of all signals below MIN_MAJOR_WEIGHT taken together."""
+"""Maximum risk of all signals below MIN_MAJOR_WEIGHT together."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def total_risk(findings: Iterable[Finding]) -> float:
     max_weight: dict[str, float] = {}
     for finding in findings:
         max_weight[finding.signal] = max(finding.weight, max_weight.get(finding.signal, 0.0))
-    weights = sorted(max_weight.values())  # the order of factors changes the last digits
+    # Sorted: the order of the factors could change the product's last digits.
+    weights = sorted(max_weight.values())
     minor = min(MAX_MINOR_RISK, 1 - math.prod(1 - w for w in weights if w < MIN_MAJOR_WEIGHT))
     safe = math.prod(1 - w for w in weights if w >= MIN_MAJOR_WEIGHT)
     return round(1 - (1 - minor) * safe, 4)

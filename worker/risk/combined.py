@@ -14,7 +14,7 @@ from worker.risk.signal import Detector, Observation, signal
 from worker.risk.strings import known_hosts, new_hosts, public_addresses
 
 _MIN_SHARE = 0.3
-"""Share from which a part counts: a comment, or one environment variable, does not."""
+"""Share from which a part counts. A comment, or one environment variable, has less."""
 _SECRETS = ("code.credentials", "code.environment", "code.key-material")
 _NETWORK = ("code.network", "code.download")
 _EXECUTION = ("code.child-process", "code.eval")
@@ -82,19 +82,19 @@ def hidden_code(change: Change, _: datetime) -> Iterator[Observation]:
 )
 def takeover(change: Change, now: datetime) -> Iterator[Observation]:
     """Find a change of publisher together with a new dependency or install script."""
-    publication = _full_weight(change, now, publisher, provenance)
-    additions = _full_weight(change, now, new_dependencies, lifecycle_scripts)
+    publication = _observe_full_weight(change, now, publisher, provenance)
+    additions = _observe_full_weight(change, now, new_dependencies, lifecycle_scripts)
     if publication and additions:
         yield Observation(f"{publication[0].text}; {additions[0].text}", additions[0].path)
 
 
-def _full_weight(change: Change, now: datetime, *detectors: Detector) -> list[Observation]:
-    """Return the observations of full weight."""
+def _observe_full_weight(change: Change, now: datetime, *detectors: Detector) -> list[Observation]:
+    """Return the detectors' observations of full weight."""
     return [o for detector in detectors for o in detector(change, now) if o.share == 1.0]
 
 
 def _first(file: FileChange, *ids: str) -> Observation | None:
-    """Return the first observation of any of these signals in the file that counts."""
+    """Return the file's first observation of these signals with at least _MIN_SHARE, or None."""
     for id_ in ids:
         for observation in search(file, id_):
             if observation.share >= _MIN_SHARE:

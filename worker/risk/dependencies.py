@@ -10,7 +10,7 @@ from worker.risk.manifest import MANIFEST
 from worker.risk.manifest_fields import string_map
 from worker.risk.signal import Observation, signal
 
-# Dependencies that an installation includes; npm includes peers from version 7 on.
+# Dependencies that npm installs with the package; peers since npm 7.
 _GROUPS = ("dependencies", "optionalDependencies", "peerDependencies")
 _REMOTE = re.compile(
     r"^(?:git\b|https?:|ssh:|github:|gitlab:|bitbucket:|gist:|[\w.-]+/[\w.-]+(?:#|$))"
@@ -75,7 +75,7 @@ def bundled(change: Change, _: datetime) -> Iterator[Observation]:
     for name in sorted(after - before):
         yield Observation(f"bundled: {name}", MANIFEST)
     for file in change.files:
-        if file.status == "added" and f"/{file.path}".find("/node_modules/") >= 0:
+        if file.status == "added" and "/node_modules/" in f"/{file.path}":
             yield Observation("a file in node_modules", file.path)
 
 

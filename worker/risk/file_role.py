@@ -14,7 +14,7 @@ from worker.risk.manifest_fields import (
 )
 
 INACTIVE_SHARE = 0.25
-"""Share of a weight for code that does not run by itself: in tests, examples and comments."""
+"""Share of a signal's weight in tests, examples and comments, which do not run by themselves."""
 
 _TEST_FOLDER = re.compile(
     r"(?:^|/)(?:__)?(?:tests?|specs?|fixtures?|mocks?|e2e|examples?|demos?|bench(?:marks?)?)(?:__)?/",
@@ -59,15 +59,15 @@ def without_js_suffix(path: str) -> str:
 
 
 def entry_points(change: Change) -> frozenset[str]:
-    """Return the paths that the new manifest starts, as they stand there."""
+    """Return the paths that the new manifest starts, as it writes them."""
     manifest = change.new.manifest
-    named = list(install_scripts(manifest).values())
+    commands_and_paths = list(install_scripts(manifest).values())
     for key in ("main", "module", "browser", "bin"):
-        named += nested_strings(manifest.get(key))
+        commands_and_paths += nested_strings(manifest.get(key))
     for path in islice(nested_strings(manifest.get("exports")), _MAX_ENTRY_POINTS):
         if len(path) <= MAX_COMMAND_CHARS and not _DOCUMENT.search(path):  # README.md, types
-            named.append(path)
-    return frozenset().union(*map(paths_in, named[:_MAX_ENTRY_POINTS]))
+            commands_and_paths.append(path)
+    return frozenset().union(*map(paths_in, commands_and_paths[:_MAX_ENTRY_POINTS]))
 
 
 def is_test(path: str) -> bool:

@@ -11,7 +11,7 @@ from worker.risk.signal import Observation, signal
 from worker.risk.text import MAX_PATH_CHARS, printable
 
 _PROGRAMS = frozenset({"elf", "mach-o", "pe"})
-# File name extensions by content.
+# File name extensions.
 _MEDIA = re.compile(r"png|jpe?g|gif|webp|avif|ico|bmp|woff2?|[to]tf|eot|mp[34]|wav")
 _ARCHIVE = re.compile(r"zip|t?gz|tar|bz2|xz|7z|zst|br|jar")
 _TEXT = re.compile(r"[cm]?[jt]s|[jt]sx|json|md|txt|html|css|svg|ya?ml|sh")
@@ -40,7 +40,7 @@ _MIB = 1024 * 1024
 )
 def native(change: Change, _: datetime) -> Iterator[Observation]:
     """Find files of executable kinds."""
-    for file in _present(change):
+    for file in _remaining_files(change):
         if file.kind in _PROGRAMS or file.kind == "wasm":
             share = (0.5 if file.kind == "wasm" else 1.0) * (1.0 if _is_added(file) else 0.7)
             yield Observation(_description(file), file.path, share=share)
@@ -54,7 +54,7 @@ def native(change: Change, _: datetime) -> Iterator[Observation]:
 )
 def binary(change: Change, _: datetime) -> Iterator[Observation]:
     """Find binary files that are not executable."""
-    for file in _present(change):
+    for file in _remaining_files(change):
         if file.kind in {"archive", "binary"}:
             share = 1.0 if _is_added(file) else 0.7
             if _MEDIA.fullmatch(_extension(file.path)):
@@ -74,7 +74,7 @@ def binary(change: Change, _: datetime) -> Iterator[Observation]:
 )
 def disguised(change: Change, _: datetime) -> Iterator[Observation]:
     """Compare the extension with the kind of the content."""
-    for file in _present(change):
+    for file in _remaining_files(change):
         share = _disguise_share(file)
         if share:
             share *= 0.5 if is_test(file.path) else 1.0
@@ -106,7 +106,7 @@ def unread(change: Change, _: datetime) -> Iterator[Observation]:
     """Find texts, and files with a text's extension, that exceeded a limit."""
     shares = {Role.CODE: 1.0, Role.TEST: INACTIVE_SHARE, Role.DATA: 0.2, Role.DOCUMENT: 0.1}
     entries = entry_points(change)
-    for file in _present(change):
+    for file in _remaining_files(change):
         named_as_text = _TEXT.fullmatch(_extension(file.path))
         if not file.complete and (file.kind == "text" or named_as_text):
             text = f"{file.size} bytes, not compared completely: {file.note or 'above a limit'}"
@@ -122,7 +122,7 @@ def unread(change: Change, _: datetime) -> Iterator[Observation]:
 )
 def tooling(change: Change, _: datetime) -> Iterator[Observation]:
     """Find files that developer tools read."""
-    for file in _present(change):
+    for file in _remaining_files(change):
         if _TOOLING.search(file.path):
             yield Observation(f"read by developer tools, {file.status}", file.path)
 
@@ -154,7 +154,8 @@ def grown(change: Change, _: datetime) -> Iterator[Observation]:
         yield Observation(f"{new} bytes, before {old}")
 
 
-def _present(change: Change) -> Iterator[FileChange]:
+def _remaining_files(change: Change) -> Iterator[FileChange]:
+    """Yield the added and modified files."""
     return (file for file in change.files if file.status != "removed")
 
 
@@ -171,14 +172,15 @@ def _extension(path: str) -> str:
 
 
 def _disguise_share(file: FileChange) -> float:
-    """Return the share for the contradiction between a file's content and extension."""
+    """Return the share for a content that contradicts the extension; 0 if it does not."""
     extension = _extension(file.path)
-    media, archive, text = (e.fullmatch(extension) for e in (_MEDIA, _ARCHIVE, _TEXT))
+    media, archive = _MEDIA.fullmatch(extension), _ARCHIVE.fullmatch(extension)
+    text = _TEXT.fullmatch(extension)
     if file.kind in _PROGRAMS:
         return 1.0 if media or archive or text or extension == "wasm" else 0.0
     if file.kind == "text":
-        binary_name = media or archive or _NATIVE_CODE.fullmatch(extension)
-        return 0.75 if file.size and binary_name else 0.0
+        native_code = _NATIVE_CODE.fullmatch(extension)
+        return 0.75 if file.size and (media or archive or native_code) else 0.0
     if file.kind in {"archive", "wasm"}:
         return 0.75 if media or text else 0.0
     return 1.0 if text else 0.0

@@ -92,7 +92,7 @@ def other_scripts(change: Change, _: datetime) -> Iterator[Observation]:
 )
 def commands(change: Change, _: datetime) -> Iterator[Observation]:
     """Compare `bin`."""
-    before, after = _bin(change.old.manifest), _bin(change.new.manifest)
+    before, after = _bin_entries(change.old.manifest), _bin_entries(change.new.manifest)
     for name, path in after.items():
         if name not in before:
             share = 1.0 if _KNOWN_COMMAND.fullmatch(name) and name != change.package else 0.25
@@ -133,7 +133,7 @@ def identity(change: Change, _: datetime) -> Iterator[Observation]:
         yield Observation(f"version is {version}, expected {change.new.version}", MANIFEST)
 
 
-def _bin(manifest: object) -> dict[str, str]:
+def _bin_entries(manifest: object) -> dict[str, str]:
     """Return the commands by name; a plain string is a command with the package's name."""
     if not isinstance(manifest, dict):
         return {}

@@ -19,7 +19,7 @@ def with_moves(change: Change) -> Change:
 
     The file's status stays "added", for signals that check names. A removed and an added file
     match if they have the same role (code does not come from tests) and the same name without
-    folder and hash. Of several candidates, those of similar length match, each only once.
+    folder and hash. Several candidates are sorted by length and matched in pairs.
     """
     entries = entry_points(change)
     removed: dict[tuple[Role, str], list[FileChange]] = defaultdict(list)
@@ -27,14 +27,14 @@ def with_moves(change: Change) -> Change:
     for file in change.files:
         if file.status != "modified" and (file.added_lines or file.removed_lines):
             side = removed if file.status == "removed" else added
-            side[file_role(file.path, entries), _name(file.path)].append(file)
+            side[file_role(file.path, entries), _stable_name(file.path)].append(file)
     moved: dict[str, FileChange] = {}
-    for key, new in added.items():
-        old = sorted(removed.get(key, ()), key=lambda file: len(file.removed_lines))
-        new.sort(key=lambda file: len(file.added_lines))
-        # from the largest down, so that the unmatched rest is small
-        pairs = zip(new[::-1], old[::-1], strict=False)
-        moved |= {n.path: _with_removed_lines(n, o) for n, o in pairs}
+    for key, candidates in added.items():
+        old_files = sorted(removed.get(key, ()), key=lambda file: len(file.removed_lines))
+        new_files = sorted(candidates, key=lambda file: len(file.added_lines))
+        # From the longest down: the files that find no partner are short.
+        pairs = zip(reversed(new_files), reversed(old_files), strict=False)
+        moved |= {new.path: _with_removed_lines(new, old) for new, old in pairs}
     return replace(change, files=tuple(moved.get(file.path, file) for file in change.files))
 
 
@@ -44,5 +44,6 @@ def _with_removed_lines(new: FileChange, old: FileChange) -> FileChange:
     )
 
 
-def _name(path: str) -> str:
+def _stable_name(path: str) -> str:
+    """Return the file's name without its folder and hash."""
     return _HASH.sub("", path.rpartition("/")[2][-200:], count=1)

@@ -26,7 +26,7 @@ def new_matches(
     """Yield the matches in added lines that are not in the file's removed lines.
 
     A match in a removed line cancels one match with the same text in an added line. Spaces, the
-    kind of quotes, and `node:` before a module's name do not count.
+    kind of quotes, and `node:` before a module's name make no difference.
 
     Args:
         file: the file.
@@ -35,21 +35,23 @@ def new_matches(
     """
     text = "\n".join(line for _, line in file.added_lines)
     removed: Counter[str] | None = None
-    starts: list[int] = []
-    last = -1
+    line_starts: list[int] = []
+    last_index = -1
     for match in pattern.finditer(text):
         if removed is None:  # computed late, because most files have no match
-            removed = Counter(_key(m) for m in pattern.finditer("\n".join(file.removed_lines)))
+            removed = Counter(
+                _normalized(m) for m in pattern.finditer("\n".join(file.removed_lines))
+            )
             lengths = (len(line) + 1 for _, line in file.added_lines)
-            starts = list(accumulate(lengths, initial=0))
-        if removed[_key(match)] > 0:
-            removed[_key(match)] -= 1
+            line_starts = list(accumulate(lengths, initial=0))
+        if removed[_normalized(match)] > 0:
+            removed[_normalized(match)] -= 1
             continue
-        index = bisect_right(starts, match.start()) - 1
-        if all_in_line or index != last:
-            last = index
+        index = bisect_right(line_starts, match.start()) - 1
+        if all_in_line or index != last_index:
+            last_index = index
             number, line = file.added_lines[index]
-            yield NewMatch(number, line, match.start() - starts[index], match)
+            yield NewMatch(number, line, match.start() - line_starts[index], match)
 
 
 def is_comment(line: str) -> bool:
@@ -58,5 +60,5 @@ def is_comment(line: str) -> bool:
     return start.startswith("//") or (start.startswith(("*", "/*")) and "*/" not in line)
 
 
-def _key(match: re.Match[str]) -> str:
+def _normalized(match: re.Match[str]) -> str:
     return "".join(match.group().split()).replace("node:", "").replace("'", '"')

@@ -61,8 +61,10 @@ def _became_minified(file: FileChange) -> bool:
         return False
     if file.longest_line_before >= _MAX_READABLE_CHARS:
         return False
-    long = [line for _, line in file.added_lines if len(line) >= MIN_MINIFIED_CHARS]
-    return not long or not all(map(is_comment, long))  # empty: a limit cut or left out the line
+    long_lines = [line for _, line in file.added_lines if len(line) >= MIN_MINIFIED_CHARS]
+    if not long_lines:  # a limit cut the line, or left it out
+        return True
+    return not all(map(is_comment, long_lines))
 
 
 pattern_signal(
@@ -98,10 +100,10 @@ pattern_signal(
 pattern_signal(
     "code.invisible",
     0.8,
-    # Longer runs than in any script or emoji: a flag has seven tag characters.
+    # More in a row than any script or emoji needs: a flag has seven tag characters.
     *(
         Pattern("invisible characters", any_of(f"[{letters}][{letters}]{{{more},}}+"))
-        for letters, more in [
+        for letters, more in [  # at least `more` characters after the first one
             ("\ufe00-\ufe0f\U000e0100-\U000e01ef", 2),
             ("\U000e0000-\U000e007f", 8),
             ("\u200b\u200c\u2060-\u2064\ufeff", 3),
@@ -141,12 +143,12 @@ def split_names(change: Change, _: datetime) -> Iterator[Observation]:
     for file, share in code_files(change):
         removed = {line.strip() for line in file.removed_lines}
         for number, line in file.added_lines:
-            joint = _CONCATENATION.search(line)
-            if joint is None or line.strip() in removed:
+            first_joint = _CONCATENATION.search(line)
+            if first_joint is None or line.strip() in removed:
                 continue
             joined = _CONCATENATION.sub("", line)
             if len(_SUSPICIOUS_WORDS.findall(joined)) > len(_SUSPICIOUS_WORDS.findall(line)):
-                yield Observation(excerpt(line, joint.start()), file.path, number, share)
+                yield Observation(excerpt(line, first_joint.start()), file.path, number, share)
 
 
 @signal(

@@ -1,8 +1,8 @@
 """Signals that are patterns in added lines of code.
 
-An attacker may write lines of any length that are slow to match. So each repetition in a pattern
-is limited or possessive. If each alternative begins with a letter, Python's `re` skips quickly to
-the next possible start; hence `words`.
+An attacker may write long lines that are slow to match, so each repetition in a pattern is limited
+or possessive. Python's `re` skips quickly to the next possible start if each alternative begins
+with a literal character, so `words` checks the character before the word after it.
 """
 
 import re
@@ -19,9 +19,9 @@ from worker.risk.text import excerpt
 
 @dataclass(frozen=True)
 class Pattern:
-    """One pattern of a signal, with the words that a finding shows."""
+    """One pattern of a signal."""
 
-    description: str
+    description: str  # in the findings
     regex: re.Pattern[str]
     share: float = 1.0  # of the signal's weight
 

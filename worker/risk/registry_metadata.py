@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from worker.change import Change
 from worker.risk.signal import Observation, signal
 
+# Maximum age, share.
 _FRESH = ((timedelta(days=1), 1.0), (timedelta(days=3), 0.75), (timedelta(days=7), 0.5))
-_DORMANT = timedelta(days=2 * 365)
+_MIN_DORMANT = timedelta(days=2 * 365)
 
 
 @signal(
@@ -41,7 +42,7 @@ def dormant(change: Change, _: datetime) -> Iterator[Observation]:
     if old is None or new is None:
         return
     age = _with_zone(new) - _with_zone(old)
-    if age > _DORMANT:
+    if age > _MIN_DORMANT:
         yield Observation(f"published {age.days} days after {change.old.version}")
 
 

@@ -1,4 +1,4 @@
-"""Signal: an id, a weight, a reason, and a pure function that detects it. Registry of all."""
+"""Signal: an id, a weight, a reason, and a pure function that detects it; the list of all."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Signal:
         for finding in self.detect(change, now):
             count += 1
             top.append(finding)
-            if len(top) > 50 * MAX_FINDINGS:  # limits memory for any number of findings
+            if len(top) > 50 * MAX_FINDINGS:  # limits memory, and sorts rarely
                 top = sorted(top, key=_rank)[:MAX_FINDINGS]
         top = sorted(top, key=_rank)[:MAX_FINDINGS]
         if count > len(top):

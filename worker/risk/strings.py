@@ -18,7 +18,7 @@ from worker.risk.text import excerpt
 _HOST = re.compile(r"://(?:[\w.~%-]{1,60}:[^\s/@\"'`]{0,60}@)?([\w.-]{1,253})")
 _EXAMPLE_HOST = re.compile(r"^(?:.{1,200}\.)?(?:localhost|example(?:\.(?:com|org|net))?)$")
 _ADDRESS = re.compile(r"[0-9][0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w.])")
-_QUOTED = re.compile(r"[\"'`]([A-Za-z0-9+/]{16,4000}+)")  # base64; includes hex
+_QUOTED = re.compile(r"[\"'`]([A-Za-z0-9+/]{16,4000}+)")  # base64 or hex
 _SUSPICIOUS = re.compile(
     r"^\.{1,2}/|https?://(?!www\.w3\.org)|child_process|\brequire\b|\beval\b|process\.env|npm_package|/bin/|\.npmrc|"
     r"powershell|\bcurl |\bwget |\bfunction\b",
@@ -124,8 +124,8 @@ def encoded(change: Change, _: datetime) -> Iterator[Observation]:
         for new in new_matches(file, _LONG):
             text = f"{len(new.match.group())} characters: {excerpt(new.line, new.at)}"
             data_url = _DATA_URL.search(new.line[max(0, new.at - 80) : new.at])
-            part = INACTIVE_SHARE if data_url or is_comment(new.line) else 0.5
-            yield Observation(text, file.path, new.number, share * part)
+            long_share = INACTIVE_SHARE if data_url or is_comment(new.line) else 0.5
+            yield Observation(text, file.path, new.number, share * long_share)
 
 
 def known_hosts(change: Change) -> frozenset[str]:
@@ -150,7 +150,8 @@ def new_hosts(file: FileChange, known: frozenset[str]) -> Iterator[tuple[str, Ne
 def public_addresses(file: FileChange) -> Iterator[NewMatch]:
     """Yield the public IPv4 addresses in added lines: in quotes, or in the place of a host."""
     for new in new_matches(file, _ADDRESS, all_in_line=True):
-        before, after = new.line[: new.at][-2:], new.line[new.at :][len(new.match.group()) :][:1]
+        end = new.at + len(new.match.group())
+        before, after = new.line[: new.at][-2:], new.line[end : end + 1]
         is_address = before == "//" or before[-1:] in {'"', "'", "`", "@"} or after in {":", "/"}
         with suppress(ValueError):
             if is_address and ipaddress.IPv4Address(new.match.group()).is_global:
@@ -172,8 +173,8 @@ def _decode_suspicious(text: str) -> str:
 
 
 def _base64(text: str) -> bytes:
-    whole = text[:-1] if len(text) % 4 == 1 else text
-    return base64.b64decode(whole + "=" * (-len(whole) % 4))
+    decodable = text[:-1] if len(text) % 4 == 1 else text
+    return base64.b64decode(decodable + "=" * (-len(decodable) % 4))
 
 
 def _hex(text: str) -> bytes:

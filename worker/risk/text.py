@@ -2,8 +2,8 @@
 
 MAX_LINE_CHARS = 240
 MAX_PATH_CHARS = 300
-_BEFORE, _AFTER = 20, 140  # characters of a line shown around a match
-_SCANNED = 2000  # characters after a match read for an excerpt: many may be spaces
+_CHARS_BEFORE, _CHARS_AFTER = 20, 140  # around a match, in an excerpt
+_MAX_SCANNED_CHARS = 2000  # after a match: many may be spaces
 
 # Letters and marks by Unicode's classification that are invisible or alter their neighbours.
 _BLANK = frozenset(
@@ -26,7 +26,8 @@ def printable(text: str, limit: int = MAX_LINE_CHARS) -> str:
 
 def excerpt(line: str, at: int) -> str:
     """Return the part of `line` around position `at`, with runs of spaces as one."""
-    return " ".join(line[max(0, at - _BEFORE) : at + _SCANNED].split())[: _BEFORE + _AFTER]
+    part = line[max(0, at - _CHARS_BEFORE) : at + _MAX_SCANNED_CHARS]
+    return " ".join(part.split())[: _CHARS_BEFORE + _CHARS_AFTER]
 
 
 def _is_visible(character: str) -> bool:

@@ -1,14 +1,14 @@
-// Size limits of the answer. The smallest files come first, so that a large file cannot crowd out
-// the others.
+// Size limits of the answer. The caller takes the smallest files first, so that a large file cannot
+// crowd out the others.
 
 // Budget for the lines of all files.
 export class LineBudget {
   #remaining;
-  #maxLine;
+  #maxLineBytes;
 
   constructor({ linesBytes, lineBytes }) {
     this.#remaining = linesBytes;
-    this.#maxLine = lineBytes;
+    this.#maxLineBytes = lineBytes;
   }
 
   // Returns the added and removed lines that fit, and whether they are complete.
@@ -16,18 +16,19 @@ export class LineBudget {
     const result = { added_lines: [], removed_lines: [], complete: true };
     for (const [number, line] of added) {
       const push = (text) => result.added_lines.push([number, text]);
-      if (!this.#take(line, result, push)) return result;
+      if (!this.#takeLine(line, result, push)) return result;
     }
     for (const line of removed) {
       const push = (text) => result.removed_lines.push(text);
-      if (!this.#take(line, result, push)) return result;
+      if (!this.#takeLine(line, result, push)) return result;
     }
     return result;
   }
 
-  #take(line, result, push) {
-    const text = cut(line, this.#maxLine);
-    this.#remaining -= Buffer.byteLength(JSON.stringify(text), "utf8") + 12; // and its number
+  #takeLine(line, result, push) {
+    const text = cut(line, this.#maxLineBytes);
+    // In the answer, a line of JSON takes at most 12 bytes more, for its number.
+    this.#remaining -= Buffer.byteLength(JSON.stringify(text), "utf8") + 12;
     if (text !== line || this.#remaining < 0) result.complete = false;
     if (this.#remaining < 0) return false;
     push(text);
@@ -39,19 +40,21 @@ export class LineBudget {
 export class TextBudget {
   truncated = false;
   #remaining;
-  #limit;
+  #maxBytes;
 
   constructor({ diffBytes }) {
-    this.#remaining = this.#limit = diffBytes;
+    this.#remaining = this.#maxBytes = diffBytes;
   }
 
   // Returns the printed patch if it fits, else a printed note if that fits, else "".
   take(patch, print) {
-    const note = `left out: the diff has more than ${this.#limit} bytes`;
-    return this.#take(print(patch)) ?? this.#take(print({ ...patch, hunks: null, note })) ?? "";
+    const note = `left out: the diff has more than ${this.#maxBytes} bytes`;
+    const patchWithoutHunks = { ...patch, hunks: null, note };
+    return this.#takeText(print(patch)) ?? this.#takeText(print(patchWithoutHunks)) ?? "";
   }
 
-  #take(text) {
+  // Returns the text, or null if it does not fit.
+  #takeText(text) {
     const bytes = Buffer.byteLength(text, "utf8");
     if (bytes <= this.#remaining) {
       this.#remaining -= bytes;
@@ -62,11 +65,12 @@ export class TextBudget {
   }
 }
 
-// Returns the first `bytes` bytes of the text in UTF-8, or fewer: it does not split a character.
-function cut(text, bytes) {
-  if (text.length * 3 <= bytes || Buffer.byteLength(text, "utf8") <= bytes) return text;
-  const encoded = Buffer.from(text.slice(0, bytes), "utf8");
-  let end = bytes;
+// Returns the first `maxBytes` bytes of the text in UTF-8, or fewer: it does not split a character.
+function cut(text, maxBytes) {
+  // Three bytes a UTF-16 unit are the maximum, so a short text need not be measured.
+  if (text.length * 3 <= maxBytes || Buffer.byteLength(text, "utf8") <= maxBytes) return text;
+  const encoded = Buffer.from(text.slice(0, maxBytes), "utf8");
+  let end = maxBytes;
   while (end > 0 && (encoded[end] & 0xc0) === 0x80) end--;
   return encoded.toString("utf8", 0, end);
 }

@@ -6,26 +6,27 @@ import { files } from "./tar.mjs";
 import { wellFormed } from "./well-formed.mjs";
 
 const MAX_MANIFEST_BYTES = 1024 * 1024;
+const LINE_FEED = 10;
 
 // Reads the whole tarball. Returns the unpacked bytes, package.json, and the size, mode and digest
 // of each file by path, in the tarball's order.
 export async function readDigests(tarball, limits) {
   const digests = new Map();
   let manifest = null;
-  let bytes = 0;
+  let unpackedBytes = 0;
   for await (const { path, mode, size, chunks } of files(tarball, limits)) {
     const hash = createHash("sha256");
-    const text = path === "package.json" && size <= MAX_MANIFEST_BYTES ? [] : null;
+    const manifestChunks = path === "package.json" && size <= MAX_MANIFEST_BYTES ? [] : null;
     for await (const chunk of chunks) {
       hash.update(chunk);
-      text?.push(chunk);
+      manifestChunks?.push(chunk);
     }
-    if (text) manifest = parseManifest(Buffer.concat(text));
-    bytes += size;
+    if (manifestChunks) manifest = parseManifest(Buffer.concat(manifestChunks));
+    unpackedBytes += size;
     digests.set(path, { size, mode, digest: hash.digest("base64") });
   }
   if (manifest === null) throw badManifest("is missing or too large");
-  return { files: digests, manifest, bytes };
+  return { files: digests, manifest, unpackedBytes };
 }
 
 // Reads the files at `paths` again. Returns the kind, number of lines and longest line of each by
@@ -50,7 +51,8 @@ export async function readDetails(tarball, limits, paths, textPaths) {
   return details;
 }
 
-// Counts the lines, and the characters of the longest (all bytes but UTF-8 continuation bytes).
+// Counts the line feeds, and the characters of the longest line. A UTF-8 continuation byte
+// (0b10xxxxxx) belongs to the character before it.
 class LineCounter {
   lines = 0;
   longest = 0;
@@ -60,7 +62,7 @@ class LineCounter {
     let length = this.#length;
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i];
-      if (byte === 10) {
+      if (byte === LINE_FEED) {
         this.lines++;
         length = 0;
       } else if ((byte & 0xc0) !== 0x80 && ++length > this.longest) {

@@ -8,13 +8,13 @@ const EMPTY = Buffer.alloc(0);
 export class Gunzip {
   #chunks;
   #chunk = EMPTY;
-  #limit;
+  #maxBytes;
   #total = 0;
 
-  constructor(chunks, limit) {
+  constructor(chunks, maxBytes) {
     const gunzip = createGunzip({ chunkSize: 64 * 1024 });
     this.#chunks = Readable.from(chunks).pipe(gunzip)[Symbol.asyncIterator]();
-    this.#limit = limit;
+    this.#maxBytes = maxBytes;
   }
 
   // Returns the next bytes, at most `max`; null at the end.
@@ -49,8 +49,8 @@ export class Gunzip {
     if (next.done) return false;
     this.#chunk = next.value;
     this.#total += next.value.length;
-    if (this.#total > this.#limit) {
-      const message = `the tarball unpacks to more than ${this.#limit} bytes`;
+    if (this.#total > this.#maxBytes) {
+      const message = `the tarball unpacks to more than ${this.#maxBytes} bytes`;
       throw new DiffError("too_large", message);
     }
     return true;

@@ -30,10 +30,10 @@ async function answer(text) {
   };
 }
 
-const describe = ({ tarball, files, bytes, ...version }) => ({
+const describe = ({ tarball, files, unpackedBytes, ...version }) => ({
   ...version,
   tarball_bytes: tarball.reduce((sum, chunk) => sum + chunk.length, 0),
-  unpacked_bytes: bytes,
+  unpacked_bytes: unpackedBytes,
 });
 
 function finish(result) {
@@ -46,13 +46,13 @@ function fail(error) {
     const { code, message, retry } = error;
     return finish({ error: { code, message, retry } });
   }
-  // A bug in this program. Leave out the message: a library's may contain an address.
+  // A bug in this program. The message is left out: a library's may contain an address.
   const frames = String(error?.stack).split("\n").filter((line) => /^ {4}at /.test(line));
   process.stderr.write(`${error?.name} ${error?.code ?? ""}\n${frames.slice(0, 5).join("\n")}\n`);
   process.exit(70);
 }
 
-// pacote looks up the home folder but does not use it. A user without a passwd entry has none.
+// pacote looks up the home folder, which a user without a passwd entry lacks, but does not use it.
 process.env.HOME = tmpdir();
 process.on("uncaughtException", fail);
 answer(readFileSync(0, "utf8")).then(finish, fail);

@@ -2,30 +2,30 @@
 import { formatPatch, structuredPatch } from "diff";
 
 const CONTEXT_LINES = 3; // as in npm
-const MAX_EDITS = 4000; // in one file; time and memory grow with the square: this takes a second
+const MAX_EDITS = 4000; // in one file: time and memory grow with the square, and 4000 take a second
 const MAX_STEPS = 4 * MAX_EDITS ** 2; // sum of the squared edits of all files
 const MAX_HUNK_LINES = 50_000; // formatPatch overflows the stack at about 120,000
 
-// Remaining work of one request.
-export const newBudget = () => ({ steps: MAX_STEPS });
+// Work that the comparisons of one request may still take.
+export const newWorkBudget = () => ({ steps: MAX_STEPS });
 
-// A patch: {hunks, added: [[number, line]], removed: [line], note}. The note says why `hunks` is
-// null; the added and removed lines may be known all the same.
+// A patch: {hunks, added: [[number, line]], removed: [line], note}. If `hunks` is null, the note says
+// why; the added and removed lines may be known all the same.
 export const notCompared = (note) => ({ hunks: null, added: [], removed: [], note });
 
 export function comparePatch(oldText, newText, budget) {
-  if (oldText === "" || newText === "") return oneSided(oldText, newText);
+  if (oldText === "" || newText === "") return oneSidedPatch(oldText, newText);
   const maxEditLength = Math.min(MAX_EDITS, Math.floor(Math.sqrt(budget.steps)));
-  // 0 would mean: without a limit
+  // For the engine, a maximum of 0 means no limit.
   const hunks = maxEditLength > 0 ? hunksOf(oldText, newText, { maxEditLength }) : null;
-  const patch = hunks === null ? unordered(split(oldText), split(newText)) : fromHunks(hunks);
+  const patch = hunks === null ? unorderedPatch(split(oldText), split(newText)) : patchOf(hunks);
   const edits = hunks === null ? maxEditLength : patch.added.length + patch.removed.length;
   budget.steps -= edits ** 2;
   return patch;
 }
 
-// The function that libnpmdiff's printer calls to diff two contents. In the bundle (build.mjs), it
-// gets this one, and a patch of comparePatch in place of the contents.
+// Replaces, in the bundle (build.mjs), the function with which libnpmdiff's printer diffs two
+// contents. The contents are patches of comparePatch here: see print.mjs.
 export function createTwoFilesPatch(oldFileName, newFileName, oldPatch, newPatch) {
   const { hunks, note } = newPatch || oldPatch;
   const names = { oldFileName, newFileName, oldHeader: "", newHeader: "" };
@@ -38,7 +38,7 @@ function hunksOf(oldText, newText, limit) {
   return structuredPatch("", "", oldText, newText, "", "", options)?.hunks ?? null;
 }
 
-function oneSided(oldText, newText) {
+function oneSidedPatch(oldText, newText) {
   const removed = split(oldText);
   const added = split(newText).map((line, index) => [index + 1, line]);
   if (removed.length + added.length <= MAX_HUNK_LINES) {
@@ -47,7 +47,7 @@ function oneSided(oldText, newText) {
   return { hunks: null, added, removed, note: `more than ${MAX_HUNK_LINES} lines` };
 }
 
-function fromHunks(hunks) {
+function patchOf(hunks) {
   const patch = { hunks, added: [], removed: [], note: "" };
   for (const { newStart, lines } of hunks) {
     let number = newStart;
@@ -61,7 +61,7 @@ function fromHunks(hunks) {
 }
 
 // Compares without order: a line is added or removed if one text has it more often.
-function unordered(oldLines, newLines) {
+function unorderedPatch(oldLines, newLines) {
   const surplus = new Map();
   for (const line of oldLines) surplus.set(line, (surplus.get(line) ?? 0) + 1);
   const added = [];

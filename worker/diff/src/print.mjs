@@ -1,7 +1,7 @@
 // Prints a file's patch as `npm diff` does, with libnpmdiff's printer.
 import formatDiff from "libnpmdiff/lib/format-diff.js";
 
-// A last file of the output: the printer strips blanks at the end of the whole output.
+// Printed after each file and cut off again: the printer strips blanks at the end of its output.
 const LAST = { path: "", newFile: { mode: 0 } };
 
 // Returns a function of {path, oldFile, newFile} and a patch, for two versions of the package.

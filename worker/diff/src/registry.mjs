@@ -8,7 +8,8 @@ import { wellFormed } from "./well-formed.mjs";
 
 // The largest document of a well-known package has about 21 MB, and three times as much parsed.
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
-const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]; // a proxy's loopback is not this machine's
+// Never requested from a proxy, whose loopback is another machine's.
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 // Returns the metadata and tarball of both versions, within limits.fetchSeconds.
 export function fetchBoth(request) {
@@ -44,8 +45,8 @@ function fetchOptions({ registry, credentials, limits }) {
   };
 }
 
-// pacote sends credentials to the registry's host only, but follows redirects on that host to another
-// port, or from HTTPS to HTTP, with them. This agent removes them.
+// pacote sends credentials only to the registry's host, but also after a redirect to another port of
+// that host, or from HTTPS to HTTP. This agent removes them if the origin differs.
 function guardedAgent(url, origin) {
   const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy ?? "", ...LOOPBACK].join();
   const agent = getAgent(url, { noProxy });
@@ -77,7 +78,7 @@ async function fetchDocument(spec, options) {
 }
 
 async function fetchVersion(spec, document, options, limit) {
-  // Without times: if the clocks differ, npm would hide a new version.
+  // Without times: npm leaves out a version from the future, and clocks may differ.
   const timeless = { ...document, time: undefined };
   const packumentCache = { has: () => true, get: () => timeless };
   const fetcher = new pacote.RegistryFetcher(spec, { ...options, packumentCache });
@@ -112,13 +113,13 @@ function describe(document, version) {
   const entry = document.versions[version];
   return {
     version,
-    published: text(document.time?.[version]),
-    publisher: text(entry?._npmUser?.name),
+    published: shortText(document.time?.[version]),
+    publisher: shortText(entry?._npmUser?.name),
     provenance: Boolean(entry?.dist?.attestations?.provenance),
   };
 }
 
-const text = (value) => (typeof value === "string" ? wellFormed(value).slice(0, 300) : null);
+const shortText = (value) => (typeof value === "string" ? wellFormed(value).slice(0, 300) : null);
 
 function validIntegrity({ _integrity: integrity, dist }) {
   if (!/(^|\s)sha(1|256|384|512)-/.test(integrity ?? "")) {

@@ -25,7 +25,7 @@ export function readRequest(text) {
     }
   }
   for (const name of Object.keys(limits)) {
-    if (!LIMITS.includes(name)) refuse(`limits contains an unknown key, ${shown(name)}`);
+    if (!LIMITS.includes(name)) refuse(`limits contains an unknown key, ${quoted(name)}`);
   }
   const name = packageName(request.package);
   const from = version(name, request.from, "from");
@@ -48,7 +48,7 @@ function packageName(name) {
   if (typeof name !== "string") refuse("package must be the name of a package");
   // npm allows a leading hyphen, but a program could take it for an option
   if (name.startsWith("-") || !validateName(name).validForOldPackages) {
-    refuse(`${shown(name)} is not the name of a package`);
+    refuse(`${quoted(name)} is not the name of a package`);
   }
   return name;
 }
@@ -65,7 +65,7 @@ function version(name, wanted, key) {
     // a tag with characters that a URL cannot contain
   }
   if (!["version", "range", "tag"].includes(spec?.type)) {
-    refuse(`${key} must be a version, a range or a dist-tag, not ${shown(wanted)}`);
+    refuse(`${key} must be a version, a range or a dist-tag, not ${quoted(wanted)}`);
   }
   return spec;
 }
@@ -77,7 +77,7 @@ function access(registry, token) {
   try {
     url = new URL(registry);
   } catch {
-    refuse("registry must be an http:// or https:// address"); // do not show it: see DiffError
+    refuse("registry must be an http:// or https:// address"); // not shown: it may hold a password
   }
   if (!["http:", "https:"].includes(url.protocol)) refuse("registry must be http:// or https://");
   const credentials = bearer(token) ?? basic(url);
@@ -102,7 +102,7 @@ function unescaped(part) {
 }
 
 const isHeaderText = (text) => typeof text === "string" && /^[\x21-\x7e]+$/.test(text);
-const shown = (text) => JSON.stringify(text.slice(0, 100));
+const quoted = (text) => JSON.stringify(text.slice(0, 100));
 
 function refuse(message) {
   throw new DiffError("bad_request", message);

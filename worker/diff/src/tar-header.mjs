@@ -68,7 +68,7 @@ export function decodePax(body, isGlobal) {
     const digits = /^[1-9][0-9]{0,6}(?= )/.exec(body.toString("latin1", at, at + 8))?.[0] ?? "0";
     const record = body.subarray(at, at + Number(digits));
     const [key, value] = keyAndValue(record.subarray(digits.length + 1));
-    if (record.length < Number(digits)) throw badTar("a pax header is invalid");
+    if (record.length < Number(digits)) throw badTar("a pax header is invalid"); // it ends early
     const isAllowed = !isGlobal && (key === "path" || key === "size");
     if (!isAllowed && (!HARMLESS.test(key) || SPARSE.test(key))) {
       throw badTar(`a pax header contains ${JSON.stringify(key.slice(0, 50))}`);

@@ -3,8 +3,14 @@
 // file can be hidden from the review.
 import { DiffError } from "./error.mjs";
 import { Gunzip } from "./gunzip.mjs";
-import { BLOCK_BYTES, decodeHeader, decodeName, decodePax } from "./tar-header.mjs";
-import { badTar, isBlank } from "./tar-header.mjs";
+import {
+  BLOCK_BYTES,
+  badTar,
+  decodeHeader,
+  decodeName,
+  decodePax,
+  isBlank,
+} from "./tar-header.mjs";
 
 const MAX_META_BYTES = 1024 * 1024; // of a pax header or long name; npm's reader skips larger ones
 const MAX_NAMES_BYTES = 4 * 1024 * 1024; // of all names together
@@ -17,7 +23,7 @@ export async function* files(tarball, limits) {
   for await (const { type, path, mode, size, link } of entries(tar, limits.files)) {
     // some tars give a folder a size, but it has no content
     if (type === "5" || (path.endsWith("/") && size === 0)) {
-      pathInPackage(path);
+      pathInPackage(path); // throws if the path is unsafe
       continue;
     }
     // npm's reader would take the content after such a header for headers
@@ -25,7 +31,7 @@ export async function* files(tarball, limits) {
     const name = names.add(pathInPackage(path));
     const chunks = content(tar, size);
     yield { path: name, mode, size, chunks };
-    for await (const _ of chunks);
+    for await (const _ of chunks); // skips the rest
   }
 }
 
@@ -33,9 +39,11 @@ export async function* files(tarball, limits) {
 async function* entries(tar, maxFiles) {
   let overrides = {};
   for (let count = 0; ; count++) {
-    if (count > 4 * maxFiles) throw tooManyFiles(maxFiles); // folders, and headers before files
+    // Folders, and headers before files, are entries too.
+    if (count > 4 * maxFiles) throw tooManyFiles(maxFiles);
     const header = await nextHeader(tar);
     if (header === null) return;
+    // pax, global pax, GNU long name; then file, folder, contiguous file
     if ("xgL".includes(header.type)) {
       overrides = { ...overrides, ...(await metadata(tar, header)) };
     } else if ("057".includes(header.type)) {
@@ -101,8 +109,8 @@ class FileNames {
   #names = new Set();
   #bytes = 0;
 
-  constructor(max) {
-    this.max = max;
+  constructor(maxFiles) {
+    this.maxFiles = maxFiles;
   }
 
   add(name) {
@@ -112,7 +120,7 @@ class FileNames {
     }
     this.#names.add(name);
     this.#bytes += Buffer.byteLength(name, "utf8");
-    if (this.#names.size > this.max) throw tooManyFiles(this.max);
+    if (this.#names.size > this.maxFiles) throw tooManyFiles(this.maxFiles);
     if (this.#bytes > MAX_NAMES_BYTES) {
       const message = `the names of its files have more than ${MAX_NAMES_BYTES} bytes`;
       throw new DiffError("too_large", message);
@@ -121,4 +129,5 @@ class FileNames {
   }
 }
 
-const tooManyFiles = (max) => new DiffError("too_large", `the tarball has more than ${max} files`);
+const tooManyFiles = (maxFiles) =>
+  new DiffError("too_large", `the tarball has more than ${maxFiles} files`);

@@ -76,15 +76,15 @@ def test_a_file_with_too_many_bytes_is_not_compared(registry):
 
 
 MANY_CHANGES = """
-import { comparePatch, newBudget } from "./src/patch.mjs";
+import { comparePatch, newWorkBudget } from "./src/patch.mjs";
 const text = (word, count) => Array.from({ length: count }, (_, i) => `${word} ${i}\\n`).join("");
 const budget = { steps: 10_000 };
 const oldText = text("old", 200) + "same\\n";
 const newText = "same\\n" + text("new", 200) + "same\\n";
 const { added, removed, note } = comparePatch(oldText, newText, budget);
 const second = comparePatch("a\\n", "b\\n", budget);
-const usual = comparePatch("a\\nx\\n", "b\\nx\\n", newBudget());
-console.log(JSON.stringify({ added, removed, note, steps: budget.steps, second, usual }));
+const small = comparePatch("a\\nx\\n", "b\\nx\\n", newWorkBudget());
+console.log(JSON.stringify({ added, removed, note, steps: budget.steps, second, small }));
 """
 
 
@@ -104,4 +104,4 @@ def test_texts_with_too_many_changes_are_compared_without_order(diff_sources: Pa
     assert output["note"].startswith("too many changes")
     assert output["steps"] == 0
     assert (output["second"]["added"], output["second"]["hunks"]) == ([[1, "b"]], None)
-    assert output["usual"]["hunks"]
+    assert output["small"]["hunks"]

@@ -131,8 +131,8 @@ def outcomes(diff_sources: Path) -> dict[str, dict[str, Any]]:
     limits = Limits().as_json()
     with serving() as registry:
         address = registry.address.replace("//", f"//user:{PASSWORD}@")
-        usual = {"from": "1.0.0", "registry": address, "token": TOKEN, "limits": limits}
-        requests = [usual | {"package": name, "to": new} for name, new in _publish(registry)]
+        common = {"from": "1.0.0", "registry": address, "token": TOKEN, "limits": limits}
+        requests = [common | {"package": name, "to": new} for name, new in _publish(registry)]
         process = subprocess.run(
             ["node", "--input-type=module", "-e", REQUEST_ALL],
             cwd=diff_sources,

@@ -33,8 +33,8 @@ REGISTRY = "https://npm.test/api/npm/x"
 
 
 def _request(**fields: Any) -> dict[str, Any]:
-    usual = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0", "registry": REGISTRY}
-    return usual | {"token": None, "limits": LIMITS} | fields
+    defaults = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0", "registry": REGISTRY}
+    return defaults | {"token": None, "limits": LIMITS} | fields
 
 
 NAMES = [
