@@ -54,8 +54,8 @@ after it has written all images to disk. `./inv verify` adds the start of Python
 reads each file (digest, packages, secrets); dive only counts bytes.
 """
 NOTES = """\
-- container-structure-test and goss check only what a team writes tests for. Their files here test the
-  contract as far as the tools can.
+- container-structure-test and goss check only what a team writes tests for. Their files here test
+  the contract as far as the tools can.
 - goss: dgoss needs a shell in the image, which the good image does not have. It ran in a container
   that shared the service's processes and network and read its files in /proc/1/root.
 - syft lists packages. The rule by hand: each package is in a lock file or in the contract's list of
