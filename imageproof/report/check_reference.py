@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imageproof.checks import Check
 
 FILE = "docs/checks.md"
-ALL = "all"
+ALL = "all"  # the argument of `explain` for this page
 COMMAND = f"./inv explain {ALL} > {FILE}"
 _HEAD = f"""# Checks
 
@@ -28,13 +28,13 @@ fails the run. A waiver is in the contract, with its reason: a check of one imag
 
 Each check needs one kind of facts:
 """
-# Code and addresses are literal. The other text escapes the characters that Markdown interprets.
+# Code and addresses are literal; in other text, Markdown's special characters are escaped.
 _LITERAL = re.compile(r"(`[^`]*`|https?://[^\s;]+)")
 _SPECIAL = re.compile(r"([\\*_\[\]|<>#])")
 
 
 def show(id_: str) -> None:
-    """Print one check, all checks (`all`), or the keys of the contract (`contract`).
+    """Print a check by its id, this page (`all`), or the contract's keys (`contract`).
 
     Raises:
         UsageError: There is no such check.
@@ -49,11 +49,11 @@ def show(id_: str) -> None:
 
 def markdown(checks: Mapping[str, Check] = REGISTRY) -> str:
     """Return the page: all checks in alphabetical order, with one section for each prefix."""
-    groups: dict[str, list[Check]] = {}
+    by_prefix: dict[str, list[Check]] = {}
     for id_, check in sorted(checks.items()):
-        groups.setdefault(id_.partition(".")[0], []).append(check)
+        by_prefix.setdefault(id_.partition(".")[0], []).append(check)
     lines = [_HEAD, *(f"- **{kind}**: {text}" for kind, text in FACT_KINDS.items())]
-    for prefix, members in groups.items():
+    for prefix, members in by_prefix.items():
         lines += ["", f"## {prefix}", "", "| Check | Rule | Needs |", "|---|---|---|"]
         lines += [
             f"| [{check.id}](#{_anchor(check.id)}) | {_escape(check.title)} | {check.needs} |"
@@ -79,7 +79,7 @@ def _anchor(id_: str) -> str:
 
 def _escape(text: str) -> str:
     """Return Markdown that shows the text as it is, with addresses as links."""
-    parts = _LITERAL.split(text)
+    parts = _LITERAL.split(text)  # other text and literals, in turn
     parts[::2] = [_SPECIAL.sub(r"\\\1", part) for part in parts[::2]]
     parts[1::2] = [part if part.startswith("`") else f"<{part}>" for part in parts[1::2]]
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""Reference of the contract's keys as Markdown: the content of docs/contract.md."""
+"""The reference of the contract's keys in Markdown: docs/contract.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 FILE = "docs/contract.md"
-TOPIC = "contract"
+TOPIC = "contract"  # the argument of `explain` for this page
 COMMAND = f"./inv explain {TOPIC} > {FILE}"
 
 # Checks and commands (`./inv NAME`) that use each key.
@@ -162,24 +162,28 @@ def markdown() -> str:
 
 
 def keys(model: type[Model], prefix: str = "") -> Iterator[Key]:
-    """Yield the keys of a table, those of nested tables as dotted names.
+    """Yield the keys of a table, and those of nested tables as dotted names.
 
-    Fields without a description are not keys of the file; `images` has a table of its own.
+    A field without a description is no key of the file; `images` has its own table of keys.
     """
     for name, field in model.model_fields.items():
         if field.description is None or field.annotation == dict[str, ServiceContract]:
             continue
-        nested, suffix = _nested(name, field.annotation)
-        if nested is None:
-            type_ = _type_name(field.annotation if not suffix else str)
-            default = "" if suffix else _default(field)
-            yield Key(f"{prefix}{name}{suffix}", type_, default, field.description)
+        nested, placeholder = _nested(name, field.annotation)
+        full_name = f"{prefix}{name}{placeholder}"
+        if nested:
+            yield from keys(nested, f"{full_name}.")
+        elif placeholder:  # a table of strings
+            yield Key(full_name, _type_name(str), "", field.description)
         else:
-            yield from keys(nested, f"{prefix}{name}{suffix}.")
+            yield Key(full_name, _type_name(field.annotation), _default(field), field.description)
 
 
 def _nested(name: str, annotation: Any) -> tuple[type[Model] | None, str]:
-    """Return the model of a nested table, if any, and what stands between its name and its keys."""
+    """Return a key's nested table, if any, and the placeholder after the key.
+
+    The placeholder is `.NAME` for a table whose keys the user chooses, `[]` for a list of tables.
+    """
     arguments = [item for item in get_args(annotation) if item not in (NoneType, Ellipsis)]
     origin = get_origin(annotation)
     value = arguments[-1] if arguments else annotation
@@ -215,13 +219,14 @@ def _default(field: FieldInfo) -> str:
 def _table(model: type[Model], uses: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     yield from ("| Key | Type | Default | Meaning | Used by |", "|---|---|---|---|---|")
     for key in keys(model):
-        users = ", ".join(map(_link, uses[key.name]))
-        yield f"| `{key.name}` | {key.type} | {key.default} | {key.meaning} | {users} |"
+        used_by = ", ".join(map(_link, uses[key.name]))
+        yield f"| `{key.name}` | {key.type} | {key.default} | {key.meaning} | {used_by} |"
 
 
-def _link(user: str) -> str:
+def _link(use: str) -> str:
     """Return a check or group of checks (`env.*`) as a link, a command as code."""
-    if "." not in user:
-        return f"`./inv {user}`"
-    anchor = user.removesuffix(".*").replace(".", "")
-    return f"[{user.replace('*', chr(92) + '*')}](checks.md#{anchor})"
+    if "." not in use:
+        return f"`./inv {use}`"
+    anchor = use.removesuffix(".*").replace(".", "")
+    text = use.replace("*", r"\*")
+    return f"[{text}](checks.md#{anchor})"

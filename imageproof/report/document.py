@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.verify.judge import Result, Subject, Verdict
 
-SCHEMA = 3  # raised if a key goes or changes its meaning
+SCHEMA = 3  # raised if a key is removed or changes its meaning
 
 
 def as_json(verdict: Verdict) -> str:
@@ -29,7 +29,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "passes": verdict.passes,
         "counts": counts(verdict),
         "images": {
-            subject.name: _image(subject, subject.image)
+            subject.name: _image(subject, facts=subject.image)
             for subject in verdict.subjects
             if subject.image
         },

@@ -1,4 +1,4 @@
-"""The formats of a verdict, by their names on the command line."""
+"""The formats of a verdict, by name on the command line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ FORMATS: dict[str, Callable[[Verdict], str]] = {
 def render(verdict: Verdict, format_: str, output: str | None) -> None:
     """Print the verdict, or write it to the file `output`.
 
-    Raises UsageError if the format is unknown or the file cannot be written.
+    Raises:
+        UsageError: The format is unknown, or the file cannot be written.
     """
     if format_ == "table" and output is None:
         console.show(table(verdict))
@@ -53,5 +54,5 @@ def render(verdict: Verdict, format_: str, output: str | None) -> None:
 
 
 def require_report_format(format_: str) -> None:
-    """Raise UsageError if the format is unknown: called before any work is done."""
+    """Raise UsageError if the format is unknown."""
     require_format(format_, FORMATS)

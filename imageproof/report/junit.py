@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def as_junit(verdict: Verdict) -> str:
     """Return the verdict as JUnit XML.
 
-    `fail` becomes a failure, `unknown` an error, `waived` and `not run` skipped; a warning is a
-    passed case with text in system-out.
+    A case is a failure for `fail`, an error for `unknown`, and skipped for `waived` and `not run`.
+    For `warning` it passes, with the findings in system-out.
     """
     suites = Element("testsuites", name="imageproof")
     for subject, results in by_subject(verdict).items():
@@ -52,13 +52,15 @@ def _add_case(suite: Element, result: Result) -> None:
         classname=f"{clean(result.subject)}.{check.id}",
         time="0",
     )
+    messages = [clean(finding.message) for finding in result.findings]
     findings = "\n".join(
-        "\n  ".join((clean(finding.message), *details(finding))) for finding in result.findings
+        "\n  ".join((message, *details(finding)))
+        for message, finding in zip(messages, result.findings, strict=True)
     )
     if result.status in ("fail", "unknown"):
         tag = "failure" if result.status == "fail" else "error"
-        first = clean(result.findings[0].message) if result.findings else clean(result.reason)
-        element = SubElement(case, tag, message=first, type=check.id)
+        summary = messages[0] if messages else clean(result.reason)
+        element = SubElement(case, tag, message=summary, type=check.id)
         element.text = f"{findings}\n\n{check.remedy}\n{check.reference}"
     elif result.status == "waived":
         SubElement(case, "skipped", message=clean(f"waived: {result.reason} ({findings})"))

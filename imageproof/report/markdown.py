@@ -20,7 +20,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>@])")
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """Return a heading with the verdict, the sizes, the findings, and the passes folded."""
+    """Return the page: verdict, sizes, findings of each subject, and passes, folded."""
     glyph = LOOKS["pass" if verdict.passes else "fail"].glyph
     lines = [f"## {glyph} imageproof: {headline(verdict)}", "", count_line(verdict), ""]
     lines += _sizes(verdict.subjects)
@@ -33,7 +33,7 @@ def as_markdown(verdict: Verdict) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that a table cell shows literally."""
+    """Return the text escaped, so that Markdown shows it literally, also in a table cell."""
     safe = clean(text).replace("&", "&amp;").replace("<", "&lt;")
     return _MARKUP.sub(r"\\\1", safe)
 

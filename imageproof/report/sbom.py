@@ -6,23 +6,23 @@ their source package and release, Python and npm packages by their registry name
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
 from imageproof.checks.base.components import os_release
+from imageproof.project.lock_files import normal_name
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
 
     from imageproof.image.facts import ImageFacts, Package
 
-TYPES = {"dpkg": "deb", "apk": "apk", "python": "pypi", "npm": "npm"}
+PURL_TYPES = {"dpkg": "deb", "apk": "apk", "python": "pypi", "npm": "npm"}
 
 
 def as_cyclonedx(name: str, image: ImageFacts) -> str:
-    """Return the bill of materials as JSON. One image always has the same serial number."""
+    """Return the bill of materials as JSON; its serial number depends on the image only."""
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
@@ -53,7 +53,7 @@ def as_cyclonedx(name: str, image: ImageFacts) -> str:
     return outputter.output_as_string(indent=1)
 
 
-def _component(package: Package, release: Mapping[str, str], layer: str) -> Component:
+def _component(package: Package, release: Mapping[str, str], layer_id: str) -> Component:
     from cyclonedx.model import Property
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
@@ -64,11 +64,11 @@ def _component(package: Package, release: Mapping[str, str], layer: str) -> Comp
         namespace = release.get("ID")
         qualifiers = {"upstream": package.source, "distro": _distro(release)}
     elif package.kind == "python":
-        name = re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
+        name = normal_name(name)
     elif name.startswith("@"):
         namespace, _, name = name.partition("/")
     purl = PackageURL(
-        TYPES[package.kind],
+        PURL_TYPES[package.kind],
         namespace,
         name,
         package.version or None,
@@ -82,7 +82,7 @@ def _component(package: Package, release: Mapping[str, str], layer: str) -> Comp
         bom_ref=f"{purl}#{package.record}",  # a package may be installed in two places
         properties=[
             Property(name="imageproof:record", value=package.record),
-            Property(name="imageproof:layer", value=layer),
+            Property(name="imageproof:layer", value=layer_id),
         ],
     )
 
@@ -100,4 +100,5 @@ def _operating_system(release: Mapping[str, str]) -> Component:
 
 
 def _distro(release: Mapping[str, str]) -> str:
+    """Return the distribution as vulnerability scanners name it, such as `debian-12`."""
     return "-".join(filter(None, (release.get("ID"), release.get("VERSION_ID"))))

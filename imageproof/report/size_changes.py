@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def growth_text(facts: ImageFacts) -> str:
-    """Return the change of the size in MB, signed; empty if this base has no baseline."""
+    """Return the change of the size, such as `+0.50 MB`; empty if this base has no baseline."""
     baseline = baseline_for(facts)
     return f"{(facts.size - baseline.size) / 1e6:+.2f} MB" if baseline else ""
 

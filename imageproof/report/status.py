@@ -1,4 +1,4 @@
-"""Statuses of results: their order, their glyphs, and how many results have each."""
+"""Statuses of results: order, glyphs, and the number of results with each."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ LOOKS = {
     "waived": Look("~", "yellow"),
     "not run": Look("-", "dim"),
 }
-STATUSES = tuple(LOOKS)
 WORST_FIRST = ("fail", "unknown", "warning", "waived", "pass", "not run")
 
 
 def sort_worst_first(results: Iterable[Result]) -> list[Result]:
     """Return the results by severity, then by check id."""
-    return sorted(results, key=lambda r: (WORST_FIRST.index(r.status), r.check.id))
+    return sorted(results, key=lambda result: (WORST_FIRST.index(result.status), result.check.id))
 
 
 def by_subject(verdict: Verdict) -> dict[str, list[Result]]:
@@ -44,7 +43,7 @@ def by_subject(verdict: Verdict) -> dict[str, list[Result]]:
 def counts(verdict: Verdict) -> dict[str, int]:
     """Return the number of results of each status."""
     statuses: list[str] = [result.status for result in verdict.results]
-    return {status: statuses.count(status) for status in STATUSES}
+    return {status: statuses.count(status) for status in LOOKS}
 
 
 def headline(verdict: Verdict) -> str:
@@ -62,5 +61,6 @@ def headline(verdict: Verdict) -> str:
 def count_line(verdict: Verdict) -> str:
     """Return the number of results of each status that occurs, on one line."""
     numbers = counts(verdict)
-    order = ("pass", "not run", "waived", "warning", "unknown", "fail")
-    return ", ".join(f"{numbers[s]} {s}" for s in order if numbers[s]) or "no check ran"
+    order = ("pass", "not run", "waived", "warning", "unknown", "fail")  # what matters comes last
+    parts = [f"{numbers[status]} {status}" for status in order if numbers[status]]
+    return ", ".join(parts) or "no check ran"

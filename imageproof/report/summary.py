@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imageproof.stack.compose import ServiceState
     from imageproof.verify.judge import Subject
 
-MIN_FILE_BYTES = 100_000  # smaller files are not shown: they do not make a layer large
+MIN_FILE_BYTES = 100_000  # smaller files are not shown
 MAX_FILES = 5  # shown for each layer
 MAX_CHANGES = 8  # shown for each image
 
@@ -31,10 +31,10 @@ def print_build(result: BuildResult, sizes: Mapping[str, int]) -> None:
     """Print each image with its size, and the build's duration and steps.
 
     Args:
-        result: the finished build.
-        sizes: the images' sizes in bytes, by name.
+        result: The finished build.
+        sizes: The images' sizes in bytes, by name; empty if the images are not in the engine.
     """
-    table = _table("image", "tag")
+    table = plain_table("image", "tag")
     table.add_column("size", justify="right")
     for name, reference in result.references.items():
         table.add_row(name, reference, f"{sizes[name] / 1e6:.1f} MB")
@@ -55,7 +55,7 @@ def print_release(release: Release) -> None:
 
 def print_containers(states: Sequence[ServiceState]) -> None:
     """Print each container with its state and ports."""
-    table = _table("service", "container", "status", "health", "restarts", "ports")
+    table = plain_table("service", "container", "status", "health", "restarts", "ports")
     for state in states:
         table.add_row(
             state.service,
@@ -77,12 +77,16 @@ def print_urls(states: Sequence[ServiceState]) -> None:
 
 
 def print_prerequisites(items: Sequence[Prerequisite], format_: str) -> None:
-    """Print each prerequisite with what was found, its problem and its remedy."""
+    """Print each prerequisite with the version found, its problem and its remedy.
+
+    Raises:
+        UsageError: The format is unknown.
+    """
     require_format(format_, ("json", "table"))
     if format_ == "json":
         console.write(json.dumps([{**asdict(item), "ok": item.ok} for item in items], indent=2))
         return
-    table = _table("", "needed", "found", "problem", "remedy")
+    table = plain_table("", "needed", "found", "problem", "remedy")
     for item in items:
         mark = "[green]✓" if item.ok else "[red]✗"
         table.add_row(mark, item.name, item.found, item.problem or "", item.remedy or "")
@@ -127,7 +131,8 @@ def _print_changes(image: ImageFacts) -> None:
         console.write(f"    {change}")
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
+    """Return an empty table without lines."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2))

@@ -1,4 +1,4 @@
-"""Status of a stack on a swarm, and the changes that a deployment would make."""
+"""Status of a stack on a swarm, and the changes of a deployment."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 from imageproof import console
 from imageproof.redaction import redact
 from imageproof.report.format_option import require_format
+from imageproof.report.summary import plain_table
 
 if TYPE_CHECKING:
     from imageproof.swarm.plan import ServicePlan
     from imageproof.swarm.state import Service, Task
 
-DIGEST_LENGTH = 12  # characters of a digest shown in the table
+MAX_DIGEST_DIGITS = 12  # hexadecimal digits of a digest shown in the table
 FAILED_STATES = ("failed", "rejected")  # shown even if Swarm has replaced the task
 FORMATS = ("json", "table")
 
 
 def print_plans(plans: Iterable[ServicePlan]) -> None:
-    """Print each service with the settings that would change. Swarm never reveals secrets."""
+    """Print each service with the settings that the deployment changes."""
     for plan in plans:
         console.write(f"{plan.service:10}  {plan.kind}")
         for change in plan.changes:
@@ -31,25 +32,21 @@ def print_plans(plans: Iterable[ServicePlan]) -> None:
 def print_status(services: Mapping[str, Service], format_: str = "table") -> None:
     """Print each service with its tasks: node, state, since when, and error.
 
-    Raises UsageError if the format is unknown.
+    Raises:
+        UsageError: The format is unknown.
     """
     require_format(format_, FORMATS)
     if format_ == "json":
         console.write(json.dumps([_row(service) for service in services.values()], indent=2))
         return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for heading in ("service", "tasks", "task", "node", "state", "since", "image", "error"):
-        table.add_column(heading)
+    table = plain_table("service", "tasks", "task", "node", "state", "since", "image", "error")
     for service in services.values():
         count = f"{len(service.running)}/{service.replicas}"
         table.add_row(service.name, count, "", "", service.update, "", _short(service.image))
         for task in _shown_tasks(service):
-            table.add_row(
-                *("", "", task.name, task.node or "-", _state(task), task.since[:19]),
-                *(_short(task.image), redact(task.error)),
-            )
+            since = task.since[: len("2026-01-01T00:00:00")]
+            place = (task.name, task.node or "-", _state(task), since)
+            table.add_row("", "", *place, _short(task.image), redact(task.error))
     console.show(table)
 
 
@@ -58,7 +55,7 @@ def _shown_tasks(service: Service) -> list[Task]:
 
 
 def _state(task: Task) -> str:
-    # If the image has a health check, Swarm reports `running` only once it is healthy.
+    """Return a task's state; `running` means healthy if the image has a health check."""
     return task.state if task.wanted else f"{task.state} (history)"
 
 
@@ -67,7 +64,7 @@ def _short(image: str) -> str:
     name, _, digest = image.rpartition("@")
     if not name:
         return image
-    return f"{name.rpartition('/')[2]}@{digest[: len('sha256:') + DIGEST_LENGTH]}"
+    return f"{name.rpartition('/')[2]}@{digest[: len('sha256:') + MAX_DIGEST_DIGITS]}"
 
 
 def _row(service: Service) -> dict[str, object]:

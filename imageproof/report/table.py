@@ -20,7 +20,7 @@ INDENT = " " * 7
 
 
 def table(verdict: Verdict) -> RenderableType:
-    """Return the results of each subject, worst first; each finding with its place and remedy."""
+    """Return the results of each subject, worst first, with the findings and remedies."""
     from rich.console import Group
     from rich.text import Text
 
@@ -31,8 +31,8 @@ def table(verdict: Verdict) -> RenderableType:
             if result.status != "not run":
                 lines += _lines(result)
         lines += _not_run(results)
-    style = "bold green" if verdict.passes else "bold red"
-    lines.append(Text(f"\n{count_line(verdict)}", style=style))
+    colour = "green" if verdict.passes else "red"
+    lines.append(Text(f"\n{count_line(verdict)}", style=f"bold {colour}"))
     return Group(*lines)
 
 
@@ -49,7 +49,7 @@ def as_text(verdict: Verdict) -> str:
 def _lines(result: Result) -> Iterator[Text]:
     from rich.text import Text
 
-    line = _marked(result.status)
+    line = _status(result.status)
     line.append(f"{result.check.id:<24} ")
     yield line.append(clean(result.reason or result.check.title), style="dim")
     for finding in result.findings:
@@ -70,7 +70,7 @@ def _comparison(finding: Finding) -> Iterator[Text]:
         yield Text.assemble(f"{INDENT}  ", *parts)
 
 
-def _marked(status: str) -> Text:
+def _status(status: str) -> Text:
     from rich.text import Text
 
     glyph, style = LOOKS[status]
@@ -84,7 +84,7 @@ def _not_run(results: Sequence[Result]) -> Iterator[Text]:
         if result.status == "not run":
             ids_by_reason[result.reason].append(result.check.id)
     for reason, ids in ids_by_reason.items():
-        line = _marked("not run").append(", ".join(sorted(ids)))
+        line = _status("not run").append(", ".join(sorted(ids)))
         yield line.append(f"  {clean(reason)}", style="dim")
 
 

@@ -1,7 +1,7 @@
 """Text of images and programs, made safe to show.
 
-Every format passes such text through `clean`: it must not steer a terminal, break a table row or be
-illegal in XML 1.0. Each format escapes its own markup.
+Every format passes such text through `clean`, so that it cannot control a terminal, break a table
+row or be illegal in XML 1.0. Each format escapes its own markup.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imageproof.checks import Finding
 
-MAX_LENGTH = 500  # characters: an instruction may be a whole script
-MIN_BYTES = 1_000_000  # smaller numbers are counts, seconds, ports and user ids
+MAX_CHARACTERS = 500  # an instruction may be a whole script
+MIN_BYTES = 1_000_000  # smaller numbers may be counts, seconds, ports or user ids
 # Control characters, surrogates, noncharacters, and those that change the writing direction.
 _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -21,9 +21,9 @@ _UNSAFE = re.compile(
 
 
 def clean(text: str) -> str:
-    """Return the text on one line, with unsafe characters escaped, cut at MAX_LENGTH."""
+    """Return the text on one line, with unsafe characters escaped, cut at MAX_CHARACTERS."""
     safe = _UNSAFE.sub(_escape, text)
-    return safe if len(safe) <= MAX_LENGTH else f"{safe[:MAX_LENGTH]}..."
+    return safe if len(safe) <= MAX_CHARACTERS else f"{safe[:MAX_CHARACTERS]}..."
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -41,19 +41,19 @@ def comparison(finding: Finding) -> tuple[str, str] | None:
     if expected is None or actual is None:
         return None
     if isinstance(expected, str) or isinstance(actual, str):
-        return _shown(expected), _shown(actual)
+        return _as_text(expected), _as_text(actual)
     if max(expected, actual) < MIN_BYTES:
         return str(expected), str(actual)
     in_mb = f"{expected / 1e6:.1f} MB", f"{actual / 1e6:.1f} MB"
     return in_mb if in_mb[0] != in_mb[1] else (f"{expected:,} bytes", f"{actual:,} bytes")
 
 
-def _shown(value: float | str) -> str:
+def _as_text(value: float | str) -> str:
     return clean(str(value)) or "(empty)"
 
 
 def places(finding: Finding) -> list[tuple[str, str]]:
-    """Return where a finding is, as labels and texts: its file, and what brought it."""
+    """Return the places of a finding, as labels and texts: its file, its instruction or layer."""
     pairs = []
     if finding.file:
         pairs.append(("file", clean(finding.file)))

@@ -1,4 +1,4 @@
-"""Images: size bars against budgets, size maps, changes since the baseline, running containers."""
+"""The section of images: size bars, size maps, changes since the baseline, containers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from imageproof.verify.judge import Subject, Verdict
 
 MAX_CHANGES = 20  # shown for each image
-BAR = 1000  # units of the bar's width
-MEMORY = 1e6, " MB"
+BAR_WIDTH = 1000  # units of the SVG's viewBox
 
 
 def images(verdict: Verdict) -> Iterator[str]:
@@ -54,10 +53,14 @@ def _size(subject: Subject, facts: ImageFacts) -> Iterator[str]:
 
 
 def _bar(facts: ImageFacts, budget: int) -> str:
-    """Return a bar of layers beside the budget: SVG, since the policy forbids style attributes."""
-    scale = BAR / max(facts.size, budget, 1)
+    """Return a bar of the layers against the budget.
+
+    It is an SVG, because the page's Content-Security-Policy forbids style attributes.
+    """
+    scale = BAR_WIDTH / max(facts.size, budget, 1)
     parts, start = [], 0.0
-    for number, layer in enumerate(layer for layer in facts.layers if layer.size):
+    layers = [layer for layer in facts.layers if layer.size]
+    for number, layer in enumerate(layers):
         width = layer.size * scale
         name = text(f"{layer.instruction or layer.diff_id}: {layer.size / 1e6:.1f} MB")
         parts.append(
@@ -67,21 +70,22 @@ def _bar(facts: ImageFacts, budget: int) -> str:
         start += width
     limit = budget * scale
     if facts.size > budget:
+        excess = BAR_WIDTH - limit
         parts.append(
-            f'<rect class="excess" x="{limit:.1f}" y="4" width="{BAR - limit:.1f}" height="16"/>'
+            f'<rect class="excess" x="{limit:.1f}" y="4" width="{excess:.1f}" height="16"/>'
         )
     label = f"{facts.size / 1e6:.1f} of {budget / 1e6:.1f} MB"
     return (
-        f'<svg class="bar" viewBox="0 0 {BAR} 24" preserveAspectRatio="none" role="img" '
-        f'aria-label="{label}"><rect class="track" y="4" width="{BAR}" height="16"/>'
-        f'{"".join(parts)}<rect class="limit" x="{min(limit, BAR) - 2:.1f}" width="2" '
+        f'<svg class="bar" viewBox="0 0 {BAR_WIDTH} 24" preserveAspectRatio="none" role="img" '
+        f'aria-label="{label}"><rect class="track" y="4" width="{BAR_WIDTH}" height="16"/>'
+        f'{"".join(parts)}<rect class="limit" x="{min(limit, BAR_WIDTH) - 2:.1f}" width="2" '
         'height="24"/></svg>'
     )
 
 
 def _map(subject: Subject, facts: ImageFacts, number: int) -> Iterator[str]:
-    """Yield the size map, drawn by the script, and the table of layers for everyone else."""
-    # In a script element only `</` and `<!--` are markup: the JSON contains no `<`.
+    """Yield the size map, which the script draws, and a table of layers that needs no script."""
+    # Only `</` and `<!--` are markup in a script element, so the JSON must contain no `<`.
     data = json.dumps(tree(facts), ensure_ascii=True).replace("<", "\\u003c")
     name = text(subject.name)
     yield "<details><summary>Layers, packages and files</summary>"
@@ -121,27 +125,29 @@ def _containers(subject: Subject, containers: Sequence[ContainerFacts]) -> Itera
 
 
 def _container(container: ContainerFacts) -> tuple[str, ...]:
+    """Return the cells of a container's row."""
     limits = container.limits or container.requested_limits
-    number = "?" if container.processes is None else str(len(container.processes))
+    processes = "?" if container.processes is None else str(len(container.processes))
     return (
         text(container.name),
         text(container.status),
         text(container.health or "-"),
         str(container.restarts),
-        f"{number} of {_limit(limits, 'pids')}",
-        _limit(limits, "memory", *MEMORY),
+        f"{processes} of {_limit(limits, 'pids')}",
+        _limit(limits, "memory", divisor=1e6, unit=" MB"),
         _limit(limits, "cpu"),
     )
 
 
-def _limit(limits: Limits, name: str, unit: float = 1, suffix: str = "") -> str:
+def _limit(limits: Limits, name: str, *, divisor: float = 1, unit: str = "") -> str:
     if name in limits.missing:
         return "?"
     value = getattr(limits, name)
-    return "no limit" if value is None else f"{value / unit:g}{suffix}"
+    return "no limit" if value is None else f"{value / divisor:g}{unit}"
 
 
 def _processes(container: ContainerFacts) -> str:
+    """Return the table of a container's processes."""
     rows = [
         (
             str(process.pid),

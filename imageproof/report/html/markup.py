@@ -31,7 +31,7 @@ def css_class(status: str) -> str:
 
 
 def badge(status: str) -> str:
-    """Return the glyph of a status on its colour; screen readers skip it."""
+    """Return the glyph of a status as a coloured badge, which screen readers skip."""
     return f'<span class="badge {css_class(status)}" aria-hidden="true">{glyph(status)}</span>'
 
 
@@ -41,17 +41,20 @@ def glyph(status: str) -> str:
 
 
 def table(
-    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[int]
+    caption: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    number_columns: Collection[int],
 ) -> str:
-    """Return a table whose first column heads its rows.
+    """Return a table; its first column is the header of its rows.
 
     Args:
-        caption: text, hidden from sight.
-        heads: texts of the column headers.
-        rows: cells as HTML.
-        numbers: columns of numbers, aligned to the right.
+        caption: Text for screen readers only.
+        heads: Texts of the column headers.
+        rows: Cells as HTML.
+        number_columns: Indices of the columns to align to the right.
     """
-    classes = [' class="number"' if at in numbers else "" for at in range(len(heads))]
+    classes = [' class="number"' if at in number_columns else "" for at in range(len(heads))]
     columns = zip(classes, heads, strict=True)
     head = "".join(f'<th scope="col"{class_}>{text(name)}</th>' for class_, name in columns)
     body = "\n".join(_row(classes, cells) for cells in rows)
@@ -62,6 +65,6 @@ def table(
 
 
 def _row(classes: Sequence[str], cells: Sequence[str]) -> str:
-    first, *rest = zip(classes, cells, strict=True)
-    columns = "".join(f"<td{class_}>{cell}</td>" for class_, cell in rest)
-    return f'<tr><th scope="row"{first[0]}>{first[1]}</th>{columns}</tr>'
+    (head_class, head), *others = zip(classes, cells, strict=True)
+    columns = "".join(f"<td{class_}>{cell}</td>" for class_, cell in others)
+    return f'<tr><th scope="row"{head_class}>{head}</th>{columns}</tr>'

@@ -1,4 +1,4 @@
-"""Matrix of checks (rows, by group) against subjects (columns), one glyph a cell."""
+"""The matrix of checks (rows, by prefix) against subjects (columns), one glyph a cell."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from imageproof.checks import Check
     from imageproof.verify.judge import Verdict
 
-MAX_WIDE = 8  # subjects; a matrix of more scrolls within its frame
-Cells = Mapping[tuple[str, str], tuple[int, str]]  # by check and subject: result number, status
+MAX_SUBJECTS = 8  # a matrix with more columns scrolls within its frame
+Cells = Mapping[tuple[str, str], tuple[int, str]]  # number and status, by check and subject
 
 
 def matrix(verdict: Verdict) -> Iterator[str]:
-    """Yield the matrix; each cell links to its result. An empty cell: the check does not apply."""
+    """Yield the matrix; each cell links to its result, and is empty if there is none."""
     if not verdict.results:
         return
     subjects = list(dict.fromkeys(result.subject for result in verdict.results))
@@ -29,14 +29,14 @@ def matrix(verdict: Verdict) -> Iterator[str]:
     }
     checks = dict(sorted({result.check.id: result.check for result in verdict.results}.items()))
     yield '<section id="checks"><h2>Checks</h2>'
-    yield from _tools(verdict)
-    yield f'<div class="{"wide" if len(subjects) > MAX_WIDE else "frame"}">'
+    yield from _legend_and_filter(verdict)
+    yield f'<div class="{"wide" if len(subjects) > MAX_SUBJECTS else "frame"}">'
     yield '<table class="matrix"><caption class="unseen">Results of each check by subject</caption>'
     yield '<thead><tr><th scope="col">Check</th><th scope="col" class="title">Rule</th>'
     yield "".join(f'<th scope="col" class="subject">{text(name)}</th>' for name in subjects)
     yield "</tr></thead>"
-    for group, members in groupby(checks.values(), key=lambda check: check.id.partition(".")[0]):
-        head = f'<th scope="rowgroup" colspan="{len(subjects) + 2}">{text(group)}</th>'
+    for prefix, members in groupby(checks.values(), key=lambda check: check.id.partition(".")[0]):
+        head = f'<th scope="rowgroup" colspan="{len(subjects) + 2}">{text(prefix)}</th>'
         yield f'<tbody><tr class="group">{head}</tr>'
         for check in members:
             yield _row(check, subjects, cells)
@@ -44,8 +44,8 @@ def matrix(verdict: Verdict) -> Iterator[str]:
     yield "</table></div></section>"
 
 
-def _tools(verdict: Verdict) -> Iterator[str]:
-    """Yield the legend, and a filter that appears if scripts run."""
+def _legend_and_filter(verdict: Verdict) -> Iterator[str]:
+    """Yield the legend, and the filter, which the script unhides."""
     yield '<div class="tools"><ul class="legend" aria-label="Legend">'
     numbers = counts(verdict)
     for status in WORST_FIRST:

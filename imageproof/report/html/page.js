@@ -1,34 +1,34 @@
 "use strict";
-// Filter of the matrix: words of a check, and rows with a problem.
+// The filter of the matrix: rows that contain the text, or only rows with a problem.
 const matrix = document.querySelector(".matrix");
 const form = document.querySelector(".filter");
 function filter() {
-  const words = form.querySelector("[type=search]").value.toLowerCase();
+  const wanted = form.querySelector("[type=search]").value.toLowerCase();
   const problems = form.querySelector("[type=checkbox]").checked;
   let shown = 0;
   for (const body of matrix.tBodies) {
     const rows = [...body.rows].slice(1);
     for (const row of rows) {
       const problem = row.querySelector(".fail, .unknown, .warning, .waived");
-      row.hidden = !row.textContent.toLowerCase().includes(words) || (problems && !problem);
+      row.hidden = !row.textContent.toLowerCase().includes(wanted) || (problems && !problem);
     }
-    const left = rows.filter((row) => !row.hidden).length;
-    body.hidden = !left;
-    shown += left;
+    const visible = rows.filter((row) => !row.hidden).length;
+    body.hidden = !visible;
+    shown += visible;
   }
   form.querySelector("output").textContent = shown + (shown === 1 ? " check" : " checks") + " shown";
-  enter(matrix.querySelector("tr:not([hidden]) > td > a"));
+  setTabStop(matrix.querySelector("tr:not([hidden]) > td > a"));
 }
 
-// The matrix is one stop for Tab: arrow keys, Home and End move within it.
-const cells = (row) => [...row.cells].map((cell) => cell.querySelector("a"));
-function enter(link) {
+// Tab stops once in the matrix; arrow keys, Home and End move within it.
+const linksOf = (row) => [...row.cells].map((cell) => cell.querySelector("a"));
+function setTabStop(link) {
   for (const other of matrix.querySelectorAll("a[tabindex='0']")) other.tabIndex = -1;
   if (link) link.tabIndex = 0;
 }
 function neighbour(link, key) {
   const row = link.closest("tr");
-  const links = cells(row).filter(Boolean);
+  const links = linksOf(row).filter(Boolean);
   const at = links.indexOf(link);
   if (key === "Home") return links[0];
   if (key === "End") return links[links.length - 1];
@@ -38,8 +38,8 @@ function neighbour(link, key) {
   const rows = [...matrix.rows].filter((other) => !other.hidden && !other.parentElement.hidden);
   const step = key === "ArrowUp" ? -1 : 1;
   for (let next = rows.indexOf(row) + step; rows[next]; next += step) {
-    const above = rows[next].cells[column] && cells(rows[next])[column];
-    if (above) return above;
+    const target = linksOf(rows[next])[column]; // heads of groups have no links
+    if (target) return target;
   }
 }
 if (matrix) {
@@ -47,7 +47,7 @@ if (matrix) {
   form.hidden = false;
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
-  matrix.addEventListener("focusin", (event) => enter(event.target));
+  matrix.addEventListener("focusin", (event) => setTabStop(event.target));
   matrix.addEventListener("keydown", (event) => {
     if (!["Home", "End", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(event.key)) return;
     const next = neighbour(event.target, event.key);
@@ -74,9 +74,9 @@ function squarify(items, x, y, w, h) {
     const depth = row.reduce((s, r) => s + r.area, 0) / side;
     let at = w < h ? x : y;
     for (const { item, area } of row) {
-      const long = area / depth;
-      placed.push(w < h ? { item, x: at, y, w: long, h: depth } : { item, x, y: at, w: depth, h: long });
-      at += long;
+      const length = area / depth;
+      placed.push(w < h ? { item, x: at, y, w: length, h: depth } : { item, x, y: at, w: depth, h: length });
+      at += length;
     }
     if (w < h) { y += depth; h -= depth; } else { x += depth; w -= depth; }
     rest = rest.slice(row.length);
@@ -91,37 +91,38 @@ function button(text, onClick) {
   element.addEventListener("click", onClick);
   return element;
 }
-const LABEL = 22; // pixels: height of a line of text
-const LETTER = 7; // pixels: about the width of a letter
+const LABEL = 22; // height of a line of text, in pixels
+const LETTER = 7; // about the width of a letter, in pixels
 const short = (name) => name.replace(/^\/.*\//, "");
-function place(element, at) {
-  for (const [key, value] of [["left", at.x], ["top", at.y], ["width", at.w], ["height", at.h]])
+function place(element, box) {
+  for (const [key, value] of [["left", box.x], ["top", box.y], ["width", box.w], ["height", box.h]])
     element.style[key] = value + "px";
   return element;
 }
-// Decoration: the parts within an element, drawn as deep as there is room.
+// Draw the parts of a node in its element, as deep as there is room; only for the eye.
 function decorate(element, parts, width, height) {
   if (!parts || width < 3 * LABEL || height < 3 * LABEL) return;
-  for (const at of squarify(parts, 3, LABEL, width - 8, height - LABEL - 5)) {
-    const part = place(document.createElement("span"), at);
+  for (const box of squarify(parts, 3, LABEL, width - 8, height - LABEL - 5)) {
+    const part = place(document.createElement("span"), box);
     part.setAttribute("aria-hidden", "true");
-    if (at.w > 2 * LABEL && at.h > LABEL) part.textContent = short(at.item.name);
-    decorate(part, at.item.parts, at.w, at.h);
+    if (box.w > 2 * LABEL && box.h > LABEL) part.textContent = short(box.item.name);
+    decorate(part, box.item.parts, box.w, box.h);
     element.append(part);
   }
 }
-// A tile for each part of a node.
+// Return a tile for each part of a node; `zoom` opens a part.
 function tiles(node, width, height, zoom) {
-  return squarify(node.parts || [], 0, 0, width, height).map((at) => {
-    const label = at.item.name + " " + size(at.item.bytes);
-    const tile = place(button(label, () => at.item.parts && zoom(at.item)), at);
+  return squarify(node.parts || [], 0, 0, width, height).map((box) => {
+    const { item } = box;
+    const label = item.name + " " + size(item.bytes);
+    const tile = place(button(label, () => item.parts && zoom(item)), box);
     tile.title = label;
     tile.setAttribute("aria-label", label);
-    if (label.length * LETTER > at.w) tile.textContent = at.w > LABEL ? short(at.item.name) : "";
-    // A file can be focused, so that it is read out, but not opened.
-    if (!at.item.parts) tile.setAttribute("aria-disabled", "true");
+    if (label.length * LETTER > box.w) tile.textContent = box.w > LABEL ? short(item.name) : "";
+    // A file can be focused, so that a screen reader reads it, but not opened.
+    if (!item.parts) tile.setAttribute("aria-disabled", "true");
     tile.tabIndex = -1;
-    decorate(tile, at.item.parts, at.w, at.h);
+    decorate(tile, item.parts, box.w, box.h);
     return tile;
   });
 }
@@ -136,7 +137,7 @@ for (const map of document.querySelectorAll(".map")) {
       path.push(item);
       draw(true);
     }));
-    if (map.firstChild) map.firstChild.tabIndex = 0; // one stop for Tab; arrow keys move on
+    if (map.firstChild) map.firstChild.tabIndex = 0; // Tab stops once in the map; arrow keys move within it
     if (focus) (map.firstChild || trail.lastChild).focus();
   };
   const go = (depth) => { path.length = depth + 1; draw(true); };

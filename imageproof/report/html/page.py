@@ -1,7 +1,7 @@
-"""The page: head, verdict, sections.
+"""The HTML page: the verdict, then its sections.
 
-It loads nothing, and its Content-Security-Policy allows only its own style and script, by their
-hashes: text of an image that slipped through the escaping could still do nothing.
+It loads nothing. Its Content-Security-Policy allows only its own style and script, by their hashes:
+even if text of an image were not escaped, it could not run a script.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from imageproof.report.html.images import images
 from imageproof.report.html.markup import badge, text
 from imageproof.report.html.matrix import matrix
-from imageproof.report.html.results import not_run, open_results, passes
+from imageproof.report.html.results import not_run, passes, unfolded_results
 from imageproof.report.status import counts, headline
 
 if TYPE_CHECKING:
     from imageproof.verify.judge import Verdict
 
 FOLDER = Path(__file__).parent
-# The section that each number of the head links to, worst status first.
-SECTIONS = {
+# The section that the head links to from the number of each status, worst first.
+SECTION_BY_STATUS = {
     "fail": "violations",
     "unknown": "violations",
     "warning": "warnings",
@@ -43,7 +43,7 @@ def as_html(verdict: Verdict) -> str:
     sections = (
         *_head(verdict),
         "<main>",
-        *open_results(verdict),
+        *unfolded_results(verdict),
         *matrix(verdict),
         *images(verdict),
         *passes(verdict),
@@ -66,15 +66,15 @@ def _csp_hash(source: str) -> str:
 
 
 def _head(verdict: Verdict) -> Iterator[str]:
-    status = "pass" if verdict.passes else "fail"
-    line = headline(verdict)
-    yield f'<header class="{status}"><p class="product">imageproof</p>'
-    yield f"<h1>{badge(status)}{text(line[0].upper() + line[1:])}</h1>"
+    overall = "pass" if verdict.passes else "fail"
+    title = headline(verdict)
+    yield f'<header class="{overall}"><p class="product">imageproof</p>'
+    yield f"<h1>{badge(overall)}{text(title[0].upper() + title[1:])}</h1>"
     yield '<nav aria-label="Contents"><ul>'
     numbers = counts(verdict)
-    for name, section in SECTIONS.items():
-        if numbers[name]:
-            yield f'<li><a href="#{section}">{badge(name)}<b>{numbers[name]}</b> {name}</a></li>'
+    for status, section in SECTION_BY_STATUS.items():
+        if number := numbers[status]:
+            yield f'<li><a href="#{section}">{badge(status)}<b>{number}</b> {status}</a></li>'
     yield '<li class="jump"><a href="#checks">Checks</a></li>'
     if any(subject.image or subject.containers for subject in verdict.subjects):
         yield '<li class="jump"><a href="#images">Images</a></li>'
