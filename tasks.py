@@ -1,4 +1,4 @@
-"""The module that Invoke looks for, and that ./inv runs. The tasks are in ops/tasks.py."""
+"""Module that `invoke` and ./inv load. The tasks are in ops/tasks.py."""
 
 from ops.tasks import namespace
 

@@ -8,7 +8,7 @@ from imageproof.commands.lint import tool_path
 
 
 def linter_commands(root: Path) -> dict[str, list[str]]:
-    """Return the command line of each linter by its name."""
+    """Return the command line of each linter by name."""
     workflows = sorted(str(path) for path in root.glob(".github/workflows/*.y*ml"))
     return {
         "ruff check": [tool_path("ruff"), "check", "-q", "--output-format=concise", "."],

@@ -1,6 +1,6 @@
-"""Copy programs and their run-time dependencies into an empty root.
+"""Copy programs and their run-time dependencies into a new root.
 
-Runs inside a build stage on the base image's own Python, with the standard library only:
+Runs inside a build stage, on the base image's Python, with the standard library only:
 
     closure.py --out /runtime --python --prune stdlib.prune /etc/ssl/certs/ca-certificates.crt
     closure.py --out /deps --below /os --prune packages.prune --compile unchecked-hash /opt/venv
@@ -13,7 +13,7 @@ Each named file or folder is copied to the same path below --out, together with:
 - files whose paths are compiled into a program (--embedded);
 - the Debian package record and copyright of each file's package, so that scanners still see it.
 
-Files that a root given by --below already holds are left out. A missing library stops the build.
+Files that already exist in a root named by --below are left out. A missing library fails the build.
 """
 
 from __future__ import annotations
@@ -38,24 +38,29 @@ DPKG = Path("/var/lib/dpkg")
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))  # 1980-01-01, the oldest zip date
 
 
-def real_parent(path: Path) -> Path:
-    """Return the path with links in its folders resolved, but not in its last part."""
+def resolve_parent(path: Path) -> Path:
+    """Return the path with the links in its folders resolved; its last part may be a link."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 class Closure:
-    """Set of files to copy: programs, their libraries and their package records."""
+    """Set of files to copy: programs, their libraries and the copyrights of their packages.
+
+    Args:
+        below: Roots whose files are left out.
+        prune: Globs of paths to leave out.
+    """
 
     def __init__(self, below: list[Path], prune: list[str]) -> None:
         self.below = below
         self.prune = prune
-        self.files: set[Path] = set()
+        self.files: set[Path] = set()  # and links
         self.folders: set[Path] = set()
         self.library_folders: set[Path] = set()
 
     def add(self, path: Path) -> None:
         """Add a file, a tree, or a link with its target."""
-        path = real_parent(path)
+        path = resolve_parent(path)
         if path in self.files or path in self.folders or self._skips(path):
             return
         if path.is_symlink():
@@ -79,51 +84,51 @@ class Closure:
             os.path.lexists(root / str(path)[1:]) for root in self.below
         )
 
-    def programs(self) -> list[Path]:
-        """Return every ELF file added so far."""
-        found = []
+    def elf_files(self) -> list[Path]:
+        """Return the programs and libraries added so far."""
+        elf_files = []
         for path in sorted(self.files):
             if not path.is_symlink():
                 with path.open("rb") as file:
-                    if file.read(4) == ELF:
-                        found.append(path)
-        return found
+                    if file.read(len(ELF)) == ELF:
+                        elf_files.append(path)
+        return elf_files
 
     def add_libraries(self) -> None:
-        """Add the shared libraries of every program; `ldd` lists them transitively."""
-        programs = self.programs()
-        if not programs:
+        """Add the shared libraries of every ELF file; `ldd` lists them transitively."""
+        elf_files = self.elf_files()
+        if not elf_files:
             return
-        # ldd exits with 1 if one of many programs is static, so the status says nothing.
-        answer = subprocess.run(
-            ["ldd", *map(str, programs)], capture_output=True, text=True, check=False
+        # ldd exits with 1 if one of many files is static, so its status is ignored.
+        listing = subprocess.run(
+            ["ldd", *map(str, elf_files)], capture_output=True, text=True, check=False
         ).stdout
-        missing = set(re.findall(r"^\s*(\S+) => not found", answer, re.MULTILINE))
+        missing = set(re.findall(r"^\s*(\S+) => not found", listing, re.MULTILINE))
         if missing:
             sys.exit(f"closure: these libraries are not in the base: {', '.join(sorted(missing))}")
-        for library in set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", answer, re.MULTILINE)):
+        for library in set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)):
             self.add(Path(library))
-            self.library_folders.add(real_parent(Path(library)).parent)
+            self.library_folders.add(resolve_parent(Path(library)).parent)
 
     def add_embedded(self, folder: str) -> None:
-        """Add files below `folder` whose paths are compiled into a program.
+        """Add files below `folder` whose paths are compiled into an ELF file.
 
         Debian's Node loads parts of itself from /usr/share/nodejs and aborts without them.
         """
         pattern = re.compile(re.escape(folder.encode()) + rb"/[\w./@+-]+")
-        for program in self.programs():
-            for name in pattern.findall(program.read_bytes()):
+        for elf_file in self.elf_files():
+            for name in pattern.findall(elf_file.read_bytes()):
                 path = Path(name.decode())
                 if path.is_file():
                     self.add(path)
 
     def add_package_records(self, out: Path) -> None:
-        """Add each package's dpkg record, checksums and copyright, as distroless does."""
+        """Write each package's dpkg record and checksums, as distroless does; add its copyright."""
         records = out / "var/lib/dpkg/status.d"
         for package in sorted(self._packages()):
             name = package.partition(":")[0]
             if self._skips(Path("/var/lib/dpkg/status.d", name)):
-                continue  # in the layer below
+                continue  # a root below has the record
             stanza = subprocess.run(
                 ["dpkg-query", "--status", package], capture_output=True, text=True, check=True
             ).stdout
@@ -132,31 +137,28 @@ class Closure:
             copyright_file = Path("/usr/share/doc", name, "copyright")
             if copyright_file.exists():
                 self.add(copyright_file)
-            (records / f"{name}.md5sums").write_text("".join(self._sums(package)))
+            (records / f"{name}.md5sums").write_text("".join(self._checksums(package)))
 
-    def _sums(self, package: str) -> Iterator[str]:
+    def _checksums(self, package: str) -> Iterator[str]:
         """Yield the md5sums lines of a package's files that are copied unchanged."""
         listing = DPKG / "info" / f"{package}.md5sums"
         files = {str(path)[1:]: path for path in self.files}
         for line in listing.read_text().splitlines(keepends=True) if listing.exists() else ():
             digest, _, name = line.rstrip("\n").partition("  ")
-            # dpkg lists some files by their paths before the /usr merge
+            # dpkg lists some files by their paths from before the /usr merge.
             path = files.get(name) or files.get(f"usr/{name}")
             if path and digest == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
                 yield line
 
     def _packages(self) -> set[str]:
+        """Return the packages of the files."""
         owners: dict[str, str] = {}
         for listing in sorted((DPKG / "info").glob("*.list")):
             for line in listing.read_text().splitlines():
                 owners[line] = listing.stem
-        found = set()
-        for path in self.files:
-            # Since the /usr merge, dpkg may know /usr/lib/x as /lib/x.
-            for name in (str(path), str(path).removeprefix("/usr")):
-                if name in owners:
-                    found.add(owners[name])
-        return found
+        # dpkg lists some files by their paths from before the /usr merge: /lib/x for /usr/lib/x.
+        names = {n for path in self.files for n in (str(path), str(path).removeprefix("/usr"))}
+        return {owners[name] for name in names & owners.keys()}
 
     def copy(self, out: Path) -> None:
         """Copy everything below `out`; `normalize` sets modes and dates."""
@@ -178,15 +180,15 @@ def python_files() -> Iterator[Path]:
     yield Path(sysconfig.get_path("stdlib"))
 
 
-def merged_folders() -> Iterator[Path]:
+def usr_merge_links() -> Iterator[Path]:
     """Yield the links of a merged /usr (/lib -> usr/lib): the loader and `#!` lines need them."""
     return (path for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")) if path.is_symlink())
 
 
 def prune_list(file: Path | None, *, python: bool) -> list[str]:
-    """Return the globs of a prune file: one a line, followed by `#` and the reason.
+    """Return the globs of a prune file: one per line, followed by `#` and the reason.
 
-    They apply below the standard library (`python`), else below any site-packages.
+    They apply below the standard library if `python`, otherwise below any site-packages.
     """
     lines = file.read_text().splitlines() if file else []
     below = sysconfig.get_path("stdlib") if python else "*/site-packages"
@@ -240,28 +242,28 @@ def main() -> None:
     closure = Closure(options.below, prune_list(options.prune, python=options.python))
     for path in options.paths:
         closure.add(path)
-    folders = [path for path in options.paths if path.is_dir()]
+    compiled_folders = [path for path in options.paths if path.is_dir()]
     if options.python:
         for path in python_files():
             closure.add(path)
-        folders.append(Path(sysconfig.get_path("stdlib")))
+        compiled_folders.append(Path(sysconfig.get_path("stdlib")))
     closure.add_libraries()
     if options.embedded:
         closure.add_embedded(options.embedded)
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.below:
-        for link in merged_folders():
+        for link in usr_merge_links():
             (options.out / link.name).symlink_to(link.readlink())
     closure.add_package_records(options.out)
     closure.copy(options.out)
     if options.compile:
-        compile_python(options.out, folders, options.compile)
+        compile_python(options.out, compiled_folders, options.compile)
     if options.python:
         (options.out / "tmp").mkdir()
-        # Libraries outside the loader's default folders are found by its cache only, such as
+        # The loader finds libraries outside its default folders by its cache only, such as
         # libpython in /usr/local/lib of python:3.11-slim.
-        folders_of_libraries = sorted(map(str, closure.library_folders))
-        subprocess.run(["ldconfig", "-r", str(options.out), *folders_of_libraries], check=True)
+        library_folders = sorted(map(str, closure.library_folders))
+        subprocess.run(["ldconfig", "-r", str(options.out), *library_folders], check=True)
     normalize(options.out)
 
 

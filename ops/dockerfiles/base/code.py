@@ -1,11 +1,11 @@
-"""Compile the application in the root that ships, then run its smoke test.
+"""Compile the application, then run its smoke test.
 
-Runs as root, on the Python that ships, in a build stage that is this root:
+Runs as root in a build stage with the image's root, on the image's Python:
 
     code.py --user 10001:10001 /app python -m app --check
 
 Compiles every module below the folder, sets one date and fixed modes (closure.py), then executes
-the smoke test as the image's user. It is one step because each build step starts a container.
+the smoke test as the image's user. All in one build step, because each step starts a container.
 """
 
 from __future__ import annotations

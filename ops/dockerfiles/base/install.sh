@@ -1,7 +1,7 @@
 #!/bin/sh
-# install.sh LOCK VENV: a virtual environment of exactly what LOCK names, each file checked
-# against its hash. The machine's CA bundle and pip configuration come as BuildKit secrets:
-# they are read from memory here and never reach a layer.
+# install.sh LOCK VENV: create a virtual environment with the packages of LOCK, each checked
+# against its hash. The machine's CA bundle and pip configuration are BuildKit secrets: files in
+# memory that never reach a layer.
 set -eu
 lock=$1
 venv=$2
@@ -14,5 +14,5 @@ python3.11 -m venv --without-pip "$venv"
 # Wheels only: no stage has a compiler. --no-compile: closure.py compiles without dates.
 /tmp/tools/bin/pip --python "$venv/bin/python" install \
     --require-hashes --only-binary :all: --no-deps --no-compile --progress-bar off -r "$lock"
-# Nothing but the interpreter is started from here: `python -m` needs no scripts.
+# The services run as `python -m`, so they need no scripts.
 find "$venv/bin" -mindepth 1 ! -name 'python*' -delete

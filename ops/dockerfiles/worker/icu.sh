@@ -6,7 +6,7 @@
 set -eu
 library=$(echo /usr/lib/*-linux-gnu*/libicudata.so.[0-9][0-9])
 version=${library##*.}
-data=icudt${version}l.dat # l: little-endian, as all 64-bit machines of Debian
+data=icudt${version}l.dat # l: little-endian, as on amd64 and arm64
 set -x
 cd "$(mktemp -d)"
 mkdir full new

@@ -1,4 +1,4 @@
-"""docs/architecture.md: the paths in its table "Where to change" exist."""
+"""Tests of docs/architecture.md: the paths in its table "Where to change" exist."""
 
 from __future__ import annotations
 

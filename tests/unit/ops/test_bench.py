@@ -1,4 +1,4 @@
-"""Benchmarks: the parts that run, and the page that they write."""
+"""Tests of the benchmarks: the parts that run, and the page that they write."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from tests.bench.row import Row, in_turns
 
 
 @pytest.fixture
-def ran(monkeypatch):
-    commands = []
+def commands(monkeypatch):
+    """Record the command lines instead of running them."""
+    command_lines = []
 
     def run(command, *_):
-        commands.append(command[1:])
+        command_lines.append(command[1:])
         return 0
 
     monkeypatch.setattr(signals, "run", run)
-    return commands
+    return command_lines
 
 
-def test_all_parts_are_measured_by_default(ran, tmp_path):
+def test_all_parts_are_measured_by_default(commands, tmp_path):
     bench.measure(tmp_path, None)
-    assert ran == [["-m", "tests.bench"]]
+    assert commands == [["-m", "tests.bench"]]
 
 
-def test_single_part_is_measured(ran, tmp_path):
+def test_single_part_is_measured(commands, tmp_path):
     bench.measure(tmp_path, "images")
-    assert ran == [["-m", "tests.bench", "images"]]
+    assert commands == [["-m", "tests.bench", "images"]]
 
 
-def test_unknown_part_is_a_usage_error(ran, tmp_path):
+def test_unknown_part_is_a_usage_error(commands, tmp_path):
     with pytest.raises(UsageError, match="images, commands, reviews"):
         bench.measure(tmp_path, "pictures")
-    assert ran == []
+    assert commands == []
 
 
 def test_failed_benchmark_raises(monkeypatch, tmp_path):
@@ -48,7 +49,7 @@ def test_failed_benchmark_raises(monkeypatch, tmp_path):
 # --- the page
 
 ROWS = [
-    Row("images", "start", "s", (0.5, 0.7, 0.6), "the usual", (1.0, 1.2, 1.4), "less", True, "a"),
+    Row("images", "start", "s", (0.5, 0.7, 0.6), "other tool", (1.0, 1.2, 1.4), "less", True, "a"),
     Row("commands", "warm", "s", (2.0,), "bake", (1.0,), "at most 0.4 s more", False, "b"),
     Row("reviews", "p99", "ms", (12.0,), "", (), "under 50 ms", True, "c"),
 ]
@@ -57,7 +58,9 @@ MACHINE = {"processors": 2, "memory_gib": 24, "architecture": "x", "engine": "26
 
 def test_page_shows_spread_ratio_and_target_of_each_row():
     text = page.page(MACHINE, ROWS)
-    assert "| start | 0.6 s (0.5-0.7) | the usual | 1.2 s (1-1.4) | 0.50 | less | yes | a |" in text
+    assert (
+        "| start | 0.6 s (0.5-0.7) | other tool | 1.2 s (1-1.4) | 0.50 | less | yes | a |" in text
+    )
     assert "| warm | 2 s | bake | 1 s | 2.00 | at most 0.4 s more | no | b |" in text
     assert "| p99 | 12 ms |  |  |  | under 50 ms | yes | c |" in text
 

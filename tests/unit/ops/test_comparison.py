@@ -1,4 +1,4 @@
-"""docs/comparison.md and the data of its last run."""
+"""Tests of docs/comparison.md and the data of its last run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_compared_checks_exist():
     assert set(REGISTRY) >= COMPARED
 
 
-def test_newer_checks_are_listed():
-    """A run takes a quarter of an hour, so a new check does not need one."""
+def test_checks_newer_than_the_run_are_listed():
+    """A run takes a quarter of an hour: a new check may wait for the next one."""
     if newer := sorted(REGISTRY.keys() - COMPARED):
         reason = f"the comparison of {RUN['date']} does not have {', '.join(newer)} yet"
         pytest.skip(f"{reason}: `./inv bench --peers` adds them")

@@ -1,4 +1,4 @@
-"""The documentation agrees with the repository: links, commands, variables, paths and checks."""
+"""Tests of the documentation: its links, commands, variables, paths and checks exist."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PAGES = [
 MAX_README_LINES = 150
 # Variables that `./inv build` sets: users do not.
 SET_BY_BUILD = {"BASE_DIGEST", "REVISION"}
-# Names that look like a path or like a check: images, one by its former name, and labels.
+# Names that look like a path or a check: images (one has an old name), and labels.
 IMAGES = {"imageproof/python-base", "ops/python-base"}
 LABELS = {"base.digest"}
-# Folders and files of other machines, and of developers: no page needs them.
+# Paths on a developer's machine: no page needs them.
 DEVELOPER_PATH = re.compile(r"(?<![\w.-])(?:/home/|/Users/|/work/|/workspaces?/|file://|[A-Z]:\\)")
 
 
@@ -61,13 +61,13 @@ def without_code_blocks(text: str) -> str:
 
 
 def code_spans(page: Path) -> list[str]:
-    """Return the inline code of a page; a span may go on in the next line."""
+    """Return the inline code of a page; a span may continue in the next line."""
     text = without_code_blocks(page.read_text())
     return [" ".join(span.split()) for _, span in re.findall(r"(`+)(.+?)\1", text, re.DOTALL)]
 
 
 def code_lines(page: Path) -> list[str]:
-    """Return the lines of a page's code blocks; a line that ends with a backslash goes on."""
+    """Return the lines of a page's code blocks; a line that ends with a backslash continues."""
     text = page.read_text().replace("\\\n", " ")
     fenced = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
     return [*"".join(fenced).splitlines(), *re.findall(r"^ {4,}(.+)$", text, re.MULTILINE)]
@@ -90,14 +90,14 @@ def table(text: str) -> list[list[str]]:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives to the headings of a page."""
-    found: dict[str, int] = {}
+    repetitions: dict[str, int] = {}
     for heading in re.findall(r"^#+ +(.+)$", without_code_blocks(page.read_text()), re.MULTILINE):
         text = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", heading).replace("\\", "")
         slug = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
-        found[slug] = found.get(slug, -1) + 1
-        if found[slug]:
-            found[f"{slug}-{found[slug]}"] = 0
-    return set(found)
+        repetitions[slug] = repetitions.get(slug, -1) + 1
+        if repetitions[slug]:
+            repetitions[f"{slug}-{repetitions[slug]}"] = 0
+    return set(repetitions)
 
 
 def broken_links(page: Path) -> Iterator[str]:
@@ -125,14 +125,14 @@ def test_readme_is_short():
 
 
 def test_readme_names_every_command_in_its_group():
-    named: dict[str, str] = {}
+    group_of: dict[str, str] = {}
     group = ""
-    for first, commands, _ in table(section(ROOT / "README.md", "## Commands")):
-        group = first or group
-        named |= dict.fromkeys(re.findall(r"`([\w-]+)`", commands), group)
-    assert named.keys() == set(namespace.task_names)
-    for command, stated in named.items():
-        assert command in GROUPS[stated], f"{command} is not in the group {stated}"
+    for first_cell, commands, _ in table(section(ROOT / "README.md", "## Commands")):
+        group = first_cell or group  # an empty cell continues the group above
+        group_of |= dict.fromkeys(re.findall(r"`([\w-]+)`", commands), group)
+    assert group_of.keys() == set(namespace.task_names)
+    for command, group in group_of.items():
+        assert command in GROUPS[group], f"{command} is not in the group {group}"
 
 
 CONFIGURATION = ROOT / "docs/configuration.md"
@@ -151,8 +151,8 @@ def documented_variables() -> Iterator[tuple[str, str, str, str]]:
 def interpolated_variables() -> dict[str, str]:
     """Return the variables of compose.yaml and compose/stack.yaml that users set, with defaults."""
     files = "".join((ROOT / name).read_text() for name in ("compose.yaml", "compose/stack.yaml"))
-    found = re.findall(r"\$\{(\w+):([-?])([^}]*)\}", files)
-    required = {name for name, kind, _ in found if kind == "?"}  # `./inv deploy` sets these
+    uses = re.findall(r"\$\{(\w+):([-?])([^}]*)\}", files)
+    required = {name for name, operator, _ in uses if operator == "?"}  # `./inv deploy` sets these
     build_files = {
         name
         for row in table(section(CONFIGURATION, "### Mirrors, a corporate CA, no registry"))
@@ -160,7 +160,7 @@ def interpolated_variables() -> dict[str, str]:
         for name in re.findall(r"`([A-Z_]+)`", cell)
     }
     names = set(re.findall(r"\$\{(\w+)", files)) - required - build_files - SET_BY_BUILD
-    defaults = {name: default for name, _, default in found}
+    defaults = {name: default for name, _, default in uses}
     return {name: defaults[name] for name in names}
 
 
@@ -233,7 +233,7 @@ def missing_paths(page: Path) -> Iterator[str]:
         is_path = path.partition("/")[0] in roots and "/" in span
         if is_path or re.fullmatch(r"[\w/]+\.(?:py|mjs|prune)|Dockerfile\.\w+", path):
             pattern = path if is_path else f"*/{path}"
-            if not any(fnmatch.fnmatchcase(known, pattern) for known in paths):
+            if not any(fnmatch.fnmatchcase(existing, pattern) for existing in paths):
                 yield span
 
 

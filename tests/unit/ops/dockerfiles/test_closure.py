@@ -1,4 +1,4 @@
-"""closure.py: copies programs with their run-time dependencies only."""
+"""Tests of closure.py: it copies programs with their run-time dependencies only."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.build_scripts import EPOCH, SCRIPT, closure
+from tests.support.build_scripts import CLOSURE_SCRIPT, EPOCH, closure
 
 
-def _close(out: Path, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+def _run_closure(
+    out: Path, *arguments: object, **variables: str
+) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "SOURCE_DATE_EPOCH"} | variables
     return subprocess.run(
-        [sys.executable, str(SCRIPT), "--out", str(out), *map(str, arguments)],
+        [sys.executable, str(CLOSURE_SCRIPT), "--out", str(out), *map(str, arguments)],
         capture_output=True,
         text=True,
         env=environment,
     )
 
 
-def _inside(out: Path, path: Path) -> Path:
+def _copy_of(path: Path, out: Path) -> Path:
+    """Return the path of a file's copy below `out`."""
     return out / str(path)[1:]
 
 
-def _files(root: Path) -> dict[str, bytes]:
+def _contents(root: Path) -> dict[str, bytes]:
+    """Return the content of each file by its path below `root`."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
@@ -37,88 +41,92 @@ def _files(root: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory) -> Path:
-    """Return a root with a real program of this machine."""
+def env_root(tmp_path_factory) -> Path:
+    """Return a root with /usr/bin/env of this machine."""
     out = tmp_path_factory.mktemp("env") / "root"
-    done = _close(out, "/usr/bin/env")
-    assert done.returncode == 0, done.stderr
+    result = _run_closure(out, "/usr/bin/env")
+    assert result.returncode == 0, result.stderr
     return out
 
 
 # --- a real program
 
 
-def test_program_is_copied_with_its_libraries_and_loader_and_runs(env):
-    names = {path.name for path in env.rglob("*") if path.is_file()}
+def test_program_is_copied_with_its_libraries_and_loader_and_runs(env_root):
+    names = {path.name for path in env_root.rglob("*") if path.is_file()}
     assert {"env", "libc.so.6"} <= names
-    loader = next(env.rglob("ld-linux*"))
-    library = next(env.rglob("libc.so.6")).parent
-    done = subprocess.run(
-        [loader, "--library-path", library, env / "usr/bin/env", "-i", "A=1", "/usr/bin/env"],
+    loader = next(env_root.rglob("ld-linux*"))
+    library = next(env_root.rglob("libc.so.6")).parent
+    result = subprocess.run(
+        [loader, "--library-path", library, env_root / "usr/bin/env", "-i", "A=1", "/usr/bin/env"],
         capture_output=True,
         text=True,
     )
-    assert done.stdout == "A=1\n"
+    assert result.stdout == "A=1\n"
 
 
-def test_unrelated_files_are_not_copied(env):
-    files = {path for path in _files(env) if not path.startswith(("usr/share/doc/", "var/"))}
+def test_unrelated_files_are_not_copied(env_root):
+    files = {
+        path for path in _contents(env_root) if not path.startswith(("usr/share/doc/", "var/"))
+    }
     assert len(files) < 8
     assert [path for path in files if "/bin/" in path] == ["usr/bin/env"]
 
 
-def test_package_records_and_copyrights_are_copied(env):
-    records = env / "var/lib/dpkg/status.d"
+def test_package_records_and_copyrights_are_copied(env_root):
+    records = env_root / "var/lib/dpkg/status.d"
     assert {"coreutils", "libc6"} <= {path.name for path in records.iterdir()}
     for record in (path for path in records.iterdir() if path.suffix != ".md5sums"):
         lines = record.read_text().splitlines()
         assert lines[0] == f"Package: {record.name}"
         assert any(line.startswith("Version: ") for line in lines)
-        assert (env / "usr/share/doc" / record.name / "copyright").is_file()
+        assert (env_root / "usr/share/doc" / record.name / "copyright").is_file()
 
 
-def test_package_checksums_list_the_copied_files(env):
-    records = env / "var/lib/dpkg/status.d"
+def test_package_checksums_list_only_copied_files(env_root):
+    records = env_root / "var/lib/dpkg/status.d"
     for name, file in (("coreutils", "usr/bin/env"), ("libc6", "libc.so.6")):
         lines = (records / f"{name}.md5sums").read_text().splitlines()
-        named = [line.partition("  ")[2] for line in lines]
-        assert any(path.endswith(file) for path in named)
-        assert all((env / path).is_file() for path in named)  # none that was not taken
+        paths = [line.partition("  ")[2] for line in lines]
+        assert any(path.endswith(file) for path in paths)
+        assert all((env_root / path).is_file() for path in paths)  # only copied files
 
 
-def test_links_of_the_merged_usr_are_created(env):
+def test_links_of_the_merged_usr_are_created(env_root):
     links = [path for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")) if path.is_symlink()]
     assert links
     for path in links:
-        assert (env / path.name).readlink() == path.readlink()
+        assert (env_root / path.name).readlink() == path.readlink()
 
 
-def test_files_of_a_root_below_are_left_out(env, tmp_path):
-    done = _close(tmp_path / "out", "--below", env, "/usr/bin/env", "/usr/bin/true")
-    assert done.returncode == 0, done.stderr
-    files = _files(tmp_path / "out")
+def test_files_of_a_root_below_are_left_out(env_root, tmp_path):
+    result = _run_closure(tmp_path / "out", "--below", env_root, "/usr/bin/env", "/usr/bin/true")
+    assert result.returncode == 0, result.stderr
+    files = _contents(tmp_path / "out")
     assert "usr/bin/true" in files
     assert "usr/bin/env" not in files
     assert not [path for path in files if "libc" in Path(path).name and ".so" in path]
     assert not (tmp_path / "out/bin").exists()
 
 
-def test_files_of_any_root_below_are_left_out(env, tmp_path):
-    """The worker's libraries stand on the runtime and on Node's."""
+def test_files_of_any_root_below_are_left_out(env_root, tmp_path):
+    """The worker's libraries lie above the roots of Python and of Node."""
     second = tmp_path / "second"
-    assert _close(second, "--below", env, "/usr/bin/true").returncode == 0
-    roots = ("--below", env, "--below", second)
-    done = _close(tmp_path / "out", *roots, "/usr/bin/env", "/usr/bin/true", "/usr/bin/false")
-    assert done.returncode == 0, done.stderr
-    programs = [path for path in _files(tmp_path / "out") if path.startswith("usr/bin/")]
+    assert _run_closure(second, "--below", env_root, "/usr/bin/true").returncode == 0
+    roots = ("--below", env_root, "--below", second)
+    result = _run_closure(
+        tmp_path / "out", *roots, "/usr/bin/env", "/usr/bin/true", "/usr/bin/false"
+    )
+    assert result.returncode == 0, result.stderr
+    programs = [path for path in _contents(tmp_path / "out") if path.startswith("usr/bin/")]
     assert programs == ["usr/bin/false"]
 
 
 # --- trees
 
 
-def _grow(parent: Path) -> Path:
-    """A package with links, bytecode and modes of its own."""
+def _make_tree(parent: Path) -> Path:
+    """Create a tree with a package, bytecode, links, and a program with mode 750."""
     root = parent / "tree"
     (root / "package/__pycache__").mkdir(parents=True)
     (root / "package/__init__.py").write_text("A = ('a', 1.5, frozenset({'x', 'y', 'z'}))\n")
@@ -136,41 +144,41 @@ def _grow(parent: Path) -> Path:
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    return _grow(tmp_path)
+    return _make_tree(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory) -> tuple[Path, Path, Path]:
-    """A tree, and two copies of it that were made with other dates in the source."""
+    """Return a tree, and two copies of it, made while its files had different dates."""
     parent = tmp_path_factory.mktemp("copied")
-    root = _grow(parent)
-    for name, date in (("one", 1), ("two", 10**9)):
+    root = _make_tree(parent)
+    for name, date in (("first", 1), ("second", 10**9)):
         for source in root.rglob("*.py"):
             os.utime(source, (date, date))
-        done = _close(parent / name, "--compile", "checked-hash", root)
-        assert done.returncode == 0, done.stderr
-    return root, parent / "one", parent / "two"
+        result = _run_closure(parent / name, "--compile", "checked-hash", root)
+        assert result.returncode == 0, result.stderr
+    return root, parent / "first", parent / "second"
 
 
 def test_links_are_copied_with_their_targets(copied):
     root, out, _ = copied
     for name in ("link", "far", "dangling", "folder"):
-        assert (_inside(out, root) / name).readlink() == (root / name).readlink()
-    assert _inside(out, root.parent / "outside").read_text() == "outside"
+        assert (_copy_of(root, out) / name).readlink() == (root / name).readlink()
+    assert _copy_of(root.parent / "outside", out).read_text() == "outside"
 
 
 def test_single_link_is_copied_with_its_target_only(tree):
-    found = closure.Closure([], [])
-    found.add(tree / "link")
-    assert found.files == {tree / "link", tree / "program"}
-    assert found.folders == set()
+    selection = closure.Closure([], [])
+    selection.add(tree / "link")
+    assert selection.files == {tree / "link", tree / "program"}
+    assert selection.folders == set()
 
 
 @pytest.mark.parametrize(
     ("before", "after"), [(0o750, 0o755), (0o600, 0o644), (0o4755, 0o755), (0o666, 0o644)]
 )
 def test_modes_let_everyone_read_and_only_root_write(before, after, tmp_path):
-    """Whatever the umask of the checkout was; a setuid bit is not kept."""
+    """The umask of the checkout has no influence, and a setuid bit is removed."""
     (tmp_path / "folder").mkdir(mode=0o700)
     path = tmp_path / "folder/file"
     path.write_text("x")
@@ -181,29 +189,29 @@ def test_modes_let_everyone_read_and_only_root_write(before, after, tmp_path):
 
 
 def test_existing_bytecode_is_not_copied(tree, tmp_path):
-    found = closure.Closure([], [])
-    found.add(tree)
-    found.copy(tmp_path / "out")
-    assert _inside(tmp_path / "out", tree / "package/b.py").is_file()
+    selection = closure.Closure([], [])
+    selection.add(tree)
+    selection.copy(tmp_path / "out")
+    assert _copy_of(tree / "package/b.py", tmp_path / "out").is_file()
     assert not list((tmp_path / "out").rglob("__pycache__"))
     assert not list((tmp_path / "out").rglob("*.pyc"))
 
 
 def test_two_copies_are_byte_identical(copied):
-    _, one, two = copied
-    assert len(_files(one)) > 5
-    assert _files(one) == _files(two)
+    _, first, second = copied
+    assert len(_contents(first)) > 5
+    assert _contents(first) == _contents(second)
 
 
 @pytest.mark.parametrize(("mode", "flags"), [("unchecked-hash", 0b01), ("checked-hash", 0b11)])
 def test_bytecode_is_validated_by_hash_and_contains_its_path_in_the_image(
     tree, tmp_path, mode, flags
 ):
-    """PEP 552: the flags stand behind the magic number."""
+    """The flags follow the magic number of four bytes (PEP 552)."""
     out = tmp_path / "out"
-    found = closure.Closure([], [])
-    found.add(tree)
-    found.copy(out)
+    selection = closure.Closure([], [])
+    selection.add(tree)
+    selection.copy(out)
     closure.compile_python(out, [tree], mode)
     compiled = sorted(out.rglob("*.pyc"))
     assert [path.name.partition(".")[0] for path in compiled] == ["__init__", "b"]
@@ -215,7 +223,7 @@ def test_bytecode_is_validated_by_hash_and_contains_its_path_in_the_image(
 
 
 def _dates(out: Path) -> dict[Path, float]:
-    """The date of everything but of links to folders."""
+    """Return the date of everything except links to folders."""
     linked = {path for path in out.rglob("*") if path.is_symlink() and path.is_dir()}
     return {p: p.lstat().st_mtime for p in (out, *out.rglob("*")) if p not in linked}
 
@@ -228,28 +236,28 @@ def test_every_file_and_folder_has_the_same_date(copied):
 
 def test_date_comes_from_source_date_epoch(tmp_path):
     (tmp_path / "a").write_text("x")
-    done = _close(tmp_path / "out", tmp_path / "a", SOURCE_DATE_EPOCH="1")
-    assert done.returncode == 0, done.stderr
+    result = _run_closure(tmp_path / "out", tmp_path / "a", SOURCE_DATE_EPOCH="1")
+    assert result.returncode == 0, result.stderr
     assert set(_dates(tmp_path / "out").values()) == {1}
 
 
 def test_links_to_folders_have_the_same_date(copied):
-    """Else /bin and /lib make another layer at each build."""
+    """Otherwise /bin and /lib would change the layer in each build."""
     root, out, _ = copied
-    assert _inside(out, root / "folder").lstat().st_mtime == EPOCH
+    assert _copy_of(root / "folder", out).lstat().st_mtime == EPOCH
 
 
 def test_missing_path_fails_the_build(tree, tmp_path):
-    done = _close(tmp_path / "out", tree, tmp_path / "none")
-    assert done.returncode == 1
-    assert f"closure: {tmp_path / 'none'} does not exist" in done.stderr
+    result = _run_closure(tmp_path / "out", tree, tmp_path / "none")
+    assert result.returncode == 1
+    assert f"closure: {tmp_path / 'none'} does not exist" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-# --- its parts
+# --- parts of the script
 
 
-def test_altered_file_is_not_in_its_packages_checksums(tmp_path, monkeypatch):
+def test_checksums_of_a_package_omit_altered_files(tmp_path, monkeypatch):
     (tmp_path / "info").mkdir()
     lines = []
     for name in ("same", "altered"):
@@ -257,17 +265,23 @@ def test_altered_file_is_not_in_its_packages_checksums(tmp_path, monkeypatch):
         digest = hashlib.md5((tmp_path / name).read_bytes()).hexdigest()
         lines.append(f"{digest}  {str(tmp_path / name)[1:]}\n")
     (tmp_path / "info/some.md5sums").write_text("".join(lines))
-    (tmp_path / "altered").write_text("otherwise")
+    (tmp_path / "altered").write_text("other content")
     monkeypatch.setattr(closure, "DPKG", tmp_path)
-    found = closure.Closure([], [])
-    found.files = {tmp_path / "same", tmp_path / "altered"}
-    assert list(found._sums("some")) == lines[:1]
+    selection = closure.Closure([], [])
+    selection.files = {tmp_path / "same", tmp_path / "altered"}
+    assert list(selection._checksums("some")) == lines[:1]
 
 
 def test_pruned_folder_is_left_out_with_its_content(tree):
-    found = closure.Closure([], [f"{tree}/package", f"{tree}/pro*"])
-    found.add(tree)
-    assert {path.name for path in found.files} == {"link", "far", "dangling", "folder", "outside"}
+    selection = closure.Closure([], [f"{tree}/package", f"{tree}/pro*"])
+    selection.add(tree)
+    assert {path.name for path in selection.files} == {
+        "link",
+        "far",
+        "dangling",
+        "folder",
+        "outside",
+    }
 
 
 def test_files_named_inside_a_program_are_copied(tmp_path):
@@ -278,18 +292,18 @@ def test_files_named_inside_a_program_are_copied(tmp_path):
     names = b"\0".join(f"{share}/{name}".encode() for name in ("a/index.js", "b.js", "gone.js"))
     (tmp_path / "program").write_bytes(closure.ELF + b"\0" + names + b"\0")
     (tmp_path / "text").write_text(f"{share}/never.js")
-    found = closure.Closure([], [])
-    found.add(tmp_path / "program")
-    found.add(tmp_path / "text")
-    found.add_embedded(str(share))
-    assert {path.name for path in found.files} == {"program", "text", "index.js", "b.js"}
+    selection = closure.Closure([], [])
+    selection.add(tmp_path / "program")
+    selection.add(tmp_path / "text")
+    selection.add_embedded(str(share))
+    assert {path.name for path in selection.files} == {"program", "text", "index.js", "b.js"}
 
 
 def test_missing_library_fails_the_build(monkeypatch):
-    answer = "/usr/bin/env:\n\tlibgone.so.1 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x00)\n"
-    done = subprocess.CompletedProcess([], 0, answer, "")
-    monkeypatch.setattr(closure.subprocess, "run", lambda *_, **__: done)
-    found = closure.Closure([], [])
-    found.add(Path("/usr/bin/env"))
+    listing = "/usr/bin/env:\n\tlibgone.so.1 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x00)\n"
+    result = subprocess.CompletedProcess([], 0, listing, "")
+    monkeypatch.setattr(closure.subprocess, "run", lambda *_, **__: result)
+    selection = closure.Closure([], [])
+    selection.add(Path("/usr/bin/env"))
     with pytest.raises(SystemExit, match="libgone"):
-        found.add_libraries()
+        selection.add_libraries()

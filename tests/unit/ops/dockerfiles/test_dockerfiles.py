@@ -1,4 +1,4 @@
-"""The Dockerfiles: their shared lines, and each against its contract."""
+"""Tests of the Dockerfiles: their shared lines, and each against its contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sample_facts import ROOT
 FILES = sorted((ROOT / "ops/dockerfiles").glob("Dockerfile.*"))
 WORKER = ROOT / "ops/dockerfiles/Dockerfile.worker"
 BEGIN, END = "# --- Shared lines", "# --- end of the shared lines"
-each = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
+each_file = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 
 
 def _instructions(text: str) -> list[tuple[str, str]]:
@@ -22,19 +22,24 @@ def _instructions(text: str) -> list[tuple[str, str]]:
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n", " ", "\n".join(lines))
     pairs = (line.strip().partition(" ") for line in joined.splitlines() if line.strip())
-    return [(word.upper(), " ".join(rest.split())) for word, _, rest in pairs]
+    return [(word.upper(), " ".join(arguments.split())) for word, _, arguments in pairs]
 
 
 def _last_stage(file: Path) -> list[tuple[str, str]]:
-    found = _instructions(file.read_text())
-    last = max(number for number, (word, _) in enumerate(found) if word == "FROM")
-    return found[last:]
+    instructions = _instructions(file.read_text())
+    last = max(number for number, (word, _) in enumerate(instructions) if word == "FROM")
+    return instructions[last:]
+
+
+def _all(word: str, instructions: list[tuple[str, str]]) -> list[str]:
+    """Return the arguments of each instruction with this word."""
+    return [arguments for other, arguments in instructions if other == word]
 
 
 def _single(file: Path, word: str) -> str:
-    """Return the arguments of the only instruction of that name in the last stage."""
-    (rest,) = [rest for found, rest in _last_stage(file) if found == word]
-    return rest
+    """Return the arguments of the only instruction with this word in the last stage."""
+    (arguments,) = _all(word, _last_stage(file))
+    return arguments
 
 
 def _contract(file: Path):
@@ -58,93 +63,96 @@ def test_shared_lines_are_identical():
     assert "closure.py" in block
 
 
-@each
+@each_file
 def test_no_syntax_line_pulls_a_frontend(file):
     assert not re.search(r"^\s*#\s*syntax\s*=", file.read_text(), re.IGNORECASE | re.MULTILINE)
 
 
-@each
+@each_file
 def test_only_the_base_argument_is_pulled(file):
-    found = _instructions(file.read_text())
-    assert found[0] == ("ARG", f"{load(ROOT).base.variable}={load(ROOT).base.image}")
+    instructions = _instructions(file.read_text())
+    assert instructions[0] == ("ARG", f"{load(ROOT).base.variable}={load(ROOT).base.image}")
     stages = set()
-    for _, rest in (pair for pair in found if pair[0] == "FROM"):
-        origin, _, name = rest.partition(" AS ")
+    for arguments in _all("FROM", instructions):
+        origin, _, name = arguments.partition(" AS ")
         assert origin in {"${PYTHON_BASE}", "scratch", *stages}
         stages.add(name)
-    for _, rest in (pair for pair in found if pair[0] == "COPY" and "--from=" in pair[1]):
-        assert re.search(r"--from=(\S+)", rest)[1] in stages
+    for arguments in _all("COPY", instructions):
+        assert set(re.findall(r"--from=(\S+)", arguments)) <= stages
 
 
-@each
+@each_file
 def test_last_stage_is_runtime_from_scratch(file):
     assert _last_stage(file)[0] == ("FROM", "scratch AS runtime")
 
 
-@each
+@each_file
 def test_user_is_numeric_and_as_in_the_contract(file):
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", _single(file, "USER"))
     assert _single(file, "USER") == _contract(file).user
 
 
-@each
+@each_file
 def test_command_is_in_exec_form_and_as_in_the_contract(file):
     assert tuple(json.loads(_single(file, "CMD"))) == _contract(file).command
 
 
-@each
+@each_file
 def test_health_check_is_in_exec_form_and_within_the_contracts_time(file):
     text = _single(file, "HEALTHCHECK")
     assert json.loads(text.partition(" CMD ")[2])
-    found = dict(re.findall(r"--(interval|timeout|retries)=(\d+)s?", text))
-    worst = (int(found["interval"]) + int(found["timeout"])) * int(found["retries"])
-    assert worst <= _contract(file).health.notices_within
+    options = dict(re.findall(r"--(interval|timeout|retries)=(\d+)s?", text))
+    worst = (int(options["interval"]) + int(options["timeout"])) * int(options["retries"])
+    assert worst <= _contract(file).health.notices_within  # seconds
 
 
-@each
+@each_file
 def test_exposed_ports_are_those_of_the_contract(file):
-    exposed = [int(rest) for word, rest in _last_stage(file) if word == "EXPOSE"]
-    assert tuple(exposed) == _contract(file).ports
+    assert tuple(map(int, _all("EXPOSE", _last_stage(file)))) == _contract(file).ports
 
 
-@each
+@each_file
 def test_labels_of_the_contract_are_set(file):
     assert set(_contract(file).labels) <= set(re.findall(r"([\w.]+)=\"", _single(file, "LABEL")))
 
 
-@each
+@each_file
 def test_last_stage_copies_from_the_stage_of_the_smoke_test(file):
-    assert "RUN" not in {word for word, _ in _last_stage(file)}
-    copied = [rest for word, rest in _last_stage(file) if word == "COPY"]
-    assert any(rest.startswith("--from=check ") for rest in copied)
-    found = _instructions(file.read_text())
-    stage = found[found.index(("FROM", "assembled AS check")) :]
-    ran = [rest for word, rest in stage if word == "RUN"]
-    assert ran
-    assert all(rest.startswith("--network=none ") for rest in ran)
-    if "code.py" in ran[-1]:  # which becomes the user that ships, after it compiled as root
-        user = _single(file, "USER")
-        assert f'"--user", "{user}", "/app"' in ran[-1]
+    assert not _all("RUN", _last_stage(file))
+    copies = _all("COPY", _last_stage(file))
+    assert any(arguments.startswith("--from=check ") for arguments in copies)
+
+
+@each_file
+def test_smoke_test_runs_without_network_as_the_user_of_the_image(file):
+    instructions = _instructions(file.read_text())
+    stage = instructions[instructions.index(("FROM", "assembled AS check")) :]
+    runs = _all("RUN", stage)
+    assert runs
+    assert all(arguments.startswith("--network=none ") for arguments in runs)
+    user = _single(file, "USER")
+    if "code.py" in runs[-1]:  # it compiles as root, then switches to the user
+        assert f'"--user", "{user}", "/app"' in runs[-1]
     else:
-        assert ("USER", _single(file, "USER")) in stage[: stage.index(("RUN", ran[-1]))]
+        assert ("USER", user) in stage[: stage.index(("RUN", runs[-1]))]
 
 
-@each
+@each_file
 def test_no_argument_or_variable_is_named_like_a_secret(file):
-    for word, rest in _instructions(file.read_text()):
-        if word in {"ARG", "ENV"}:
-            assert not re.search(r"TOKEN|PASSWORD|SECRET|_KEY|INDEX_URL", rest, re.IGNORECASE)
+    instructions = _instructions(file.read_text())
+    for arguments in [*_all("ARG", instructions), *_all("ENV", instructions)]:
+        assert not re.search(r"TOKEN|PASSWORD|SECRET|_KEY|INDEX_URL", arguments, re.IGNORECASE)
 
 
-@each
+@each_file
 def test_dependencies_are_installed_with_hashes_from_the_images_lock(file):
-    installed = re.findall(r"source=locks/(\S+?),", file.read_text())
-    assert [f"locks/{name}" for name in installed] == list(filter(None, [_contract(file).lock]))
+    locks = re.findall(r"source=(locks/\S+?),", file.read_text())
+    assert locks == list(filter(None, [_contract(file).lock]))
     assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()
 
 
 def test_watch_covers_the_app_modules_copied_into_the_worker():
-    copied = [rest for word, rest in _instructions(WORKER.read_text()) if word == "COPY"]
-    (shared,) = [rest.split()[:-1] for rest in copied if rest.startswith("app/")]
+    copies = _all("COPY", _instructions(WORKER.read_text()))
+    (shared,) = [arguments.split()[:-1] for arguments in copies if arguments.startswith("app/")]
     watched = (ROOT / "compose/development.yaml").read_text().partition("  worker:\n")[2]
     assert sorted(re.findall(r"path: (app\S*) }", watched)) == sorted(shared)

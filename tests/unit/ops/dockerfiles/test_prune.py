@@ -1,4 +1,4 @@
-"""The prune lists of Python and packages, and code.py, which compiles the application."""
+"""Tests of the prune lists, and of code.py, which compiles the application."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.sample_facts import ROOT
 
 def test_prune_list_ignores_reasons(tmp_path):
     file = tmp_path / "prune"
-    file.write_text("# all of it\ntest   # a suite\n\n*/tests\n   # why\n")
+    file.write_text("# tests\ntest   # a suite\n\n*/tests\n   # a reason\n")
     stdlib = closure.sysconfig.get_path("stdlib")
     assert closure.prune_list(file, python=True) == [f"{stdlib}/test", f"{stdlib}/*/tests"]
     packages = ["*/site-packages/test", "*/site-packages/*/tests"]
@@ -31,11 +31,11 @@ def test_every_prune_line_has_a_reason(name):
 
 
 def test_every_packages_prune_line_matches_a_file():
-    """The test environment has the same packages by the same lock."""
+    """The test environment has the images' packages and versions."""
     root = Path(closure.sysconfig.get_path("purelib"))
-    there = [str(path) for path in root.rglob("*")]
+    installed = [str(path) for path in root.rglob("*")]
     globs = closure.prune_list(BASE / "packages.prune", python=False)
-    assert [glob for glob in globs if not any(fnmatch(path, glob) for path in there)] == []
+    assert [glob for glob in globs if not any(fnmatch(path, glob) for path in installed)] == []
 
 
 def test_modules_that_the_services_import_are_not_pruned():
@@ -50,7 +50,8 @@ def test_modules_that_the_services_import_are_not_pruned():
                 imported.add(node.module)
     paths = [f"{stdlib}/{name.replace('.', '/')}" for name in imported]
     assert "json" in imported
-    assert [p for p in paths for g in globs if fnmatch(p, g) or fnmatch(f"{p}.py", g)] == []
+    pruned = [p for p in paths for g in globs if fnmatch(p, g) or fnmatch(f"{p}.py", g)]
+    assert pruned == []
 
 
 # --- code.py
@@ -60,21 +61,21 @@ def test_code_is_compiled_before_the_smoke_test_runs_as_the_images_user(tmp_path
     (tmp_path / "app").mkdir()
     (tmp_path / "app/one.py").write_text("N = 1\n")
     (tmp_path / "app/one.py").chmod(0o600)
-    done = []
+    calls = []
 
     def execvp(program, arguments):
         compiled = tmp_path / f"app/__pycache__/one.{sys.implementation.cache_tag}.pyc"
-        done.append((program, arguments, compiled.exists()))
+        calls.append((program, arguments, compiled.exists()))
 
-    monkeypatch.setattr("os.setgroups", lambda groups: done.append(("groups", groups)))
-    monkeypatch.setattr("os.setgid", lambda gid: done.append(("gid", gid)))
-    monkeypatch.setattr("os.setuid", lambda uid: done.append(("uid", uid)))
+    monkeypatch.setattr("os.setgroups", lambda groups: calls.append(("groups", groups)))
+    monkeypatch.setattr("os.setgid", lambda gid: calls.append(("gid", gid)))
+    monkeypatch.setattr("os.setuid", lambda uid: calls.append(("uid", uid)))
     monkeypatch.setattr("os.execvp", execvp)
     monkeypatch.setitem(sys.modules, "closure", closure)
     command = ["python", "-m", "app", "--check"]
     monkeypatch.setattr(sys, "argv", ["code.py", "--user", "7:8", str(tmp_path), *command])
     runpy.run_path(str(BASE / "code.py"), run_name="__main__")
-    # setuid comes last: without root, the others would fail.
-    assert done == [("groups", []), ("gid", 8), ("uid", 7), ("python", command, True)]
+    # setuid comes last: without root, the other calls would fail.
+    assert calls == [("groups", []), ("gid", 8), ("uid", 7), ("python", command, True)]
     file = (tmp_path / "app/one.py").stat()
     assert (file.st_mode & 0o777, file.st_mtime) == (0o644, EPOCH)
