@@ -49,9 +49,9 @@ def scan(chunks: Iterable[bytes], search: CanarySearch) -> Scan:
     configuration: Matches = set()
     for member, content in read_entries(iter(chunks), "reading an image"):
         head = next(content, b"")
-        if head[:1] in (b"{", b"["):
+        if head[:1] in (b"{", b"["):  # a JSON document: manifest, configuration or index
             text = b"".join((head, *content))
-            configuration |= search.chunks([text])
+            configuration |= search.find_in_chunks([text])
             documents[member.name] = json.loads(text)
         elif head:
             layers[member.name] = _scan_layer(decompress(head, chain([head], content)), search)
@@ -59,7 +59,7 @@ def scan(chunks: Iterable[bytes], search: CanarySearch) -> Scan:
     history = documents[manifest["Config"]].get("history") or []
     instructions = [step.get("created_by", "") for step in history if not step.get("empty_layer")]
     names = manifest["Layers"]
-    if len(instructions) != len(names):
+    if len(instructions) != len(names):  # an incomplete history, as of `docker import`
         instructions = [""] * len(names)
     ordered = tuple(
         ScannedLayer(instruction, layers[name].entries, layers[name].matches)
@@ -74,9 +74,10 @@ def _scan_layer(chunks: Iterator[bytes], search: CanarySearch) -> ScannedLayer:
     for member, content in read_entries(chunks, "reading a layer"):
         digest = hashlib.sha256()
         names = f"{member.name}\0{member.linkname}".encode(errors="replace")
-        found = search.chunks([names]) | search.file(_hashing(content, digest))
-        if found:
-            matches[member.name] = found
+        in_names = search.find_in_chunks([names])
+        in_content = search.find_in_file(_hashing(content, digest))
+        if in_names or in_content:
+            matches[member.name] = in_names | in_content
         entries[member.name] = (
             member.type, member.size, member.mode, member.uid, member.gid, member.linkname,
             member.mtime, digest.hexdigest(), tuple(sorted(member.pax_headers.items())),
@@ -85,6 +86,7 @@ def _scan_layer(chunks: Iterator[bytes], search: CanarySearch) -> ScannedLayer:
 
 
 def _hashing(chunks: Iterator[bytes], digest: Any) -> Iterator[bytes]:
+    """Yield the chunks, and add each to the digest."""
     for chunk in chunks:
         digest.update(chunk)
         yield chunk
@@ -93,4 +95,6 @@ def _hashing(chunks: Iterator[bytes], digest: Any) -> Iterator[bytes]:
 def differing_paths(first: ScannedLayer, second: ScannedLayer) -> tuple[str, ...]:
     """Return the paths that only one of two layers has, or that differ between them."""
     paths = first.entries.keys() | second.entries.keys()
-    return tuple(sorted(p for p in paths if first.entries.get(p) != second.entries.get(p)))
+    return tuple(
+        sorted(path for path in paths if first.entries.get(path) != second.entries.get(path))
+    )

@@ -74,16 +74,16 @@ def build_twice(contract: Contract, engine: Engine, names: Sequence[str]) -> dic
     Takes minutes.
     """
     console.step("build twice without cache")
-    run = f"imageproof-rebuild-{secrets.token_hex(4)}"
-    builds = [{name: f"{run}/{name}:{number}" for name in names} for number in (1, 2)]
+    prefix = f"imageproof-rebuild-{secrets.token_hex(4)}"
+    builds = [{name: f"{prefix}/{name}:{number}" for name in names} for number in (1, 2)]
     try:
         with tempfile.TemporaryDirectory(prefix="imageproof-rebuild-") as folder:
-            exports = Path(folder, "cache") if exports_cache(engine) else None
-            canaries = _build(contract, engine, Path(folder), builds, exports)
+            cache = Path(folder, "cache") if can_export_cache(engine) else None
+            canaries = _build(contract, engine, Path(folder), builds, cache)
             search = canary.CanarySearch(canaries)
             cache_leaks: dict[str, list[Leak]] = {}
-            if exports:
-                cache_leaks = {name: _search_cache(exports / name, search) for name in names}
+            if cache:
+                cache_leaks = {name: _search_cache(cache / name, search) for name in names}
         return {
             name: _compare(engine, [tags[name] for tags in builds], search, cache_leaks.get(name))
             for name in names
@@ -98,10 +98,10 @@ def build_twice(contract: Contract, engine: Engine, names: Sequence[str]) -> dic
                     engine.whales.image.remove(tag, force=True)
 
 
-def exports_cache(engine: Engine) -> bool:
+def can_export_cache(engine: Engine) -> bool:
     """Return whether the current builder can export its cache.
 
-    The engine's own builder can only do so with containerd's image store
+    The engine's own builder needs containerd's image store for that
     (https://docs.docker.com/build/cache/backends/).
     """
     with translating("inspecting the builder"):
@@ -116,26 +116,37 @@ def _build(
     engine: Engine,
     folder: Path,
     builds: Sequence[Mapping[str, str]],
-    exports: Path | None,
+    cache: Path | None,
 ) -> dict[str, str]:
-    """Build once for each mapping of image to tag; return the canaries by secret id."""
+    """Build the images several times.
+
+    Args:
+        contract: The project.
+        engine: The engine that builds.
+        folder: An empty folder, for files with canaries.
+        builds: For each build the tags of the images, by name.
+        cache: Folder to export the build cache of each image to.
+
+    Returns:
+        The canaries by the id of the build secret.
+    """
     base = base_image.resolve(contract, engine)
     variables = build_variables(contract, base)
     with _secret_canaries(contract, engine, folder, variables) as (overlay, canaries):
-        engine = replace(engine, compose_files=(contract.compose_file, overlay))
+        canary_engine = replace(engine, compose_files=(contract.compose_file, overlay))
         for tags in builds:
             services = {name: contract.images[name].service for name in tags}
             settings = [f"{services[name]}.tags={tag}" for name, tag in tags.items()]
-            if exports:  # mode=max: intermediate stages too
+            if cache:  # mode=max: intermediate stages too
                 settings += [
-                    f"{service}.cache-to=type=local,mode=max,dest={exports / name}"
+                    f"{service}.cache-to=type=local,mode=max,dest={cache / name}"
                     for name, service in services.items()
                 ]
             options = ["--no-cache", "--load"]
             options += [word for setting in settings for word in ("--set", setting)]
             bake(
                 contract,
-                engine,
+                canary_engine,
                 services=list(services.values()),
                 base=base,
                 log=BuildLog(),
@@ -150,28 +161,24 @@ def _secret_canaries(
 ) -> Iterator[tuple[Path, dict[str, str]]]:
     """Yield a compose overlay that adds a canary to each build secret, and the canaries by id.
 
-    In a secret file the canary is a comment at the end, which most formats accept: configuration
-    files and certificates stay valid, so the build still works.
+    The environment variables of secrets are replaced until the block ends.
     """
     original = replace(engine, compose_files=(contract.compose_file,), variables=variables)
     model = original.compose_model(interpolate=True)
-    used = {
+    secret_ids = {
         secret["source"]
         for service in model["services"].values()
         for secret in (service.get("build") or {}).get("secrets") or ()
     }
-    canaries = {name: canary.make() for name in sorted(used)}
+    canaries = {id_: canary.make() for id_ in sorted(secret_ids)}
     files: dict[str, dict[str, str]] = {}
     environment: dict[str, str] = {}
-    for name, value in canaries.items():
-        source = model["secrets"][name]
+    for id_, value in canaries.items():
+        source = model["secrets"][id_]
         if "file" in source:
-            file = Path(source["file"])
-            content = file.read_bytes() if file.is_file() else b""
-            path = folder / f"secret-{name}"
-            path.touch(mode=0o600)
-            path.write_bytes(content + f"\n# {value}\n".encode())
-            files[name] = {"file": str(path)}
+            copy = folder / f"secret-{id_}"
+            _copy_with_canary(Path(source["file"]), copy, value)
+            files[id_] = {"file": str(copy)}
         elif "environment" in source:
             environment[source["environment"]] = value
     overlay = folder / "canaries.yaml"
@@ -180,12 +187,23 @@ def _secret_canaries(
         yield overlay, canaries
 
 
+def _copy_with_canary(secret: Path, copy: Path, value: str) -> None:
+    """Copy a secret file, with the canary as a comment at the end.
+
+    Most formats accept that: configuration files and certificates stay valid, so the build still
+    works.
+    """
+    content = secret.read_bytes() if secret.is_file() else b""
+    copy.touch(mode=0o600)
+    copy.write_bytes(content + f"\n# {value}\n".encode())
+
+
 def _search_cache(folder: Path, search: CanarySearch) -> list[Leak]:
     matches: set[tuple[str, str]] = set()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as blob:
-                matches |= search.file(read_chunks(blob))
+                matches |= search.find_in_file(read_chunks(blob))
     return [Leak(secret, CACHE, form) for secret, form in sorted(matches)]
 
 
@@ -193,9 +211,9 @@ def _compare(
     engine: Engine, tags: Sequence[str], search: CanarySearch, cache_leaks: list[Leak] | None
 ) -> BuildFacts:
     """Compare two builds of an image. `cache_leaks` is None if no cache was exported."""
-    diff_ids = [inspected["RootFS"]["Layers"] for inspected in engine.inspect("image", tags)]
+    diff_ids = [image["RootFS"]["Layers"] for image in engine.inspect("image", tags)]
     if len(diff_ids[0]) != len(diff_ids[1]):
-        counts = " and ".join(str(len(layers)) for layers in diff_ids)
+        counts = f"{len(diff_ids[0])} and {len(diff_ids[1])}"
         return BuildFacts(unknown=f"the two builds have {counts} layers")
     first = _scan(engine, tags[0], search)
     differences: tuple[Difference, ...] = ()
@@ -203,10 +221,10 @@ def _compare(
         second = _scan(engine, tags[1], search)
         differences = tuple(
             Difference(clean_instruction(layer.instruction), differing_paths(layer, other))
-            for layer, other, ids in zip(
-                first.layers, second.layers, zip(*diff_ids, strict=True), strict=True
+            for layer, other, diff_id, other_diff_id in zip(
+                first.layers, second.layers, *diff_ids, strict=True
             )
-            if ids[0] != ids[1]
+            if diff_id != other_diff_id
         )
     return BuildFacts(
         layers=len(diff_ids[0]),
@@ -236,6 +254,6 @@ def _image_leaks(scanned: Scan) -> Iterator[Leak]:
                     name,
                     "layer",
                     form,
-                    path.removeprefix("./"),
-                    clean_instruction(layer.instruction),
+                    file=path.removeprefix("./"),
+                    instruction=clean_instruction(layer.instruction),
                 )

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-LABEL = "com.docker.compose.project"
-CanaryValue = tuple[str, str]  # a canary, and the variable's value that contains it
+PROJECT_LABEL = "com.docker.compose.project"
+CanaryValue = tuple[str, str]  # a canary, and the value of a variable, which contains it
 
 
 @dataclass(frozen=True)
 class StackCopy:
-    """A copy that can be started with `engine`."""
+    """A copy of the stack. Its `engine` can start it."""
 
     engine: Engine
     project: str
-    canaries: Mapping[str, Mapping[str, str]]  # by service and variable; part of its value
+    canaries: Mapping[str, Mapping[str, str]]  # by service and variable
 
     def leftovers(self) -> list[str]:
         """List what is still in the engine: `container NAME`, `network NAME`, `volume NAME`."""
@@ -47,7 +47,7 @@ class StackCopy:
         return [
             (kind, name)
             for kind in ("container", "network", "volume")
-            for name in self.engine.names_with_label(kind, f"{LABEL}={self.project}")
+            for name in self.engine.names_with_label(kind, f"{PROJECT_LABEL}={self.project}")
         ]
 
 
@@ -58,26 +58,30 @@ class CannotCopy(Exception):
 def make(
     contract: Contract, engine: Engine, folder: Path, changes: Mapping[str, Any] | None = None
 ) -> StackCopy:
-    """Write the overlay file of a new copy into `folder`.
+    """Write the overlay file of a new copy.
 
-    `changes` are compose keys by service that replace the original's, to break the copy.
+    Args:
+        contract: The project.
+        engine: The engine of the original.
+        folder: Folder for the overlay file.
+        changes: Compose keys by service that replace the original's, to break the copy.
 
     Raises:
         CannotCopy: The copy would share a volume, network or folder with the original.
     """
     project = f"imageproof-trial-{secrets.token_hex(4)}"
-    base = replace(engine, compose_files=(contract.compose_file,), project=project)
-    model = base.compose_model(interpolate=True)
+    original = replace(engine, compose_files=(contract.compose_file,), project=project)
+    model = original.compose_model(interpolate=True)
     _require_separable(model)
     canaries = _make_canaries(contract, model)
-    path = folder / f"{project}.yaml"
-    path.write_text(_overlay(project, model, canaries, changes or {}))
+    overlay = folder / f"{project}.yaml"
+    overlay.write_text(_overlay(project, model, canaries, changes or {}))
     return StackCopy(
-        engine=replace(base, compose_files=(contract.compose_file, path)),
+        engine=replace(original, compose_files=(contract.compose_file, overlay)),
         project=project,
         canaries={
-            service: {variable: value for variable, (value, _) in variables.items()}
-            for service, variables in canaries.items()
+            service: {name: secret for name, (secret, _) in values.items()}
+            for service, values in canaries.items()
         },
     )
 
@@ -88,25 +92,27 @@ def _overlay(
     canaries: Mapping[str, Mapping[str, CanaryValue]],
     changes: Mapping[str, Any],
 ) -> str:
+    """Return the overlay file. `!reset` and `!override` are tags of compose files."""
     lines = ["services:"]
     for service, keys in model["services"].items():
         lines.append(f"  {json.dumps(service)}:")
         lines.append("    container_name: !reset null")
         if ports := keys.get("ports"):
-            free = [f"127.0.0.1::{port['target']}/{port['protocol']}" for port in ports]
-            lines.append(f"    ports: !override {json.dumps(free)}")
-        if variables := {name: text for name, (_, text) in canaries.get(service, {}).items()}:
-            lines.append(f"    environment: {json.dumps(variables)}")
-        changed = changes.get(service, {})
-        lines += [f"    {key}: {json.dumps(value)}" for key, value in changed.items()]
+            free_ports = [f"127.0.0.1::{port['target']}/{port['protocol']}" for port in ports]
+            lines.append(f"    ports: !override {json.dumps(free_ports)}")
+        if values := {name: value for name, (_, value) in canaries.get(service, {}).items()}:
+            lines.append(f"    environment: {json.dumps(values)}")
+        changed_keys = changes.get(service, {})
+        lines += [f"    {key}: {json.dumps(value)}" for key, value in changed_keys.items()]
     for kind in ("volumes", "networks"):
         if declared := model.get(kind):
             lines.append(f"{kind}:")
-            lines += [f"  {json.dumps(n)}: {{name: {project}_{n}}}" for n in declared]
+            lines += [f"  {json.dumps(name)}: {{name: {project}_{name}}}" for name in declared]
     return "\n".join(lines) + "\n"
 
 
 def _require_separable(model: Mapping[str, Any]) -> None:
+    """Raise CannotCopy if a copy would share state with the original."""
     for kind in ("volumes", "networks"):
         for name, keys in (model.get(kind) or {}).items():
             if (keys or {}).get("external"):
@@ -123,19 +129,26 @@ def _make_canaries(
     contract: Contract, model: Mapping[str, Any]
 ) -> dict[str, dict[str, CanaryValue]]:
     """Return a canary for each secret variable that accepts one, by service and variable."""
-    classes = {i.service: i.environment.settings for i in contract.images.values() if i.environment}
+    classes = {
+        image.service: image.environment.settings
+        for image in contract.images.values()
+        if image.environment
+    }
     canaries: dict[str, dict[str, CanaryValue]] = {}
     for service, keys in model["services"].items():
         class_ = classes.get(service)
         settings = read_settings(contract.root, class_) if class_ else {}
         for name in keys.get("environment") or ():
-            secret = settings[name].secret if name in settings else is_secret(name, "a value")
+            setting = settings.get(name)
+            # Without a setting the name decides: "a value" looks like no secret.
+            if not (setting.secret if setting else is_secret(name, "a value")):
+                continue
             value = canary.make()
-            # If the plain value is refused, try an address with the canary as its password.
-            for text in (value, f"https://user:{value}@canary.invalid/") if secret else ():
+            # If the settings reject the plain value, try an address with it as the password.
+            for text in (value, f"https://user:{value}@canary.invalid/"):
                 if (
                     class_ is None
-                    or name not in settings
+                    or setting is None
                     or accepts_value(contract.root, class_, name, text)
                 ):
                     canaries.setdefault(service, {})[name] = (value, text)

@@ -1,7 +1,7 @@
 """The stack trial: freeze, orphan, unfreeze and stop the services of a copy of the stack.
 
-Only a trial shows what a health check notices and how a service stops. The trial starts a copy of
-the stack (stack_copy.py) and never touches the stack that is running.
+Only a trial shows which failures a health check notices and how a service stops. The trial starts a
+copy of the stack (stack_copy.py); it never touches the running stack.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ if TYPE_CHECKING:
     from imageproof.deep.stack_copy import StackCopy
     from imageproof.docker.client import Engine
 
-MEASURE_SECONDS = 15.0  # wait longer than promised, to report by how much a service is late
+EXTRA_SECONDS = 15.0  # wait longer than promised, to report how late a service is
 ORPHANS = 3
-REAP_SECONDS = 5.0
+REAP_SECONDS = 5.0  # time for PID 1 to wait for the orphans
 
 # Both scripts run in the service's pid namespace.
-# PID 1 is signalled from outside: it takes no SIGSTOP from within its namespace (kill(2)).
-# A process without a parent here is a health probe or the runtime that starts one: if it were
-# stopped, the engine could not finish the health check.
+
+# Send a signal to every process that has a parent in the namespace. Two kinds have none:
+# - PID 1. It takes no SIGSTOP from within its namespace (kill(2)); the engine signals it.
+# - A health probe, or the runtime that starts one. If it were stopped, the engine could not
+#   finish the health check.
 SIGNAL_SCRIPT = """
 import os, sys
 for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
@@ -49,7 +51,8 @@ for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
     except (FileNotFoundError, ProcessLookupError):
         pass
 """
-# PID 1 inherits children whose parent ended, and must wait for them (pid_namespaces(7)).
+# Make orphans, and count those that stay zombies: PID 1 inherits children whose parent ended, and
+# must wait for them (pid_namespaces(7)).
 ORPHAN_SCRIPT = """
 import os, sys, time
 count, seconds = int(sys.argv[1]), float(sys.argv[2])
@@ -79,11 +82,11 @@ class TrialFacts:
     bound: float = 0  # (interval + timeout) x retries of the container's own health check
     unhealthy_after: float | None = None  # from SIGSTOP to every process
     healthy_after: float | None = None  # from SIGCONT to every process
-    waited: float = 0  # limit of both waits
+    wait_limit: float = 0  # of the waits for unhealthy and for healthy
     stopped_after: float | None = None  # from `docker stop` to the end
     exit_status: int | None = None
-    orphans: int = 0  # orphaned children that ended
-    zombies: int | None = None  # the ones that PID 1 did not wait for
+    orphans: int = 0  # number of orphaned children that ended
+    zombies: int | None = None  # number of orphans that PID 1 did not wait for
     logged: tuple[str, ...] = ()  # secrets whose values are in the log, by variable
     secrets: tuple[str, ...] = ()  # secrets of the service, by variable
 
@@ -98,10 +101,10 @@ def run_stack_trial(
     """
     console.step("try a copy of the stack")
     with (
-        tempfile.TemporaryDirectory(prefix="imageproof-trial-") as name,
+        tempfile.TemporaryDirectory(prefix="imageproof-trial-") as folder_name,
         ThreadPoolExecutor(1) as pool,
     ):
-        folder = Path(name)
+        folder = Path(folder_name)
         broken = pool.submit(run_broken_starts, contract, engine, folder) if teardowns else None
         trials, teardown = _run_copy(contract, engine, folder, names)
         facts = TeardownFacts((teardown, *broken.result())) if broken else None
@@ -148,41 +151,46 @@ def _try_service(contract: Contract, copy: StackCopy, name: str) -> TrialFacts:
 def _try_container(
     copy: StackCopy, service: ServiceContract, container: dict[str, Any], probe_image: str
 ) -> TrialFacts:
-    engine, id_ = copy.engine, container["Id"]
+    engine, container_id = copy.engine, container["Id"]
     bound = _promised_seconds(container) or service.health.notices_within
-    waited = bound + MEASURE_SECONDS
-
-    def signal_all(number: signal.Signals) -> None:
-        run_beside(engine, id_, probe_image, ["KILL"], SIGNAL_SCRIPT, str(int(number)))
-        with translating(f"signalling {id_[:12]}"):
-            engine.whales.container.kill(id_, signal=str(int(number)))  # PID 1, from outside
-
-    zombies = int(
-        run_beside(
-            engine, id_, probe_image, ["KILL"], ORPHAN_SCRIPT, str(ORPHANS), str(REAP_SECONDS)
-        )
-    )
-    signal_all(signal.SIGSTOP)
+    wait_limit = bound + EXTRA_SECONDS
+    zombies = _count_zombies(engine, container_id, probe_image)
+    _signal_all(engine, container_id, probe_image, signal.SIGSTOP)
     try:
-        unhealthy_after = seconds_until(lambda: _health(engine, id_) == "unhealthy", waited)
-    finally:
-        signal_all(signal.SIGCONT)  # even if interrupted: a frozen service cannot stop in time
-    healthy_after = seconds_until(lambda: _health(engine, id_) == "healthy", waited)
-    stopped_after, status = _stop(engine, id_, service.stop_timeout)
+        unhealthy_after = seconds_until(
+            lambda: _health(engine, container_id) == "unhealthy", wait_limit
+        )
+    finally:  # even if interrupted: a frozen service cannot stop in time
+        _signal_all(engine, container_id, probe_image, signal.SIGCONT)
+    healthy_after = seconds_until(lambda: _health(engine, container_id) == "healthy", wait_limit)
+    stopped_after, exit_status = _stop(engine, container_id, service.stop_timeout)
     canaries = copy.canaries.get(service.service, {})
     log = "\n".join(engine.logs(service.service, compose.MAX_LOG_LINES)).encode()
     return TrialFacts(
         bound=bound,
         unhealthy_after=unhealthy_after,
         healthy_after=healthy_after,
-        waited=waited,
+        wait_limit=wait_limit,
         stopped_after=stopped_after,
-        exit_status=status,
+        exit_status=exit_status,
         orphans=ORPHANS,
         zombies=zombies,
-        logged=tuple(sorted({name for name, _ in CanarySearch(canaries).chunks([log])})),
+        logged=tuple(sorted({name for name, _ in CanarySearch(canaries).find_in_chunks([log])})),
         secrets=tuple(sorted(canaries)),
     )
+
+
+def _signal_all(engine: Engine, container: str, probe_image: str, number: signal.Signals) -> None:
+    """Send a signal to every process of a container, except health probes."""
+    run_beside(engine, container, probe_image, ["KILL"], SIGNAL_SCRIPT, str(int(number)))
+    with translating(f"signalling {container[:12]}"):
+        engine.whales.container.kill(container, signal=str(int(number)))  # PID 1
+
+
+def _count_zombies(engine: Engine, container: str, probe_image: str) -> int:
+    """Make orphans, and return how many PID 1 does not wait for."""
+    arguments = (str(ORPHANS), str(REAP_SECONDS))
+    return int(run_beside(engine, container, probe_image, ["KILL"], ORPHAN_SCRIPT, *arguments))
 
 
 def _promised_seconds(container: dict[str, Any]) -> float | None:

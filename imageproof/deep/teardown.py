@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imageproof.deep.stack_copy import StackCopy
 
 POLL_SECONDS = 0.5
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # until an interrupted start creates a container, and until it ends
 FAILING_HEALTHCHECK: dict[str, Any] = {
     "test": ["CMD", "/nothing/here"],
     "interval": "1s",
@@ -60,10 +60,13 @@ def run_broken_starts(contract: Contract, engine: Engine, folder: Path) -> list[
     The copies' compose files are written into `folder`.
     """
     starts = (
-        ("a start that failed", FAILING_HEALTHCHECK, _fail),
-        ("a start that was interrupted", PENDING_HEALTHCHECK, _interrupt),
+        ("a start that failed", FAILING_HEALTHCHECK, _start_and_fail),
+        ("a start that was interrupted", PENDING_HEALTHCHECK, _start_and_interrupt),
     )
-    return [_run_broken_start(contract, engine, folder, *start) for start in starts]
+    return [
+        _run_broken_start(contract, engine, folder, after, healthcheck, start)
+        for after, healthcheck, start in starts
+    ]
 
 
 def seconds_until(condition: Callable[[], bool], limit: float) -> float | None:
@@ -84,7 +87,10 @@ def _run_broken_start(
     healthcheck: dict[str, Any],
     start: Callable[[Contract, StackCopy], str],
 ) -> Teardown:
-    """Start a copy whose first service has this health check; `start` returns what went wrong."""
+    """Start a copy whose first service has this health check.
+
+    `start` returns why the start did not end as it should, "" if it did.
+    """
     service = next(iter(contract.images.values())).service
     try:
         copy = stack_copy.make(contract, engine, folder, {service: {"healthcheck": healthcheck}})
@@ -93,7 +99,7 @@ def _run_broken_start(
     logs = contract.root / compose.LOGS_FOLDER / copy.project
     try:
         unknown = start(contract, copy)
-        # The file counts, not its size: a service that logged nothing yet has an empty log.
+        # A service that logged nothing yet has an empty file, so its size does not matter.
         logs_saved = any(logs.glob("*.log"))
         return Teardown(after, tuple(copy.leftovers()), logs_saved, unknown)
     finally:
@@ -102,7 +108,7 @@ def _run_broken_start(
         _remove_logs(logs)
 
 
-def _fail(contract: Contract, copy: StackCopy) -> str:
+def _start_and_fail(contract: Contract, copy: StackCopy) -> str:
     try:
         compose.up(contract, copy.engine, quiet=True)
     except StackFailed:
@@ -112,8 +118,8 @@ def _fail(contract: Contract, copy: StackCopy) -> str:
     return "a service without a working health check became healthy"
 
 
-def _interrupt(contract: Contract, copy: StackCopy) -> str:
-    """Send Ctrl-C during the start: as a terminal does, to the whole process group."""
+def _start_and_interrupt(contract: Contract, copy: StackCopy) -> str:
+    """Send SIGINT during the start, to the whole process group as a terminal does on Ctrl-C."""
     files = [str(path) for path in copy.engine.compose_files]
     with subprocess.Popen(
         [sys.executable, "-m", "imageproof.deep.teardown", copy.project, *files],
@@ -125,7 +131,7 @@ def _interrupt(contract: Contract, copy: StackCopy) -> str:
         start_new_session=True,
     ) as process:
         try:
-            started = seconds_until(
+            started_after = seconds_until(
                 lambda: bool(copy.engine.containers(stopped=False)), START_SECONDS
             )
         finally:
@@ -135,11 +141,11 @@ def _interrupt(contract: Contract, copy: StackCopy) -> str:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return f"the start did not end within {START_SECONDS:.0f} s of the interrupt"
-    return "" if started is not None else "the start created no container"
+    return "" if started_after is not None else "the start created no container"
 
 
 def _child_environment(contract: Contract) -> dict[str, str]:
-    """Return the variables with which Python finds this package and the contract in any folder."""
+    """Return variables by which a child process finds this package and the contract."""
     return {
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "IMAGEPROOF_ROOT": str(contract.root),
@@ -154,10 +160,11 @@ def _remove_logs(folder: Path) -> None:
 
 
 def _main(project: str, *files: str) -> None:
-    """Start a stack; `_interrupt` runs this in a process of its own."""
+    """Start a stack; `_start_and_interrupt` runs this in a process of its own."""
     from imageproof import contract
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores SIGINT
+    # Python does not handle SIGINT if it is ignored at its start, as in a background job.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     engine = replace(Engine(tuple(map(Path, files))), project=project)
     compose.up(contract.load(), engine, quiet=True)
 

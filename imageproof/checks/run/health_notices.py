@@ -35,7 +35,7 @@ def health_notices(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
     limit = facts.bound + ENGINE_DELAY_SECONDS
     if facts.unhealthy_after is None:
         yield Finding(
-            f"with every process stopped it was not unhealthy after {facts.waited:.0f} s, "
+            f"with every process stopped it was not unhealthy after {facts.wait_limit:.0f} s, "
             f"the limit is {limit:.0f} s",
             bound=limit,
         )
@@ -48,6 +48,6 @@ def health_notices(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
         )
     elif facts.healthy_after is None:
         yield Finding(
-            f"it was not healthy again {facts.waited:.0f} s after its processes continued",
-            bound=facts.waited,
+            f"it was not healthy again {facts.wait_limit:.0f} s after its processes continued",
+            bound=facts.wait_limit,
         )

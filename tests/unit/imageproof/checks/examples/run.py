@@ -9,7 +9,14 @@ from imageproof.deep.stack_trial import TrialFacts
 from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits, Socket
 from imageproof.runtime.programs import ProgramFacts, ProgramRun, SmokeRun
-from tests.support.sample_facts import Case, container, process, running, service_contract, writes
+from tests.support.sample_facts import (
+    Case,
+    container,
+    process,
+    service_contract,
+    with_process,
+    writes,
+)
 
 TERM = 1 << 14
 TEST = {"command": ["shop", "check"], "answers": "^ready$", "within": 20}
@@ -56,7 +63,7 @@ TRIAL = TrialFacts(
     bound=39,
     unhealthy_after=35.2,
     healthy_after=9.9,
-    waited=54,
+    wait_limit=54,
     stopped_after=0.4,
     exit_status=0,
     orphans=3,
@@ -74,13 +81,13 @@ TRIAL_UNKNOWN = TrialFacts(unknown="the copy did not start")
 
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "run.capabilities": [
-        (running(effective=1 << 10), "has the capabilities NET_BIND_SERVICE"),
-        (running(permitted=1), "CHOWN"),
-        (running(ambient=1 << 40 | 1 << 21), "SYS_ADMIN CHECKPOINT_RESTORE"),
-        (running(effective=1 << 50), "50"),
-        (running(bounding=1 << 13), "can get the capabilities NET_RAW"),
-        (running(inheritable=1 << 13), "can get the capabilities NET_RAW"),
-        ([container(), *running(effective=2)], "DAC_OVERRIDE"),
+        (with_process(effective=1 << 10), "has the capabilities NET_BIND_SERVICE"),
+        (with_process(permitted=1), "CHOWN"),
+        (with_process(ambient=1 << 40 | 1 << 21), "SYS_ADMIN CHECKPOINT_RESTORE"),
+        (with_process(effective=1 << 50), "50"),
+        (with_process(bounding=1 << 13), "can get the capabilities NET_RAW"),
+        (with_process(inheritable=1 << 13), "can get the capabilities NET_RAW"),
+        ([container(), *with_process(effective=2)], "DAC_OVERRIDE"),
     ],
     "run.environment": [
         (_received(LOG_LEVEL="other"), "another LOG_LEVEL than the compose file"),
@@ -139,7 +146,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_listening(processes=()), "no process"),
     ],
     "run.no-new-privileges": [
-        (running(no_new_privileges=False), "can gain privileges"),
+        (with_process(no_new_privileges=False), "can gain privileges"),
         (
             [container(processes=(process(), process(pid=9, no_new_privileges=False)))],
             "process 9",
@@ -147,33 +154,33 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "run.nonroot": [
         (
-            running(uids=(0, 0, 0, 0)),
+            with_process(uids=(0, 0, 0, 0)),
             "uids (0, 0, 0, 0) and gids (10001, 10001, 10001, 10001), expected 10001:10001",
         ),
-        (running(uids=(10001, 10001, 0, 10001)), "uids"),
-        (running(uids=(10001, 0, 10001, 10001)), "uids"),
-        (running(gids=(0, 0, 0, 0)), "gids"),
-        (running(gids=(10001, 10001, 10001, 0)), "gids"),
-        (running(uids=(10002,) * 4), "10002"),
-        (running(uids=()), "uids ()"),
-        (running(groups=(10001, 0)), "the group root"),
-        (running(groups=(10001, 20)), "the group 20, expected only 10001"),
+        (with_process(uids=(10001, 10001, 0, 10001)), "uids"),
+        (with_process(uids=(10001, 0, 10001, 10001)), "uids"),
+        (with_process(gids=(0, 0, 0, 0)), "gids"),
+        (with_process(gids=(10001, 10001, 10001, 0)), "gids"),
+        (with_process(uids=(10002,) * 4), "10002"),
+        (with_process(uids=()), "uids ()"),
+        (with_process(groups=(10001, 0)), "the group root"),
+        (with_process(groups=(10001, 20)), "the group 20, expected only 10001"),
         ([container(processes=(process(), process(pid=9, uids=(0,) * 4)))], "process 9"),
-        ([container(), *running(uids=(0,) * 4)], "uids"),
+        ([container(), *with_process(uids=(0,) * 4)], "uids"),
     ],
     "run.pid1": [
-        (running(caught=0), "process 1 (python) has no handler for SIGTERM"),
-        (running(caught=0, ignored=TERM), "ignores SIGTERM"),
-        (running(caught=0, ignored=TERM, awaited=None), "ignores SIGTERM"),
-        (running(caught=TERM << 1), "no handler"),
-        (running(caught=TERM >> 1, awaited=TERM << 1), "no handler"),
-        (running(), "no handler for SIGQUIT", service_contract(stop_signal="SIGQUIT")),
-        (running(), "no handler for 3", service_contract(stop_signal="3")),
+        (with_process(caught=0), "process 1 (python) has no handler for SIGTERM"),
+        (with_process(caught=0, ignored=TERM), "ignores SIGTERM"),
+        (with_process(caught=0, ignored=TERM, awaited=None), "ignores SIGTERM"),
+        (with_process(caught=TERM << 1), "no handler"),
+        (with_process(caught=TERM >> 1, awaited=TERM << 1), "no handler"),
+        (with_process(), "no handler for SIGQUIT", service_contract(stop_signal="SIGQUIT")),
+        (with_process(), "no handler for 3", service_contract(stop_signal="3")),
         ([container(processes=(process(caught=0), process(pid=7)))], "process 1"),
-        (running(caught=0, awaited=None), "did not report its awaited"),
-        (running(pid=7), "no process 1"),
+        (with_process(caught=0, awaited=None), "did not report its awaited"),
+        (with_process(pid=7), "no process 1"),
         (
-            running(),
+            with_process(),
             "the number of RTMIN+3 is unknown",
             service_contract(stop_signal="RTMIN+3"),
         ),
@@ -211,11 +218,11 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (TRIAL_UNKNOWN, "did not start"),
     ],
     "run.seccomp": [
-        (running(seccomp=0), "runs without a filter, expected a seccomp filter"),
-        (running(seccomp=1), "in strict mode"),
-        (running(seccomp=7), "in mode 7"),
+        (with_process(seccomp=0), "runs without a filter, expected a seccomp filter"),
+        (with_process(seccomp=1), "in strict mode"),
+        (with_process(seccomp=7), "in mode 7"),
         ([container(processes=(process(), process(pid=9, seccomp=0)))], "process 9"),
-        (running(seccomp=None), "does not report"),
+        (with_process(seccomp=None), "does not report"),
     ],
     "run.smoke": [
         (
@@ -239,7 +246,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
 }
 
 NEAR_MISSES: dict[str, list[Any]] = {
-    "run.capabilities": [running(uids=(0,) * 4)],
+    "run.capabilities": [with_process(uids=(0,) * 4)],
     "run.environment": [
         _received(HOSTNAME="x", TERM="y", HOME="z", https_proxy="p", PWD="/"),
         _environment(received={"PATH": "1", "LOG_LEVEL": "3"}),  # the image's LANG was unset
@@ -267,17 +274,21 @@ NEAR_MISSES: dict[str, list[Any]] = {
         Case(_listening_only("0.0.0.0", "udp", 53), service_contract(ports=[53])),
         Case([container(sockets=())], service_contract(ports=[])),
     ],
-    "run.no-new-privileges": [running(uids=(0,) * 4)],
-    "run.nonroot": [running(groups=()), running(groups=(10001, 10001)), running(effective=1)],
+    "run.no-new-privileges": [with_process(uids=(0,) * 4)],
+    "run.nonroot": [
+        with_process(groups=()),
+        with_process(groups=(10001, 10001)),
+        with_process(effective=1),
+    ],
     "run.pid1": [
-        running(caught=0, blocked=TERM),
-        running(caught=0, awaited=TERM),
-        running(caught=0, awaited=TERM, ignored=TERM << 1),
-        running(awaited=None),
+        with_process(caught=0, blocked=TERM),
+        with_process(caught=0, awaited=TERM),
+        with_process(caught=0, awaited=TERM, ignored=TERM << 1),
+        with_process(awaited=None),
         [container(processes=(process(), process(pid=7, caught=0)))],
-        Case(running(caught=1 << 2), service_contract(stop_signal="SIGQUIT")),
-        Case(running(caught=1 << 2), service_contract(stop_signal="quit")),
-        Case(running(caught=1 << 2), service_contract(stop_signal="3")),
+        Case(with_process(caught=1 << 2), service_contract(stop_signal="SIGQUIT")),
+        Case(with_process(caught=1 << 2), service_contract(stop_signal="quit")),
+        Case(with_process(caught=1 << 2), service_contract(stop_signal="3")),
     ],
     "run.programs": [
         _answer("Python 3.11.9"),
@@ -296,7 +307,7 @@ NEAR_MISSES: dict[str, list[Any]] = {
         Case(_wrote("/var", "/var/lib"), service_contract(writable=["/var/lib/shop", "/tmp"])),
     ],
     "run.reaps": [TRIAL],
-    "run.seccomp": [running(uids=(0,) * 4)],
+    "run.seccomp": [with_process(uids=(0,) * 4)],
     "run.smoke": [
         Case(_smoked(0, "starting", "ready", "bye"), SMOKE),
         Case(_smoked(0), service_contract(smoke=[{"command": ["shop", "check"]}])),
