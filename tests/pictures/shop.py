@@ -42,14 +42,14 @@ PYTHON = {
     "etc/ssl/certs/ca-certificates.crt": 220_000,
 }
 PACKAGES = {
-    f"{sample.SITE}/sqlalchemy/sql/compiler.py": 2_700_000,
-    f"{sample.SITE}/sqlalchemy/orm/session.py": 1_900_000,
-    f"{sample.SITE}/pydantic_core/_pydantic_core.so": 4_400_000,
-    f"{sample.SITE}/uvloop/loop.so": 3_900_000,
-    f"{sample.SITE}/httptools/parser.so": 1_100_000,
-    f"{sample.SITE}/jinja2/compiler.py": 620_000,
-    f"{sample.SITE}/starlette/routing.py": 480_000,
-    f"{sample.SITE}/redis/client.py": 740_000,
+    f"{sample.SITE_PACKAGES}/sqlalchemy/sql/compiler.py": 2_700_000,
+    f"{sample.SITE_PACKAGES}/sqlalchemy/orm/session.py": 1_900_000,
+    f"{sample.SITE_PACKAGES}/pydantic_core/_pydantic_core.so": 4_400_000,
+    f"{sample.SITE_PACKAGES}/uvloop/loop.so": 3_900_000,
+    f"{sample.SITE_PACKAGES}/httptools/parser.so": 1_100_000,
+    f"{sample.SITE_PACKAGES}/jinja2/compiler.py": 620_000,
+    f"{sample.SITE_PACKAGES}/starlette/routing.py": 480_000,
+    f"{sample.SITE_PACKAGES}/redis/client.py": 740_000,
 }
 SHOP = {"srv/shop/static/app.js": 1_300_000, "srv/shop/static/app.css": 160_000}
 MAILER = {"srv/mailer/templates.db": 680_000, "srv/mailer/__main__.py": 24_000}

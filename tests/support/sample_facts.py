@@ -1,6 +1,6 @@
 """Sample facts for tests: an image, a container and a project that pass every check.
 
-Tests change one part of them.
+Tests change one part of them: the functions `with_...` do that for the most frequent parts.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ BASE_LABEL = "org.opencontainers.image.base.name"
 DIGEST_LABEL = "org.opencontainers.image.base.digest"
 TITLE_LABEL = "org.opencontainers.image.title"
 TODAY = date(2026, 11, 23)
-SITE = "opt/venv/lib/python3.11/site-packages"
-SECRET = "sword" + "fish" * 3
-SHAPED = "ghp_" + "x" * 36
+SITE_PACKAGES = "opt/venv/lib/python3.11/site-packages"
+SECRET = "sword" + "fish" * 3  # a secret only by the name of its variable
+SECRET_BY_SHAPE = "ghp_" + "x" * 36  # a GitHub token, whatever the name
 
 
 @dataclass(frozen=True)
 class Case:
-    """Facts with a contract of their own, if not `service_contract()` or `contract()`."""
+    """Facts for a check, with a contract other than `service_contract()` or `contract()`."""
 
     facts: Any
     contract: Any
@@ -62,17 +62,17 @@ def contract(**changes: Any) -> Contract:
 
 
 def file(path: str, **changes: Any) -> File:
-    """Return a program of 1 kB, owned by root; `changes` replace its fields."""
+    """Return a program of 1,000 bytes, owned by root; `changes` replace its fields."""
     return replace(File(path, "file", 1000, 0o755, 0, 0), **changes)
 
 
-def layer(*files: File, size: int = MB, name: str = "a", **more: Any) -> Layer:
-    """Return a layer with these files; `more` are its other fields, such as packages."""
-    return Layer(f"sha256:{name * 64}", size, files, f"COPY {name} /", **more)
+def layer(*files: File, size: int = MB, name: str = "a", **fields: Any) -> Layer:
+    """Return a layer with these files; `name` is one hexadecimal digit, `fields` are the others."""
+    return Layer(f"sha256:{name * 64}", size, files, f"COPY {name} /", **fields)
 
 
 def image(**changes: Any) -> ImageFacts:
-    """Return an image that keeps `service_contract()`; `changes` replace its fields."""
+    """Return an image that passes by `service_contract()`; `changes` replace its fields."""
     good = ImageFacts(
         reference="shop:test",
         identity="sha256:" + "0" * 64,
@@ -93,29 +93,31 @@ def image(**changes: Any) -> ImageFacts:
     return replace(good, **changes)
 
 
-def with_files(*files: File, **more: Any) -> ImageFacts:
-    """Return an image with more files; `more` are other fields of its layer."""
-    return image(layers=(layer(file("usr/bin/python"), *files, **more),))
+def with_files(*files: File, **layer_fields: Any) -> ImageFacts:
+    """Return an image with more files; `layer_fields` are other fields of its layer."""
+    return image(layers=(layer(file("usr/bin/python"), *files, **layer_fields),))
 
 
 def with_texts(texts: Mapping[str, str], *files: File) -> ImageFacts:
-    """Return an image with these small files, whose texts the layer has."""
+    """Return an image with small files, whose texts are known, and other files."""
     text_files = (file(path, mode=0o644) for path in texts)
     return with_files(*files, *text_files, texts=texts)
 
 
 def package(kind: Any, name: str, version: str = "1.0", **changes: Any) -> Package:
-    """Return a package, with its record in the usual place of its kind."""
+    """Return a package whose record is in the usual place of its kind."""
     records = {
         "dpkg": f"var/lib/dpkg/status.d/{name}",
         "apk": "lib/apk/db/installed",
-        "python": f"{SITE}/{name}-{version}.dist-info/METADATA",
+        "python": f"{SITE_PACKAGES}/{name}-{version}.dist-info/METADATA",
         "npm": f"app/node_modules/{name}/package.json",
     }
     return replace(Package(kind, name, version, records[kind]), **changes)
 
 
-def installed(*packages: Package, files: tuple[File, ...] = (), **project_files: Any) -> ImageFacts:
+def with_packages(
+    *packages: Package, files: tuple[File, ...] = (), **project_files: Any
+) -> ImageFacts:
     """Return an image with these packages; `project_files` are fields of its `ProjectFiles`."""
     records = {p.record: file(p.record, mode=0o644) for p in packages}
     facts = with_files(*files, *records.values(), packages=packages)
@@ -124,7 +126,7 @@ def installed(*packages: Package, files: tuple[File, ...] = (), **project_files:
 
 def with_programs(*paths: str) -> ImageFacts:
     """Return an image with more programs."""
-    return image(layers=(layer(file("usr/bin/python"), *map(file, paths)),))
+    return with_files(*map(file, paths))
 
 
 def with_label(name: str, value: str) -> ImageFacts:
@@ -148,7 +150,7 @@ def writes(*paths: str, **changes: Any) -> Writes:
 
 
 def container(**changes: Any) -> ContainerFacts:
-    """Return a healthy container with `process()` that keeps its contract."""
+    """Return a healthy container with `process()` that passes by its contract."""
     limits = Limits(memory=64_000_000, pids=32, cpu=1.0)
     good = ContainerFacts(
         name="shop-1",
@@ -175,13 +177,13 @@ def container(**changes: Any) -> ContainerFacts:
     return replace(good, **changes)
 
 
-def running(**changes: Any) -> list[ContainerFacts]:
-    """Return the containers of a service: one, whose process has these changes."""
+def with_process(**changes: Any) -> list[ContainerFacts]:
+    """Return the containers of a service: one, whose only process has these changes."""
     return [container(processes=(process(**changes),))]
 
 
 def variables(**changes: Any) -> VariableFacts:
-    """Return the three places of variables, equal, with a plain variable and a secret."""
+    """Return equal settings class, .env.example and compose file: a plain variable and a secret."""
     settings = {
         "LOG_LEVEL": Variable("LOG_LEVEL", "info"),
         "API_TOKEN": Variable("API_TOKEN", "", secret=True),
@@ -200,14 +202,14 @@ def variables(**changes: Any) -> VariableFacts:
     return replace(good, **changes)
 
 
-def example(name: str, value: str, *, documented: bool = True) -> VariableFacts:
-    """Return equal places, except for one entry of .env.example."""
+def with_example(name: str, value: str, *, documented: bool = True) -> VariableFacts:
+    """Return `variables()` with one entry of .env.example added or replaced."""
     good = variables().example or {}
     return variables(example={**good, name: ExampleEntry(name, value, documented)})
 
 
-def passed(*, without: str = "", **values: str) -> VariableFacts:
-    """Return equal places, except for variables of the compose file."""
+def with_passed(*, without: str = "", **values: str) -> VariableFacts:
+    """Return `variables()` with other variables in the compose file, and one of them removed."""
     good = variables().compose["shop"]
     changed = {**good, **{name: Variable(name, value) for name, value in values.items()}}
     changed.pop(without, None)

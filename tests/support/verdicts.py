@@ -18,21 +18,21 @@ FINDING = Finding(
     measured=12,
     bound=10,
 )
-# A terminal escape; markup of HTML, Markdown and XML; a line break; characters illegal in XML 1.0.
+# Terminal escape, markup of HTML, XML and Markdown, line break, characters illegal in XML 1.0.
 HOSTILE = "\x1b[2J<script>alert(1)</script>|`*_]]>&amp;\n# head @you \ufffe\x00 \ud800 \u202e"
 
 
-def result(status: Status, *findings: Finding, name: str = "", **changes: Any) -> Result:
-    """Return a result of an invented check; `changes`: subject, reason."""
+def result(
+    status: Status, *findings: Finding, name: str = "", subject: str = "shop", reason: str = ""
+) -> Result:
+    """Return a result of an invented check with the id `name`, or `made.STATUS`."""
     id_ = name or f"made.{status.replace(' ', '-')}"
     check = Check(id_, f"Title of {status}", "Why", f"Fix {id_}", "ref", "image", lambda *_: ())
-    return Result(
-        check, changes.get("subject", "shop"), status, findings, changes.get("reason", "")
-    )
+    return Result(check, subject, status, findings, reason)
 
 
 def verdict(*results: Result, **sources: Any) -> Verdict:
-    """Return a verdict of these results on one image."""
+    """Return a verdict on one image; `sources` are fields of its `SourceFiles`."""
     subjects = (Subject("shop", "shop:test", service_contract(), image()),)
     return Verdict(results, subjects, SourceFiles(**{"root": Path("/nowhere")} | sources))
 

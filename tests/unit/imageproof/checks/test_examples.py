@@ -17,7 +17,7 @@ from imageproof.project.size_baseline import Baseline
 from tests.support.sample_facts import (
     MB,
     SECRET,
-    SHAPED,
+    SECRET_BY_SHAPE,
     TITLE_LABEL,
     TODAY,
     Case,
@@ -134,7 +134,7 @@ def test_finding_shows_no_value_of_a_secret(id_):
     for facts, _, own_contract in map(_fault, FAULTS[id_]):
         for finding in _findings(id_, facts, own_contract):
             assert SECRET not in repr(finding)
-            assert SHAPED not in repr(finding)
+            assert SECRET_BY_SHAPE not in repr(finding)
 
 
 # --- single checks

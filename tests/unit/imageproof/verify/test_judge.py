@@ -20,7 +20,7 @@ from imageproof.verify.judge import (
     judge_project,
     require_known_waivers,
 )
-from tests.support.sample_facts import contract, example, image, service_contract, variables
+from tests.support.sample_facts import contract, image, service_contract, variables, with_example
 
 REASON = "the base is to be replaced in May"
 FAULT, UNKNOWN = Finding("a fault"), Finding("no probe", unknown=True)
@@ -147,7 +147,7 @@ def test_good_image_and_project_pass():
 
 
 def test_one_violation_fails_the_verdict():
-    results = _judge_samples(ProjectFacts(variables=example("STALE", "1")))
+    results = _judge_samples(ProjectFacts(variables=with_example("STALE", "1")))
     assert [r.check.id for r in results if r.fails] == ["env.parity"]
     assert not Verdict(results, ()).passes
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.sample_facts import (
-    SITE,
+    SITE_PACKAGES,
     Case,
     file,
     image,
-    installed,
     layer,
     package,
     service_contract,
     with_files,
+    with_packages,
     with_programs,
 )
 
@@ -53,7 +53,7 @@ FULL = (package("python", "Ice_Cream", "3.0"), package("python", "numpy", "2.1.0
 
 def _locked(*packages: Any, conditional: tuple[str, ...] = ("numpy",)) -> Any:
     here = (package("python", "ice-cream", "3.0"), *packages)
-    return installed(
+    return with_packages(
         *here, python=LOCKED_PYTHON, npm=LOCKED_NPM, conditional=frozenset(conditional)
     )
 
@@ -65,10 +65,10 @@ def _vendored(name: str, record: str) -> Any:
 FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "content.bytecode": [
         (_code("app/late.py"), "not compiled, expected all: /app/late.py", ALL),
-        (_code(f"{SITE}/x/y.py"), f"/{SITE}/x/y.py", ALL),
+        (_code(f"{SITE_PACKAGES}/x/y.py"), f"/{SITE_PACKAGES}/x/y.py", ALL),
         (_code(f"{STDLIB}/json/tool.py"), f"/{STDLIB}/json/tool.py", ALL),
         (_code(*_module("app/a.py", "cpython-312")), "not compiled, expected all: /app/a.py", ALL),
-        (_code(*_module(f"{SITE}/a.py", "cpython-311.opt-1")), "not compiled", ALL),
+        (_code(*_module(f"{SITE_PACKAGES}/a.py", "cpython-311.opt-1")), "not compiled", ALL),
         (with_files(file("app/a.py")), "not compiled, expected all: /app/a.py", ALL),
         (_code(*_module("app/a.py")), "compiled, expected none: /app/__pycache__", NONE),
         (_code("app/a.pyc"), "compiled, expected none: /app/a.pyc", NONE),
@@ -104,11 +104,15 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
             NO_MANUALS,
         ),
         (
-            installed(package("python", "Left_Pad")),
+            with_packages(package("python", "Left_Pad")),
             "left-pad",
             service_contract(absent=["python:left-pad"]),
         ),
-        (installed(package("dpkg", "bash")), "dpkg:bash", service_contract(absent=["dpkg:bash"])),
+        (
+            with_packages(package("dpkg", "bash")),
+            "dpkg:bash",
+            service_contract(absent=["dpkg:bash"]),
+        ),
     ],
     "content.locked": [
         (_locked(package("python", "stranger")), "stranger 1.0 is not in locks/shop.txt", LOCK),
@@ -130,7 +134,9 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_locked(package("npm", "numpy"), conditional=()), "numpy is in locks/shop.txt but", LOCK),
         (
             _locked(
-                package("python", "thief", owns=(f"{SITE}/stranger-1.0.dist-info/METADATA",)),
+                package(
+                    "python", "thief", owns=(f"{SITE_PACKAGES}/stranger-1.0.dist-info/METADATA",)
+                ),
                 package("python", "stranger"),
             ),
             "stranger 1.0 is not in",
@@ -161,8 +167,8 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
             service_contract(absent=["sh"]),
         ),
         (with_files(WHEEL), "ensurepip"),
-        (installed(package("python", "pip", "24.0")), "pip is in the image: /opt/venv"),
-        (installed(package("npm", "corepack")), "corepack is in the image"),
+        (with_packages(package("python", "pip", "24.0")), "pip is in the image: /opt/venv"),
+        (with_packages(package("npm", "corepack")), "corepack is in the image"),
     ],
     "content.required": [
         (image(), "/app/LICENSE is not", REQUIRED),
@@ -181,8 +187,8 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (_code("app/src/shop.spec.ts"), "/app/src/shop.spec.ts", IN_APP),
         (_code("app/test/test_a.py", "app/test/data"), "/app/test: tests, 2.0 kB", IN_APP),
         (image(workdir="/srv", layers=(layer(file("srv/tests/a.py")),)), "/srv/tests"),
-        (_code(f"{SITE}/numpy/core/tests/test_a.py", size=100_000), "/numpy/core/tests"),
-        (_code(f"{SITE}/tornado/test/web_test.py", size=150_000), "/tornado/test"),
+        (_code(f"{SITE_PACKAGES}/numpy/core/tests/test_a.py", size=100_000), "/numpy/core/tests"),
+        (_code(f"{SITE_PACKAGES}/tornado/test/web_test.py", size=150_000), "/tornado/test"),
     ],
     "content.toolchain": [
         (with_programs(path), path.rpartition("/")[2])
@@ -205,23 +211,23 @@ NEAR_MISSES: dict[str, list[Any]] = {
     "content.bytecode": [
         _code("app/a.py"),
         _code(*_module("app/a.py")),
-        Case(_code(*_module("app/a.py"), *_module(f"{SITE}/b/c.py")), ALL),
+        Case(_code(*_module("app/a.py"), *_module(f"{SITE_PACKAGES}/b/c.py")), ALL),
         Case(_code(*_module(f"{STDLIB}/os.py"), "usr/share/x.py", "etc/python3.11/site.py"), ALL),
         Case(_code("app/page/late.py.txt", "app/node_modules/node-gyp/gyp/gyp_main.py"), ALL),
         Case(_code(f"{STDLIB}/lib2to3/tests/data/py2_test.py", "app/my-script.py"), ALL),
         Case(_code("usr/local/lib/python3.12/a.pth", "app/a.pyi"), ALL),
-        Case(_code("srv/a.py", "apple/a.py", f"{SITE}/x/LICENSE"), ALL),
+        Case(_code("srv/a.py", "apple/a.py", f"{SITE_PACKAGES}/x/LICENSE"), ALL),
         Case(
             _code("srv/a.py"), service_contract(bytecode="all")
         ),  # the working directory is unknown
-        Case(_code(f"{SITE}/a.py"), service_contract(bytecode="any")),
+        Case(_code(f"{SITE_PACKAGES}/a.py"), service_contract(bytecode="any")),
         Case(
             with_files(file("app/a.py", kind="folder"), file("app/b.py", kind="link", target="x")),
             ALL,
         ),
         # Without an interpreter, any bytecode counts.
         Case(with_files(*map(file, _module("app/a.py", "pypy310"))), ALL),
-        Case(_code("app/a.py", f"{SITE}/b.py"), NONE),
+        Case(_code("app/a.py", f"{SITE_PACKAGES}/b.py"), NONE),
     ],
     "content.caches": [
         _code("var/lib/apt/lists/lock", "var/lib/apt/lists/partial", "var/cache/apt/archives/lock"),
@@ -246,26 +252,27 @@ NEAR_MISSES: dict[str, list[Any]] = {
         Case(with_files(file("usr/share/man/man1", kind="folder")), NO_MANUALS),
         Case(with_files(file("usr/share/manual"), file("app/testsuite")), NO_MANUALS),
         Case(
-            installed(package("python", "pip")), service_contract(absent=["npm:pip", "python:pi"])
+            with_packages(package("python", "pip")),
+            service_contract(absent=["npm:pip", "python:pi"]),
         ),
         Case(
-            installed(package("dpkg", "bash")), service_contract(absent=["bash"])
+            with_packages(package("dpkg", "bash")), service_contract(absent=["bash"])
         ),  # a record, no program
     ],
     "content.locked": [
-        installed(
+        with_packages(
             package("python", "stranger"), package("dpkg", "bash")
         ),  # the contract names no lock
         Case(_locked(package("dpkg", "libssl3t64"), package("dpkg", "python3.11")), LOCK),
-        Case(installed(*FULL, python=LOCKED_PYTHON), LOCK),
+        Case(with_packages(*FULL, python=LOCKED_PYTHON), LOCK),
         Case(_locked(package("npm", "blink", "1.0.0")), LOCK),
         Case(_locked(package("dpkg", "bash")), service_contract(lock="locks/shop.txt")),
         Case(
             replace(_locked(package("npm", "x"), package("python", "y")), project_files=None), LOCK
         ),
-        Case(installed(package("npm", "x"), package("python", "y")), LOCK),
-        Case(installed(package("python", "x", "2024.1"), python={"x": ("2024.01",)}), LOCK),
-        Case(installed(package("python", "x", "1.0"), python={"x": ("1.0.0",)}), LOCK),
+        Case(with_packages(package("npm", "x"), package("python", "y")), LOCK),
+        Case(with_packages(package("python", "x", "2024.1"), python={"x": ("2024.01",)}), LOCK),
+        Case(with_packages(package("python", "x", "1.0"), python={"x": ("1.0.0",)}), LOCK),
         Case(_locked(package("python", "pip")), LOCK),  # content.package-managers reports it
         Case(
             _locked(package("python", "spam"), package("dpkg", "bash")),
@@ -279,7 +286,10 @@ NEAR_MISSES: dict[str, list[Any]] = {
             ),
             LOCK,
         ),
-        Case(_locked(_vendored("wheel", f"{SITE}/setuptools/_vendor/wheel.dist-info/M")), LOCK),
+        Case(
+            _locked(_vendored("wheel", f"{SITE_PACKAGES}/setuptools/_vendor/wheel.dist-info/M")),
+            LOCK,
+        ),
         Case(
             _locked(
                 package(
@@ -305,10 +315,10 @@ NEAR_MISSES: dict[str, list[Any]] = {
         Case(with_files(WHEEL), service_contract(absent=["python:pip"])),
         image(layers=(layer(file("usr/bin/apt")), layer(file("usr/bin/.wh.apt"), name="b"))),
         # dpkg keeps the record of a package whose programs were removed
-        installed(package("dpkg", "apt"), package("dpkg", "dpkg")),
-        Case(installed(package("python", "pip")), service_contract(absent=["pip"])),
-        Case(installed(package("python", "pip")), service_contract(absent=["python:pip"])),
-        installed(package("python", "pip-tools"), package("npm", "npm-run-all")),
+        with_packages(package("dpkg", "apt"), package("dpkg", "dpkg")),
+        Case(with_packages(package("python", "pip")), service_contract(absent=["pip"])),
+        Case(with_packages(package("python", "pip")), service_contract(absent=["python:pip"])),
+        with_packages(package("python", "pip-tools"), package("npm", "npm-run-all")),
     ],
     "content.required": [
         image(),
@@ -322,11 +332,14 @@ NEAR_MISSES: dict[str, list[Any]] = {
         Case(_code("app/testimonials/latest.json", "app/latest.py", "app/contest.py"), IN_APP),
         Case(_code("app/testing/client.py", "app/protest.py", "app/test/index.html"), IN_APP),
         _code("app/tests/x.py"),  # the working directory is unknown
-        _code(f"{SITE}/annotated_types/test_cases.py", f"{SITE}/starlette/testclient.py"),
-        _code(f"{SITE}/numpy/testing/overrides.py", size=300_000),
-        _code(f"{SITE}/django/test/client.py", size=300_000),  # it helps to write tests
-        _code(f"{SITE}/jinja2/tests.py", size=300_000),
-        _code(f"{SITE}/greenlet/tests/test_a.py", size=99_999),  # below the limit
+        _code(
+            f"{SITE_PACKAGES}/annotated_types/test_cases.py",
+            f"{SITE_PACKAGES}/starlette/testclient.py",
+        ),
+        _code(f"{SITE_PACKAGES}/numpy/testing/overrides.py", size=300_000),
+        _code(f"{SITE_PACKAGES}/django/test/client.py", size=300_000),  # it helps to write tests
+        _code(f"{SITE_PACKAGES}/jinja2/tests.py", size=300_000),
+        _code(f"{SITE_PACKAGES}/greenlet/tests/test_a.py", size=99_999),  # below the limit
         Case(_code(f"{STDLIB}/unittest/case.py", f"{STDLIB}/test/support.py"), IN_APP),
         Case(image(layers=(layer(file("tests/a.py")),)), service_contract(workdir="/")),
         Case(

@@ -11,11 +11,11 @@ from tests.support.sample_facts import (
     contract,
     file,
     image,
-    installed,
     layer,
     package,
     service_contract,
     with_label,
+    with_packages,
 )
 
 BOTH = contract(images={"web": service_contract(), "job": service_contract()})
@@ -29,7 +29,7 @@ def _pair(web: Any, job: Any) -> dict[str, Any]:
 def _with(*versions: str, kind: str = "python", name: str = "spam") -> Any:
     paths = (f"app/{number}/node_modules/{name}/package.json" for number in range(9))
     found = (package(kind, name, version, record=next(paths)) for version in versions)
-    return installed(*found)
+    return with_packages(*found)
 
 
 def _python(version: str) -> Any:

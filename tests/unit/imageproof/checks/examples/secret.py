@@ -10,15 +10,15 @@ from imageproof.deep.stack_trial import TrialFacts
 from imageproof.image.facts import SecretCandidate
 from tests.support.sample_facts import (
     SECRET,
-    SHAPED,
-    SITE,
+    SECRET_BY_SHAPE,
+    SITE_PACKAGES,
     file,
     image,
-    installed,
     layer,
     package,
     with_files,
     with_label,
+    with_packages,
 )
 
 
@@ -36,8 +36,8 @@ SECOND = {"name": "b"}
 
 def _packed(kind: str, **record: Any) -> Any:
     """Return an image with a private key that a package owns."""
-    path = f"{SITE}/tornado/test.key"
-    facts = installed(package(kind, "tornado", owns=(path,)), files=(file(path),), **record)
+    path = f"{SITE_PACKAGES}/tornado/test.key"
+    facts = with_packages(package(kind, "tornado", owns=(path,)), files=(file(path),), **record)
     (only,) = facts.layers
     return replace(
         facts, layers=(replace(only, secret_candidates=(SecretCandidate(path, "private key"),)),)
@@ -66,7 +66,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "secret.env": [
         (_env("API_TOKEN", SECRET), "API_TOKEN"),
         (_env("DB_PASSWORD", SECRET), "DB_PASSWORD"),
-        (_env("PLAIN", SHAPED), "PLAIN"),
+        (_env("PLAIN", SECRET_BY_SHAPE), "PLAIN"),
         (_env("INDEX", f"https://me:{SECRET}@shop.invalid/"), "INDEX"),
     ],
     "secret.file": [
@@ -101,17 +101,17 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "secret.history": [
         (_line(f"ARG API_TOKEN={SECRET}"), "ARG"),
         (_line(f"RUN |1 API_TOKEN={SECRET} /bin/sh -c make"), "(API_TOKEN)"),
-        (_line(f"RUN curl -H 'x: {SHAPED}' there"), "RUN"),
+        (_line(f"RUN curl -H 'x: {SECRET_BY_SHAPE}' there"), "RUN"),
         (replace(_env("API_TOKEN", ""), history=(f"ENV API_TOKEN={SECRET}",)), "(API_TOKEN)"),
         (_line(f"LABEL token={SECRET}"), "LABEL"),  # a later LABEL replaced it
-        (image(labels={"api.token": SECRET}, history=(f"ARG A={SHAPED}",)), "ARG"),
+        (image(labels={"api.token": SECRET}, history=(f"ARG A={SECRET_BY_SHAPE}",)), "ARG"),
         (_line(f"RUN DB_PASSWORD='{SECRET}' make"), "(DB_PASSWORD)"),
         (_line(f"RUN pip install --index-url https://me:{SECRET}@shop.invalid/"), "RUN"),
     ],
     "secret.label": [
         (with_label("com.invalid.api-token", SECRET), "com.invalid.api-token"),
         (with_label("shop/password", SECRET), "shop/password"),
-        (with_label("plain", SHAPED), "plain"),
+        (with_label("plain", SECRET_BY_SHAPE), "plain"),
     ],
     "secret.log": [
         (TrialFacts(logged=("API_TOKEN",), secrets=("API_TOKEN",)), "API_TOKEN"),
@@ -152,8 +152,8 @@ NEAR_MISSES: dict[str, list[Any]] = {
         _line("RUN --mount=type=secret,id=token make"),
         _line("ARG GPG_KEY=A035C8C19219BA821ECEA86B64E628F8D684696D"),
         _line("RUN make token"),
-        image(labels={"api.token": SECRET}, history=(f"LABEL api.token={SHAPED}",)),
-        image(environment={"PLAIN": SHAPED}, history=(f"ENV PLAIN={SHAPED}",)),
+        image(labels={"api.token": SECRET}, history=(f"LABEL api.token={SECRET_BY_SHAPE}",)),
+        image(environment={"PLAIN": SECRET_BY_SHAPE}, history=(f"ENV PLAIN={SECRET_BY_SHAPE}",)),
     ],
     "secret.label": [
         with_label("com.invalid.api-token", ""),

@@ -10,7 +10,7 @@ from imageproof.checks import REGISTRY, Finding
 from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits
 from imageproof.runtime.programs import ProgramFacts
-from tests.support.sample_facts import container, running, service_contract, writes
+from tests.support.sample_facts import container, service_contract, with_process, writes
 
 
 def _findings(id_: str, facts: Any) -> list[Finding]:
@@ -100,5 +100,5 @@ def test_program_that_was_not_run_is_unknown():
 
 
 def test_fault_beside_an_unknown_is_found():
-    facts = [container(processes=None), *running(uids=(0,) * 4)]
+    facts = [container(processes=None), *with_process(uids=(0,) * 4)]
     assert {f.unknown for f in _findings("run.nonroot", facts)} == {True, False}
