@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Authorization:
-    """Authorization headers for one registry, by scope. They are sent to that registry only."""
+    """Authorization headers for one registry, by scopes. They are sent to that registry only."""
 
     def __init__(self, host: str, client: httpx.Client) -> None:
         self._host = host
@@ -54,7 +54,7 @@ class Authorization:
         kind, _, parameters = response.headers.get("WWW-Authenticate", "").partition(" ")
         self._credentials = self._credentials or find_credentials(self._host)
         if kind.lower() == "basic" and self._credentials:
-            self._headers[tuple(scopes)] = self._credentials.basic
+            self._headers[tuple(scopes)] = self._credentials.basic_header
             return True
         if kind.lower() == "bearer":
             token = self._fetch_token(dict(_PARAMETER.findall(parameters)), scopes, action)
@@ -83,13 +83,14 @@ class Authorization:
         except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
             token = None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            # Without the answer and its cause: either may hold a token after all.
-            raise RegistryUnavailable(action, f"{self._host} issued an invalid token") from None
+            # The error does not quote the response, which may hold a token after all.
+            raise RegistryUnavailable(action, f"{self._host} issued an invalid token")
         return token
 
     def _token_request(
         self, realm: httpx.URL, service: str, scopes: Sequence[str]
     ) -> httpx.Request:
+        """Return the request by identity token (OAuth 2), by password, or without credentials."""
         credentials = self._credentials
         parameters = {"service": service} if service else {}
         if credentials and credentials.identity_token:
@@ -97,5 +98,5 @@ class Authorization:
             form |= {"client_id": CLIENT_ID, "scope": " ".join(scopes), **parameters}
             return self._client.build_request("POST", realm, data=form)
         url = realm.copy_merge_params({**parameters, "scope": list(scopes)})
-        headers = {"Authorization": credentials.basic} if credentials else {}
+        headers = {"Authorization": credentials.basic_header} if credentials else {}
         return self._client.build_request("GET", url, headers=headers)

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -50,14 +50,14 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest or an index, with the bytes that its digest is of."""
+    """A manifest or an index, as bytes: its digest is computed from them."""
 
     media_type: str
     raw: bytes = field(repr=False)
 
     @cached_property
     def digest(self) -> str:
-        """The digest of the bytes."""
+        """The digest of `raw`."""
         return f"sha256:{hashlib.sha256(self.raw).hexdigest()}"
 
     @cached_property
@@ -73,7 +73,7 @@ class Manifest:
 
 
 def parse_descriptor(item: Any, action: str) -> Descriptor:
-    """Parse a descriptor of a manifest. Raises StackFailed if its digest or size is invalid."""
+    """Parse a descriptor in a manifest. Raise StackFailed if its digest or size is invalid."""
     digest, size = (item.get("digest"), item.get("size")) if isinstance(item, dict) else ("", 0)
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise StackFailed(action, "the manifest has an invalid digest", hint=HINT_PUSH_AGAIN)
@@ -83,8 +83,20 @@ def parse_descriptor(item: Any, action: str) -> Descriptor:
     return Descriptor(digest, size)
 
 
+@dataclass
+class _Request:
+    """Request that may be sent several times, each time changed by the response before."""
+
+    method: str
+    url: httpx.URL
+    scopes: Sequence[str]
+    headers: Mapping[str, str]
+    content: bytes | Iterable[bytes] | None
+    may_authorize: bool  # False after the first 401, and for a body that can be sent only once
+
+
 class Registry:
-    """Connection to one registry, as a context manager.
+    """Connection to one registry, as a context manager. `path`: a repository in it.
 
     Every method raises RegistryUnavailable if the registry does not answer or refuses the request.
     """
@@ -109,7 +121,9 @@ class Registry:
         """
         action = f"reading {self._reference(path, tag_or_digest)}"
         accept = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
-        with self._open("GET", path, f"manifests/{tag_or_digest}", action, accept) as response:
+        with self._open(
+            "GET", path, f"manifests/{tag_or_digest}", action, headers=accept
+        ) as response:
             if response.status_code == 404:
                 return None
             self._require_success(response, action)
@@ -129,13 +143,18 @@ class Registry:
             return reference.with_digest(tag_or_digest)
         return replace(reference, tag=tag_or_digest)
 
-    def blob(self, path: str, wanted: Descriptor, what: str = "a blob") -> Iterator[bytes]:
+    def blob(self, path: str, wanted: Descriptor, kind: str = "a blob") -> Iterator[bytes]:
         """Yield a blob in chunks. Read it to its end: only then is its digest verified.
+
+        Args:
+            path: The repository.
+            wanted: The blob's digest and size.
+            kind: What the blob is, for errors.
 
         Raises:
             StackFailed: The registry has no such blob, or its size or digest is wrong.
         """
-        action = f"reading {what} of {Reference(self.host, path)}"
+        action = f"reading {kind} of {Reference(self.host, path)}"
         sha, size = hashlib.sha256(), 0
         with self._open("GET", path, f"blobs/{wanted.digest}", action) as response:
             if response.status_code == 404:
@@ -157,13 +176,13 @@ class Registry:
                 self._require_success(response, action)
             return response.status_code != 404
 
-    def mount_blob(self, path: str, digest: str, source: str) -> bool:
-        """Mount a blob from another repository of this registry. Return whether it did."""
+    def mount_blob(self, path: str, digest: str, source_path: str) -> bool:
+        """Mount a blob from another repository of this registry. Return whether it is mounted."""
         action = f"writing a blob of {Reference(self.host, path)}"
-        query = f"blobs/uploads/?mount={digest}&from={quote(source)}"
-        with self._open("POST", path, query, action, push=True, source=source) as response:
+        query = f"blobs/uploads/?mount={digest}&from={quote(source_path)}"
+        with self._open("POST", path, query, action, push=True, mount_from=source_path) as response:
             self._require_success(response, action)
-            return response.status_code == 201  # 202: it opened an upload instead
+            return response.status_code == 201  # 202: the registry opened an upload instead
 
     def upload_blob(self, path: str, blob: Descriptor, chunks: Iterable[bytes]) -> None:
         """Upload a blob; the registry verifies its digest."""
@@ -173,7 +192,9 @@ class Registry:
             location = self._location(response, action)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         url = location.copy_add_param("digest", blob.digest)
-        with self._open("PUT", path, url, action, headers, push=True, content=chunks) as response:
+        with self._open(
+            "PUT", path, url, action, headers=headers, push=True, content=chunks
+        ) as response:
             self._require_success(response, action)
 
     def put_manifest(self, path: str, tag_or_digest: str, manifest: Manifest) -> None:
@@ -183,10 +204,15 @@ class Registry:
             StackFailed: The registry stored it under another digest.
         """
         action = f"writing {self._reference(path, tag_or_digest)}"
-        place = f"manifests/{tag_or_digest}"
         headers = {"Content-Type": manifest.media_type}
         with self._open(
-            "PUT", path, place, action, headers, push=True, content=manifest.raw
+            "PUT",
+            path,
+            f"manifests/{tag_or_digest}",
+            action,
+            headers=headers,
+            push=True,
+            content=manifest.raw,
         ) as response:
             self._require_success(response, action)
             stored_digest = response.headers.get("Docker-Content-Digest", manifest.digest)
@@ -198,45 +224,72 @@ class Registry:
         self,
         method: str,
         path: str,
-        place: str | httpx.URL,
+        endpoint: str | httpx.URL,
         action: str,
-        headers: Mapping[str, str] | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
         push: bool = False,
-        source: str = "",
+        mount_from: str = "",
         content: bytes | Iterable[bytes] | None = None,
     ) -> Generator[httpx.Response, None, None]:
-        """Send a request, authorize it if needed, follow redirects, and yield the open response."""
+        """Send a request, authorize it if needed, follow redirects, and yield the open response.
+
+        Args:
+            method: The HTTP method.
+            path: The repository.
+            endpoint: Part of the URL after the repository, or a whole URL.
+            action: What is being done, for errors.
+            headers: Headers beside those of authorization.
+            push: Whether the request writes, for which it needs another permission.
+            mount_from: Other repository that the request reads.
+            content: The body; one that is not bytes can be sent only once.
+        """
         import httpx
 
-        url = httpx.URL(f"{self._base}/{path}/{place}") if isinstance(place, str) else place
-        scopes = [f"repository:{path}:pull{',push' if push else ''}"]
-        scopes += [f"repository:{source}:pull"] if source else []
-        identity = {"Accept-Encoding": "identity", **(headers or {})}
-        may_retry = isinstance(content, bytes | None)  # a stream cannot be sent twice
+        request = _Request(
+            method,
+            httpx.URL(f"{self._base}/{path}/{endpoint}" if isinstance(endpoint, str) else endpoint),
+            scopes=_scopes(path, push=push, mount_from=mount_from),
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            content=content,
+            may_authorize=isinstance(content, bytes | None),
+        )
         try:
-            for _ in range(MAX_REDIRECTS + 2):
-                authorization = self._authorization.headers(url, scopes)
-                request = self._client.build_request(
-                    method, url, headers={**identity, **authorization}, content=content
-                )
-                response = self._client.send(request, stream=True)
-                with contextlib.closing(response):
-                    if response.status_code == 401 and may_retry:
-                        may_retry = False
-                        if self._authorization.authorize(response, scopes, action):
-                            continue
-                    if response.has_redirect_location and method in ("GET", "HEAD"):
-                        url = self._location(response, action)
-                        continue
-                    yield response
-                    return
+            for _ in range(MAX_REDIRECTS + 2):  # the first request, and one after a 401
+                with contextlib.closing(self._send(request)) as response:
+                    if not self._prepare_next(request, response, action):
+                        yield response
+                        return
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise transport.connection_error(self.host, action, error) from error
         raise RegistryUnavailable(action, f"{self.host} redirects more than {MAX_REDIRECTS} times")
 
+    def _send(self, request: _Request) -> httpx.Response:
+        authorization = self._authorization.headers(request.url, request.scopes)
+        http_request = self._client.build_request(
+            request.method,
+            request.url,
+            headers={**request.headers, **authorization},
+            content=request.content,
+        )
+        return self._client.send(http_request, stream=True)
+
+    def _prepare_next(self, request: _Request, response: httpx.Response, action: str) -> bool:
+        """Authorize the request after a 401, or change its URL after a redirect.
+
+        Return False if it need not be sent again.
+        """
+        if response.status_code == 401 and request.may_authorize:
+            request.may_authorize = False
+            if self._authorization.authorize(response, request.scopes, action):
+                return True
+        if response.has_redirect_location and request.method in ("GET", "HEAD"):
+            request.url = self._location(response, action)
+            return True
+        return False
+
     def _location(self, response: httpx.Response, action: str) -> httpx.URL:
-        """Return the URL of the Location header. Raises RegistryUnavailable if it is plain http."""
+        """Return the URL of the Location header. Raise RegistryUnavailable if it is plain http."""
         url = response.url.join(response.headers.get("Location", ""))
         if not transport.is_confidential(url):
             raise RegistryUnavailable(
@@ -249,18 +302,22 @@ class Registry:
             raise transport.response_error(self.host, action, response)
 
 
+def _scopes(path: str, *, push: bool, mount_from: str) -> list[str]:
+    """Return the permissions that a request needs (distribution, token scope documentation)."""
+    scopes = [f"repository:{path}:{'pull,push' if push else 'pull'}"]
+    return [*scopes, f"repository:{mount_from}:pull"] if mount_from else scopes
+
+
 def _require_supported(manifest: Manifest, action: str) -> None:
     """Raise StackFailed unless it is a JSON object of a supported media type."""
     try:
-        media_type = manifest.document.get("mediaType") or manifest.media_type
+        stated_type = manifest.document.get("mediaType") or manifest.media_type
     except (ValueError, RecursionError, AttributeError) as error:
         cause = "the manifest is not a JSON object"
         raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN) from error
-    if media_type != manifest.media_type or media_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
-        stated, sent = (
-            strip_escapes(str(media_type))[:100],
-            strip_escapes(manifest.media_type)[:100],
-        )
+    sent_type = manifest.media_type
+    if stated_type != sent_type or sent_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
+        stated, sent = strip_escapes(str(stated_type))[:100], strip_escapes(sent_type)[:100]
         raise StackFailed(
             action,
             f"unsupported media type: {stated!r} in the manifest, {sent!r} in the response",
@@ -269,6 +326,6 @@ def _require_supported(manifest: Manifest, action: str) -> None:
 
 
 def _damaged(action: str, expected: str, actual: str) -> StackFailed:
-    wanted, sent = strip_escapes(expected)[:80], strip_escapes(actual)[:120]
-    cause = f"{wanted} is damaged: the registry sent {sent}"
+    shown, sent = strip_escapes(expected)[:80], strip_escapes(actual)[:120]
+    cause = f"{shown} is damaged: the registry sent {sent}"
     return StackFailed(action, cause, hint=HINT_PUSH_AGAIN)

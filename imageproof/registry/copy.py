@@ -35,24 +35,29 @@ def require_manifest(registry: Registry, reference: Reference) -> Manifest:
     return manifest
 
 
-def copy(source: Registry, origin: Reference, target: Registry, to: Reference) -> None:
-    """Copy the image `origin` to the tag of `to`, without the blobs that are there already.
+def copy_image(
+    source: Registry, source_image: Reference, target: Registry, target_image: Reference
+) -> None:
+    """Copy an image to the tag of `target_image`, without the blobs that are there already.
 
     Raises:
         UsageError: The source has no such image.
         RegistryUnavailable: A registry does not answer, or refuses a request.
         StackFailed: The image is damaged.
     """
-    top = require_manifest(source, origin)
-    if (source.host, origin.path) != (target.host, to.path):
-        for manifest in _children_first(source, origin, top):
-            for blob in _blobs(manifest, f"copying {origin}"):
-                _copy_blob(source, origin, target, to, blob)
-            target.put_manifest(to.path, manifest.digest, manifest)
-    target.put_manifest(to.path, to.tag, top)
+    action = f"copying {source_image}"
+    top = require_manifest(source, source_image)
+    if source_image.repository != target_image.repository:
+        for manifest in _children_first(source, source_image, top, action):
+            for blob in _blobs(manifest, action):
+                _copy_blob(source, source_image.path, target, target_image.path, blob)
+            target.put_manifest(target_image.path, manifest.digest, manifest)
+    target.put_manifest(target_image.path, target_image.tag, top)
 
 
-def _children_first(source: Registry, origin: Reference, top: Manifest) -> Iterator[Manifest]:
+def _children_first(
+    source: Registry, image: Reference, top: Manifest, action: str
+) -> Iterator[Manifest]:
     """Yield every manifest of an image after those that it lists, as registries require."""
     count = 0
 
@@ -61,10 +66,10 @@ def _children_first(source: Registry, origin: Reference, top: Manifest) -> Itera
         count += 1
         if depth > MAX_DEPTH or count > MAX_MANIFESTS:
             cause = "the image has too many manifests"
-            raise StackFailed(f"copying {origin}", cause, hint=HINT_PUSH_AGAIN)
+            raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
         if manifest.is_index:
-            for item in _descriptors(manifest, "manifests", f"copying {origin}"):
-                child = require_manifest(source, origin.with_digest(item.digest))
+            for item in _descriptors(manifest, "manifests", action):
+                child = require_manifest(source, image.with_digest(item.digest))
                 yield from walk(child, depth + 1)
         yield manifest
 
@@ -86,10 +91,10 @@ def _descriptors(manifest: Manifest, key: str, action: str) -> list[Descriptor]:
 
 
 def _copy_blob(
-    source: Registry, origin: Reference, target: Registry, to: Reference, blob: Descriptor
+    source: Registry, source_path: str, target: Registry, target_path: str, blob: Descriptor
 ) -> None:
-    if target.has_blob(to.path, blob.digest):
+    if target.has_blob(target_path, blob.digest):
         return
-    if source.host == target.host and target.mount_blob(to.path, blob.digest, origin.path):
+    if source.host == target.host and target.mount_blob(target_path, blob.digest, source_path):
         return
-    target.upload_blob(to.path, blob, source.blob(origin.path, blob))
+    target.upload_blob(target_path, blob, source.blob(source_path, blob))

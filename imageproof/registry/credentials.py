@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -15,7 +14,8 @@ from typing import Any
 from imageproof.errors import ConfigurationError
 
 HELPER_TIMEOUT_SECONDS = 30
-IDENTITY_TOKEN_USER = "<token>"  # noqa: S105  # a helper's user name if its secret is an identity token
+# User name that a helper returns if its secret is an identity token.
+IDENTITY_TOKEN_USER = "<token>"  # noqa: S105
 HINT = "`docker login` rewrites the file"
 _HELPER = re.compile(r"[\w.-]+")
 _NOT_FOUND = "credentials not found"  # docker-credential-helpers, credentials/error.go
@@ -30,7 +30,7 @@ class Credentials:
     identity_token: str = field(default="", repr=False)
 
     @property
-    def basic(self) -> str:
+    def basic_header(self) -> str:
         """The value of a Basic Authorization header (RFC 7617)."""
         pair = f"{self.user}:{self.password}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
@@ -48,33 +48,33 @@ def find_credentials(host: str) -> Credentials | None:
     try:
         document = json.loads(path.read_bytes())
         auths, helpers = document.get("auths") or {}, document.get("credHelpers") or {}
-        entry = next((e for name, e in auths.items() if _host(name) == host), None)
-        helper = next((h for name, h in helpers.items() if _host(name) == host), None)
-        if helper := helper or document.get("credsStore"):
+        if helper := _value_for_host(helpers, host) or document.get("credsStore"):
             return _from_helper(str(helper), host, action)
+        entry = _value_for_host(auths, host)
         return _from_entry(entry) if entry else None
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigurationError(action, str(error.strerror), hint=HINT) from error
     except (ValueError, AttributeError, TypeError, RecursionError):
-        # Without the cause: its message may quote a password.
+        # The error omits its cause, whose message may quote a password.
         raise ConfigurationError(
             action, "the file or the helper's answer is not in Docker's format", hint=HINT
         ) from None
 
 
-def _host(name: str) -> str:
-    """Return the host of an entry's key. Older clients wrote a URL."""
-    return name.partition("://")[2].partition("/")[0] if "://" in name else name.partition("/")[0]
+def _value_for_host(table: Any, host: str) -> Any:
+    """Return the value of a table whose keys are hosts; older clients wrote URLs."""
+    for key, value in table.items():
+        if key.rpartition("://")[2].partition("/")[0] == host:
+            return value
+    return None
 
 
 def _from_entry(entry: Any) -> Credentials | None:
+    """Convert an entry of `auths`: USER:PASSWORD in base64, or an identity token."""
     identity_token = str(entry.get("identitytoken") or "")
-    try:
-        user, _, password = base64.b64decode(entry.get("auth") or "").decode().partition(":")
-    except binascii.Error as error:
-        raise ValueError from error
+    user, _, password = base64.b64decode(entry.get("auth") or "").decode().partition(":")
     password = password.rstrip("\0")  # as Docker's client does
     return Credentials(user, password, identity_token) if user or identity_token else None
 
@@ -103,7 +103,9 @@ def _from_helper(helper: str, host: str, action: str) -> Credentials | None:
         if _NOT_FOUND in result.stdout + result.stderr:
             return None
         cause = f"{program} exited with status {result.returncode}"
-        raise ConfigurationError(action, cause, hint=f"echo {host} | {program} get")
+        raise ConfigurationError(action, cause, hint=f"`echo {host} | {program} get` shows why")
     answer = json.loads(result.stdout)
     user, secret = str(answer["Username"]), str(answer["Secret"])
-    return Credentials("", "", secret) if user == IDENTITY_TOKEN_USER else Credentials(user, secret)
+    if user == IDENTITY_TOKEN_USER:
+        return Credentials("", "", identity_token=secret)
+    return Credentials(user, secret)

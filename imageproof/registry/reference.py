@@ -1,7 +1,7 @@
 """Reference to an image in a registry: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST.
 
-The grammar is that of distribution/reference, but the host is mandatory: the engine takes a
-reference without a host for one on Docker Hub.
+The grammar is that of distribution/reference, but the host is mandatory: without a host, the engine
+would look on Docker Hub.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Reference:
     def __str__(self) -> str:
         """Return the reference as Docker writes it."""
         tag = f":{self.tag}" if self.tag else ""
-        return f"{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
 
 
 def parse_reference(text: str, action: str = "reading an image reference") -> Reference:
@@ -78,7 +79,7 @@ def parse_prefix(text: str, action: str = "reading the command line") -> str:
 
 
 def parse_tag(text: str) -> str:
-    """Return the tag. Raises UsageError if it is invalid."""
+    """Return the tag. Raise UsageError if it is invalid."""
     if not re.fullmatch(_TAG, text, re.ASCII):
         hint = "a tag has at most 128 characters: letters, digits, `_`, `.` and `-`"
         raise UsageError("reading the command line", f"{text!r} is not a valid tag", hint=hint)

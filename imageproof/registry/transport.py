@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 CERTIFICATES = Path("/etc/docker/certs.d")  # docs.docker.com/engine/security/certificates
-IDLE_TIMEOUT_SECONDS = 30  # without a byte
+IDLE_TIMEOUT_SECONDS = 30  # until the connection, or the next byte
 CHUNK_BYTES = 1 << 18
 # A response may take BASE_SECONDS plus its maximum size at the minimum rate.
 BASE_SECONDS = 60
@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 
 
 def scheme(host: str) -> str:
-    """Return http for a loopback host without a certificate of the engine's, else https."""
+    """Return http for a loopback host for which the engine has no certificate, else https."""
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return "http" if is_loopback(name) and not (CERTIFICATES / host).is_dir() else "https"
 
@@ -50,12 +50,12 @@ def create_client(host: str) -> httpx.Client:
     """Return an HTTP client for one registry. It follows no redirect by itself."""
     import httpx
 
-    local = scheme(host) == "http"
+    is_local = scheme(host) == "http"
     return httpx.Client(
-        verify=_tls_context(host) if not local else False,
+        verify=False if is_local else _tls_context(host),
         timeout=IDLE_TIMEOUT_SECONDS,
         follow_redirects=False,
-        trust_env=not local,  # a proxy would look for the registry on its own loopback
+        trust_env=not is_local,  # a proxy would look for the registry on its own loopback
         headers={"User-Agent": "imageproof"},
     )
 
@@ -98,14 +98,14 @@ def bounded_body(response: httpx.Response, max_bytes: int, action: str) -> Itera
 
 
 def connection_error(host: str, action: str, error: Exception) -> RegistryUnavailable:
-    """Return the error for a registry that does not answer, or stops in the middle."""
+    """Return the error for a registry that does not answer, or stops in the middle of an answer."""
     reason = _excerpt(str(error)) or type(error).__name__
     hint = f"is {host} reachable from this host, and does it use https? (http: loopback only)"
     return RegistryUnavailable(action, f"no valid answer from {host}: {reason}", hint=hint)
 
 
 def response_error(host: str, action: str, response: httpx.Response) -> RegistryUnavailable:
-    """Return the error for a response without success, with the registry's own message."""
+    """Return the error for an unsuccessful response, with the registry's own message."""
     status = response.status_code
     hint = None
     if status in (401, 403):
@@ -118,7 +118,10 @@ def response_error(host: str, action: str, response: httpx.Response) -> Registry
 
 
 def _error_message(response: httpx.Response) -> str:
-    """Return the codes and messages of an error body (distribution specification, error codes)."""
+    """Return the codes and messages of an error body (distribution specification, error codes).
+
+    "" for a body of another format.
+    """
     try:
         body = b"".join(bounded_body(response, MAX_ERROR_BYTES, ""))
         errors: Any = json.loads(body)["errors"]

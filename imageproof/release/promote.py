@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imageproof import console
 from imageproof.image.registry_source import SCHEME, resolve_digest
 from imageproof.registry.client import Registry
-from imageproof.registry.copy import copy
+from imageproof.registry.copy import copy_image
 from imageproof.registry.reference import Reference, parse_prefix, parse_reference
 from imageproof.release.assemble import (
     Provenance,
@@ -109,7 +109,7 @@ def promote(
         )
         console.say(f"  {source.reference} → {target}")
         with Registry(source.reference.host) as origin, Registry(target.host) as destination:
-            copy(origin, source.reference, destination, target)
+            copy_image(origin, source.reference, destination, target)
         digest, _ = resolve_digest(target)
         if digest != source.reference.digest:
             raise unexpected_image(target, source.reference.digest, digest)

@@ -8,7 +8,7 @@ import pytest
 
 from imageproof.errors import StackFailed, UsageError
 from imageproof.registry.client import Registry
-from imageproof.registry.copy import copy
+from imageproof.registry.copy import copy_image
 from imageproof.registry.reference import Reference
 from tests.support.archives import LAYERS, tar
 from tests.support.registry_server import INDEX, LIST, SCHEMA2, serving
@@ -38,7 +38,7 @@ def index(fake, *digests: str, kind: str = INDEX) -> str:
 
 def run(source, digest: str, target, path: str = "other/api", tag: str = "2") -> None:
     with Registry(source.host) as pull, Registry(target.host) as push:
-        copy(
+        copy_image(
             pull,
             Reference(source.host, "gate/api", digest=digest),
             push,
