@@ -11,7 +11,7 @@ _SECRET_NAME = re.compile(
     r"(?:$|_(?!(?:\w*_)?(?:FILE|PATH|DIR|URL|URI|HEADER|NAME|SOCK|TTL)$))",
     re.IGNORECASE,
 )
-# Formats that only secrets have, by kind of secret.
+# Regular expressions of formats that only secrets have, by kind of secret.
 SECRET_FORMATS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -34,7 +34,7 @@ REDACTED = "***"
 def is_secret(name: str, value: str) -> bool:
     """Return whether a variable's name or value looks like a secret; an empty value never does."""
     unquoted = value.strip("\"' ")
-    if not unquoted or unquoted.startswith("$"):
+    if not unquoted or unquoted.startswith("$"):  # $NAME, ${NAME} and $(command) are no values
         return False
     return bool(_SECRET_NAME.search(name) or _ANY_FORMAT.search(value))
 

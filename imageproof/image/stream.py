@@ -14,9 +14,10 @@ from imageproof.errors import StackFailed
 
 CHUNK_BYTES = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WBITS = 31  # a gzip header, and the largest window (zlib manual, inflateInit2)
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1
 MAX_INFLATED_BYTES = 1 << 36  # of one stream: no real image has 64 GiB
-ZSTD_WINDOW_BYTES = 1 << 27
+MAX_ZSTD_WINDOW_BYTES = 1 << 27
 
 
 class IteratorFile(io.RawIOBase):
@@ -106,8 +107,8 @@ def _bounded(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
-    """Decompress gzip (RFC 1952), several members too, CHUNK_BYTES at a time."""
-    inflate = zlib.decompressobj(wbits=31)
+    """Decompress gzip (RFC 1952), of one or several members, CHUNK_BYTES at a time."""
+    inflate = zlib.decompressobj(wbits=GZIP_WBITS)
     in_member = False
     for chunk in chunks:
         rest = chunk
@@ -122,20 +123,20 @@ def _gunzip(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
             rest = inflate.unconsumed_tail
             if inflate.eof:
                 rest = inflate.unused_data
-                inflate, in_member = zlib.decompressobj(wbits=31), False
+                inflate, in_member = zlib.decompressobj(wbits=GZIP_WBITS), False
     if in_member:
         raise _broken("gzip", "it ends in the middle", action)
 
 
 def _unzstd(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
-    """Decompress zstd (RFC 8878), several frames too.
+    """Decompress zstd (RFC 8878), of one or several frames.
 
-    The library does not report a truncated frame; its content then has another digest than the
-    configuration names, and a tar without an end.
+    The library does not report a truncated frame. The caller notices it: the content has another
+    digest than the configuration names, or is a tar without an end.
     """
     source: Any = IteratorFile(chunks)
     try:
-        with zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).stream_reader(
+        with zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES).stream_reader(
             source, read_across_frames=True
         ) as reader:
             while chunk := reader.read(CHUNK_BYTES):
@@ -144,9 +145,9 @@ def _unzstd(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
         raise _broken("zstd", error, action) from error
 
 
-def _broken(format_: str, error: object, action: str) -> StackFailed:
+def _broken(compression: str, error: object, action: str) -> StackFailed:
     return StackFailed(
         action,
-        f"its {format_} data is broken: {error}",
+        f"its {compression} data is broken: {error}",
         hint="fetch or build the image again: this copy cannot be run",
     )

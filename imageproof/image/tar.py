@@ -1,7 +1,7 @@
 """Reader of untrusted tars: entry by entry, in constant memory.
 
-tarfile parses the headers, and their size is bounded because it reads them whole. If tools disagree
-about a tar, this reader follows Go's archive/tar, which Docker uses.
+tarfile parses the headers. It reads them whole, so their size is bounded. If tools disagree about a
+tar, this reader follows Go's archive/tar, which Docker uses.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from imageproof.errors import StackFailed
 from imageproof.image.stream import CHUNK_BYTES
 
-# Of one entry's headers: long name and attributes. Before 3.11.10, Python parses some of them in
-# quadratic time (CVE-2024-6232).
+# Bound on an entry's headers, with its long name and attributes. Python before 3.11.10 parses some
+# of them in quadratic time (CVE-2024-6232).
 MAX_HEADER_BYTES = 1 << 16
 # Errors of tarfile for an invalid tar.
 TAR_ERRORS = (
@@ -28,11 +28,13 @@ TAR_ERRORS = (
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-Entry = tuple[tarfile.TarInfo, Iterator[bytes]]
-Note = Callable[[str], None]
+Entry = tuple[tarfile.TarInfo, Iterator[bytes]]  # header and content
+NoteAnomaly = Callable[[str], None]
 
 
-def read_entries(chunks: Iterator[bytes], action: str, note: Note | None = None) -> Iterator[Entry]:
+def read_entries(
+    chunks: Iterator[bytes], action: str, note: NoteAnomaly | None = None
+) -> Iterator[Entry]:
     """Yield each entry with its content, then read the stream to its end.
 
     Args:
@@ -71,7 +73,7 @@ def _invalid(action: str, error: object) -> StackFailed:
     return StackFailed(action, f"invalid tar: {reason}", hint="build or fetch the image again")
 
 
-class _Archive(tarfile.TarFile):
+class _TarFile(tarfile.TarFile):
     """TarFile that ignores global headers, as Go's archive/tar does."""
 
     @property  # type: ignore[override]
@@ -87,9 +89,9 @@ def _entries(file: _ForwardFile, action: str) -> Iterator[Entry]:
     source: Any = file
     try:
         # An explicit encoding: names do not depend on this machine's locale.
-        archive = _Archive(fileobj=source, encoding="utf-8", errors="surrogateescape")
+        archive = _TarFile(fileobj=source, encoding="utf-8", errors="surrogateescape")
     except tarfile.ReadError as error:
-        if "empty file" in str(error):  # without even the two blocks of zeros
+        if "empty file" in str(error):  # a tar without entries and without an end
             return
         raise
     while True:
@@ -102,7 +104,7 @@ def _entries(file: _ForwardFile, action: str) -> Iterator[Entry]:
             raise tarfile.ReadError("an entry has a negative size")
         stored = archive.offset - member.offset_data if member.issparse() else member.size
         yield member, _content(file, member, stored, action)
-    # tarfile takes an invalid or truncated header for the end.
+    # tarfile takes an invalid or truncated header for the end; the end is a block of zeros.
     block = file.last_read
     if block.count(0) != len(block) or len(block) not in (0, tarfile.BLOCKSIZE):
         raise tarfile.ReadError("invalid header")
@@ -133,12 +135,13 @@ class _ForwardFile:
         self._offset = 0  # in the buffer
         self._buffer_start = 0  # position of the buffer in the stream
         self.header_allowance = MAX_HEADER_BYTES
-        self.last_read = b""  # the last header block
+        self.last_read = b""  # result of the last `read`: the last header block
 
     def tell(self) -> int:
         return self._buffer_start + self._offset
 
     def seek(self, position: int, whence: int = 0) -> int:
+        """Move forward, or back within the buffer."""
         while position - self._buffer_start > len(self._buffer) and self._refill():
             pass
         offset = position - self._buffer_start
@@ -168,12 +171,10 @@ class _ForwardFile:
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
     def _refill(self) -> bool:
-        chunk = next(self._chunks, b"")
-        while chunk == b"":
-            try:
-                chunk = next(self._chunks)
-            except StopIteration:
-                return False
+        """Load the next chunk into the buffer. Return False at the end of the stream."""
+        chunk = next(filter(None, self._chunks), b"")  # empty chunks are skipped
+        if not chunk:
+            return False
         # Keep one byte: tarfile steps back by one to test whether the content is complete.
         last = self._buffer[-1:]
         self._buffer_start += len(self._buffer) - len(last)

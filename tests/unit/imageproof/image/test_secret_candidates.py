@@ -136,9 +136,9 @@ def test_near_misses_are_no_candidates(path, content):
 
 
 def test_every_format_has_a_prefix():
-    """A format without a prefix in _ANCHORS would never be searched."""
-    anchored = {rule for _, rules in secret_candidates._ANCHORS for rule in rules}
-    assert anchored | {"private key", "password in a URL"} == SECRET_FORMATS.keys()
+    """A format without a prefix in _PREFIXES would never be searched."""
+    with_prefix = {rule for _, rules in secret_candidates._PREFIXES for rule in rules}
+    assert with_prefix | {"private key", "password in a URL"} == SECRET_FORMATS.keys()
 
 
 @pytest.mark.timeout(20)
