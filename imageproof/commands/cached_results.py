@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import imageproof
-from imageproof.atomic_write import write_whole
+from imageproof.atomic_write import write_atomically
 from imageproof.build.git import run_git
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class CachedResults:
         entry = {"inputs": fingerprint, "summary": summary, "at": at}
         document = self._read() | {step: entry}
         with contextlib.suppress(OSError):
-            write_whole(self.root / RESULTS_FILE, json.dumps(document).encode())
+            write_atomically(self.root / RESULTS_FILE, json.dumps(document).encode())
 
     def _read(self) -> dict[str, Any]:
         try:

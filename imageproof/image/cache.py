@@ -11,7 +11,6 @@ import functools
 import hashlib
 import inspect
 import json
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from imageproof import redaction
-from imageproof.atomic_write import write_whole
+from imageproof.atomic_write import write_atomically
 from imageproof.image import config, facts, layers, packages, secret_candidates, stream, tar
 from imageproof.image.config import BuildHistory
 from imageproof.image.facts import File, Layer, Package, SecretCandidate
 from imageproof.redaction import redact
+from imageproof.registry.reference import is_digest
 
 FORMAT = 5  # of cache files; raise it when their structure changes
 # Modules whose code decides the facts of a layer: if one changes, cached facts are outdated.
 RULE_MODULES = (config, facts, layers, packages, redaction, secret_candidates, stream, tar)
 _FILE_FIELDS = tuple(item.name for item in fields(File))
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def cache_path(cache: Path, digest: str, kind: str = "layer") -> Path | None:
@@ -37,7 +36,7 @@ def cache_path(cache: Path, digest: str, kind: str = "layer") -> Path | None:
 
     The digest may come from an untrusted image.
     """
-    if not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         return None
     return cache / f"{kind}-{digest.rpartition(':')[2]}.json"
 
@@ -131,4 +130,4 @@ def _store(path: Path | None, digest: str, document: Any) -> None:
     if path is None:
         return
     body = json.dumps(document, separators=(",", ":")).encode()
-    write_whole(path, json.dumps(_header(digest, body)).encode() + b"\n" + body)
+    write_atomically(path, json.dumps(_header(digest, body)).encode() + b"\n" + body)

@@ -6,7 +6,6 @@ documents: archive.py from a tar or folder, registry_source.py from a registry.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from platform import machine
@@ -15,11 +14,11 @@ from typing import Any
 from imageproof.errors import StackFailed, UsageError
 from imageproof.image.facts import Layer
 from imageproof.image.tar import printable
+from imageproof.registry.reference import is_digest
 
 MAX_INDEX_DEPTH = 4
 # Errors of reading a document that does not follow the specification.
 MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 ReadDocument = Callable[[str], Any]
@@ -114,7 +113,7 @@ def checked_image(
 
 def blob_path(digest: object) -> str:
     """Return the path of a blob in a layout. Raise ValueError for an invalid digest."""
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    if not isinstance(digest, str) or not is_digest(digest):
         raise ValueError(f"{printable(str(digest))[:80]} is an invalid digest")
     return f"blobs/{digest.replace(':', '/')}"
 

@@ -21,8 +21,9 @@ from imageproof.image.oci_layout import (
     platforms_of,
     select_manifest,
 )
-from imageproof.registry.client import MAX_DOCUMENT_BYTES, Registry, parse_descriptor
+from imageproof.registry.client import MAX_DOCUMENT_BYTES, Registry
 from imageproof.registry.copy import require_manifest
+from imageproof.registry.manifest import parse_descriptor
 from imageproof.registry.reference import Reference, parse_reference
 
 SCHEME = "docker://"  # as in skopeo and podman

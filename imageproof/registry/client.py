@@ -8,79 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from imageproof.errors import RegistryUnavailable, StackFailed
 from imageproof.registry import transport
 from imageproof.registry.authorization import Authorization
-from imageproof.registry.reference import DIGEST_PATTERN, Reference
+from imageproof.registry.manifest import (
+    HINT_PUSH_AGAIN,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Manifest,
+    require_supported,
+)
+from imageproof.registry.reference import Reference, is_digest
 from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
     import httpx
 
 MAX_DOCUMENT_BYTES = 1 << 22  # of a manifest: registries refuse larger ones
-MAX_BLOB_BYTES = 1 << 36
 MAX_REDIRECTS = 5
-INDEX_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-HINT_PUSH_AGAIN = "build and push the image again"
-_DIGEST = re.compile(DIGEST_PATTERN)
-
-
-@dataclass(frozen=True)
-class Descriptor:
-    """Digest and size (bytes) of a blob or a manifest."""
-
-    digest: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A manifest or an index, as bytes: its digest is computed from them."""
-
-    media_type: str
-    raw: bytes = field(repr=False)
-
-    @cached_property
-    def digest(self) -> str:
-        """The digest of `raw`."""
-        return f"sha256:{hashlib.sha256(self.raw).hexdigest()}"
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """The parsed JSON."""
-        document: dict[str, Any] = json.loads(self.raw)
-        return document
-
-    @property
-    def is_index(self) -> bool:
-        """Whether it lists other manifests: platforms or attestations."""
-        return self.media_type in INDEX_TYPES
-
-
-def parse_descriptor(item: Any, action: str) -> Descriptor:
-    """Parse a descriptor in a manifest. Raise StackFailed if its digest or size is invalid."""
-    digest, size = (item.get("digest"), item.get("size")) if isinstance(item, dict) else ("", 0)
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise StackFailed(action, "the manifest has an invalid digest", hint=HINT_PUSH_AGAIN)
-    if type(size) is not int or not 0 <= size <= MAX_BLOB_BYTES:
-        cause = f"the manifest has an invalid size (maximum {MAX_BLOB_BYTES:,} bytes)"
-        raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
-    return Descriptor(digest, size)
 
 
 @dataclass
@@ -131,15 +82,15 @@ class Registry:
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
             stated_digest = response.headers.get("Docker-Content-Digest")
         manifest = Manifest(media_type, raw)
-        _require_supported(manifest, action)
-        expected = tag_or_digest if _DIGEST.fullmatch(tag_or_digest) else stated_digest
+        require_supported(manifest, action)
+        expected = tag_or_digest if is_digest(tag_or_digest) else stated_digest
         if expected is not None and expected != manifest.digest:
             raise _damaged(action, expected, manifest.digest)
         return manifest
 
     def _reference(self, path: str, tag_or_digest: str) -> Reference:
         reference = Reference(self.host, path)
-        if _DIGEST.fullmatch(tag_or_digest):
+        if is_digest(tag_or_digest):
             return reference.with_digest(tag_or_digest)
         return replace(reference, tag=tag_or_digest)
 
@@ -306,23 +257,6 @@ def _scopes(path: str, *, push: bool, mount_from: str) -> list[str]:
     """Return the permissions that a request needs (distribution, token scope documentation)."""
     scopes = [f"repository:{path}:{'pull,push' if push else 'pull'}"]
     return [*scopes, f"repository:{mount_from}:pull"] if mount_from else scopes
-
-
-def _require_supported(manifest: Manifest, action: str) -> None:
-    """Raise StackFailed unless it is a JSON object of a supported media type."""
-    try:
-        stated_type = manifest.document.get("mediaType") or manifest.media_type
-    except (ValueError, RecursionError, AttributeError) as error:
-        cause = "the manifest is not a JSON object"
-        raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN) from error
-    sent_type = manifest.media_type
-    if stated_type != sent_type or sent_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
-        stated, sent = strip_escapes(str(stated_type))[:100], strip_escapes(sent_type)[:100]
-        raise StackFailed(
-            action,
-            f"unsupported media type: {stated!r} in the manifest, {sent!r} in the response",
-            hint="push an OCI image or Docker's schema 2, with a newer client",
-        )
 
 
 def _damaged(action: str, expected: str, actual: str) -> StackFailed:

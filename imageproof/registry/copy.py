@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imageproof.errors import StackFailed, UsageError
-from imageproof.registry.client import (
+from imageproof.registry.client import Registry
+from imageproof.registry.manifest import (
     HINT_PUSH_AGAIN,
     Descriptor,
     Manifest,
-    Registry,
     parse_descriptor,
 )
 from imageproof.registry.reference import Reference

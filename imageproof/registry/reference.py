@@ -25,6 +25,11 @@ _REFERENCE = re.compile(
 _PREFIX = re.compile(rf"{_HOST}(?:/{_PATH})?", re.ASCII)
 
 
+def is_digest(text: str) -> bool:
+    """Return whether a text is a digest as in OCI descriptors."""
+    return re.fullmatch(DIGEST_PATTERN, text) is not None
+
+
 @dataclass(frozen=True)
 class Reference:
     """An image in a registry. A digest identifies one image; a tag can be moved at any time."""

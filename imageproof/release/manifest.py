@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from imageproof.atomic_write import write_whole
+from imageproof.atomic_write import write_atomically
 from imageproof.contract import Model
 from imageproof.errors import UsageError
 from imageproof.registry.reference import DIGEST_PATTERN, parse_reference
@@ -126,7 +126,7 @@ def write(release: Release, path: Path) -> None:
     )
     text = json.dumps(document, indent=2)
     try:
-        write_whole(path, f"{text}\n".encode())
+        write_atomically(path, f"{text}\n".encode())
     except OSError as error:
         action = f"writing the release {path}"
         raise UsageError(

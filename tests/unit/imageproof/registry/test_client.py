@@ -9,7 +9,8 @@ import pytest
 
 from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
 from imageproof.registry import transport
-from imageproof.registry.client import Descriptor, Manifest, Registry
+from imageproof.registry.client import Registry
+from imageproof.registry.manifest import Descriptor, Manifest
 from tests.support.archives import LAYERS, digest
 from tests.support.registry_server import MANIFEST, PASSWORD, TOKEN, USER, serving
 
