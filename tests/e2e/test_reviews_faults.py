@@ -21,12 +21,12 @@ from tests.support import llm_server, npm_registry
 from tests.support.commands import docker
 from tests.support.npm_registry import (
     MANIFEST,
-    Answer,
     Files,
     Handler,
     Registry,
-    archived,
-    member,
+    Reply,
+    gzipped_tar,
+    tar_member,
 )
 from tests.support.review_stack import ReviewStack, running_stack
 
@@ -76,22 +76,22 @@ def _reply(handler: llm_server.Handler) -> None:
 def _unreliable(handler: llm_server.Handler) -> None:
     """Disconnect for half of the jobs, which try twice; send invalid replies to the others."""
     invalid = (
-        llm_server.chat_reply("I am sorry"),
-        llm_server.opinion_reply(risk=-1),
-        llm_server.chat_reply('{"risk": "none"}'),
-        llm_server.raw_reply(b'{"choices": [{"mess'),
-        llm_server.opinion_reply(summary=""),
+        llm_server.make_chat_reply("I am sorry"),
+        llm_server.make_opinion_reply(risk=-1),
+        llm_server.make_chat_reply('{"risk": "none"}'),
+        llm_server.make_raw_reply(b'{"choices": [{"mess'),
+        llm_server.make_opinion_reply(summary=""),
     )
-    count = sum("about-unreliable" in json.dumps(r) for r in handler.provider.requests)
-    answer = llm_server.disconnect if count <= JOBS else invalid[count % len(invalid)]
-    answer(handler)
+    count = sum("about-unreliable" in json.dumps(r) for r in handler.provider.bodies)
+    reply = llm_server.disconnect if count <= JOBS else invalid[count % len(invalid)]
+    reply(handler)
 
 
-REPLIES: dict[str, llm_server.Answer] = {
-    "calm": llm_server.opinion_reply(risk=0.0),
+REPLIES: dict[str, llm_server.Reply] = {
+    "calm": llm_server.make_opinion_reply(risk=0.0),
     "unreliable": _unreliable,
     "slow": llm_server.slow_body,
-    "grave": llm_server.opinion_reply(risk=1.0),
+    "grave": llm_server.make_opinion_reply(risk=1.0),
 }
 
 
@@ -108,16 +108,16 @@ def _submit(stack: ReviewStack, package: str, jobs: int = 1) -> list[str]:
 # --- the registry
 
 
-def _first(faults: Sequence[Answer], requests: int, then: Answer) -> Answer:
-    """Return an answer with each fault for so many requests, and with `then` afterwards."""
+def _first(faults: Sequence[Reply], requests: int, then: Reply) -> Reply:
+    """Return a reply: each fault for so many requests, and `then` afterwards."""
     pending, lock = [fault for fault in faults for _ in range(requests)], threading.Lock()
 
-    def answer(handler: Handler) -> None:
+    def reply(handler: Handler) -> None:
         with lock:
-            chosen = pending.pop(0) if pending else then
-        chosen(handler)
+            next_reply = pending.pop(0) if pending else then
+        next_reply(handler)
 
-    return answer
+    return reply
 
 
 def _cut(handler: Handler) -> None:
@@ -128,10 +128,10 @@ def _cut(handler: Handler) -> None:
     handler.wfile.write(b"\x1f\x8b" * 100)
 
 
-def _slowly(body: bytes) -> Answer:
-    """Return an answer that sends the body in small pieces, in about a second."""
+def _slowly(body: bytes) -> Reply:
+    """Return a reply that sends the body in small pieces, in about a second."""
 
-    def answer(handler: Handler) -> None:
+    def reply(handler: Handler) -> None:
         handler.send_response(200)
         handler.send_header("content-length", str(len(body)))
         handler.end_headers()
@@ -140,17 +140,17 @@ def _slowly(body: bytes) -> Answer:
             handler.wfile.flush()
             time.sleep(20 / len(body))  # this is the fault, not a wait
 
-    return answer
+    return reply
 
 
 def test_temporary_failures_are_retried_and_no_job_is_lost(stack, registry):
     """The registry fails, cuts off and is slow; the LLM disconnects or sends invalid replies."""
     path = _publish(registry, "about-unreliable")
-    faults, slow = (npm_registry.reply(500), _cut), _slowly(npm_registry.packed(CHANGED))
-    registry.answers[path] = _first(faults, JOBS // 4, slow)
+    faults, slow = (npm_registry.make_reply(500), _cut), _slowly(npm_registry.npm_tarball(CHANGED))
+    registry.replies[path] = _first(faults, JOBS // 4, slow)
     reviews = stack.wait_for_reviews(_submit(stack, "about-unreliable", JOBS))
     assert [review["status"] for review in reviews] == ["done"] * JOBS
-    # A fault costs an attempt; a slow answer does not.
+    # A fault costs an attempt; a slow reply does not.
     assert sum(review["attempts"] - 1 for review in reviews) == JOBS // 4 * len(faults)
     assert {review["result"]["summary_missing"] for review in reviews} == {
         "the provider cannot be reached",
@@ -161,8 +161,8 @@ def test_temporary_failures_are_retried_and_no_job_is_lost(stack, registry):
 
 def test_wrong_checksum_fails_each_job_without_retry(stack, registry):
     _publish(registry, "forged")
-    registry.answers["/forged/-/1.1.0.tgz"] = npm_registry.reply(
-        200, npm_registry.packed(MALICIOUS)
+    registry.replies["/forged/-/1.1.0.tgz"] = npm_registry.make_reply(
+        200, npm_registry.npm_tarball(MALICIOUS)
     )
     reviews = stack.wait_for_reviews(_submit(stack, "forged", JOBS))
     assert {review["failure"]["code"] for review in reviews} == {"integrity"}
@@ -203,7 +203,7 @@ def _bomb() -> bytes:
     """Return a package of 4 GiB of zeros: 256 repetitions of one gzip member."""
     zeros = tarfile.TarInfo("package/zeros")
     zeros.size = 2**32
-    manifest, content = member("package.json", MANIFEST)
+    manifest, content = tar_member("package.json", MANIFEST)
     head = manifest.tobuf() + content.ljust(512, b"\0") + zeros.tobuf()
     return gzip.compress(head) + gzip.compress(bytes(2**24)) * 256
 
@@ -223,13 +223,13 @@ def _folders() -> bytes:
 
 def _wide(text: str) -> Callable[[], bytes]:
     """Return a package with one long line of multi-byte characters."""
-    return lambda: npm_registry.packed({"a.js": text.encode() * 2_500_000})
+    return lambda: npm_registry.npm_tarball({"a.js": text.encode() * 2_500_000})
 
 
 def _entry(name: str, content: bytes = b"", **facts: Any) -> bytes:
     """Return a package with one more entry, whose name is written unchanged."""
-    return archived(
-        [member("package.json", MANIFEST), member("", content, name=name, **facts)],
+    return gzipped_tar(
+        [tar_member("package.json", MANIFEST), tar_member("", content, name=name, **facts)],
         tarfile.GNU_FORMAT,
     )
 
@@ -250,16 +250,16 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "unsafe_path",
     ),
     "manifest-not-json": (
-        lambda: archived([member("package.json", b"{'name': nothing")]),
+        lambda: gzipped_tar([tar_member("package.json", b"{'name': nothing")]),
         "bad_manifest",
     ),
-    "one-line": (lambda: npm_registry.packed({"a.js": b"x" * 50_000_000}), "done"),
+    "one-line": (lambda: npm_registry.npm_tarball({"a.js": b"x" * 50_000_000}), "done"),
     "wide-characters": (_wide("€é"), "done"),
     "content-not-utf-8": (
-        lambda: npm_registry.packed({"a.js": b"\xff\xfe(\x00\n" * 1000}),
+        lambda: npm_registry.npm_tarball({"a.js": b"\xff\xfe(\x00\n" * 1000}),
         "done",
     ),
-    "name-like-a-flag": (lambda: npm_registry.packed({"--registry=x": b"-rf\n"}), "done"),
+    "name-like-a-flag": (lambda: npm_registry.npm_tarball({"--registry=x": b"-rf\n"}), "done"),
 }
 BEFORE: dict[str, Callable[[], bytes | Files]] = {"wide-characters": _wide("é€")}
 

@@ -16,7 +16,7 @@ TOKEN = "a-token-of-the-tests"
 
 
 class Api:
-    """An application and its client, which sends the token unless `headers` replaces it."""
+    """Application and its client, which sends the token unless `headers` replaces it."""
 
     def __init__(self, store: Store, *, token: str | None = TOKEN, **settings: Any) -> None:
         """Create the application; `token` is its API_TOKEN."""
@@ -26,14 +26,14 @@ class Api:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send one request; a header with the value None is omitted."""
         headers = {"Authorization": f"Bearer {TOKEN}", **options.pop("headers", {})}
-        sent = {name: value for name, value in headers.items() if value is not None}
+        options["headers"] = {name: value for name, value in headers.items() if value is not None}
 
-        async def go() -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as c:
-                return await c.request(method, path, headers=sent, **options)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+                return await client.request(method, path, **options)
 
-        return asyncio.run(go())
+        return asyncio.run(send())
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

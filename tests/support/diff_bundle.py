@@ -31,16 +31,18 @@ def build_bundle() -> Path:
     """
     manifests = [DIFF / name for name in MANIFESTS]
     sources = [DIFF / "build.mjs", *sorted((DIFF / "src").iterdir())]
-    installed = CACHE / _digest(manifests)
-    built = installed / _digest(sources)
-    _create_once(installed, lambda folder: _install(manifests, folder))
-    _create_once(built, _build)
-    for file in (built / "dist").glob("*.*"):
-        copy = DIFF / "dist" / f"{file.name}.{os.getpid()}"
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(file, copy)
-        copy.replace(DIFF / "dist" / file.name)
-    return built
+    packages_folder = CACHE / _digest(manifests)
+    build_folder = packages_folder / _digest(sources)
+    _create_once(packages_folder, lambda folder: _install(manifests, folder))
+    _create_once(build_folder, _build)
+    for file in (build_folder / "dist").glob("*.*"):
+        target = DIFF / "dist" / file.name
+        # Copy, then rename: another test process may read the target.
+        temporary = target.with_name(f"{file.name}.{os.getpid()}")
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, temporary)
+        temporary.replace(target)
+    return build_folder
 
 
 def _digest(files: list[Path]) -> str:
@@ -51,7 +53,7 @@ def _digest(files: list[Path]) -> str:
 
 
 def _create_once(folder: Path, create: Callable[[Path], None]) -> None:
-    """Create the folder unless it exists. Several test processes may do so at the same time."""
+    """Create the folder unless it exists. Other test processes may do so at the same time."""
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -14,44 +14,61 @@ from pydantic import AnyHttpUrl, Secret, SecretStr
 from worker.llm import LlmSettings
 
 KEY = "sk-this-must-not-be-seen"
-Answer = Callable[["Handler"], None]
+Reply = Callable[["Handler"], None]
+"""Function that sends a reply to a request."""
 
 
 @dataclass
-class Provider:
-    """The scripted replies and the requests so far. The last reply repeats."""
+class FakeProvider:
+    """LLM provider: its scripted replies and the requests so far.
 
-    answers: list[Answer]
+    Attributes:
+        replies: the pending replies; the last one repeats.
+        bodies, headers, paths: parts of each request.
+        closing: set at the end, for replies that wait.
+    """
+
+    replies: list[Reply]
+    host: str
     port: int = 0
-    requests: list[dict[str, Any]] = field(default_factory=list)  # bodies
+    bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
-    def llm(self, **settings: Any) -> LlmSettings:
+    def settings(self, **changes: Any) -> LlmSettings:
         """Return settings for this provider, without a pause before the second attempt."""
-        url = Secret(AnyHttpUrl(f"http://127.0.0.1:{self.port}/v1"))
-        usual = {"provider": "openai", "model": "m", "api_key": SecretStr(KEY), "base_url": url}
-        return LlmSettings(**{**usual, "timeout": 20.0, "pause": 0.0, **settings})
+        defaults = {
+            "provider": "openai",
+            "model": "m",
+            "api_key": SecretStr(KEY),
+            "base_url": Secret(AnyHttpUrl(f"http://{self.host}:{self.port}/v1")),
+            "timeout": 20.0,
+            "pause": 0.0,
+        }
+        return LlmSettings(**{**defaults, **changes})
+
+    def next_reply(self) -> Reply:
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
 class Handler(BaseHTTPRequestHandler):
-    provider: Provider
+    provider: FakeProvider
     request_body: dict[str, Any]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         provider = self.provider
         self.request_body = json.loads(body)
-        provider.requests.append(self.request_body)
+        provider.bodies.append(self.request_body)
         provider.headers.append({name.lower(): value for name, value in self.headers.items()})
         provider.paths.append(self.path)
-        answer = provider.answers.pop(0) if len(provider.answers) > 1 else provider.answers[0]
+        reply = provider.next_reply()
         self.close_connection = True
         with suppress(ConnectionError):  # the client may close early
-            answer(self)
+            reply(self)
 
-    def reply(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -62,9 +79,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(*answers: Answer, host: str = "127.0.0.1") -> Iterator[Provider]:
-    """Run a provider, and let the process reach it without a proxy."""
-    provider = Provider(list(answers))
+def serving(*replies: Reply, host: str = "127.0.0.1") -> Iterator[FakeProvider]:
+    """Run a provider, which this process reaches without a proxy."""
+    provider = FakeProvider(list(replies), host)
     handler = type("ProviderHandler", (Handler,), {"provider": provider})
     with (
         pytest.MonkeyPatch.context() as environment,
@@ -84,20 +101,20 @@ def serving(*answers: Answer, host: str = "127.0.0.1") -> Iterator[Provider]:
             thread.join()
 
 
-def chat_reply(text: str) -> Answer:
-    """Reply with a chat completion of OpenAI's API."""
-    return raw_reply(json.dumps({"choices": [{"message": {"content": text}}]}).encode())
+def make_chat_reply(text: str) -> Reply:
+    """Return a reply: a chat completion of OpenAI's API."""
+    return make_raw_reply(json.dumps({"choices": [{"message": {"content": text}}]}).encode())
 
 
-def opinion_reply(
+def make_opinion_reply(
     summary: str = "Adds a fetch.", risk: Any = 0.4, reasons: Any = ("lib/a.js:1",)
-) -> Answer:
-    """Reply with the JSON object that the prompt asks for."""
-    return chat_reply(json.dumps({"summary": summary, "risk": risk, "reasons": reasons}))
+) -> Reply:
+    """Return a reply: the JSON object that the prompt asks for."""
+    return make_chat_reply(json.dumps({"summary": summary, "risk": risk, "reasons": reasons}))
 
 
-def raw_reply(body: bytes, status: int = 200) -> Answer:
-    return lambda handler: handler.reply(status, body)
+def make_raw_reply(body: bytes, status: int = 200) -> Reply:
+    return lambda handler: handler.respond(status, body)
 
 
 def disconnect(handler: Handler) -> None:

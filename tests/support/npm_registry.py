@@ -16,26 +16,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Files = Mapping[str, bytes]
-Answer = Callable[["Handler"], None]
+Reply = Callable[["Handler"], None]
+"""Function that sends a reply to a request."""
 MANIFEST = b'{"name": "sample", "version": "0.0.0"}\n'
 
 
 @dataclass
 class Registry:
-    """The registry's answers and the requests so far.
+    """Registry: its replies and the requests so far.
 
     Attributes:
-        host: address that it listens on.
         base: first part of each path, as with a repository manager.
-        answers: answers by path.
+        host: address that it listens on.
+        replies: replies by path; to other paths, it replies 404.
         requests: path and authorization header of each request.
-        closing: set at the end, for answers that wait.
+        closing: set at the end, for replies that wait.
     """
 
     port: int
     base: str = ""
     host: str = "127.0.0.1"
-    answers: dict[str, Answer] = field(default_factory=dict)
+    replies: dict[str, Reply] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     _documents: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Registry:
     def publish(
         self,
         version: str,
-        tarball: bytes | Files,
+        content: bytes | Files,
         *,
         package: str = "sample",
         dist: Mapping[str, Any] | None = None,
@@ -58,18 +59,20 @@ class Registry:
 
         Args:
             version: its number.
-            tarball: the tarball, or the files in it besides a manifest.
+            content: the tarball, or its files; a manifest is added if there is none.
             package: the package's name.
-            dist: changes of the metadata of the tarball; None removes a field.
+            dist: changes to the tarball's metadata; None removes a field.
             published: time of publication.
             **entry: other metadata of the version.
         """
-        if not isinstance(tarball, bytes):
-            tarball = packed(tarball)
+        tarball = content if isinstance(content, bytes) else npm_tarball(content)
         path = f"{self.base}/{package}/-/{version}.tgz"
-        self.answers[path] = reply(200, tarball)
-        fields = {"tarball": f"{self.address}/{package}/-/{version}.tgz", "integrity": sri(tarball)}
-        fields |= dist or {}
+        self.replies[path] = make_reply(200, tarball)
+        defaults = {
+            "tarball": f"{self.address}/{package}/-/{version}.tgz",
+            "integrity": integrity(tarball),
+        }
+        dist_fields = {**defaults, **(dist or {})}
         document = self._documents.setdefault(
             package, {"name": package, "dist-tags": {}, "versions": {}, "time": {}}
         )
@@ -78,7 +81,7 @@ class Registry:
         document["versions"][version] = entry | {
             "name": package,
             "version": version,
-            "dist": {key: value for key, value in fields.items() if value is not None},
+            "dist": {key: value for key, value in dist_fields.items() if value is not None},
         }
         self.tag(package)
         return path
@@ -88,18 +91,18 @@ class Registry:
         document = self._documents[package]
         document["dist-tags"] |= tags
         path = f"{self.base}/{package.replace('/', '%2f')}"
-        self.answers[path] = reply(200, json.dumps(document).encode())
+        self.replies[path] = make_reply(200, json.dumps(document).encode())
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Request handler: the registry's answer for the path, or 404."""
+    """Request handler: sends the registry's reply for the path, or 404."""
 
     registry: Registry
 
     def do_GET(self) -> None:
         self.registry.requests.append((self.path, self.headers["authorization"]))
         with suppress(ConnectionError):  # the client may close early
-            self.registry.answers.get(self.path, reply(404))(self)
+            self.registry.replies.get(self.path, make_reply(404))(self)
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
@@ -122,34 +125,32 @@ def serving(base: str = "", host: str = "127.0.0.1") -> Iterator[Registry]:
             thread.join()
 
 
-def reply(status: int, body: bytes = b"", **headers: str) -> Answer:
-    """Return an answer with this status, body and headers (with _ for -)."""
+def make_reply(status: int, body: bytes = b"", **headers: str) -> Reply:
+    """Return a reply with this status, body and headers (with _ for -)."""
 
-    def answer(handler: Handler) -> None:
+    def reply(handler: Handler) -> None:
         handler.send_response(status)
         for name, value in {"content_length": str(len(body)), **headers}.items():
             handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(body)
 
-    return answer
+    return reply
 
 
-def sri(content: bytes) -> str:
-    """Return the checksum in the form of registries."""
+def integrity(content: bytes) -> str:
+    """Return the checksum in the form that registries use (SRI)."""
     return "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
 
 
-def packed(files: Files) -> bytes:
-    """Return an npm tarball of these files, with a package.json added if there is none."""
-    members = [
-        member(name, content) for name, content in ({"package.json": MANIFEST} | files).items()
-    ]
-    return archived(members)
+def npm_tarball(files: Files) -> bytes:
+    """Return an npm tarball of these files; add a package.json if there is none."""
+    files = {"package.json": MANIFEST, **files}
+    return gzipped_tar(tar_member(name, content) for name, content in files.items())
 
 
-def member(name: str, content: bytes = b"", /, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
-    """Return a tar member for a file, given by its path in the package."""
+def tar_member(name: str, content: bytes = b"", /, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+    """Return a tar member for a file, by its path in the package."""
     info = tarfile.TarInfo(f"package/{name}")
     info.size = len(content)
     for key, value in fields.items():
@@ -157,12 +158,12 @@ def member(name: str, content: bytes = b"", /, **fields: Any) -> tuple[tarfile.T
     return info, content
 
 
-def archived(
-    members: Iterable[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.PAX_FORMAT
+def gzipped_tar(
+    members: Iterable[tuple[tarfile.TarInfo, bytes]], tar_format: int = tarfile.PAX_FORMAT
 ) -> bytes:
     """Return a gzipped tarball of these members."""
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+    with tarfile.open(fileobj=file, mode="w", format=tar_format) as archive:
         for info, content in members:
             archive.addfile(info, io.BytesIO(content))
     return gzip.compress(file.getvalue(), compresslevel=1, mtime=0)

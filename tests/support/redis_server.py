@@ -14,13 +14,13 @@ import redis
 
 from app.store import connect
 
-PROGRAMS = ("redis-server", "redis-check-rdb")  # one program, which behaves by its argv[0]
-START_SECONDS = 10
+PROGRAMS = ("redis-server", "redis-check-rdb")  # one program: argv[0] selects what it does
+MAX_START_SECONDS = 10
 
 
 @contextlib.contextmanager
 def running() -> Iterator[str]:
-    """Start a server, and yield its URL."""
+    """Run a server, and yield its URL."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     assert program, "redis-server is not installed: `./inv provision` installs redis-tools"
     with tempfile.TemporaryDirectory() as folder:  # pytest's paths are too long for a socket
@@ -31,15 +31,15 @@ def running() -> Iterator[str]:
         )
         try:
             url = f"unix://{socket}"
-            _wait(url, process)
+            _wait_until_ready(url, process)
             yield url
         finally:
             process.kill()
             process.wait()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + MAX_START_SECONDS
     client = connect(url)
     while True:
         try:

@@ -112,13 +112,13 @@ def test_lost_node_loses_no_job_and_its_tasks_move(stack, swarm, npm):
     opened = threading.Event()
     npm.publish("1.0.0", BEFORE, package="held")
     path = npm.publish("1.1.0", AFTER, package="held")
-    answer = npm.answers[path]
+    reply = npm.replies[path]
 
     def held(handler) -> None:
         opened.wait(60)
-        answer(handler)
+        reply(handler)
 
-    npm.answers[path] = held
+    npm.replies[path] = held
     api = stack.nodes_of("api")
     candidates = sorted(set(stack.nodes_of("worker")) - {swarm.manager.name})
     node = swarm.node(max(candidates, key=api.count))

@@ -9,8 +9,8 @@ const MAX_HUNK_LINES = 50_000; // formatPatch overflows the stack at about 120,0
 // Work that the comparisons of one request may still take.
 export const newWorkBudget = () => ({ steps: MAX_STEPS });
 
-// A patch: {hunks, added: [[number, line]], removed: [line], note}. If `hunks` is null, the note says
-// why; the added and removed lines may be known all the same.
+// A patch: {hunks, added: [[number, line]], removed: [line], note}. The note says why there are no
+// hunks; the added and removed lines may be known all the same.
 export const notCompared = (note) => ({ hunks: null, added: [], removed: [], note });
 
 export function comparePatch(oldText, newText, budget) {

@@ -45,8 +45,8 @@ function fetchOptions({ registry, credentials, limits }) {
   };
 }
 
-// pacote sends credentials only to the registry's host, but also after a redirect to another port of
-// that host, or from HTTPS to HTTP. This agent removes them if the origin differs.
+// pacote sends credentials to the registry's host, also after a redirect to another port of that
+// host, or from HTTPS to HTTP. This agent removes them if the origin differs.
 function guardedAgent(url, origin) {
   const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy ?? "", ...LOOPBACK].join();
   const agent = getAgent(url, { noProxy });

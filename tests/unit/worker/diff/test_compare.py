@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.support.diff_bundle import NPM
-from tests.support.npm_registry import Files, Registry, archived, member, serving
+from tests.support.npm_registry import Files, Registry, gzipped_tar, serving, tar_member
 from worker.change import Change, FileChange
 from worker.npm_diff import diff_versions
 
@@ -64,12 +64,12 @@ MODIFIED: list[tuple[str, bytes, bytes, int, int]] = [
 
 
 def _tarballs() -> tuple[bytes, bytes]:
-    manifest = [member("package.json", b'{"name": "sample"}\n')]
-    old = [member(name, a, mode=mode) for name, a, _, mode, _ in MODIFIED]
-    new = [member(name, b, mode=mode) for name, _, b, _, mode in MODIFIED]
-    gone, empty = member("gone.js", b"x\ny\n"), member("empty.js")
-    added = [member("added.js", b"1\n2\n"), member("lib/a.node", b"\0\1"), empty]
-    return archived(manifest + old + [gone]), archived(manifest + new[::-1] + added)
+    manifest = [tar_member("package.json", b'{"name": "sample"}\n')]
+    old = [tar_member(name, a, mode=mode) for name, a, _, mode, _ in MODIFIED]
+    new = [tar_member(name, b, mode=mode) for name, _, b, _, mode in MODIFIED]
+    gone, empty = tar_member("gone.js", b"x\ny\n"), tar_member("empty.js")
+    added = [tar_member("added.js", b"1\n2\n"), tar_member("lib/a.node", b"\0\1"), empty]
+    return gzipped_tar(manifest + old + [gone]), gzipped_tar(manifest + new[::-1] + added)
 
 
 def test_the_diff_equals_the_output_of_npm_diff(registry, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.npm_registry import Handler, Registry, packed, reply, serving
+from tests.support.npm_registry import Handler, Registry, make_reply, npm_tarball, serving
 from worker.change import Change
 from worker.npm_diff import DiffError, Limits, diff_versions
 
@@ -39,7 +39,9 @@ def test_ranges_and_tags_of_a_scoped_package_are_resolved_like_in_npm(registry):
 
 
 def test_registry_metadata_of_a_version_is_returned(registry):
-    tarball = packed({"a.js": b"2\n", "package.json": b'\xef\xbb\xbf{"name": "sample", "x": [1]}'})
+    tarball = npm_tarball(
+        {"a.js": b"2\n", "package.json": b'\xef\xbb\xbf{"name": "sample", "x": [1]}'}
+    )
     registry.publish(
         "1.1.0",
         tarball,
@@ -75,7 +77,9 @@ def test_a_token_is_sent_to_the_registry_only(registry):
         other_address = f"http://localhost:{other.port}{other_path}"
         registry.publish("1.1.0", {"a.js": b"2\n"}, dist={"tarball": other_address})
         path = registry.publish("1.2.0", {"a.js": b"2\n"})
-        registry.answers[path] = reply(302, location=f"http://127.0.0.1:{other.port}{other_path}")
+        registry.replies[path] = make_reply(
+            302, location=f"http://127.0.0.1:{other.port}{other_path}"
+        )
         _diff(registry, "1.1.0", "1.2.0", token=TOKEN)
     assert {path for path, _ in registry.requests} == {f"{BASE}/sample", path}
     assert {header for _, header in registry.requests} == {f"Bearer {TOKEN}"}
@@ -113,7 +117,7 @@ def test_a_registry_that_sends_slowly_is_unavailable_after_the_deadline(registry
             handler.wfile.write(b" ")
             handler.wfile.flush()
 
-    registry.answers[f"{BASE}/sample"] = drip
+    registry.replies[f"{BASE}/sample"] = drip
     error = _failure(registry, limits=Limits(fetch_seconds=1), timeout=20)
     assert (error.code, error.retry) == ("registry_unavailable", True)
 
@@ -125,14 +129,14 @@ def test_the_download_of_a_tarball_stops_at_its_limit(registry):
         while not handler.registry.closing.is_set():
             handler.wfile.write(bytes(65536))
 
-    registry.answers[registry.publish("1.1.0", {})] = endless
+    registry.replies[registry.publish("1.1.0", {})] = endless
     error = _failure(registry, limits=Limits(tarball_bytes=1_000_000))
     assert (error.code, error.retry) == ("too_large", False)
     assert str(error) == "sample 1.1.0: the tarball has more than 1000000 bytes"
 
 
 def test_a_sha1_checksum_of_an_old_version_is_accepted(registry):
-    tarball = packed({})
+    tarball = npm_tarball({})
     shasum = hashlib.sha1(tarball).hexdigest()
     registry.publish("1.1.0", tarball, dist={"integrity": None, "shasum": shasum})
     assert _diff(registry).new.integrity.startswith("sha1-")

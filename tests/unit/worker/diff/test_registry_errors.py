@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.npm_registry import Answer, Handler, Registry, reply, serving
+from tests.support.npm_registry import Handler, Registry, Reply, make_reply, serving
 from worker.npm_diff import Limits
 
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"
@@ -49,20 +49,20 @@ def _truncated(handler: Handler) -> None:
 
 
 def _redirect_loop(handler: Handler) -> None:
-    reply(302, location=f"http://127.0.0.1:{handler.registry.port}{handler.path}")(handler)
+    make_reply(302, location=f"http://127.0.0.1:{handler.registry.port}{handler.path}")(handler)
 
 
-# Answer to the request for the document or for the tarball; error code; whether to retry.
-ANSWERS: dict[str, tuple[Answer, str, bool]] = {
-    "404": (reply(404), "not_found", False),
-    "410": (reply(410), "not_found", False),
-    "401": (reply(401, TOKEN.encode(), www_authenticate="Basic"), "unauthorized", False),
-    "403": (reply(403), "unauthorized", False),
-    "429": (reply(429), "registry_unavailable", True),
-    "500": (reply(500, TOKEN.encode()), "registry_unavailable", True),
+# Reply to the request for the document or for the tarball; error code; whether to retry.
+REPLIES: dict[str, tuple[Reply, str, bool]] = {
+    "404": (make_reply(404), "not_found", False),
+    "410": (make_reply(410), "not_found", False),
+    "401": (make_reply(401, TOKEN.encode(), www_authenticate="Basic"), "unauthorized", False),
+    "403": (make_reply(403), "unauthorized", False),
+    "429": (make_reply(429), "registry_unavailable", True),
+    "500": (make_reply(500, TOKEN.encode()), "registry_unavailable", True),
     "truncated": (_truncated, "registry_unavailable", True),
     "loop": (_redirect_loop, "registry_unavailable", True),
-    "other-scheme": (reply(302, location="ftp://npm.test/x"), "registry_unavailable", True),
+    "other-scheme": (make_reply(302, location="ftp://npm.test/x"), "registry_unavailable", True),
 }
 # Document; error code; whether to retry.
 DOCUMENTS: dict[str, tuple[bytes, str, bool]] = {
@@ -103,14 +103,14 @@ MANIFESTS = {
 
 def _publish(registry: Registry) -> Iterator[tuple[str, str]]:
     """Publish a package for each case; yield its name and the requested version."""
-    for name, (answer, _, _) in ANSWERS.items():
+    for name, (reply, _, _) in REPLIES.items():
         registry.publish("1.0.0", {}, package=f"document-{name}")
-        registry.answers[f"/document-{name}"] = answer
+        registry.replies[f"/document-{name}"] = reply
         registry.publish("1.0.0", {}, package=f"tarball-{name}")
-        registry.answers[registry.publish("1.1.0", {}, package=f"tarball-{name}")] = answer
+        registry.replies[registry.publish("1.1.0", {}, package=f"tarball-{name}")] = reply
         yield from ((f"document-{name}", "1.1.0"), (f"tarball-{name}", "1.1.0"))
     for name, (body, _, _) in DOCUMENTS.items():
-        registry.answers[f"/document-{name}"] = reply(200, body)
+        registry.replies[f"/document-{name}"] = make_reply(200, body)
         yield f"document-{name}", "1.1.0"
     for name, wanted in WANTED.items():
         registry.publish("1.0.0", {}, package=f"wanted-{name}")
@@ -144,10 +144,10 @@ def outcomes(diff_sources: Path) -> dict[str, dict[str, Any]]:
     return json.loads(process.stdout)
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", REPLIES)
 @pytest.mark.parametrize("part", ["document", "tarball"])
 def test_each_failure_of_the_registry_has_its_code(part, name, outcomes):
-    _, code, retry = ANSWERS[name]
+    _, code, retry = REPLIES[name]
     outcome = outcomes[f"{part}-{name}"]
     assert (outcome["code"], outcome["retry"]) == (code, retry), outcome
     subject = {"document": f"document-{name}: ", "tarball": f"tarball-{name} 1.1.0: "}[part]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.npm_registry import archived, member
+from tests.support.npm_registry import gzipped_tar, tar_member
 
 READ_ALL = """
 import { readFileSync } from "node:fs";
@@ -43,7 +43,7 @@ LONG = "/".join(["d" * 40] * 4) + "/file.js"
 
 def _entry(name: str, content: bytes = b"", **fields: Any) -> bytes:
     """Return an entry with its content; `name` is the complete name in the tarball."""
-    info, _ = member("", content, name=name, **fields)
+    info, _ = tar_member("", content, name=name, **fields)
     return info.tobuf(tarfile.USTAR_FORMAT, errors="surrogateescape") + _padded(content)
 
 
@@ -101,9 +101,9 @@ ACCEPTED: dict[str, tuple[bytes, list[str]]] = {
     "a size by pax": (_pax(b"size=2") + _patched(A, 124, b"0" * 11), ["a"]),
     "text from right to left": (_entry("package/\u202etxt.js"), ["\u202etxt.js"]),
     "a name that objects have": (_entry("package/__proto__"), ["__proto__"]),
-    "long, ustar": (gzip.decompress(archived([member(LONG)], tarfile.USTAR_FORMAT)), [LONG]),
-    "long, GNU": (gzip.decompress(archived([member(LONG)], tarfile.GNU_FORMAT)), [LONG]),
-    "long, pax": (gzip.decompress(archived([member(LONG)], tarfile.PAX_FORMAT)), [LONG]),
+    "long, ustar": (gzip.decompress(gzipped_tar([tar_member(LONG)], tarfile.USTAR_FORMAT)), [LONG]),
+    "long, GNU": (gzip.decompress(gzipped_tar([tar_member(LONG)], tarfile.GNU_FORMAT)), [LONG]),
+    "long, pax": (gzip.decompress(gzipped_tar([tar_member(LONG)], tarfile.PAX_FORMAT)), [LONG]),
 }
 # Large tarballs are functions: otherwise each process that collects tests would build them.
 REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {

@@ -10,14 +10,14 @@ from pydantic import AnyHttpUrl, Secret
 
 from tests.support.llm_server import (
     KEY,
-    Answer,
-    chat_reply,
+    Reply,
     disconnect,
     endless_body,
     endless_headers,
+    make_chat_reply,
+    make_opinion_reply,
+    make_raw_reply,
     no_reply,
-    opinion_reply,
-    raw_reply,
     serving,
     slow_body,
 )
@@ -36,14 +36,14 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
-def _opinion(*answers: Answer, **settings) -> Opinion:
-    with serving(*answers) as provider:
-        return summarize(provider.llm(**settings), CHANGE, ASSESSMENT)
+def _opinion(*replies: Reply, **settings) -> Opinion:
+    with serving(*replies) as provider:
+        return summarize(provider.settings(**settings), CHANGE, ASSESSMENT)
 
 
-def _missing(*answers: Answer, **settings) -> MissingReason | None:
+def _missing(*replies: Reply, **settings) -> MissingReason | None:
     """Return why the summary is missing, and check that the opinion is otherwise empty."""
-    opinion = _opinion(*answers, **settings)
+    opinion = _opinion(*replies, **settings)
     assert (opinion.summary, opinion.reasons) == (None, ())
     assert opinion.risk == ASSESSMENT.risk
     return opinion.missing
@@ -51,18 +51,18 @@ def _missing(*answers: Answer, **settings) -> MissingReason | None:
 
 def test_a_valid_answer_gives_summary_and_reasons_and_raises_the_risk():
     assert ASSESSMENT.risk < 0.4
-    assert _opinion(opinion_reply()) == Opinion(0.4, "Adds a fetch.", ("lib/a.js:1",), None)
+    assert _opinion(make_opinion_reply()) == Opinion(0.4, "Adds a fetch.", ("lib/a.js:1",), None)
 
 
 @pytest.mark.parametrize("risk", [0, 0.0, ASSESSMENT.risk])
 def test_a_low_risk_from_the_model_does_not_lower_the_risk(risk: float):
-    opinion = _opinion(opinion_reply("All is well.", risk))
+    opinion = _opinion(make_opinion_reply("All is well.", risk))
     assert (opinion.risk, opinion.summary) == (ASSESSMENT.risk, "All is well.")
 
 
 def test_fenced_json_is_accepted():
     fenced = '```json\n{"summary": "S.", "risk": 1, "reasons": []}\n```\n'
-    assert _opinion(chat_reply(fenced)) == Opinion(1.0, "S.", (), None)
+    assert _opinion(make_chat_reply(fenced)) == Opinion(1.0, "S.", (), None)
 
 
 def test_without_a_provider_no_request_is_sent():
@@ -74,10 +74,10 @@ def test_without_a_provider_no_request_is_sent():
 def test_the_request_follows_the_messages_api_of_anthropic():
     texts = ['{"summary": "S.", ', '"risk": 0.9, "reasons": []}']
     blocks = [{"type": "thinking"}, *({"type": "text", "text": text} for text in texts)]
-    with serving(raw_reply(json.dumps({"content": blocks}).encode())) as provider:
-        opinion = summarize(provider.llm(provider="anthropic"), CHANGE, ASSESSMENT)
+    with serving(make_raw_reply(json.dumps({"content": blocks}).encode())) as provider:
+        opinion = summarize(provider.settings(provider="anthropic"), CHANGE, ASSESSMENT)
     assert opinion == Opinion(0.9, "S.", (), None)
-    (body,), (headers,) = provider.requests, provider.headers
+    (body,), (headers,) = provider.bodies, provider.headers
     assert provider.paths == ["/v1/messages"]
     assert (headers["x-api-key"], headers["anthropic-version"]) == (KEY, "2023-06-01")
     assert "authorization" not in headers
@@ -86,10 +86,10 @@ def test_the_request_follows_the_messages_api_of_anthropic():
 
 
 def test_the_request_follows_the_chat_completions_api():
-    with serving(opinion_reply()) as provider:
+    with serving(make_opinion_reply()) as provider:
         url = Secret(AnyHttpUrl(f"http://127.0.0.1:{provider.port}/openai/v1/?api-version=2"))
-        summarize(provider.llm(base_url=url), CHANGE, ASSESSMENT)
-    (body,), (headers,) = provider.requests, provider.headers
+        summarize(provider.settings(base_url=url), CHANGE, ASSESSMENT)
+    (body,), (headers,) = provider.bodies, provider.headers
     assert provider.paths == ["/openai/v1/chat/completions?api-version=2"]
     assert headers["authorization"] == f"Bearer {KEY}"
     assert body["model"] == "m"
@@ -97,8 +97,8 @@ def test_the_request_follows_the_chat_completions_api():
 
 
 def test_a_server_without_authentication_gets_no_key():
-    with serving(opinion_reply()) as provider:
-        assert summarize(provider.llm(api_key=None), CHANGE, ASSESSMENT).summary
+    with serving(make_opinion_reply()) as provider:
+        assert summarize(provider.settings(api_key=None), CHANGE, ASSESSMENT).summary
     assert "authorization" not in provider.headers[0]
 
 
@@ -124,7 +124,7 @@ VALID = {"summary": "S.", "risk": 0.5, "reasons": []}
     ],
 )
 def test_an_invalid_answer_is_rejected(text: str):
-    assert _missing(chat_reply(text)) is MissingReason.INVALID_ANSWER
+    assert _missing(make_chat_reply(text)) is MissingReason.INVALID_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_an_invalid_answer_is_rejected(text: str):
     [b"", b"<html>", b"\xff\x00", b"{}", b'{"choices": []}', b'{"choices": [{"message": 1}]}'],
 )
 def test_an_invalid_response_is_rejected(body: bytes):
-    assert _missing(raw_reply(body)) is MissingReason.INVALID_ANSWER
-    assert _missing(raw_reply(body), provider="anthropic") is MissingReason.INVALID_ANSWER
+    assert _missing(make_raw_reply(body)) is MissingReason.INVALID_ANSWER
+    assert _missing(make_raw_reply(body), provider="anthropic") is MissingReason.INVALID_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,8 @@ def test_an_invalid_response_is_rejected(body: bytes):
 )
 def test_a_refusal_is_reported(provider: str, reply: dict[str, object]):
     assert (
-        _missing(raw_reply(json.dumps(reply).encode()), provider=provider) is MissingReason.REFUSED
+        _missing(make_raw_reply(json.dumps(reply).encode()), provider=provider)
+        is MissingReason.REFUSED
     )
 
 
@@ -167,14 +168,16 @@ def test_a_refusal_is_reported(provider: str, reply: dict[str, object]):
 def test_a_status_has_its_reason_and_a_temporary_failure_is_retried_once(
     status: int, missing: MissingReason, attempts: int
 ):
-    with serving(raw_reply(b"", status)) as provider:
-        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is missing
-    assert len(provider.requests) == attempts
+    with serving(make_raw_reply(b"", status)) as provider:
+        assert summarize(provider.settings(), CHANGE, ASSESSMENT).missing is missing
+    assert len(provider.bodies) == attempts
 
 
-@pytest.mark.parametrize("failure", [raw_reply(b"", 429), raw_reply(b"", 503), disconnect])
-def test_the_second_attempt_may_succeed(failure: Answer):
-    assert _opinion(failure, opinion_reply()).summary == "Adds a fetch."
+@pytest.mark.parametrize(
+    "failure", [make_raw_reply(b"", 429), make_raw_reply(b"", 503), disconnect]
+)
+def test_the_second_attempt_may_succeed(failure: Reply):
+    assert _opinion(failure, make_opinion_reply()).summary == "Adds a fetch."
 
 
 def test_a_redirect_is_not_followed():
@@ -185,7 +188,7 @@ def test_a_redirect_is_not_followed():
         handler.end_headers()
 
     with serving(redirect) as provider:
-        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is MissingReason.REJECTED
+        assert summarize(provider.settings(), CHANGE, ASSESSMENT).missing is MissingReason.REJECTED
     assert provider.paths == ["/v1/chat/completions"]
 
 
@@ -194,18 +197,18 @@ def test_a_closed_connection_means_unreachable():
 
 
 def test_a_closed_port_means_unreachable():
-    with serving(opinion_reply()) as provider:
-        llm = provider.llm()
-    assert summarize(llm, CHANGE, ASSESSMENT).missing is MissingReason.UNREACHABLE
+    with serving(make_opinion_reply()) as provider:
+        settings = provider.settings()
+    assert summarize(settings, CHANGE, ASSESSMENT).missing is MissingReason.UNREACHABLE
 
 
 @pytest.mark.parametrize("slow", [no_reply, endless_headers, slow_body])
-def test_a_request_to_a_slow_server_ends_at_the_deadline(slow: Answer):
+def test_a_request_to_a_slow_server_ends_at_the_deadline(slow: Reply):
     assert _missing(slow, timeout=0.2) is MissingReason.TIMEOUT
 
 
 def test_the_deadline_covers_both_attempts_and_the_pause():
-    assert _missing(raw_reply(b"", 500), timeout=0.2, pause=3600.0) is MissingReason.TIMEOUT
+    assert _missing(make_raw_reply(b"", 500), timeout=0.2, pause=3600.0) is MissingReason.TIMEOUT
     assert _missing(disconnect, no_reply, timeout=0.2) is MissingReason.TIMEOUT
 
 
@@ -239,20 +242,23 @@ def test_a_compressed_response_is_not_decompressed():
         handler.wfile.write(body)
 
     with serving(compressed) as provider:
-        assert summarize(provider.llm(), CHANGE, ASSESSMENT).missing is MissingReason.INVALID_ANSWER
+        assert (
+            summarize(provider.settings(), CHANGE, ASSESSMENT).missing
+            is MissingReason.INVALID_ANSWER
+        )
     assert provider.headers[0]["accept-encoding"] == "identity"
 
 
 def test_a_summary_is_one_printable_line():
-    opinion = _opinion(opinion_reply("a\n\nb\x1b[31m\u202ec", reasons=["x\r\ny\u200b"]))
+    opinion = _opinion(make_opinion_reply("a\n\nb\x1b[31m\u202ec", reasons=["x\r\ny\u200b"]))
     assert opinion.summary == "a b\\u{1b}[31m\\u{202e}c"
     assert opinion.reasons == ("x y\\u{200b}",)
 
 
 def test_without_a_model_no_request_is_sent():
-    with serving(opinion_reply()) as provider:
+    with serving(make_opinion_reply()) as provider:
         assert (
-            summarize(provider.llm(model=None), CHANGE, ASSESSMENT).missing
+            summarize(provider.settings(model=None), CHANGE, ASSESSMENT).missing
             is MissingReason.NO_MODEL
         )
-    assert provider.requests == []
+    assert provider.bodies == []

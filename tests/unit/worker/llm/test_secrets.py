@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import AnyHttpUrl, Secret, SecretStr
 
-from tests.support.llm_server import KEY, Answer, opinion_reply, serving
+from tests.support.llm_server import KEY, Reply, make_opinion_reply, serving
 from tests.support.upgrades import NOW, changed, upgrade
 from worker.llm import MissingReason, summarize
 from worker.risk import assess
@@ -16,10 +16,10 @@ CHANGE = upgrade(changed("lib/a.js", "await fetch(url)"))
 ASSESSMENT = assess(CHANGE, NOW)
 
 
-def _echo_key(status: int) -> Answer:
-    """Reply with the key in the status, a header, the body and the answer."""
+def _echo_key(status: int) -> Reply:
+    """Return a reply with the key in the status, a header, the body and the model's answer."""
 
-    def answer(handler):
+    def reply(handler):
         message = {"summary": f"{KEY} and S.", "risk": 0.5, "reasons": [f"because {KEY}"]}
         body = json.dumps({"choices": [{"message": {"content": json.dumps(message)}}], "key": KEY})
         handler.send_response(status, KEY)
@@ -28,7 +28,7 @@ def _echo_key(status: int) -> Answer:
         handler.end_headers()
         handler.wfile.write(body.encode())
 
-    return answer
+    return reply
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
@@ -42,7 +42,7 @@ def test_the_key_is_not_logged_and_not_in_the_result(
 ):
     caplog.set_level(logging.DEBUG)
     with serving(_echo_key(status)) as provider:
-        llm = provider.llm()
+        llm = provider.settings()
         opinion = summarize(llm, CHANGE, ASSESSMENT)
     if status == 200:
         assert opinion.summary == "********** and S."
@@ -55,16 +55,16 @@ def test_the_key_is_not_logged_and_not_in_the_result(
 
 @pytest.mark.parametrize("key", ["sk-secret\nx: y", "sk-secret\u00fc", "sk-se\x00cret"])
 def test_an_invalid_key_is_not_sent_and_not_logged(key: str, caplog: pytest.LogCaptureFixture):
-    with serving(opinion_reply()) as provider:
-        opinion = summarize(provider.llm(api_key=SecretStr(key)), CHANGE, ASSESSMENT)
+    with serving(make_opinion_reply()) as provider:
+        opinion = summarize(provider.settings(api_key=SecretStr(key)), CHANGE, ASSESSMENT)
     assert opinion.missing is MissingReason.INVALID_KEY
-    assert provider.requests == []
+    assert provider.bodies == []
     assert "sk-se" not in repr(opinion) + _logged(caplog)
 
 
 def test_a_newline_at_the_end_of_the_key_is_removed():
-    with serving(opinion_reply()) as provider:
-        llm = provider.llm(api_key=SecretStr(f"{KEY}\n"))
+    with serving(make_opinion_reply()) as provider:
+        llm = provider.settings(api_key=SecretStr(f"{KEY}\n"))
         assert summarize(llm, CHANGE, ASSESSMENT).summary
     assert provider.headers[0]["authorization"] == f"Bearer {KEY}"
 
@@ -77,8 +77,8 @@ def test_a_library_error_with_the_key_is_not_logged(
 
     monkeypatch.setattr(httpx.AsyncClient, "stream", fail)
     caplog.set_level(logging.DEBUG)
-    with serving(opinion_reply()) as provider:
-        opinion = summarize(provider.llm(), CHANGE, ASSESSMENT)
+    with serving(make_opinion_reply()) as provider:
+        opinion = summarize(provider.settings(), CHANGE, ASSESSMENT)
     assert opinion.missing is MissingReason.FAILED
     assert "RuntimeError" in _logged(caplog)
     assert KEY not in _logged(caplog)
@@ -88,9 +88,9 @@ def test_a_password_in_the_address_is_not_logged_and_not_in_the_result(
     caplog: pytest.LogCaptureFixture,
 ):
     caplog.set_level(logging.DEBUG)
-    with serving(opinion_reply("the password is p@ssw0rd or p%40ssw0rd")) as provider:
+    with serving(make_opinion_reply("the password is p@ssw0rd or p%40ssw0rd")) as provider:
         url = Secret(AnyHttpUrl(f"http://me:p%40ssw0rd@127.0.0.1:{provider.port}/v1"))
-        opinion = summarize(provider.llm(base_url=url, api_key=None), CHANGE, ASSESSMENT)
+        opinion = summarize(provider.settings(base_url=url, api_key=None), CHANGE, ASSESSMENT)
     assert provider.headers[0]["authorization"].startswith("Basic ")
     assert opinion.summary == "the password is ********** or **********"
     assert "ssw0rd" not in repr(opinion) + _logged(caplog)
