@@ -41,17 +41,17 @@ def test_every_key_names_its_users_once():
 def test_users_are_checks_groups_of_checks_or_commands():
     groups = {f"{id_.partition('.')[0]}.*" for id_ in REGISTRY}
     users = {
-        user for uses in (PROJECT_USES, IMAGE_USES) for found in uses.values() for user in found
+        user for uses in (PROJECT_USES, IMAGE_USES) for used_by in uses.values() for user in used_by
     }
     assert users <= REGISTRY.keys() | groups | set(make_collection().task_names)
 
 
 def _models(model: type[Model]) -> set[type[Model]]:
-    found = {model}
+    models = {model}
     for field in model.model_fields.values():
         for name in re.findall(r"models\.(\w+)", repr(field.annotation)):
-            found |= _models(getattr(sys.modules[Model.__module__], name))
-    return found
+            models |= _models(getattr(sys.modules[Model.__module__], name))
+    return models
 
 
 def test_every_field_has_a_description():

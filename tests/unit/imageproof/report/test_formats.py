@@ -24,9 +24,9 @@ from tests.support.sample_facts import ROOT, image, service_contract
 from tests.support.verdicts import FINDING, HOSTILE_SAMPLE, MARKUP, SAMPLE, result, verdict
 
 
-def _table(made: Verdict) -> str:
+def _table(sample: Verdict) -> str:
     out = io.StringIO()
-    Console(file=out, width=120, highlight=False, soft_wrap=True).print(table(made))
+    Console(file=out, width=120, highlight=False, soft_wrap=True).print(table(sample))
     return out.getvalue()
 
 
@@ -83,14 +83,14 @@ def test_json_does_not_depend_on_the_order_of_labels():
 
 
 def test_json_omits_images_that_were_not_read():
-    made = Verdict((), (Subject("shop", "shop:test", service_contract()),))
-    assert json.loads(as_json(made))["images"] == {}
+    sample = Verdict((), (Subject("shop", "shop:test", service_contract()),))
+    assert json.loads(as_json(sample))["images"] == {}
 
 
 def test_verdict_without_results_does_not_pass():
-    made = Verdict((), ())
-    assert json.loads(as_json(made))["passes"] is False
-    assert (headline(made), count_line(made)) == ("no check ran", "no check ran")
+    sample = Verdict((), ())
+    assert json.loads(as_json(sample))["passes"] is False
+    assert (headline(sample), count_line(sample)) == ("no check ran", "no check ran")
 
 
 # --- the table
@@ -187,17 +187,17 @@ def test_every_format_can_be_written_to_a_file(form, tmp_path):
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_every_format_names_failed_checks_and_their_findings(form):
     text = FORMATS[form](SAMPLE).replace("\\", "")
-    for made in SAMPLE.results:
-        if made.status not in ("pass", "not run"):
-            assert made.check.id in text
-            for finding in made.findings:
+    for item in SAMPLE.results:
+        if item.status not in ("pass", "not run"):
+            assert item.check.id in text
+            for finding in item.findings:
                 assert finding.message in text
 
 
 @pytest.mark.parametrize("form", ["html", "junit", "markdown", "sarif", "table"])
 def test_expected_stands_beside_actual(form):
-    made = verdict(result("fail", Finding("too large", measured=1_500_000, bound=1_000_000)))
-    plain = re.sub(r"<[^>]+>|\*\*|\\|\s", "", FORMATS[form](made)).lower()
+    sample = verdict(result("fail", Finding("too large", measured=1_500_000, bound=1_000_000)))
+    plain = re.sub(r"<[^>]+>|\*\*|\\|\s", "", FORMATS[form](sample)).lower()
     assert re.search(r"expected:?1\.0mbactual:?1\.5mb", plain)
 
 
@@ -239,8 +239,8 @@ def reports_of_another_process(request) -> dict[str, str]:
         capture_output=True,
         check=True,
     )
-    made: dict[str, str] = json.loads(done.stdout)
-    return made
+    reports: dict[str, str] = json.loads(done.stdout)
+    return reports
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
@@ -249,8 +249,8 @@ def test_report_does_not_depend_on_the_hash_seed(form, reports_of_another_proces
 
 
 def test_table_lists_checks_not_run_for_one_reason_on_one_line():
-    made = verdict(*(result("not run", name=f"made.{n}", reason="no stack") for n in "cab"))
-    assert "- not run  made.a, made.b, made.c  no stack" in _table(made)
+    sample = verdict(*(result("not run", name=f"made.{n}", reason="no stack") for n in "cab"))
+    assert "- not run  made.a, made.b, made.c  no stack" in _table(sample)
 
 
 # --- the published schema
@@ -258,10 +258,10 @@ def test_table_lists_checks_not_run_for_one_reason_on_one_line():
 SCHEMA_FILE = json.loads((ROOT / "docs/report.schema.json").read_text())
 
 
-@pytest.mark.parametrize("made", [SAMPLE, HOSTILE_SAMPLE, Verdict((), ())])
-def test_json_is_valid_by_the_published_schema(made):
+@pytest.mark.parametrize("sample", [SAMPLE, HOSTILE_SAMPLE, Verdict((), ())])
+def test_json_is_valid_by_the_published_schema(sample):
     jsonschema.Draft202012Validator.check_schema(SCHEMA_FILE)
-    jsonschema.Draft202012Validator(SCHEMA_FILE).validate(json.loads(as_json(made)))
+    jsonschema.Draft202012Validator(SCHEMA_FILE).validate(json.loads(as_json(sample)))
     assert SCHEMA_FILE["properties"]["schema"]["const"] == SCHEMA
 
 

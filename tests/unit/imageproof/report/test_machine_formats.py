@@ -76,9 +76,9 @@ ALLOWED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("made", [SAMPLE, HOSTILE_SAMPLE])
-def test_junit_uses_only_elements_that_readers_know(made):
-    for element in ET.fromstring(as_junit(made)).iter():
+@pytest.mark.parametrize("sample", [SAMPLE, HOSTILE_SAMPLE])
+def test_junit_uses_only_elements_that_readers_know(sample):
+    for element in ET.fromstring(as_junit(sample)).iter():
         attributes, within = ALLOWED[element.tag]
         assert set(element.attrib) <= set(attributes.split())
         assert {child.tag for child in element} <= set(within.split())
@@ -98,8 +98,8 @@ SARIF = jsonschema.Draft4Validator(
 )
 
 
-def _results(made: Any) -> list[dict[str, Any]]:
-    document = json.loads(as_sarif(made))
+def _results(sample: Any) -> list[dict[str, Any]]:
+    document = json.loads(as_sarif(sample))
     SARIF.validate(document)
     return document["runs"][0]["results"]
 
@@ -122,8 +122,8 @@ def test_sarif_schema_rejects_a_changed_document(spoil):
 
 def test_sarif_rule_has_reason_remedy_and_reference():
     check = replace(SAMPLE.results[1].check, reference="CIS 4.1; https://docs.test/user, and more")
-    made = verdict(replace(SAMPLE.results[1], check=check))
-    (rule,) = json.loads(as_sarif(made))["runs"][0]["tool"]["driver"]["rules"]
+    sample = verdict(replace(SAMPLE.results[1], check=check))
+    (rule,) = json.loads(as_sarif(sample))["runs"][0]["tool"]["driver"]["rules"]
     assert rule["helpUri"] == "https://docs.test/user"
     assert rule["fullDescription"]["text"] == "Why"
     assert rule["help"]["text"].startswith("Fix made.fail")
@@ -180,10 +180,10 @@ def _line(tmp_path: Path, finding: Finding, name: str) -> tuple[str, int]:
         "    environment:\n      - TOKEN=x\n"
     )
     (tmp_path / ".env.example").write_text("# a\nLOG_LEVEL=info\nTOKEN=x\n")
-    made = verdict(
+    sample = verdict(
         result("fail", finding, name=name), root=tmp_path, dockerfiles={"shop": "Dockerfile.shop"}
     )
-    place = _results(made)[0]["locations"][0]["physicalLocation"]
+    place = _results(sample)[0]["locations"][0]["physicalLocation"]
     return place["artifactLocation"]["uri"], place["region"]["startLine"]
 
 
@@ -235,8 +235,8 @@ def test_markdown_folds_passes_and_counts_checks_not_run():
 
 
 def test_markdown_rows_have_as_many_cells_as_their_header():
-    for made in (SAMPLE, HOSTILE_SAMPLE):
-        for line in as_markdown(made).splitlines():
+    for sample in (SAMPLE, HOSTILE_SAMPLE):
+        for line in as_markdown(sample).splitlines():
             if line.startswith(("| ✗", "| ?", "| !", "| ~")):
                 assert line.replace("\\|", "").count("|") == 5
 

@@ -55,13 +55,13 @@ def test_each_package_has_a_package_url(bill):
 
 
 def test_each_package_names_its_record_and_layer(bill):
-    found = {
+    places = {
         tuple(sorted((p["name"], p["value"]) for p in c["properties"]))
         for c in bill["components"]
         if c["name"] == "pacote"
     }
     layer = image().layers[0].diff_id
-    assert found == {
+    assert places == {
         (
             ("imageproof:layer", layer),
             ("imageproof:record", f"{place}/node_modules/pacote/package.json"),

@@ -52,9 +52,9 @@ FULL = (package("python", "Ice_Cream", "3.0"), package("python", "numpy", "2.1.0
 
 
 def _locked(*packages: Any, conditional: tuple[str, ...] = ("numpy",)) -> Any:
-    here = (package("python", "ice-cream", "3.0"), *packages)
+    packages_of_image = (package("python", "ice-cream", "3.0"), *packages)
     return with_packages(
-        *here, python=LOCKED_PYTHON, npm=LOCKED_NPM, conditional=frozenset(conditional)
+        *packages_of_image, python=LOCKED_PYTHON, npm=LOCKED_NPM, conditional=frozenset(conditional)
     )
 
 
