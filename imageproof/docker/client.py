@@ -302,8 +302,8 @@ class Engine:
         Args:
             interpolate: fill in variables; else they stay as written, and the services of every
                 profile are included.
-            defaults: fill in each variable's default instead, whatever .env and the environment
-                say, and include the services of every profile.
+            defaults: fill in each variable's default instead, without the values of .env and the
+                environment, and include the services of every profile.
 
         Raises:
             ConfigurationError: Compose rejects the file.

@@ -32,7 +32,7 @@ class _KnownError(NamedTuple):
 
 
 # The docker program has no error codes, so errors are recognised by their text. The first match
-# counts: a full disk or a missing leader can make the engine unavailable, or a file unreadable.
+# counts: the text about a full disk or a missing leader can also say that a call was unavailable.
 _KNOWN_ERRORS = (
     _KnownError(
         r"no space left on device|disk quota exceeded",

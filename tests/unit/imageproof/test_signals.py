@@ -117,8 +117,8 @@ def test_closed_terminal_does_not_end_the_cleanup(tmp_path: Path):
 
 # --- a program that cleans up by itself
 
-# Both send SIGINT to their parent. When it is passed on, the first cleans up and ends, the second
-# sends another.
+# Both programs send SIGINT to their parent, which passes it on to them. Then the first cleans up
+# and ends; the second stays, and sends SIGINT to its parent again.
 CLEANS_UP_AND_ENDS = """
 import os, signal, sys
 signal.signal(signal.SIGINT, lambda *_: (open(sys.argv[1], "w").close(), sys.exit()))

@@ -22,20 +22,20 @@ def test_missing_client_is_an_unavailable_engine(monkeypatch):
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch) -> Callable[[str], None]:
-    """A docker program written in shell, for failures that a real engine does not produce."""
+def install_docker(tmp_path, monkeypatch) -> Callable[[str], None]:
+    """Install a docker program written in shell, for failures that a real engine does not have."""
 
-    def client(lines: str) -> None:
+    def install(lines: str) -> None:
         program = tmp_path / "docker"
         program.write_text(f"#!/bin/sh\n{lines}\n")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
-    return client
+    return install
 
 
-def test_failed_save_raises_after_the_last_chunk(client):
-    client("printf beginning; echo 'write /tmp/x: no space left on device' >&2; exit 1")
+def test_failed_save_raises_after_the_last_chunk(install_docker):
+    install_docker("printf beginning; echo 'write /tmp/x: no space left on device' >&2; exit 1")
     stream = Engine(()).save(["shop:1"])
     assert next(stream) == b"beginning"
     with pytest.raises(NoSpace) as caught:
@@ -43,8 +43,8 @@ def test_failed_save_raises_after_the_last_chunk(client):
     assert caught.value.action == "saving shop:1"
 
 
-def test_closing_a_save_stream_ends_the_client(client, tmp_path):
-    client(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
+def test_closing_a_save_stream_ends_the_client(install_docker, tmp_path):
+    install_docker(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
     stream = Engine(()).save(["shop:1"])
     assert next(stream) == b"begun\n"
     stream.close()
@@ -52,8 +52,8 @@ def test_closing_a_save_stream_ends_the_client(client, tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_stream_yields_output_and_errors_then_raises(client, tmp_path):
-    client('echo "$1 $COLOUR"; pwd >&2; exit 3')
+def test_stream_yields_output_and_errors_then_raises(install_docker, tmp_path):
+    install_docker('echo "$1 $COLOUR"; pwd >&2; exit 3')
     stream = Engine(()).stream(
         "building shop",
         "buildx",
@@ -67,8 +67,8 @@ def test_stream_yields_output_and_errors_then_raises(client, tmp_path):
     assert caught.value.action == "building shop"
 
 
-def test_closing_a_stream_ends_the_client(client, tmp_path):
-    client(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
+def test_closing_a_stream_ends_the_client(install_docker, tmp_path):
+    install_docker(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 600")
     stream = Engine(()).stream("building", folder=tmp_path, environment={})
     assert next(stream) == "begun\n"
     stream.close()
@@ -76,8 +76,8 @@ def test_closing_a_stream_ends_the_client(client, tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_reference_that_looks_like_an_option_is_a_reference(client):
-    client('test "$1 $2 $3 $4" = "image save -- --output=x" && echo "$*"')
+def test_reference_that_looks_like_an_option_is_a_reference(install_docker):
+    install_docker('test "$1 $2 $3 $4" = "image save -- --output=x" && echo "$*"')
     assert b"".join(Engine(()).save(["--output=x"])) == b"image save -- --output=x\n"
 
 
@@ -101,8 +101,10 @@ def test_container_belongs_to_a_compose_or_swarm_service(labels, service):
     assert service_of({"Config": {"Labels": labels}}) == service
 
 
-def test_ended_swarm_tasks_are_not_listed_but_stopped_compose_containers_are(client, tmp_path):
-    client(f'echo "$*" >> {tmp_path}/commands')
+def test_ended_swarm_tasks_are_not_listed_but_stopped_compose_containers_are(
+    install_docker, tmp_path
+):
+    install_docker(f'echo "$*" >> {tmp_path}/commands')
     assert Engine((), swarm_stack="till").containers() == []
     commands = (tmp_path / "commands").read_text()
     assert "--filter=label=com.docker.stack.namespace=till" in commands
@@ -111,23 +113,23 @@ def test_ended_swarm_tasks_are_not_listed_but_stopped_compose_containers_are(cli
     assert "--all" in (tmp_path / "commands").read_text()
 
 
-def test_query_passes_standard_input(client):
-    client("cat")
+def test_query_passes_standard_input(install_docker):
+    install_docker("cat")
     assert Engine(()).query("creating", "secret", stdin="word") == "word"
 
 
-def test_task_that_swarm_has_forgotten_is_left_out(client):
-    client("echo '[{\"ID\": \"t1\"}]'; echo 'Error: No such task: t0' >&2; exit 1")
+def test_task_that_swarm_has_forgotten_is_left_out(install_docker):
+    install_docker("echo '[{\"ID\": \"t1\"}]'; echo 'Error: No such task: t0' >&2; exit 1")
     assert Engine(()).tasks(["t0", "t1"]) == [{"ID": "t1"}]
-    client("echo '[]'; echo 'Error response from daemon: task t0 not found' >&2; exit 1")
+    install_docker("echo '[]'; echo 'Error response from daemon: task t0 not found' >&2; exit 1")
     assert Engine(()).tasks(["t0"]) == []
-    client("echo 'Error: the swarm does not have a leader' >&2; exit 1")
+    install_docker("echo 'Error: the swarm does not have a leader' >&2; exit 1")
     with pytest.raises(EngineUnavailable):
         Engine(()).tasks(["t0"])
 
 
-def test_every_command_uses_the_context(client):
-    client('echo "$*"')
+def test_every_command_uses_the_context(install_docker):
+    install_docker('echo "$*"')
     engine = Engine((), context="second")
     assert b"".join(engine.save(["shop:1"])) == b"--context second image save -- shop:1\n"
     assert engine.plugin_version("buildx") == "--context second buildx version"
@@ -135,6 +137,6 @@ def test_every_command_uses_the_context(client):
 
 
 @pytest.mark.parametrize(("status", "exists"), [(0, True), (1, False)])
-def test_context_exists_if_the_client_can_inspect_it(client, status, exists):
-    client(f'test "$*" = "context inspect -- second" && exit {status}')
+def test_context_exists_if_the_client_can_inspect_it(install_docker, status, exists):
+    install_docker(f'test "$*" = "context inspect -- second" && exit {status}')
     assert Engine(()).has_context("second") is exists

@@ -14,7 +14,7 @@ from imageproof.docker.environment import (
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_temporary_environment_is_restored_also_after_an_exception(monkeypatch, fails):
+def test_temporary_environment_is_restored_even_after_an_exception(monkeypatch, fails):
     monkeypatch.setenv("TEST_SET", "before")
     monkeypatch.delenv("TEST_UNSET", raising=False)
     inside = {}

@@ -35,7 +35,7 @@ NEW_PORT = (  # from engine 28 on
 
 
 @pytest.mark.parametrize(
-    ("output", "kind"),
+    ("output", "error_class"),
     [
         (NO_DAEMON, EngineUnavailable),
         (
@@ -71,10 +71,10 @@ NEW_PORT = (  # from engine 28 on
         ("", BuildFailed),
     ],
 )
-def test_engine_output_selects_the_error(output, kind):
-    error = translate("doing it", output, BuildFailed, "try again")
-    assert type(error) is kind
-    assert error.action == "doing it"
+def test_engine_output_selects_the_error(output, error_class):
+    error = translate("pulling shop:1", output, BuildFailed, "try again")
+    assert type(error) is error_class
+    assert error.action == "pulling shop:1"
     assert error.hint
 
 
@@ -135,10 +135,10 @@ def test_error_does_not_show_the_command_line(output):
 
 
 def test_missing_client_is_an_unavailable_engine():
-    with pytest.raises(EngineUnavailable, match="no docker client"), translating("asking"):
+    with pytest.raises(EngineUnavailable, match="no docker client"), translating("inspecting shop"):
         raise ClientNotFoundError("none")
 
 
 def test_other_exceptions_are_not_translated():
-    with pytest.raises(KeyError), translating("asking"):
+    with pytest.raises(KeyError), translating("inspecting shop"):
         raise KeyError("State")

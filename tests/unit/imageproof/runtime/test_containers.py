@@ -51,8 +51,8 @@ class Engine:
         self.images: Any = [IMAGE]
         vars(self).update(changes)
         container = SimpleNamespace(
-            diff=lambda _: _raising(self.diff),
-            logs=lambda _, tail: "\n".join(_raising(self.log)[-tail:]),
+            diff=lambda _: _raise_or_return(self.diff),
+            logs=lambda _, tail: "\n".join(_raise_or_return(self.log)[-tail:]),
         )
         self.whales = SimpleNamespace(container=container)
 
@@ -60,19 +60,20 @@ class Engine:
         return [c for c in self.inspected if service_of(c) in services]
 
     def inspect(self, kind: str, names: list[str]) -> Any:
-        return _raising(self.images)
+        return _raise_or_return(self.images)
 
     def compose_model(self, *, interpolate: bool) -> dict[str, Any]:
         assert interpolate
-        return {"services": {"shop": {"environment": _raising(self.passed)}}}
+        return {"services": {"shop": {"environment": _raise_or_return(self.passed)}}}
 
     def events(self, container: str, since: str, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
         return [
-            {"Action": a, "timeNano": STARTED + at * 10**9} for a, at in _raising(self.event_times)
+            {"Action": a, "timeNano": STARTED + at * 10**9}
+            for a, at in _raise_or_return(self.event_times)
         ]
 
 
-def _raising(value: Any) -> Any:
+def _raise_or_return(value: Any) -> Any:
     if isinstance(value, Exception):
         raise value
     return value
@@ -94,7 +95,7 @@ def probes(monkeypatch) -> SimpleNamespace:
         _engine: Any, name: str, image: str, writable: Any, **options: Any
     ) -> ProbeResult:
         fake.calls.append((name, image, tuple(writable), options))
-        return _raising(fake.idle if options.get("throwaway") else fake.service)
+        return _raise_or_return(fake.idle if options.get("throwaway") else fake.service)
 
     @contextlib.contextmanager
     def idle_container(_engine: Any, image: str, architecture: str, user: str) -> Iterator[str]:
@@ -332,7 +333,7 @@ def test_log_of_a_healthy_container_is_not_read():
         ([("health_status: healthy", 9)], None),  # the engine has forgotten the start
         ([("start", 0)], None),
         ([], None),
-        (StackFailed("asking", "no"), None),
+        (StackFailed("reading the events", "no"), None),
     ],
 )
 def test_time_to_healthy_needs_both_events(event_times, ready):

@@ -11,10 +11,10 @@ import pytest
 
 from imageproof.runtime import write_probe
 
-ROOT = os.geteuid() == 0
-IDS = (10001, 10001) if ROOT else (os.geteuid(), os.getegid())
+IS_ROOT = os.geteuid() == 0
+IDS = (10001, 10001) if IS_ROOT else (os.geteuid(), os.getegid())
 STATUS = {"Uid": f"0\t{IDS[0]}\t0\t0", "Gid": f"0\t{IDS[1]}\t0\t0", "Groups": ""}
-needs_root = pytest.mark.skipif(not ROOT, reason="only root can become another user")
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can become another user")
 
 
 class Tree:
@@ -30,11 +30,11 @@ class Tree:
 
     def add(self, path: str, mode: int = 0o444, content: str | None = "x") -> Path:
         """Create a file; without content, a folder."""
-        whole = self.folder / path
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        whole.mkdir() if content is None else whole.write_text(content)
-        whole.chmod(mode)
-        return whole
+        added = self.folder / path
+        added.parent.mkdir(parents=True, exist_ok=True)
+        added.mkdir() if content is None else added.write_text(content)
+        added.chmod(mode)
+        return added
 
     def probe(self, *writable: str, throwaway: bool = True, seconds: float = 5) -> dict:
         for folder in self.folder.rglob("*"):
@@ -124,7 +124,7 @@ def test_of_the_engines_mounts_only_shared_memory_is_tried(tree):
     for name in ("proc", "sys", "dev"):
         tree.add(name, 0o777, None)
     tree.add("dev/shm", 0o777, None)
-    tree.add("dev/shm/left", 0o666)
+    tree.add("dev/shm/file", 0o666)
     assert tree.probe()["paths"] == ["/dev/shm"]
 
 
