@@ -161,7 +161,7 @@ def test_damaged_layer_in_the_registry_is_detected(built, registry):
 @pytest.fixture
 def private(tmp_path) -> Iterator[OciRegistry]:
     """Start a registry that needs a login."""
-    with serving(tmp_path / "closed", closed=True) as registry:
+    with serving(tmp_path / "closed", requires_login=True) as registry:
         yield registry
 
 

@@ -1,4 +1,4 @@
-"""Fake engine of a swarm manager, which answers with services and tasks as Docker does."""
+"""Fake engine of a swarm manager: prints services and tasks in Docker's format."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def spec(image: str = OLD, replicas: int = 1, **container: Any) -> dict[str, Any
 
 
 def task(id_: str, image: str = OLD, state: str = "running", **changes: Any) -> dict[str, Any]:
-    """Return a task as `docker inspect --type=task` prints it; `changes` replace its keys."""
+    """Return a task as `docker inspect --type=task` prints it.
+
+    `changes` replace its keys; `error` replaces the error in its status.
+    """
     now = datetime.now(tz=UTC).isoformat().replace("+00:00", "123Z")
     status = {"State": state, "Timestamp": now, "Err": changes.pop("error", "")}
     if state != "pending":
@@ -75,7 +78,7 @@ def ended(id_: str, image: str = NEW, **changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """State of the swarm at one time."""
+    """State of the swarm's only service at one time; without tasks, the service does not exist."""
 
     tasks: tuple[dict[str, Any], ...]
     spec: Mapping[str, Any] = field(default_factory=spec)
@@ -88,12 +91,12 @@ class Snapshot:
         return replace(self, **changes)
 
 
-LEADERLESS = Snapshot((), message="no leader")
+LEADERLESS = Snapshot((), message="no leader")  # no manager answers
 
 
 @dataclass(frozen=True)
 class FakeEngine:
-    """Engine that shows one snapshot after the other, and repeats the last."""
+    """Engine that shows the next snapshot each time the stack is read, and repeats the last."""
 
     snapshots: list[Snapshot]
     calls: list[tuple[str, ...]] = field(default_factory=list)
@@ -113,22 +116,25 @@ class FakeEngine:
         if snapshot == LEADERLESS:
             self.snapshots.pop(0)
             raise EngineUnavailable(action, "the swarm has no leader")
-        if command == "service ls" and not snapshot.tasks:  # no request for tasks will follow
-            self.tasks(())
-        answers = {
+        if command == "service ls" and not snapshot.tasks:  # the tasks will not be read
+            self._next_snapshot()
+        outputs = {
             "info --format": self.manager,
             "service ls": "s1" if snapshot.tasks else "",
             "service inspect": json.dumps([self._service(snapshot)]),
-            "service ps": "\n".join(each["ID"] for each in snapshot.tasks),
+            "service ps": "\n".join(task["ID"] for task in snapshot.tasks),
             "node ls": '{"ID": "n1", "Hostname": "one"}\n{"ID": "n2", "Hostname": "two"}',
             "secret ls": "\n".join(self.secrets),
         }
-        return answers.get(command, "")
+        return outputs.get(command, "")
 
     def tasks(self, _: Any) -> list[dict[str, Any]]:
         """Return the tasks, and go on to the next snapshot: tasks are read last."""
-        snapshot = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
-        return list(snapshot.tasks)
+        return list(self._next_snapshot().tasks)
+
+    def _next_snapshot(self) -> Snapshot:
+        """Return the current snapshot, and go on to the next one."""
+        return self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
 
     @staticmethod
     def _service(snapshot: Snapshot) -> dict[str, Any]:
@@ -148,5 +154,5 @@ def fake_engine(*snapshots: Snapshot, **attributes: Any) -> Any:
 
 def commands(engine: Any) -> Iterator[str]:
     """Yield the commands that change the swarm."""
-    reads = ("ls", "inspect", "ps", "--format")
-    yield from (" ".join(call) for call in engine.calls if call[1] not in reads)
+    reading = ("ls", "inspect", "ps", "--format")
+    yield from (" ".join(call) for call in engine.calls if call[1] not in reading)

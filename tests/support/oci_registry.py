@@ -46,16 +46,16 @@ class OciRegistry:
         return httpx.get(address, headers={"Accept": ", ".join(MANIFESTS)})
 
     def digest(self, path: str, tag: str) -> str | None:
-        """Return the digest that the registry states for a tag; None if it has none."""
-        answer = self._manifest(path, tag)
-        return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else None
+        """Return the digest of a tag; None if the registry does not have the tag."""
+        response = self._manifest(path, tag)
+        return response.headers["Docker-Content-Digest"] if response.status_code == 200 else None
 
     def layers(self, path: str, tag: str) -> list[str]:
-        """Return the digests of an image's layers, as stored."""
+        """Return the digests of an image's layers in the registry."""
         return [layer["digest"] for layer in self._manifest(path, tag).json()["layers"]]
 
     def count_requests(self, part: str) -> int:
-        """Return the number of requests whose line contains `part`."""
+        """Return the number of logged requests that contain `part`, a regular expression."""
         return len(re.findall(rf'"\w+ [^"]*{part}[^"]*"', (self.folder / "log").read_text()))
 
     @contextlib.contextmanager
@@ -72,19 +72,19 @@ class OciRegistry:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, closed: bool = False) -> Iterator[OciRegistry]:
-    """Run a registry inside the block. If `closed`, it requires USER and PASSWORD."""
+def serving(folder: Path, *, requires_login: bool = False) -> Iterator[OciRegistry]:
+    """Run a registry inside the block. `requires_login`: as USER with PASSWORD."""
     program = shutil.which("docker-registry")
     assert program, "the tests need docker-registry: as root, ./inv provision"
     folder.mkdir(parents=True)
     (folder / "htpasswd").write_text(HTPASSWD)
-    auth = AUTH.format(folder=folder) if closed else ""
+    auth = AUTH.format(folder=folder) if requires_login else ""
     (folder / "config.yml").write_text(CONFIG.format(folder=folder, auth=auth))
     log = folder / "log"
-    with log.open("w") as out:
+    with log.open("w") as output:
         process = subprocess.Popen(
             [program, "serve", str(folder / "config.yml")],
-            stdout=out,
+            stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )

@@ -24,7 +24,7 @@ PREFIX = "upgrade-gate-swarm"
 HUB = "192.0.2.254"  # TEST-NET-1 (RFC 5737), visible only in the namespaces
 REGISTRY = f"{HUB}:5000"
 NODES = (1, 2, 3)
-START_SECONDS = 60
+START_SECONDS = 60  # until the engine of a node answers
 
 CLONE_NEWNET = 0x40000000
 CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/*")  # v2, v1
@@ -36,7 +36,6 @@ class Node:
 
     number: int
     folder: Path
-    namespace: str
     process: subprocess.Popen[bytes] = field(repr=False)
 
     @property
@@ -60,25 +59,24 @@ class Node:
         return result.stdout.decode().strip()
 
     def answers(self) -> bool:
+        """Return whether the engine answers. Fails with its log if it has ended."""
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
-        return (self.folder / "docker.sock").exists() and self._version() == 0
-
-    def _version(self) -> int:
         command = ["docker", "--host", self.host, "version"]
-        return subprocess.run(command, capture_output=True).returncode
+        socket = self.folder / "docker.sock"
+        return socket.exists() and subprocess.run(command, capture_output=True).returncode == 0
 
 
 @dataclass(frozen=True)
 class Swarm:
-    """Nodes, of which the first is the manager, and threads in the hub's network."""
+    """Nodes in one swarm, and the hub that connects them."""
 
     nodes: tuple[Node, ...]
-    hub: str
-    inside: ThreadPoolExecutor = field(repr=False)
+    hub: str  # network namespace
+    inside: ThreadPoolExecutor = field(repr=False)  # threads in the hub's network
 
     @property
     def manager(self) -> Node:
-        """The only manager: a second one that reconnects would trigger a new election."""
+        """The only manager: the reconnection of a second one would trigger an election."""
         return self.nodes[0]
 
     def node(self, name: str) -> Node:
@@ -102,7 +100,7 @@ def ip(*arguments: str) -> None:
 @contextlib.contextmanager
 def running() -> Iterator[Swarm]:
     """Start three nodes in one swarm, and remove them at the end."""
-    sweep()
+    remove_stale_namespaces()
     prefix = f"{PREFIX}-{os.getpid()}"
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-"))
     with contextlib.ExitStack() as stack:
@@ -110,8 +108,9 @@ def running() -> Iterator[Swarm]:
         stack.callback(subprocess.run, ["rm", "-rf", str(folder)], check=True)
         hub = stack.enter_context(_network(prefix))
         stack.enter_context(_registry(hub, folder))
-        nodes = tuple(stack.enter_context(_node(prefix, n, folder)) for n in NODES)
-        stack.callback(lambda: [node.process.kill() for node in nodes])  # at once
+        nodes = tuple(stack.enter_context(_node(prefix, number, folder)) for number in NODES)
+        # Kill all nodes first; each _node() then waits for the end of its own.
+        stack.callback(lambda: [node.process.kill() for node in nodes])
         for node in nodes:
             wait_until(node.answers, START_SECONDS, f"{node.name} does not answer")
         _join(nodes)
@@ -120,13 +119,13 @@ def running() -> Iterator[Swarm]:
             yield Swarm(nodes, hub, inside)
 
 
-def sweep() -> None:
+def remove_stale_namespaces() -> None:
     """Remove the network namespaces of killed runs."""
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
     for line in listed.splitlines():
         name = line.split()[0]
-        owner = name.removeprefix(f"{PREFIX}-").partition("-")[0]
-        if name.startswith(PREFIX) and not Path("/proc", owner).exists():
+        process_id = name.removeprefix(f"{PREFIX}-").partition("-")[0]
+        if name.startswith(PREFIX) and not Path("/proc", process_id).exists():
             ip("netns", "del", name)
 
 
@@ -141,31 +140,32 @@ def _network(prefix: str) -> Iterator[str]:
         ip("-n", hub, "link", "add", "bridge", "type", "bridge")
         ip("-n", hub, "addr", "add", f"{HUB}/24", "dev", "bridge")
         ip("-n", hub, "link", "set", "bridge", "up")
-        for n in NODES:
-            name, own = f"node{n}", f"{prefix}-{n}"
+        for number in NODES:
+            link, own = f"node{number}", f"{prefix}-{number}"
             created.append(own)
             ip("netns", "add", own)
-            ip("-n", own, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", hub)
-            ip("-n", hub, "link", "set", name, "master", "bridge", "up")
-            ip("-n", own, "addr", "add", f"192.0.2.{n}/24", "dev", "eth0")
+            ip("-n", own, "link", "add", "eth0", "type", "veth", "peer", "name", link, "netns", hub)
+            ip("-n", hub, "link", "set", link, "master", "bridge", "up")
+            ip("-n", own, "addr", "add", f"192.0.2.{number}/24", "dev", "eth0")
             ip("-n", own, "link", "set", "eth0", "up")
             ip("-n", own, "link", "set", "lo", "up")
             ip("-n", own, "route", "add", "default", "via", HUB)
         yield hub
     finally:
-        for name in created:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+        for namespace in created:
+            subprocess.run(["ip", "netns", "del", namespace], capture_output=True)
 
 
 @contextlib.contextmanager
 def _registry(hub: str, folder: Path) -> Iterator[None]:
+    """Run a registry at REGISTRY inside the block."""
     settings = folder / "registry.yaml"
     settings.write_text(
         f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{REGISTRY}'}}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n"
     )
     command = ["docker-registry", "serve", str(settings)]
-    process = _within(hub, command, folder / "registry.log")
+    process = _start_in(hub, command, folder / "registry.log")
     try:
         yield
     finally:
@@ -175,29 +175,38 @@ def _registry(hub: str, folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _node(prefix: str, number: int, parent: Path) -> Iterator[Node]:
+    """Run the engine of a node inside the block; _network() has made its network namespace."""
     folder = parent / f"node{number}"
     folder.mkdir()
-    group = f"{prefix}-{number}"
+    namespace = group = f"{prefix}-{number}"  # of the network; cgroup
     daemon = [
         *("dockerd", f"--host=unix://{folder}/docker.sock", f"--data-root={folder}/data"),
         *(f"--exec-root={folder}/run", f"--pidfile={folder}/pid", f"--cgroup-parent=/{group}"),
-        # Separate from the machine's own engine if both use one containerd.
+        # Namespaces of its own, in case the machine's engine uses the same containerd.
         *(f"--containerd-namespace={group}", f"--containerd-plugins-namespace={group}-plugins"),
         *(f"--insecure-registry={REGISTRY}", "--no-new-privileges"),
     ]
     # If the first process of a PID namespace ends, the kernel kills all others.
-    own = ["unshare", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    own_namespaces = [
+        "unshare",
+        "--uts",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     start = ["sh", "-c", 'hostname "$0" && exec "$@"', f"node{number}", *daemon]
-    process = _within(f"{prefix}-{number}", [*own, *start], folder / "log")
+    process = _start_in(namespace, [*own_namespaces, *start], folder / "log")
     try:
-        yield Node(number, folder, group, process)
+        yield Node(number, folder, process)
     finally:
         process.kill()
         process.wait()
         _remove_cgroup(group)
 
 
-def _within(namespace: str, command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def _start_in(namespace: str, command: list[str], log: Path) -> subprocess.Popen[bytes]:
     """Start a process in a network namespace; the kernel kills it when this process ends."""
     with log.open("wb") as file:
         return subprocess.Popen(
@@ -212,14 +221,14 @@ def _remove_cgroup(group: str) -> None:
     """Remove the empty folders that the engine leaves in each cgroup controller."""
     folders = [root / group for glob in CGROUPS for root in Path("/").glob(glob[1:])]
 
-    def gone() -> bool:
+    def removed() -> bool:
         for folder in folders:
             with contextlib.suppress(OSError):
                 for path, _, _ in os.walk(folder, topdown=False):
                     os.rmdir(path)  # noqa: PTH106  # os.walk returns strings
         return not any(folder.exists() for folder in folders)
 
-    wait_until(gone, 20, f"the processes of {group} do not end")
+    wait_until(removed, 20, f"the processes of {group} do not end")
 
 
 def _join(nodes: tuple[Node, ...]) -> None:

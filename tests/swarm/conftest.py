@@ -22,20 +22,20 @@ from tests.swarm.stack import Images, Stack
 @pytest.fixture(scope="session")
 def local_images() -> dict[str, str]:
     """Build the contract's images from the working tree."""
-    terms = contract.load(ROOT)
-    engine = Engine((terms.compose_file,))
+    project = contract.load(ROOT)
+    engine = Engine((project.compose_file,))
     engine.require_answer()
     with one_at_a_time("build"):
-        return dict(bake.build(terms, engine, None).references)
+        return dict(bake.build(project, engine, None).references)
 
 
 @pytest.fixture(scope="session")
 def probe_image() -> Iterator[str]:
-    """Return a small base for probes, because it is sent to a node."""
-    terms = contract.load(ROOT)
+    """Return a small base image for probes: it is copied to a node."""
+    project = contract.load(ROOT)
     with one_at_a_time("base"):
-        whole = base_image.resolve(terms, Engine((terms.compose_file,))).reference
-    with minimal_base(whole) as tag:
+        base = base_image.resolve(project, Engine((project.compose_file,)))
+    with minimal_base(base.reference) as tag:
         yield tag
 
 
@@ -51,11 +51,11 @@ def swarm() -> Iterator[cluster.Swarm]:
 def images(swarm, local_images, probe_image) -> Images:
     """Push the images to the nodes' registry, with three versions of the API."""
     manager = swarm.manager
-    saving = ["docker", "image", "save", *local_images.values(), probe_image]
-    with subprocess.Popen(saving, stdout=subprocess.PIPE) as process:
-        loading = ["docker", "--host", manager.host, "image", "load"]
-        loaded = subprocess.run(loading, stdin=process.stdout, capture_output=True)
-    assert loaded.returncode == 0, loaded.stderr
+    save = ["docker", "image", "save", *local_images.values(), probe_image]
+    with subprocess.Popen(save, stdout=subprocess.PIPE) as process:
+        load = ["docker", "--host", manager.host, "image", "load"]
+        result = subprocess.run(load, stdin=process.stdout, capture_output=True)
+    assert result.returncode == 0, result.stderr
     api = local_images["api"]
     return Images(
         {name: _push(manager, tag, name, "1") for name, tag in local_images.items()},
@@ -69,9 +69,12 @@ NEVER_HEALTHY = """HEALTHCHECK --interval=1s --timeout=5s --retries=2 --start-pe
     CMD ["python", "-c", "raise SystemExit('not today')"]"""
 
 
-def _build(node: cluster.Node, base: str, line: str) -> str:
+def _build(node: cluster.Node, base: str, instruction: str) -> str:
+    """Build an image with one more instruction than `base`, and return its tag."""
     tag = f"planted:{secrets.token_hex(4)}"
-    node.docker("build", "--quiet", "--tag", tag, "-", stdin=f"FROM {base}\n{line}\n".encode())
+    node.docker(
+        "build", "--quiet", "--tag", tag, "-", stdin=f"FROM {base}\n{instruction}\n".encode()
+    )
     return tag
 
 
@@ -82,8 +85,12 @@ def _push(node: cluster.Node, tag: str, name: str, version: str) -> tuple[str, s
     node.docker("image", "push", "--quiet", reference)
     (image,) = json.loads(node.docker("image", "inspect", reference))
     repository = reference.rpartition(":")[0]
-    (pinned,) = [d for d in image["RepoDigests"] if d.startswith(f"{repository}@")]
-    return reference, pinned.partition("@")[2]
+    (digest,) = [
+        digest
+        for name, _, digest in (pinned.partition("@") for pinned in image["RepoDigests"])
+        if name == repository
+    ]
+    return reference, digest
 
 
 @pytest.fixture(scope="session")

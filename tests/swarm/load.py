@@ -33,7 +33,7 @@ class Load:
 
     def run(self) -> None:
         """Send requests until `stop`."""
-        last, turn = time.monotonic(), 0
+        last_success, turn = time.monotonic(), 0
         with httpx.Client(
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=TIMEOUT,
@@ -41,8 +41,9 @@ class Load:
             trust_env=False,
         ) as client:
             self._check(client)
+            # The thread starts in this thread's network namespace.
             checks = threading.Thread(target=self._keep_checking, args=[client])
-            checks.start()  # in this thread's network namespace
+            checks.start()
             while not self._stop.is_set():
                 turn += 1
                 failure = self._send(client, turn)
@@ -51,7 +52,8 @@ class Load:
                     self.failures.append(failure)
                 else:
                     self.served += 1
-                    self.longest, last = max(self.longest, now - last), now
+                    self.longest = max(self.longest, now - last_success)
+                    last_success = now
                 self._stop.wait(PAUSE_SECONDS)
             checks.join()
 

@@ -31,10 +31,10 @@ Pushed = tuple[str, str]  # reference, digest
 class Images:
     """Pushed images: one per service of the contract, and other versions of the API."""
 
-    first: Mapping[str, Pushed]
-    better: Pushed
-    broken: Pushed
-    probe: str  # only in the manager's engine
+    first: Mapping[str, Pushed]  # the first release
+    better: Pushed  # healthy
+    broken: Pushed  # never healthy
+    probe: str  # base of the probe; only in the manager's engine
 
     def with_api(self, api: Pushed) -> dict[str, Pushed]:
         return {**self.first, "api": api}
@@ -111,10 +111,10 @@ class Stack:
 
     @contextlib.contextmanager
     def under_load(self) -> Iterator[list[Load]]:
-        """Run clients that send requests all the time, and yield their results."""
+        """Run clients that send requests all the time inside the block, and yield them."""
         addresses = [f"{node.address}:8000" for node in self.swarm.nodes]
         clients = [Load(addresses, TOKEN) for _ in range(CLIENTS)]
-        running: list[Future[None]] = [self.swarm.inside.submit(c.run) for c in clients]
+        running: list[Future[None]] = [self.swarm.inside.submit(client.run) for client in clients]
         try:
             yield clients
         finally:
@@ -126,22 +126,25 @@ class Stack:
 
 def nodes_of(service: Mapping[str, Any]) -> list[str]:
     """Return the nodes on which `status` shows running tasks of a service."""
-    tasks = service["tasks"]
-    return [t["node"] for t in tasks if (t["state"], t["desired"]) == ("running", "running")]
+    return [
+        task["node"]
+        for task in service["tasks"]
+        if (task["state"], task["desired"]) == ("running", "running")
+    ]
 
 
 def _release(images: Mapping[str, Pushed]) -> manifest.Release:
-    none = f"sha256:{0:064x}"
+    no_digest = f"sha256:{0:064x}"  # nothing in the deployment reads it
     return manifest.Release(
         schema=1,
         created=datetime.now(tz=UTC),
         revision="",
-        base=manifest.Base(reference=load(ROOT).base.local_tag, digest=none),
+        base=manifest.Base(reference=load(ROOT).base.local_tag, digest=no_digest),
         images={
             name: manifest.ReleasedImage(
                 reference=reference,
                 digest=digest,
-                contract=manifest.ContractResult(digest=none, passed=1),
+                contract=manifest.ContractResult(digest=no_digest, passed=1),
             )
             for name, (reference, digest) in images.items()
         },

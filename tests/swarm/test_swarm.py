@@ -16,10 +16,10 @@ from imageproof.docker.environment import temporary_environment
 from tests.support.commands import wait_until
 from tests.swarm.stack import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
 
-MOVED_SECONDS = 60  # from the loss of a node until its tasks run on other nodes
-ENDED_SECONDS = 120
-BACK_SECONDS = 120  # to reconnect a node; swarmkit's agents back off
-STATUS_SECONDS = 1.0  # between two calls of `inv status`
+MAX_MOVE_SECONDS = 60  # from the loss of a node until its tasks run on other nodes
+MAX_JOBS_SECONDS = 120  # until all jobs are done
+MAX_RECONNECT_SECONDS = 120  # swarmkit's agents back off
+STATUS_INTERVAL_SECONDS = 1.0  # between two calls of `inv status`
 JOBS = 12
 BEFORE = {"index.js": b"module.exports = 1;\n"}
 AFTER = {"index.js": b"module.exports = 2;\n"}
@@ -46,8 +46,8 @@ def test_release_runs_by_digest_and_passes_verify(stack, swarm, images):
     assert stack.nodes_of("cache") == [swarm.manager.name]
     assert sorted(stack.nodes_of("worker")) == [node.name for node in swarm.nodes]
     for name in stack.nodes_of("api"):
-        answer = swarm.inside.submit(stack.request_node, swarm.node(name), "GET", "/ready").result()
-        assert answer.status_code == 200
+        request = swarm.inside.submit(stack.request_node, swarm.node(name), "GET", "/ready")
+        assert request.result().status_code == 200
     verified = stack.inv("verify", "--stack", STACK)
     assert verified.status == 0, verified.output
     assert "✓ pass     run.no-new-privileges" in verified.output
@@ -55,7 +55,7 @@ def test_release_runs_by_digest_and_passes_verify(stack, swarm, images):
 
 def test_rolling_update_and_rollback_fail_no_request(stack, images):
     plan = stack.deploy(images.with_api(images.better), "--plan")
-    old, new = (f"@{digest}" for _, digest in (images.first["api"], images.better))
+    old_digest, new_digest = images.first["api"][1], images.better[1]
     changes = [line.split() for line in plan.output.splitlines()]
     assert [line[:2] for line in changes] == [
         ["api", "changed"],
@@ -63,20 +63,21 @@ def test_rolling_update_and_rollback_fail_no_request(stack, images):
         ["cache", "unchanged"],
         ["worker", "unchanged"],
     ]
-    assert old in plan.output
-    assert new in plan.output
-    assert stack.status()["api"]["image"].endswith(old)  # still the old one
+    assert f"@{old_digest}" in plan.output
+    assert f"@{new_digest}" in plan.output
+    assert stack.status()["api"]["image"].endswith(f"@{old_digest}")  # --plan changes nothing
     with stack.under_load() as clients:
         outcome = stack.deploy(images.with_api(images.better))
     assert outcome.status == 0, outcome.messages
-    assert {task["image"].partition("@")[2] for task in stack.status()["api"]["tasks"]} == {new[1:]}
+    tasks = stack.status()["api"]["tasks"]
+    assert {task["image"].partition("@")[2] for task in tasks} == {new_digest}
     _assert_no_failures(clients)
     assert "changed" not in stack.deploy(images.with_api(images.better), "--plan").output.split()
 
     with stack.under_load() as clients:
-        back = stack.inv("rollback", "--name", STACK)
-    assert back.status == 0, back.messages
-    assert stack.status()["api"]["image"].endswith(old)
+        rollback = stack.inv("rollback", "--name", STACK)
+    assert rollback.status == 0, rollback.messages
+    assert stack.status()["api"]["image"].endswith(f"@{old_digest}")
     _assert_no_failures(clients)
 
 
@@ -108,72 +109,79 @@ def test_invalid_setting_is_reported_with_the_services_log(stack):
 
 
 def test_lost_node_loses_no_job_and_its_tasks_move(stack, swarm, npm):
-    """Every worker runs a job when the node's link goes down."""
+    """Cut a node's link while every worker waits for the npm registry."""
     opened = threading.Event()
     npm.publish("1.0.0", BEFORE, package="held")
     path = npm.publish("1.1.0", AFTER, package="held")
     reply = npm.replies[path]
 
-    def held(handler) -> None:
+    def reply_when_opened(handler) -> None:
         opened.wait(60)
         reply(handler)
 
-    npm.replies[path] = held
-    api = stack.nodes_of("api")
+    npm.replies[path] = reply_when_opened
+    api_nodes = stack.nodes_of("api")
     candidates = sorted(set(stack.nodes_of("worker")) - {swarm.manager.name})
-    node = swarm.node(max(candidates, key=api.count))
+    node = swarm.node(max(candidates, key=api_nodes.count))
     ids = [stack.submit("held") for _ in range(JOBS)]
 
-    def running() -> int:
+    def count_running() -> int:
         return sum(stack.review(id_)["status"] == "running" for id_ in ids)
 
     try:
-        wait_until(lambda: running() == WORKER_REPLICAS, 30, "not every worker has claimed a job")
+        wait_until(
+            lambda: count_running() == WORKER_REPLICAS, 30, "not every worker has claimed a job"
+        )
         swarm.link(node, "down")
-        lost = time.monotonic()
+        lost_at = time.monotonic()
         opened.set()
 
-        def moved() -> bool:
+        def tasks_moved() -> bool:
             return all(
                 service["settled"] and node.name not in nodes_of(service)
                 for service in stack.status().values()
             )
 
         failure = f"the tasks of {node.name} do not run on other nodes"
-        wait_until(moved, MOVED_SECONDS, failure, STATUS_SECONDS)
-        moved_after = time.monotonic() - lost
+        wait_until(tasks_moved, MAX_MOVE_SECONDS, failure, STATUS_INTERVAL_SECONDS)
+        moved_after = time.monotonic() - lost_at
         reviews = {}
 
-        def ended() -> bool:
+        def jobs_done() -> bool:
             reviews.update({id_: stack.review(id_) for id_ in ids})
             return {review["status"] for review in reviews.values()} == {"done"}
 
-        wait_until(ended, ENDED_SECONDS, f"not every job is done: {reviews}")
+        wait_until(jobs_done, MAX_JOBS_SECONDS, f"not every job is done: {reviews}")
         attempts = sorted(review["attempts"] for review in reviews.values())
         assert attempts[-1] > 1, "the worker of the lost node had no job"
-        done_after = time.monotonic() - lost
+        done_after = time.monotonic() - lost_at
         log.info(
             "moved after %.1f s, jobs done after %.1f s: %s", moved_after, done_after, attempts
         )
     finally:
         opened.set()
         swarm.link(node, "up")
-    restored = time.monotonic()
-    wait_until(lambda: swarm.ready(node), BACK_SECONDS, f"{node.name} is not ready again")
-    log.info("%s is ready after %.1f s", node.name, time.monotonic() - restored)
+    restored_at = time.monotonic()
+    wait_until(lambda: swarm.ready(node), MAX_RECONNECT_SECONDS, f"{node.name} is not ready again")
+    log.info("%s is ready after %.1f s", node.name, time.monotonic() - restored_at)
 
     def old_tasks_ended() -> bool:
         names = node.docker("ps", "--format", "{{.Names}}", "--filter", "name=gate_")
         wanted = [name for service in stack.status().values() for name in nodes_of(service)]
         return len(names.splitlines()) == wanted.count(node.name)
 
-    wait_until(old_tasks_ended, BACK_SECONDS, f"{node.name} still runs moved tasks", STATUS_SECONDS)
-    log.info("%s runs no old task after %.1f s", node.name, time.monotonic() - restored)
+    wait_until(
+        old_tasks_ended,
+        MAX_RECONNECT_SECONDS,
+        f"{node.name} still runs moved tasks",
+        STATUS_INTERVAL_SECONDS,
+    )
+    log.info("%s runs no old task after %.1f s", node.name, time.monotonic() - restored_at)
 
 
 def test_changed_secret_is_a_rolling_update_and_is_never_shown(stack, images, swarm):
-    other = "fedcba9876543210"
-    names = _secrets(swarm)
+    other = "fedcba9876543210"  # token
+    secrets_before = _secrets(swarm)
     plan = stack.deploy(images.first, "--plan", API_TOKEN=other)
     assert "secret api_token: gate_api_token_" in plan.output
     outcome = stack.deploy(images.first, API_TOKEN=other)
@@ -181,13 +189,13 @@ def test_changed_secret_is_a_rolling_update_and_is_never_shown(stack, images, sw
     assert stack.request("GET", "/v1/reviews", token=other).status_code == 200
     assert stack.request("GET", "/v1/reviews", token=TOKEN).status_code == 401
     # The old secret stays for a rollback until the next deployment.
-    assert len(_secrets(swarm) - names) == 1
-    assert names <= _secrets(swarm)
-    again = stack.deploy(images.first, API_TOKEN=other)
-    assert len(names - _secrets(swarm)) == 1
-    for each in (plan, outcome, again):
-        assert TOKEN not in each.output + each.messages
-        assert other not in each.output + each.messages
+    assert len(_secrets(swarm) - secrets_before) == 1
+    assert secrets_before <= _secrets(swarm)
+    repeated = stack.deploy(images.first, API_TOKEN=other)
+    assert len(secrets_before - _secrets(swarm)) == 1
+    for text in (r.output + r.messages for r in (plan, outcome, repeated)):
+        assert TOKEN not in text
+        assert other not in text
 
 
 def _secrets(swarm) -> set[str]:

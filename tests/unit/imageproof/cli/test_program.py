@@ -1,4 +1,4 @@
-"""Tests of imageproof.cli.program and ops.tasks: the command line, as a user meets it."""
+"""Tests of imageproof.cli.program and ops.tasks: the command line as a user sees it."""
 
 from __future__ import annotations
 
@@ -46,59 +46,59 @@ def inv(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "cause"),
     [
         (["no-such-command"], "No idea what 'no-such-command' is!"),
         (["explain", "nope"], "there is no check 'nope'"),
         (["verify", "--format", "nope"], "there is no format 'nope'"),
     ],
 )
-def test_wrong_command_line_exits_with_2_and_a_hint(arguments, said):
-    done = inv(*arguments)
-    assert done.returncode == 2, done.stderr
-    failures = [line for line in done.stderr.splitlines() if line.startswith("✗ ")]
+def test_wrong_command_line_exits_with_2_and_a_hint(arguments, cause):
+    result = inv(*arguments)
+    assert result.returncode == 2, result.stderr
+    failures = [line for line in result.stderr.splitlines() if line.startswith("✗ ")]
     assert len(failures) == 1
-    assert said in failures[0]
-    assert "\n→ " in done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    assert done.stdout == ""
+    assert cause in failures[0]
+    assert "\n→ " in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert result.stdout == ""
 
 
 def test_debug_adds_the_traceback():
-    done = inv("explain", "nope", "--debug")
-    assert done.returncode == 2
-    assert "Traceback" in done.stderr
-    assert "UsageError" in done.stderr
-    assert "✗ reading the command line: there is no check 'nope'" in done.stderr
+    result = inv("explain", "nope", "--debug")
+    assert result.returncode == 2
+    assert "Traceback" in result.stderr
+    assert "UsageError" in result.stderr
+    assert "✗ reading the command line: there is no check 'nope'" in result.stderr
 
 
 def test_no_command_lists_all_commands_by_group():
-    done = inv()
-    assert done.returncode == 0
-    lines = done.stdout.splitlines()
+    result = inv()
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
     for group, names in GROUPS.items():
-        at = lines.index(f"{group}:")
-        listed = [line.split()[0] for line in lines[at + 1 : at + 1 + len(names)]]
-        assert listed == names
-        assert all(len(line.split()) > 2 for line in lines[at + 1 : at + 1 + len(names)])
+        start = lines.index(f"{group}:") + 1
+        words = [line.split() for line in lines[start : start + len(names)]]
+        assert [line[0] for line in words] == names
+        assert all(len(line) > 2 for line in words)  # a name and a summary
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"], ["doctor"]])
 def test_closed_pipe_ends_silently_with_141(arguments):
-    """As with `| head`: no traceback, no fault. Invoke prints the first, rich the last."""
-    read, written = os.pipe()
-    os.close(read)
-    with os.fdopen(written) as unread:
-        done = inv(*arguments, stdout=unread)
-    assert (done.returncode, done.stderr) == (141, "")
+    """As with `| head`. Invoke prints the output of --list, rich that of doctor."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end) as pipe:
+        result = inv(*arguments, stdout=pipe)
+    assert (result.returncode, result.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["explain", "user.nonroot"]])
 def test_full_disk_is_reported_without_traceback(arguments):
     with Path("/dev/full").open("w") as full:
-        done = inv(*arguments, stdout=full)
-    said = "✗ running this command: no space is left on this machine\n"
-    assert (done.returncode, done.stderr) == (3, said)
+        result = inv(*arguments, stdout=full)
+    message = "✗ running this command: no space is left on this machine\n"
+    assert (result.returncode, result.stderr) == (3, message)
 
 
 def test_every_command_is_in_one_group():
@@ -110,42 +110,42 @@ def test_explain_prints_every_field_of_a_check(capsys):
     check = require_check("user.nonroot")
     summary.print_check(check)
     out = capsys.readouterr().out
-    for text in (check.why, check.remedy, check.reference, "Needs  image"):
+    for text in (check.why, check.remedy, check.reference, "Needs   image"):
         assert text in out
 
 
 @pytest.fixture
-def broken(monkeypatch):
-    """Make a command that raises an error; it is in no group of the project."""
-    monkeypatch.setattr(commands, "GROUPS", {"made up": []})
-    monkeypatch.setattr(sys, "argv", ["inv", "broken"])
+def failing(monkeypatch):
+    """Return a function that makes a command which raises an error."""
+    monkeypatch.setattr(commands, "GROUPS", {"test": []})
+    monkeypatch.setattr(sys, "argv", ["inv", "fail"])
 
-    def made(error: BaseException):
-        @command("made up")
-        def broken(_: object) -> None:
+    def make(error: BaseException):
+        @command("test")
+        def fail(_: object) -> None:
             """Fail"""
             raise error
 
-        return broken.body
+        return fail.body
 
-    return made
+    return make
 
 
-def test_unexpected_error_is_one_line_without_traceback(broken, capsys, monkeypatch):
+def test_unexpected_error_is_one_line_without_traceback(failing, capsys, monkeypatch):
     monkeypatch.setattr("imageproof.console.messages", _console)
     with pytest.raises(Exit) as caught:
-        broken(ZeroDivisionError("division by zero"))(None)
+        failing(ZeroDivisionError("division by zero"))(None)
     assert caught.value.code == 1
-    said = capsys.readouterr().err
-    assert "✗ running this command: a defect of this program: ZeroDivisionError" in said
-    assert "Traceback" not in said
+    messages = capsys.readouterr().err
+    assert "✗ running this command: a defect of this program: ZeroDivisionError" in messages
+    assert "Traceback" not in messages
 
 
-def test_other_broken_pipe_is_reported(broken, capsys, monkeypatch):
-    """Such as a registry's connection: this process's own output is still read."""
+def test_other_broken_pipe_is_reported(failing, capsys, monkeypatch):
+    """For example a registry's connection: the output of this process is still open."""
     monkeypatch.setattr("imageproof.console.messages", _console)
     with pytest.raises(Exit) as caught:
-        broken(BrokenPipeError(32, "Broken pipe"))(None)
+        failing(BrokenPipeError(32, "Broken pipe"))(None)
     assert caught.value.code == 1
     assert "Broken pipe" in capsys.readouterr().err
 
@@ -154,9 +154,9 @@ def test_other_broken_pipe_is_reported(broken, capsys, monkeypatch):
     ("error", "status"),
     [(KeyboardInterrupt(), 130), (Interruption(signal.SIGTERM), 143), (Exit(code=7), 7)],
 )
-def test_interruption_and_exit_keep_their_status(broken, error, status):
+def test_interruption_and_exit_keep_their_status(failing, error, status):
     with pytest.raises(Exit) as caught:
-        broken(error)(None)
+        failing(error)(None)
     assert caught.value.code == status
 
 

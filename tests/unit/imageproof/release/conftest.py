@@ -14,7 +14,7 @@ from imageproof.image.sources import read_images
 from imageproof.release import push as release_push
 from imageproof.release.assemble import REVISION_LABEL
 from imageproof.verify.judge import Result, Subject, Verdict
-from tests.support.archives import LAYERS, config
+from tests.support.archives import LAYERS, image_config
 from tests.support.registry_server import serving
 from tests.support.sample_facts import contract, service_contract
 
@@ -22,20 +22,20 @@ LABELS = {REVISION_LABEL: "0" * 40, BASE_NAME: "python:3", BASE_DIGEST: f"sha256
 
 
 def labelled(labels: dict[str, str]) -> dict[str, Any]:
-    return config(LAYERS)["config"] | {"Labels": LABELS | labels}
+    return image_config(LAYERS)["config"] | {"Labels": LABELS | labels}
 
 
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
-    """A fake registry."""
+    """Run a fake registry, without credentials."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with serving() as fake:
-        yield fake
+    with serving() as registry:
+        yield registry
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A contract with two images; the first has a lock file."""
+    """Return a contract with two images; the first has a lock file."""
     (tmp_path / "api.txt").write_text("fastapi==1\n")
     return contract(
         root=tmp_path,
@@ -45,7 +45,10 @@ def project(tmp_path):
 
 @pytest.fixture
 def verdict_of(fake, project):
-    """Return a verdict of local images: for each image, three results and one of `status`."""
+    """Return a function that makes a verdict of local images.
+
+    Each image has one result of each status `pass`, `waived`, `not run`, and one of `status`.
+    """
 
     def make(*names: str, status: Any = "pass", labels: Any = None) -> Verdict:
         subjects = []
@@ -56,19 +59,19 @@ def verdict_of(fake, project):
             subjects.append(Subject(name, f"shop/{name}:local", project.images[name], facts))
         check = REGISTRY["size.budget"]
         statuses = ["pass", "waived", "not run", status]
-        results = [Result(check, name, each) for name in names for each in statuses]
+        results = [Result(check, name, s) for name in names for s in statuses]
         return Verdict((*results, Result(check, "project", "pass")), tuple(subjects))
 
     return make
 
 
 class FakeImages:
-    """Images of an engine that pushes `layers` with `labels` to the fake registry."""
+    """Images of a fake engine. Any push sends `layers` and `labels` to the fake registry."""
 
     def __init__(self, fake: Any) -> None:
         self.fake = fake
-        self.names: set[str] = set()
-        self.tagged: list[str] = []
+        self.names: set[str] = set()  # current tags
+        self.tagged: list[str] = []  # ids of the images that were tagged
         self.layers: Any = LAYERS
         self.labels: dict[str, str] = {}
 
@@ -91,7 +94,7 @@ def images(fake):
 
 @pytest.fixture
 def push(fake, project, images):
-    """Push the images of a verdict to the fake registry, and return the release."""
+    """Return a function that pushes the images of a verdict to the fake registry."""
     engine: Any = SimpleNamespace(
         whales=SimpleNamespace(image=images),
         image=lambda name: {} if name in images.names else None,

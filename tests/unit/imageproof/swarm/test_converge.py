@@ -29,24 +29,24 @@ LONG_AGO = "2026-01-01T00:00:00.123456789Z"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _poll_without_pause(monkeypatch):
     monkeypatch.setattr(converge, "MIN_POLL_SECONDS", 0)
 
 
 def _shop(snapshot):
-    """Return the service in this snapshot."""
+    """Return the only service of a snapshot."""
     return read_stack(fake_engine(snapshot), "till")["shop"]
 
 
 def _watch(*snapshots, rollback=False):
-    """Watch a deployment that changes the one service, over these snapshots."""
+    """Watch a deployment that changes the only service, over these snapshots."""
     before = read_stack(fake_engine(RUNS), "till")
     engine = fake_engine(*snapshots)
     updating = frozenset() if snapshots[0].previous is None else frozenset({"shop"})
     return StackWatcher(engine, "till", before, updating, rollback).wait(5)
 
 
-def test_containers_and_ports_are_an_update_but_replicas_are_not():
+def test_changed_containers_and_ports_are_an_update_but_replicas_are_not():
     before = read_stack(fake_engine(RUNS), "till")
     ports = {**spec(), "EndpointSpec": {"Mode": "vip"}}
     for other, expected in ((spec(NEW), {"shop"}), (ports, {"shop"}), (spec(replicas=3), set())):
@@ -127,8 +127,8 @@ def test_task_pending_for_over_a_minute_is_a_failure():
 
 
 def test_task_pending_for_45_seconds_is_no_failure():
-    lately = (datetime.now(tz=UTC) - timedelta(seconds=45)).isoformat().replace("+00:00", "123Z")
-    waiting = task("t2", NEW, state="pending", NodeID="", CreatedAt=lately)
+    created = (datetime.now(tz=UTC) - timedelta(seconds=45)).isoformat().replace("+00:00", "123Z")
+    waiting = task("t2", NEW, state="pending", NodeID="", CreatedAt=created)
     assert _watch(POSTED.but(update="updating", tasks=(task("t1"), waiting)), DONE)[1] is None
 
 
@@ -148,8 +148,10 @@ def test_new_service_that_ends_three_times_is_a_failure():
 
 
 TWICE = RUNS.but(tasks=(task("t2"), task("t3")))
-NO_ROOM = task("t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes")
-STUCK = RUNS.but(tasks=(task("t2"), NO_ROOM), update="rollback_started")
+UNSCHEDULABLE = task(
+    "t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes"
+)
+STUCK = RUNS.but(tasks=(task("t2"), UNSCHEDULABLE), update="rollback_started")
 
 
 @pytest.mark.parametrize("snapshot", [TWICE, TWICE.but(update="rollback_completed"), STUCK])
@@ -187,7 +189,7 @@ def test_timeout_reports_the_running_tasks():
     assert failure.cause == "shop: 0 of 2 tasks running after 0 s; shop.1 on one is starting"
 
 
-def test_task_stopped_as_unhealthy_is_described_so():
+def test_task_that_swarm_stopped_is_described_as_unhealthy():
     tasks = (task("t1"), ended("t2", state="complete"))
     rolled_back = Snapshot(tasks, spec(OLD), None, "rollback_completed")
     assert "was unhealthy" in _watch(rolled_back)[1].cause

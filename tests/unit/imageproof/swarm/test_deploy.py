@@ -19,7 +19,7 @@ DONE = Snapshot((task("t2", NEW),), spec(NEW), spec(OLD), "completed")
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch, tmp_path):
+def _without_pause_and_files(monkeypatch, tmp_path):
     monkeypatch.setattr(converge, "MIN_POLL_SECONDS", 0)
     monkeypatch.setattr(task_log, "_log", lambda *_: ["its last line"])
     secret = Secret("till_api_token_2", SECRET)
@@ -35,12 +35,12 @@ def test_secrets_are_created_first_and_passed_on_standard_input(capsys):
     engine = fake_engine(BEFORE, POSTED, DONE)
     services = _deploy(engine)
     assert services["shop"].image == NEW
-    create, deploy_command = commands(engine)
-    assert create.startswith(
+    create_secret, deploy_stack = commands(engine)
+    assert create_secret.startswith(
         "secret create --label com.docker.stack.namespace=till till_api_token_2"
     )
-    assert deploy_command.startswith("stack deploy --detach=true --prune")
-    assert "--resolve-image never" in deploy_command
+    assert deploy_stack.startswith("stack deploy --detach=true --prune")
+    assert "--resolve-image never" in deploy_stack
     assert engine.inputs == [SECRET]
     assert SECRET not in str(engine.calls) + capsys.readouterr().err
 
@@ -49,7 +49,7 @@ def test_existing_secret_is_not_created_and_unused_one_is_removed():
     existing = ["till_api_token_2", "till_api_token_1", "till_api_token_0"]
     engine = fake_engine(BEFORE, POSTED, DONE, secrets=existing)
     _deploy(engine)
-    # The service uses number 1, now and before.
+    # The service uses secret 1, now and before the deployment.
     assert [line for line in commands(engine) if line.startswith("secret")] == [
         "secret rm till_api_token_0",
         "secret rm till_api_token_2",

@@ -12,12 +12,14 @@ RUNS = Snapshot((task("t1"),))
 POSTED = Snapshot((task("t1"),), spec(NEW), spec(OLD))  # the update has not started
 DONE = Snapshot((task("t2", NEW),), spec(NEW), spec(OLD), "completed")
 TWICE = RUNS.but(tasks=(task("t2"), task("t3")))
-NO_ROOM = task("t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes")
-STUCK = RUNS.but(tasks=(task("t2"), NO_ROOM), update="rollback_started")
+UNSCHEDULABLE = task(
+    "t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes"
+)
+STUCK = RUNS.but(tasks=(task("t2"), UNSCHEDULABLE), update="rollback_started")
 
 
 def _shop(snapshot):
-    """Return the service in this snapshot."""
+    """Return the only service of a snapshot."""
     return read_stack(fake_engine(snapshot), "till")["shop"]
 
 
@@ -43,10 +45,9 @@ def test_service_is_settled_when_the_wanted_tasks_run_with_the_current_spec(snap
 
 
 def test_omitted_empty_settings_are_no_difference():
-    own = task("t1")
-    del own["Spec"]["ContainerSpec"]["DNSConfig"]
-    own["Spec"]["ContainerSpec"]["Env"] = ["LOG_LEVEL=info"]
-    assert _shop(RUNS.but(tasks=(own,))).settled
+    without_dns = task("t1")
+    del without_dns["Spec"]["ContainerSpec"]["DNSConfig"]
+    assert _shop(RUNS.but(tasks=(without_dns,))).settled
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,10 @@ def test_duplicate_tasks_are_those_that_no_update_explains(tasks, duplicate):
     assert _shop(RUNS.but(tasks=tasks)).has_duplicate_tasks is duplicate
 
 
-@pytest.mark.parametrize(("known", "reads"), [("n1", 0), ("n2", 1)])
-def test_node_names_are_read_again_for_an_unknown_node(known, reads):
+@pytest.mark.parametrize(("known_node", "reads"), [("n1", 0), ("n2", 1)])
+def test_node_names_are_read_again_for_an_unknown_node(known_node, reads):
     engine = fake_engine(RUNS)
-    read_stack(engine, "till", {known: "known"})
+    read_stack(engine, "till", {known_node: "a name"})
     assert [call[:2] for call in engine.calls].count(("node", "ls")) == reads
 
 
