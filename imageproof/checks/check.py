@@ -58,7 +58,8 @@ class Finding:
     """One violation and its place.
 
     Attributes:
-        message: The violation, with the expected value beside the actual one.
+        message: The violation, with the expected value beside the actual one; `./inv lint` and
+            JUnit show it without `measured` and `bound`.
         layer: The layer's diff_id.
         instruction: The Dockerfile instruction that made the layer.
         file: A path in the image (absolute) or in the repository (relative).

@@ -70,7 +70,7 @@ IMAGE_USES: Mapping[str, tuple[str, ...]] = {
     "health.port": ("run-api",),
     "health.notices_within": ("config.healthcheck", "run.health-notices"),
     "health.ready_within": ("up", "run-api", "run.healthy"),
-    "workdir": ("config.workdir", "content.tests"),
+    "workdir": ("config.workdir", "content.tests", "content.bytecode"),
     "volumes": ("config.volumes",),
     "stop_signal": ("config.stop-signal", "run.pid1"),
     "stop_timeout": ("run.stop",),
@@ -83,10 +83,10 @@ _HEAD = f"""# The contract
 
 Generated from `imageproof/contract/models.py` by `{COMMAND}`.
 
-The contract is the table `[tool.imageproof]` in `pyproject.toml`. It says how each image must be;
-`./inv verify` compares the images and the running services with it. The compose file says how an
-image is built: Dockerfile, context, target and tag are not in the contract, so that plain `docker
-compose up` builds the same images.
+The contract is the table `[tool.imageproof]` in `pyproject.toml`. It describes each image, and
+`./inv verify` compares the images and the running services with it. How an image is built
+(Dockerfile, context, target, tag) is in the compose file, not in the contract, so that plain
+`docker compose up` builds the same images.
 
 ```toml
 [tool.imageproof.images.shop]
@@ -108,14 +108,14 @@ result for the whole project.
 | Result | Meaning | Fails the run |
 |---|---|---|
 | `pass` | The check found no violation. | no |
-| `warning` | The check found something worth knowing. | no |
+| `warning` | The check found something that need not be fixed at once. | no |
 | `fail` | The check found a violation. | yes |
 | `waived` | The check found a violation, and the contract waives it. | no |
 | `unknown` | The check could not read what it needs. | yes |
-| `not run` | The check was not requested: `--static`, no `--deep`, or no running stack. | no |
+| `not run` | The facts were not requested (`--static`, no `--deep`), or no stack is running. | no |
 
-A run also fails if no check looked at anything. `./inv up` verifies the running stack: there, a
-missing container is `unknown`.
+A run also fails if every check is `not run`. `./inv up` verifies the running stack: a missing
+container is then `unknown`.
 
 ## Waivers
 
@@ -126,15 +126,15 @@ A waiver names a check and the reason why it may fail:
 "content.forbidden" = "busybox is the server itself"
 ```
 
-A waiver of a check of the project is in `[tool.imageproof.waivers]`; [checks](checks.md) says which
-checks those are. A waiver whose check passes fails the run: remove it. A waiver of an unknown
-check, or in the wrong table, is an error in the contract (exit status 2).
+A check of the project is waived in `[tool.imageproof.waivers]`; [checks](checks.md) lists them. A
+waiver whose check passes fails the run, so that it does not hide the next violation. A waiver of an
+unknown check, or in the wrong table, is an error in the contract (exit status 2).
 
 ## Types
 
 A *size* is an integer (bytes) or a string with a unit, such as `"54.6MB"` or `"500kB"`. `NAME` and
-`ID` stand for names that you choose, `[]` for a list of tables. A *required* key of a table that is
-itself optional is required if the table is there.
+`ID` stand for names that you choose, `[]` for a list of tables. A *required* key of an optional
+table is required only if the table is there.
 """
 _TYPES: Mapping[Any, str] = {str: "string", int: "integer", float: "number", ByteSize: "size"}
 _PLACEHOLDERS = {"waivers": "ID"}

@@ -96,8 +96,8 @@ def print_prerequisites(items: Sequence[Prerequisite], format_: str) -> None:
 def print_check(check: Check) -> None:
     """Print the title, reason, remedy, reference and needs of a check."""
     console.write(
-        f"{check.id}: {check.title}\n\nWhy    {check.why}\n\nFix    {check.remedy}\n\n"
-        f"See    {check.reference}\n\nNeeds  {check.needs}"
+        f"{check.id}: {check.title}\n\nWhy     {check.why}\n\nRemedy  {check.remedy}\n\n"
+        f"See     {check.reference}\n\nNeeds   {check.needs}"
     )
 
 
