@@ -12,44 +12,50 @@ LONG_AGO = NOW - timedelta(days=200)
 PACKAGE = "left-pad"
 
 
-def version(number: str, manifest: Mapping[str, Any] | None = None, **fields: Any) -> Version:
+def version(number: str, manifest: Mapping[str, Any], metadata: Mapping[str, Any]) -> Version:
     """Return a version. By default it was published long ago, always by the same publisher."""
-    content = {"name": PACKAGE, "version": number, "main": "index.js", **(manifest or {})}
-    values: dict[str, Any] = {"published": LONG_AGO, "publisher": "maintainer", **fields}
-    return Version(number, "sha512-x", 1000, values.pop("unpacked_bytes", 5000), content, **values)
+    defaults: dict[str, Any] = {
+        "integrity": "sha512-x",
+        "tarball_bytes": 1000,
+        "unpacked_bytes": 5000,
+        "manifest": {"name": PACKAGE, "version": number, "main": "index.js", **manifest},
+        "published": LONG_AGO,
+        "publisher": "maintainer",
+    }
+    return Version(number, **{**defaults, **metadata})
 
 
 def upgrade(
     *files: FileChange,
-    old: Mapping[str, Any] | None = None,
-    new: Mapping[str, Any] | None = None,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
+    old_manifest: Mapping[str, Any] | None = None,
+    new_manifest: Mapping[str, Any] | None = None,
+    old_metadata: Mapping[str, Any] | None = None,
+    new_metadata: Mapping[str, Any] | None = None,
 ) -> Change:
     """Return an upgrade.
 
     Args:
         *files: the files that differ.
-        old: fields of the old manifest.
-        new: fields of the new manifest.
-        before: registry metadata of the old version.
-        after: registry metadata of the new version.
+        old_manifest: fields of the old version's package.json.
+        new_manifest: fields of the new version's package.json.
+        old_metadata: the registry's metadata of the old version: fields of `Version`.
+        new_metadata: the registry's metadata of the new version.
     """
     return Change(
         package=PACKAGE,
-        old=version("1.2.0", old, **(before or {})),
-        new=version("1.2.1", new, **(after or {})),
+        old=version("1.2.0", old_manifest or {}, old_metadata or {}),
+        new=version("1.2.1", new_manifest or {}, new_metadata or {}),
         files=tuple(sorted(files, key=lambda file: file.path)),
         diff="",
     )
 
 
-def changed(
+def changed_file(
     path: str, *lines: str, removed_lines: tuple[str, ...] = (), start: int = 10
 ) -> FileChange:
     """Return a modified text file, with added lines from line `start` on."""
     return replace(
-        added(path, *lines),
+        added_file(path, *lines),
         status="modified",
         added_lines=tuple(enumerate(lines, start)),
         removed_lines=removed_lines,
@@ -57,7 +63,7 @@ def changed(
     )
 
 
-def added(path: str, *lines: str, executable: bool = False) -> FileChange:
+def added_file(path: str, *lines: str, executable: bool = False) -> FileChange:
     """Return an added text file."""
     return FileChange(
         path=path,
@@ -70,13 +76,13 @@ def added(path: str, *lines: str, executable: bool = False) -> FileChange:
     )
 
 
-def binary(path: str, kind: FileKind = "binary", *, modified: bool = False) -> FileChange:
+def binary_file(path: str, kind: FileKind = "binary", *, modified: bool = False) -> FileChange:
     """Return an added or modified file that is not a text."""
     status = "modified" if modified else "added"
     return FileChange(path, status, kind, size=4096, note="binary")
 
 
-def removed(path: str, *lines: str) -> FileChange:
+def removed_file(path: str, *lines: str) -> FileChange:
     """Return a removed text file."""
     longest = max(map(len, lines), default=0)
     return FileChange(

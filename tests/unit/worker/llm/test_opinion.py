@@ -21,11 +21,11 @@ from tests.support.llm_server import (
     serving,
     slow_body,
 )
-from tests.support.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed_file, upgrade
 from worker.llm import LlmSettings, MissingReason, Opinion, summarize
 from worker.risk import assess
 
-CHANGE = upgrade(changed("lib/a.js", "await fetch(url)"))
+CHANGE = upgrade(changed_file("lib/a.js", "await fetch(url)"))
 ASSESSMENT = assess(CHANGE, NOW)
 
 

@@ -8,11 +8,11 @@ import pytest
 from pydantic import AnyHttpUrl, Secret, SecretStr
 
 from tests.support.llm_server import KEY, Reply, make_opinion_reply, serving
-from tests.support.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed_file, upgrade
 from worker.llm import MissingReason, summarize
 from worker.risk import assess
 
-CHANGE = upgrade(changed("lib/a.js", "await fetch(url)"))
+CHANGE = upgrade(changed_file("lib/a.js", "await fetch(url)"))
 ASSESSMENT = assess(CHANGE, NOW)
 
 

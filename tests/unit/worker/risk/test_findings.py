@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.upgrades import NOW, added, binary, changed, upgrade
+from tests.support.upgrades import NOW, added_file, binary_file, changed_file, upgrade
 from worker.risk import MAX_FINDINGS, SIGNALS, assess, printable
 from worker.risk.signal import signal
 
@@ -13,7 +13,7 @@ EVAL = SIGNALS["code.eval"]
 
 def test_the_findings_of_highest_weight_are_kept_and_the_rest_counted():
     comments = [f"// eval({n})" for n in range(3000)]
-    findings = EVAL.findings(upgrade(changed("a.js", *comments, "eval(x)")), NOW)
+    findings = EVAL.findings(upgrade(changed_file("a.js", *comments, "eval(x)")), NOW)
     assert len(findings) == MAX_FINDINGS + 1
     assert (findings[0].line, findings[0].weight) == (3010, 0.4)
     assert [finding.line for finding in findings[1:3]] == [10, 11]
@@ -22,7 +22,7 @@ def test_the_findings_of_highest_weight_are_kept_and_the_rest_counted():
 
 def test_exactly_the_maximum_of_findings_has_no_count():
     lines = [f"eval({n})" for n in range(MAX_FINDINGS)]
-    findings = EVAL.findings(upgrade(changed("a.js", *lines)), NOW)
+    findings = EVAL.findings(upgrade(changed_file("a.js", *lines)), NOW)
     assert len(findings) == MAX_FINDINGS
     assert findings[-1].text.startswith("runs")
 
@@ -60,10 +60,14 @@ HOSTILE_TEXT = st.text(
 @given(HOSTILE_TEXT, HOSTILE_TEXT, HOSTILE_TEXT)
 def test_findings_are_printable_for_any_untrusted_text(path: str, line: str, spec: str):
     change = upgrade(
-        added(path, line),
-        binary(path + "x", "elf"),
-        new={"dependencies": {line: spec}, "scripts": {"install": line}, "bin": {spec: line}},
-        after={"publisher": line},
+        added_file(path, line),
+        binary_file(path + "x", "elf"),
+        new_manifest={
+            "dependencies": {line: spec},
+            "scripts": {"install": line},
+            "bin": {spec: line},
+        },
+        new_metadata={"publisher": line},
     )
     findings = assess(change, NOW).findings
     assert findings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.upgrades import NOW, added, changed, upgrade
+from tests.support.upgrades import NOW, added_file, changed_file, upgrade
 from worker.change import Change
 from worker.risk import SIGNALS, assess
 
@@ -77,22 +77,22 @@ def _takes_less(change: Change, limit: float) -> bool:
 @pytest.fixture(scope="module")
 def benign() -> float:
     words = "const value = list.map((item) => item.name).filter(Boolean); "
-    change = upgrade(changed("a.js", _line(words), removed_lines=(_line(words[::-1]),)))
+    change = upgrade(changed_file("a.js", _line(words), removed_lines=(_line(words[::-1]),)))
     return min(_seconds(change) for _ in range(2))
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_a_hostile_line_takes_about_as_long_as_a_benign_line(part: str, benign: float):
     line = _line(part)
-    change = upgrade(changed("a.js", line, removed_lines=(line[1:] + "x",)))
+    change = upgrade(changed_file("a.js", line, removed_lines=(line[1:] + "x",)))
     assert _takes_less(change, MAX_RATIO * benign)
 
 
 def test_hostile_names_and_manifests_take_about_as_long_as_a_benign_line(benign: float):
     long = _line("a/ test/.")
     change = upgrade(
-        added(long, "x"),
-        new={
+        added_file(long, "x"),
+        new_manifest={
             "dependencies": {long: long, "b": _line("a"), "c": _line("1.")},
             "scripts": {"install": _line("node "), "prepare": long},
             "bin": {long: long},
@@ -105,7 +105,7 @@ def test_hostile_names_and_manifests_take_about_as_long_as_a_benign_line(benign:
 
 def test_many_short_matches_take_about_as_long_as_a_benign_line(benign: float):
     line = "eval(fetch(process.env))"
-    change = upgrade(changed("a.js", *[line] * (LENGTH // len(line))))
+    change = upgrade(changed_file("a.js", *[line] * (LENGTH // len(line))))
     assert _takes_less(change, MAX_RATIO * benign)
 
 
@@ -122,8 +122,8 @@ ANY_LINE = st.one_of(st.text(max_size=80), st.lists(TOKENS, max_size=20).map("".
     st.sampled_from(["a.js", "test/a.js", "a.json", "README.md", "a.png", ".x", "a/b.c.d", " "]),
 )
 def test_any_text_gives_findings_within_the_weight(lines: list[str], removed: list[str], path: str):
-    file = changed(path, *lines, removed_lines=tuple(removed))
-    change = upgrade(file, added("x" + path, *lines))
+    file = changed_file(path, *lines, removed_lines=tuple(removed))
+    change = upgrade(file, added_file("x" + path, *lines))
     for signal in SIGNALS.values():
         for finding in signal.detect(change, NOW):
             assert 0 <= finding.weight <= signal.weight

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed_file, upgrade
 from worker.change import FileChange
 from worker.risk import SIGNALS
 
@@ -15,7 +15,7 @@ def _lines(*files: FileChange) -> list[int | None]:
 
 
 def test_a_finding_names_file_and_line_in_the_new_version():
-    (finding,) = EVAL.detect(upgrade(changed("lib/a.js", "ok()", "eval(x)", start=41)), NOW)
+    (finding,) = EVAL.detect(upgrade(changed_file("lib/a.js", "ok()", "eval(x)", start=41)), NOW)
     assert (finding.path, finding.line, finding.signal) == ("lib/a.js", 42, "code.eval")
     assert finding.text == "runs text as code: eval(x)"
 
@@ -30,27 +30,31 @@ def test_a_finding_names_file_and_line_in_the_new_version():
     ],
 )
 def test_a_moved_line_is_not_new(removed_lines: tuple[str, ...], lines: list[int]):
-    assert _lines(changed("a.js", "  eval(x)", removed_lines=removed_lines)) == lines
+    assert _lines(changed_file("a.js", "  eval(x)", removed_lines=removed_lines)) == lines
 
 
 def test_other_quotes_and_a_node_prefix_are_not_new():
-    file = changed("a.js", 'import x from "node:http"', removed_lines=("import x from 'http'",))
+    file = changed_file(
+        "a.js", 'import x from "node:http"', removed_lines=("import x from 'http'",)
+    )
     assert list(SIGNALS["code.network"].detect(upgrade(file), NOW)) == []
 
 
 def test_two_matches_in_one_line_are_one_finding():
-    assert _lines(changed("a.js", "eval(x); more(); " + "y;" * 40 + "eval(z)")) == [10]
+    assert _lines(changed_file("a.js", "eval(x); more(); " + "y;" * 40 + "eval(z)")) == [10]
 
 
 def test_a_removed_line_cancels_one_added_line_only():
-    assert _lines(changed("a.js", "eval(x)", "b", "eval(x)", removed_lines=("eval(x)",))) == [12]
+    assert _lines(changed_file("a.js", "eval(x)", "b", "eval(x)", removed_lines=("eval(x)",))) == [
+        12
+    ]
 
 
 def test_a_removed_line_of_another_file_cancels_nothing():
     """Otherwise an attacker could add code to a test first and move it later."""
-    other = changed("test/a.js", removed_lines=("eval(x)",))
-    assert _lines(other, changed("a.js", "eval(x)")) == [10]
+    other = changed_file("test/a.js", removed_lines=("eval(x)",))
+    assert _lines(other, changed_file("a.js", "eval(x)")) == [10]
 
 
 def test_a_removed_line_is_not_a_finding():
-    assert _lines(changed("a.js", removed_lines=("eval(x)",))) == []
+    assert _lines(changed_file("a.js", removed_lines=("eval(x)",))) == []

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.upgrades import NOW, changed, upgrade
+from tests.support.upgrades import NOW, changed_file, upgrade
 from worker.risk import SIGNALS
 from worker.risk.pattern import PATTERNS, any_of, words
 
@@ -240,7 +240,7 @@ NEAR_MISS_TEXT = """
 
 @pytest.mark.parametrize(("id_", "line"), CASES)
 def test_an_example_is_found(id_: str, line: str):
-    assert list(SIGNALS[id_].detect(upgrade(changed("lib/a.js", line)), NOW))
+    assert list(SIGNALS[id_].detect(upgrade(changed_file("lib/a.js", line)), NOW))
 
 
 NEAR_MISSES = [*(line.strip() for line in NEAR_MISS_TEXT.strip().splitlines()), "a_long_name_" * 30]
@@ -248,7 +248,7 @@ NEAR_MISSES = [*(line.strip() for line in NEAR_MISS_TEXT.strip().splitlines()), 
 
 @pytest.mark.parametrize("line", NEAR_MISSES)
 def test_a_near_miss_is_not_found(line: str):
-    change = upgrade(changed("lib/a.js", line))
+    change = upgrade(changed_file("lib/a.js", line))
     assert [f for signal in SIGNALS.values() for f in signal.detect(change, NOW)] == []
 
 
