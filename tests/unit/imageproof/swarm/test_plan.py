@@ -9,10 +9,9 @@ import pytest
 from imageproof.swarm.plan import Change, plan
 from imageproof.swarm.stack_file import StackFile
 from imageproof.swarm.state import read_stack
-from tests.support.fake_swarm import NEW, OLD, Snapshot, fake_engine, spec, task
+from tests.support.fake_swarm import NEW, OLD, Snapshot, fake_engine, task
 from tests.support.sample_facts import SECRET, contract
 
-DIGEST = f"sha256:{'1' * 64}"
 # The service of `spec()`, as `docker compose config --format json` prints it.
 SHOP: dict[str, Any] = {
     "image": OLD,
@@ -40,10 +39,10 @@ SHOP: dict[str, Any] = {
 }
 
 
-def _plan(current: dict[str, Any] | None = None, **services: dict[str, Any]):
-    file = StackFile(contract().root, "till", {}, (), services)
-    snapshot = Snapshot((task("t1"),), spec() if current is None else current)
-    return plan(file, read_stack(fake_engine(snapshot), "till"))
+def _plan(**services: dict[str, Any]):
+    """Plan the deployment of these services to a swarm that runs SHOP."""
+    stack_file = StackFile(contract().root, "till", {}, (), services)
+    return plan(stack_file, read_stack(fake_engine(Snapshot((task("t1"),))), "till"))
 
 
 def test_equal_service_is_unchanged():

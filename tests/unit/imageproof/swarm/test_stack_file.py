@@ -33,8 +33,8 @@ def _release(**images: str) -> manifest.Release:
 
 
 @pytest.fixture
-def written():
-    """Return the stack file as written."""
+def template():
+    """Return the stack file before variables are filled in."""
     return {
         "services": {
             "shop": {
@@ -47,16 +47,16 @@ def written():
 
 
 @pytest.fixture
-def filled(tmp_path, monkeypatch, written):
+def filled(tmp_path, monkeypatch, template):
     """Fill in the stack file with a release of these images."""
 
     def compose_model(self, *, interpolate, **_):
         if not interpolate:
-            return written
-        image = written["services"]["shop"]["image"]
+            return template
+        image = template["services"]["shop"]["image"]
         if image.startswith("$"):
             image = self.variables.get("SHOP_IMAGE", "")
-        services = {n: {**keys, "image": image} for n, keys in written["services"].items()}
+        services = {n: {**keys, "image": image} for n, keys in template["services"].items()}
         secret = {"name": self.variables.get("API_TOKEN_SECRET")}
         return {"services": services, "secrets": {"api_token": secret}}
 
@@ -82,8 +82,8 @@ def test_release_without_an_image_of_the_file_is_refused(filled):
         filled(till=DIGEST)
 
 
-def test_service_without_a_digest_is_refused(filled, written):
-    written["services"]["shop"]["image"] = "host.invalid/x:1"
+def test_service_without_a_digest_is_refused(filled, template):
+    template["services"]["shop"]["image"] = "host.invalid/x:1"
     with pytest.raises(ConfigurationError, match=r"shop has the image .*, without a digest"):
         filled(shop=DIGEST)
 
