@@ -69,14 +69,13 @@ def _is_module(path: str, program: str) -> bool:
 def _is_compiled(path: str, tags: set[str], facts: ImageFacts) -> bool:
     """Return whether a Python that can load the module finds its bytecode.
 
-    Only Python 3.X loads a module in lib/python3.X; any Python of the image loads the others.
-    `tags` are the names of those Pythons in bytecode files, such as `cpython-311`.
+    Only Python 3.X loads a module in lib/python3.X; each Python of the image loads the others.
+    `tags` are the names of all these Pythons in bytecode files, such as `cpython-311`.
     """
     folder, _, name = path.rpartition("/")
     stem = f"{folder}/__pycache__/{name.removesuffix('.py')}"
     version = re.search(r"lib/python3\.(\d+)/", path)
-    if version:
-        tags = {f"cpython-3{version[1]}"}
-    if not tags:  # an unknown interpreter
+    loaders = {f"cpython-3{version[1]}"} if version else tags
+    if not loaders:  # the image has no Python that this check knows
         return any(other.startswith(f"{stem}.") for other in facts.files)
-    return any(f"{stem}.{tag}.pyc" in facts.files for tag in tags)
+    return any(f"{stem}.{tag}.pyc" in facts.files for tag in loaders)

@@ -20,8 +20,8 @@ _TEST_FILE = re.compile(
     r"^(?:conftest\.py|test_[^/]*\.py|[^/]+_test\.py|[^/]+\.(?:test|spec)\.[cm]?[jt]sx?)$"
 )
 # These folders hold only tests; a folder named `test` may hold other code, as django.test does.
-_TESTS = re.compile(r"(?:.*?/)?(?:tests|__tests__)(?=/)")
-_TEST = re.compile(r"(?:.*?/)?test(?=/)")
+_TESTS = re.compile(r"(?:.*?/)??(?:tests|__tests__)(?=/)")
+_TEST = re.compile(r"(?:.*?/)??test(?=/)")
 MIN_PACKAGE_BYTES = 100_000  # a package's smaller tests are not worth a line in a Dockerfile
 
 
@@ -71,17 +71,20 @@ def _is_test(path: str) -> bool:
 
 def _test_folders(facts: ImageFacts) -> set[str]:
     """Return the folders named `test` that hold a test file."""
-    matches = (_TEST.match(path) for path in facts.files if _is_test(path))
-    return {match[0] for match in matches if match}
+    return {
+        path[: match.end()]
+        for path in filter(_is_test, facts.files)
+        for match in re.finditer(r"(?:^|/)test(?=/)", path)
+    }
 
 
 def _folder_of_tests(path: str, start: int, test_folders: set[str]) -> str | None:
-    """Return the folder of tests that contains a file, if any.
+    """Return the outermost folder of tests that contains a file, if any.
 
     Args:
         path: The file.
-        start: Index in `path` after the folder of the package or program. Only the folders behind
-            it count: a program in /srv/tests is no test.
+        start: Index in `path` behind the folder of the packages or of the program. Folders before
+            it do not count: a program in /srv/tests is no test.
         test_folders: The folders named `test` that hold a test file.
     """
     if match := _TESTS.match(path, start):

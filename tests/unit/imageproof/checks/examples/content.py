@@ -182,6 +182,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "content.tests": [
         (_code("app/kiosk/tests/orders.json"), "/app/kiosk/tests: tests", IN_APP),
+        (_code("app/tests/a.py", "app/tests/x/tests/b.py"), "/app/tests: tests, 2.0 kB", IN_APP),
         (_code("app/test_shop.py"), "/app/test_shop.py", IN_APP),
         (_code("app/conftest.py"), "/app/conftest.py", IN_APP),
         (_code("app/src/shop.spec.ts"), "/app/src/shop.spec.ts", IN_APP),
@@ -189,6 +190,10 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         (image(workdir="/srv", layers=(layer(file("srv/tests/a.py")),)), "/srv/tests"),
         (_code(f"{SITE_PACKAGES}/numpy/core/tests/test_a.py", size=100_000), "/numpy/core/tests"),
         (_code(f"{SITE_PACKAGES}/tornado/test/web_test.py", size=150_000), "/tornado/test"),
+        (
+            _code(f"opt/test/{SITE_PACKAGES}/tornado/test/web_test.py", size=150_000),
+            "/tornado/test: tests",
+        ),
     ],
     "content.toolchain": [
         (with_programs(path), path.rpartition("/")[2])
