@@ -11,7 +11,7 @@ SECRET = "hush-5f3a-never-shown"
 
 
 @pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in {*ApiSettings.variables(), *WorkerSettings.variables()}:
         monkeypatch.delenv(name, raising=False)
 
@@ -21,10 +21,10 @@ def test_empty_variables_have_their_defaults(
     settings: type[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compose passes an empty variable for an unset one."""
-    unset = load(settings)
+    defaults = load(settings)
     for name in settings.variables():
         monkeypatch.setenv(name, "")
-    assert load(settings) == unset
+    assert load(settings) == defaults
 
 
 def test_each_process_reads_only_its_own_secrets() -> None:
@@ -99,7 +99,7 @@ def test_absent_secrets_folder_causes_no_warning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["api_token", "API_TOKEN"])
 @pytest.mark.parametrize(
-    "make",
+    "create",
     [
         lambda path: path.write_bytes(b"\xff\xfe"),
         lambda path: path.mkdir(),
@@ -107,11 +107,11 @@ def test_absent_secrets_folder_causes_no_warning(tmp_path: Path) -> None:
     ],
 )
 def test_unreadable_secret_file_is_an_error_that_names_variable_and_file(
-    make: Callable[[Path], object], name: str, tmp_path: Path
+    create: Callable[[Path], object], name: str, tmp_path: Path
 ) -> None:
     """An unreadable secret must not silently count as unset."""
     path = tmp_path / name
-    make(path)
+    create(path)
     with pytest.raises(ConfigError, match=rf"^API_TOKEN must be in a readable file: .*{path}"):
         load(ApiSettings, tmp_path)
 

@@ -7,7 +7,7 @@ import pytest
 from app.store import Store, connect
 from tests.support.api_client import Api
 
-UNREACHABLE = Store(connect("redis://:hush@127.0.0.1:1/0"))
+UNREACHABLE_STORE = Store(connect("redis://:hush@127.0.0.1:1/0"))
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ def api(client) -> Api:
 
 @pytest.fixture
 def api_without_store() -> Api:
-    return Api(UNREACHABLE)
+    return Api(UNREACHABLE_STORE)
 
 
 def test_health_does_not_depend_on_the_store(api, api_without_store):
-    """A restart of the API would not fix the store."""
-    for each in (api, api_without_store):
-        response = each.get("/health")
+    """Restarting the API would not fix the store."""
+    for tested_api in (api, api_without_store):
+        response = tested_api.get("/health")
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 

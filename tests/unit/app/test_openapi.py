@@ -39,7 +39,9 @@ def schema(api):
 
 def test_every_operation_is_tested(schema):
     operations = [result.ok() for result in schema.get_all_operations()]
-    assert {(one.path, one.method.upper()) for one in operations} == set(OPERATIONS)
+    assert {(operation.path, operation.method.upper()) for operation in operations} == set(
+        OPERATIONS
+    )
 
 
 # Without schemathesis' plug-in, which does not work with pytest 9.

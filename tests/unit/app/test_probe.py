@@ -41,8 +41,8 @@ def _server(response: bytes) -> Iterator[int]:
 
 def test_status_200_passes() -> None:
     with _server(b"HTTP/1.1 200 OK\r\n\r\n") as port:
-        ended = _probe(port)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        result = _probe(port)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_status_200_passes() -> None:
 )
 def test_any_other_response_fails_with_one_line(response: bytes, reason: str) -> None:
     with _server(response) as port:
-        ended = _probe(port)
-    assert (ended.returncode, len(ended.stdout.splitlines()), ended.stderr) == (1, 1, "")
-    assert reason in ended.stdout
+        result = _probe(port)
+    assert (result.returncode, len(result.stdout.splitlines()), result.stderr) == (1, 1, "")
+    assert reason in result.stdout
 
 
 def test_refused_connection_fails_with_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    ended = _probe(port)
-    assert (ended.returncode, len(ended.stdout.splitlines()), ended.stderr) == (1, 1, "")
-    assert "refused" in ended.stdout
+    result = _probe(port)
+    assert (result.returncode, len(result.stdout.splitlines()), result.stderr) == (1, 1, "")
+    assert "refused" in result.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from app import store
@@ -74,57 +76,61 @@ def test_index_drops_expired_reviews(client):
 
 def test_full_queue_rejects_new_reviews_only(reviews, client, monkeypatch):
     monkeypatch.setattr(store, "MAX_QUEUED", 1)
-    known, _ = reviews.submit(*UPGRADE)
+    existing, _ = reviews.submit(*UPGRADE)
     with pytest.raises(StoreFull, match=r"queue is full \(1 reviews\)"):
         reviews.submit("other", "1.0.0", "2.0.0")
-    assert reviews.submit(*UPGRADE) == (known, False)
+    assert reviews.submit(*UPGRADE) == (existing, False)
     assert client.zcard(store.INDEX) == 1
 
 
+def _submit(reviews: Store, count: int) -> list[str]:
+    return [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(count)]
+
+
+def _pages(reviews: Store, limit: int) -> Iterator[list[str]]:
+    """Yield the ids of each page."""
+    page, cursor = reviews.page(limit)
+    yield [review.id for review in page]
+    while cursor:
+        page, cursor = reviews.page(limit, cursor)
+        yield [review.id for review in page]
+
+
 def test_pages_contain_each_review_once_while_others_are_submitted(reviews):
-    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
-    listed, cursor = [], None
-    while True:
-        page, cursor = reviews.page(3, cursor)
-        listed += [review.id for review in page]
-        reviews.submit("q", "1.0.0", f"1.0.{len(listed)}")
-        if cursor is None:
-            break
-        assert len(page) == 3
-    assert sorted(listed) == sorted(created)
+    created = _submit(reviews, 7)
+    pages = []
+    for page in _pages(reviews, 3):
+        pages.append(page)
+        reviews.submit("q", "1.0.0", f"1.0.{len(pages)}")
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert sorted(id_ for page in pages for id_ in page) == sorted(created)
 
 
 def test_reviews_are_listed_from_newest_to_oldest(reviews, client):
-    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(3)]
+    created = _submit(reviews, 3)
     client.zadd(store.INDEX, {id_: n for n, id_ in enumerate(created)})
     assert [review.id for review in reviews.page(3)[0]] == created[::-1]
 
 
 def test_page_omits_expired_reviews(reviews, client):
-    expired, current = (reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(2))
+    expired, current = _submit(reviews, 2)
     client.delete(store.review_key(expired))
     assert [review.id for review in reviews.page(5)[0]] == [current]
 
 
 def test_cursor_stays_valid_after_its_review_expires(reviews, client):
-    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(4)]
-    for when, id_ in enumerate(created):
-        client.zadd(store.INDEX, {id_: 1_700_000_000_000 + when})
+    created = _submit(reviews, 4)
+    for n, id_ in enumerate(created):
+        client.zadd(store.INDEX, {id_: 1_700_000_000_000 + n})
     _, cursor = reviews.page(2)
     client.zrem(store.INDEX, created[2])
     assert [review.id for review in reviews.page(5, cursor)[0]] == [created[1], created[0]]
 
 
 def test_pages_contain_each_review_of_one_millisecond_once(reviews, client):
-    created = [reviews.submit("p", "1.0.0", f"1.0.{n}")[0].id for n in range(7)]
+    created = _submit(reviews, 7)
     client.zadd(store.INDEX, dict.fromkeys(created, 1_700_000_000_000))
-    listed, cursor = [], None
-    while True:
-        page, cursor = reviews.page(2, cursor)
-        listed += [review.id for review in page]
-        if cursor is None:
-            break
-    assert sorted(listed) == sorted(created)
+    assert sorted(id_ for page in _pages(reviews, 2) for id_ in page) == sorted(created)
 
 
 def test_absent_review_and_diff_are_none(reviews):

@@ -14,19 +14,19 @@ from worker.queue import Queue
 
 UPGRADE = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0"}
 RESULT = Result(verdict="block", risk=0.9, threshold=0.75, from_version="1.2.0", to_version="1.3.0")
-UNREACHABLE = Store(connect("redis://:hush@127.0.0.1:1/0"))
+UNREACHABLE_STORE = Store(connect("redis://:hush@127.0.0.1:1/0"))
 
 
 @pytest.fixture(scope="module")
-def shared(redis_url) -> Api:
-    """API of all tests. Its state is in the store, which `client` empties."""
+def shared_api(redis_url) -> Api:
+    """API of all tests. All its state is in the store, which the fixture `client` empties."""
     return Api(Store(connect(redis_url)), api_rate_limit=10_000)
 
 
 @pytest.fixture
-def api(shared, client) -> Api:
+def api(shared_api, client) -> Api:
     """API with an empty store."""
-    return shared
+    return shared_api
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def worker(client) -> Queue:
     return Queue(client, "worker")
 
 
-def _is_problem(response, status: int) -> str:
+def _problem_detail(response, status: int) -> str:
+    """Assert that the response is a problem with this status; return its detail."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == status
@@ -62,13 +63,13 @@ def test_same_upgrade_returns_the_same_review_unless_forced(api):
 
 
 def test_finished_review_has_result_and_diff(api, worker):
-    place = api.post("/v1/reviews", json=UPGRADE).headers["location"]
-    assert "no diff" in _is_problem(api.get(f"{place}/diff"), 409)
+    path = api.post("/v1/reviews", json=UPGRADE).headers["location"]
+    assert "no diff" in _problem_detail(api.get(f"{path}/diff"), 409)
     worker.finish(worker.claim(), RESULT, "--- a\n+++ b\n")
-    body = api.get(place).json()
+    body = api.get(path).json()
     assert (body["status"], body["attempts"]) == ("done", 1)
     assert body["result"] == RESULT.model_dump(mode="json")
-    diff = api.get(f"{place}/diff")
+    diff = api.get(f"{path}/diff")
     assert (diff.status_code, diff.text) == (200, "--- a\n+++ b\n")
     assert diff.headers["content-type"] == "text/plain; charset=utf-8"
     assert diff.headers["x-content-type-options"] == "nosniff"
@@ -76,14 +77,14 @@ def test_finished_review_has_result_and_diff(api, worker):
 
 
 def test_failed_review_has_failure_and_no_diff(api, worker):
-    place = api.post("/v1/reviews", json=UPGRADE).headers["location"]
+    path = api.post("/v1/reviews", json=UPGRADE).headers["location"]
     worker.fail(
         worker.claim(), Failure(code="not_found", message="there is no left-pad"), dead_letter=True
     )
-    body = api.get(place).json()
+    body = api.get(path).json()
     assert (body["status"], body["dead_letter"]) == ("failed", True)
     assert body["failure"] == {"code": "not_found", "message": "there is no left-pad"}
-    assert "failed" in _is_problem(api.get(f"{place}/diff"), 409)
+    assert "failed" in _problem_detail(api.get(f"{path}/diff"), 409)
 
 
 def test_pages_contain_each_review_once(api):
@@ -104,9 +105,9 @@ def test_request_id_is_returned_and_passed_to_the_worker(api, worker):
     assert worker.claim().request_id == "deploy-17"
 
 
-@pytest.mark.parametrize("sent", ["", "two words", "a" * 65, "evil\x00", '"quoted"'])
-def test_request_id_with_unsafe_characters_is_replaced(api, sent):
-    response = api.get("/health", headers={"X-Request-ID": sent})
+@pytest.mark.parametrize("invalid_id", ["", "two words", "a" * 65, "evil\x00", '"quoted"'])
+def test_invalid_request_id_is_replaced(api, invalid_id):
+    response = api.get("/health", headers={"X-Request-ID": invalid_id})
     assert re.fullmatch("[0-9a-f]{16}", response.headers["x-request-id"])
 
 
@@ -114,27 +115,27 @@ def test_request_id_with_unsafe_characters_is_replaced(api, sent):
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "authorization",
     [None, "", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN,
      "Bearer t\u00f6ken"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/reviews", "/v1/reviews/0123456789abcdef", "/v1", "/v1/x"])
-def test_every_path_of_v1_needs_the_token(api, sent, path):
-    sent = sent.encode() if sent else None
-    response = api.get(path, headers={"Authorization": sent})
-    _is_problem(response, 401)
+def test_every_path_of_v1_needs_the_token(api, authorization, path):
+    header = authorization.encode() if authorization else None
+    response = api.get(path, headers={"Authorization": header})
+    _problem_detail(response, 401)
     assert response.headers["www-authenticate"] == "Bearer"
 
 
 def test_token_is_checked_before_the_body(api):
     response = api.post("/v1/reviews", content=b"{", headers={"Authorization": "Bearer no"})
-    _is_problem(response, 401)
+    _problem_detail(response, 401)
 
 
 def test_v1_is_disabled_if_no_token_is_set(client):
     disabled = Api(Store(client), token=None)
     for headers in ({}, {"Authorization": None}, {"Authorization": "Bearer "}):
-        detail = _is_problem(disabled.get("/v1/reviews", headers=headers), 503)
+        detail = _problem_detail(disabled.get("/v1/reviews", headers=headers), 503)
         assert "API_TOKEN is not set" in detail
     assert disabled.get("/health").status_code == 200
 
@@ -151,7 +152,7 @@ def test_v1_is_disabled_if_no_token_is_set(client):
 )  # fmt: skip
 def test_invalid_field_is_rejected_by_name(api, client, invalid):
     response = api.post("/v1/reviews", json={**UPGRADE, **invalid})
-    _is_problem(response, 422)
+    _problem_detail(response, 422)
     (name,) = invalid
     assert response.json()["errors"][0]["where"] == f"body.{name}"
     assert client.dbsize() == 0
@@ -171,18 +172,18 @@ def test_names_and_versions_of_npm_are_accepted(api, valid):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"package": "x"}'])
 def test_invalid_body_is_a_problem(api, content):
-    _is_problem(api.post("/v1/reviews", content=content), 422)
+    _problem_detail(api.post("/v1/reviews", content=content), 422)
 
 
 def test_large_body_is_rejected_with_and_without_content_length(api):
     large = b'{"package": "' + b"x" * MAX_BODY_BYTES
-    _is_problem(api.post("/v1/reviews", content=large), 413)
+    _problem_detail(api.post("/v1/reviews", content=large), 413)
 
     async def chunks():
         for _ in range(MAX_BODY_BYTES):
             yield b"  "
 
-    _is_problem(api.post("/v1/reviews", content=chunks()), 413)
+    _problem_detail(api.post("/v1/reviews", content=chunks()), 413)
 
 
 def test_validation_error_does_not_show_the_value(api):
@@ -195,7 +196,7 @@ def test_rate_limit_sends_retry_after_and_spares_reads(client):
     api = Api(Store(client), api_rate_limit=0.5)
     assert api.post("/v1/reviews", json=UPGRADE).status_code == 202
     response = api.post("/v1/reviews", json=UPGRADE)
-    _is_problem(response, 429)
+    _problem_detail(response, 429)
     assert 1 <= int(response.headers["retry-after"]) <= 3
     assert api.get("/v1/reviews").status_code == 200
 
@@ -222,21 +223,21 @@ def test_token_bucket_allows_a_burst_then_the_sustained_rate():
     ],
 )  # fmt: skip
 def test_unknown_path_id_or_parameter_is_a_problem(api, path, status):
-    _is_problem(api.get(path), status)
+    _problem_detail(api.get(path), status)
 
 
 def test_unknown_method_is_a_problem(api):
-    _is_problem(api.request("DELETE", "/v1/reviews"), 405)
+    _problem_detail(api.request("DELETE", "/v1/reviews"), 405)
 
 
 def test_unreachable_store_is_a_problem_without_its_address():
-    api = Api(UNREACHABLE)
+    api = Api(UNREACHABLE_STORE)
     for response in (
         api.post("/v1/reviews", json=UPGRADE),
         api.get("/v1/reviews"),
         api.get("/v1/reviews/0123456789abcdef"),
     ):
-        assert _is_problem(response, 503) == "the store does not answer"
+        assert _problem_detail(response, 503) == "the store does not answer"
         assert int(response.headers["retry-after"]) > 0
         assert "hush" not in response.text
 
@@ -244,5 +245,5 @@ def test_unreachable_store_is_a_problem_without_its_address():
 def test_internal_error_is_a_problem_without_details(api, monkeypatch):
     monkeypatch.setattr(Store, "get", lambda *_: 1 / 0)
     response = api.get("/v1/reviews/0123456789abcdef", headers={"X-Request-ID": "broken-17"})
-    assert "division" not in _is_problem(response, 500)
+    assert "division" not in _problem_detail(response, 500)
     assert response.headers["x-request-id"] == "broken-17"

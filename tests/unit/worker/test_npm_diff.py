@@ -8,7 +8,6 @@ import select
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -20,16 +19,15 @@ TOKEN = "hush-5f3a"
 
 
 @pytest.fixture
-def program(tmp_path, monkeypatch):
+def replace_program(tmp_path, monkeypatch):
     """Return a function that replaces the diff program by another script."""
 
-    def use(text: str) -> Path:
+    def replace(text: str) -> None:
         script = tmp_path / "program.mjs"
         script.write_text(text)
         monkeypatch.setattr(npm_diff, "PROGRAM", script)
-        return script
 
-    return use
+    return replace
 
 
 def _diff(timeout: float = 30) -> None:
@@ -53,21 +51,23 @@ def _failure(timeout: float = 30) -> DiffError:
         ("process.kill(process.pid, 'SIGKILL');", "exited with -9 and no answer"),
     ],
 )
-def test_a_crashed_or_killed_program_is_a_retryable_error(text, message, program):
-    program(text)
+def test_a_crashed_or_killed_program_is_a_retryable_error(text, message, replace_program):
+    replace_program(text)
     error = _failure(timeout=0.5 if "time limit" in message else 30)
     assert (error.code, error.retry) == ("node", True)
     assert message in str(error)
 
 
 @pytest.mark.parametrize("answer", ["{}", '{"from": {"version": 1}}', "[]", '{"from": null}'])
-def test_an_invalid_answer_is_an_error(answer, program):
-    program(f"console.log({json.dumps(answer)})")
+def test_an_invalid_answer_is_an_error(answer, replace_program):
+    replace_program(f"console.log({json.dumps(answer)})")
     assert _failure().code == "node"
 
 
-def test_an_error_from_the_program_is_raised_with_its_code(program):
-    program("""console.log('{"error": {"code": "integrity", "message": "m", "retry": false}}')""")
+def test_an_error_from_the_program_is_raised_with_its_code(replace_program):
+    replace_program(
+        """console.log('{"error": {"code": "integrity", "message": "m", "retry": false}}')"""
+    )
     error = _failure()
     assert (error.code, str(error), error.retry) == ("integrity", "m", False)
 
@@ -77,10 +77,10 @@ def test_a_missing_bundle_is_reported_with_the_build_command(tmp_path, monkeypat
     assert "npm run build" in str(_failure())
 
 
-def test_secrets_are_not_in_arguments_or_environment(program, monkeypatch):
+def test_secrets_are_not_in_arguments_or_environment(replace_program, monkeypatch):
     """Other processes can read both; the token is sent over stdin."""
     monkeypatch.setenv("ARTIFACTORY_TOKEN", TOKEN)
-    program("""
+    replace_program("""
         import { readFileSync } from 'fs';
         const read = (path) => readFileSync(path, 'utf8');
         const visible = read('/proc/self/cmdline') + read('/proc/self/environ');
@@ -138,8 +138,8 @@ def _read(pipe: int) -> bytes:
     return os.read(pipe, 1)
 
 
-def test_kill_all_from_another_thread_kills_the_process_group(program, pipe):
-    program(CHILD)
+def test_kill_all_from_another_thread_kills_the_process_group(replace_program, pipe):
+    replace_program(CHILD)
     with ThreadPoolExecutor(1) as executor:
         failure = executor.submit(_failure)
         assert _read(pipe) == b"x"
@@ -149,8 +149,8 @@ def test_kill_all_from_another_thread_kills_the_process_group(program, pipe):
     assert _read(pipe) == b""
 
 
-def test_exceeding_a_limit_kills_the_process_group(program, pipe):
-    program(f"{CHILD}; for (;;) writeSync(1, 'x'.repeat(65536));")
+def test_exceeding_a_limit_kills_the_process_group(replace_program, pipe):
+    replace_program(f"{CHILD}; for (;;) writeSync(1, 'x'.repeat(65536));")
     assert "wrote more than" in str(_failure())
     assert _read(pipe) == b"x"
     assert _read(pipe) == b""

@@ -76,13 +76,13 @@ def test_the_worker_starts_healthy_and_exits_with_0_on_a_signal(
             assert process.stdout is not None
             started = json.loads(process.stdout.readline())
             _wait_for(heartbeat)
-            found_problem = problem(str(heartbeat), time.monotonic())
+            heartbeat_problem = problem(str(heartbeat), time.monotonic())
             process.send_signal(stop)
             out, errors = process.communicate(timeout=30)
         finally:
             process.kill()
     assert (process.returncode, errors) == (0, "")
-    assert found_problem is None
+    assert heartbeat_problem is None
     assert (started["message"], started["poll_interval"]) == ("worker started", 3600)
     assert started["node"].startswith("v")
     assert json.loads(out.splitlines()[-1])["message"] == "worker stopped"

@@ -48,7 +48,7 @@ CHANGE = Change(
 
 @dataclass
 class Bench:
-    """A reviewer with scripted comparison and opinion, on a real store."""
+    """Reviewer with a scripted comparison and opinion, and a real store that holds one review."""
 
     store: Store
     queue: Queue
@@ -63,7 +63,12 @@ class Bench:
     def review(self) -> Review:
         """Do the job and return the stored review."""
         reviewer = Reviewer(
-            self.queue, StopSignal(), self.compare, self.summarize, lambda: None, self.threshold
+            queue=self.queue,
+            stop=StopSignal(),
+            compare=self.compare,
+            summarize=self.summarize,
+            cancel=lambda: None,
+            threshold=self.threshold,
         )
         job = self.queue.claim()
         assert job is not None
@@ -114,19 +119,20 @@ def test_the_threshold_decides_the_verdict(bench, threshold, verdict):
 
 def test_a_risk_equal_to_the_threshold_blocks(bench):
     risk = bench.review().result.risk
-    again, _ = bench.store.submit(*UPGRADE, force=True)
-    bench.id, bench.threshold = again.id, risk
+    second, _ = bench.store.submit(*UPGRADE, force=True)
+    bench.id, bench.threshold = second.id, risk
     assert bench.review().result.verdict == "block"
 
 
-@pytest.mark.parametrize(("model_risk", "risk"), [(0.0, None), (1.0, 1.0)])
-def test_an_opinion_raises_the_risk_and_never_lowers_it(bench, model_risk, risk):
+@pytest.mark.parametrize("model_risk", [0.0, 1.0])
+def test_an_opinion_raises_the_risk_and_never_lowers_it(bench, model_risk):
     without_model = bench.review().result.risk
-    again, _ = bench.store.submit(*UPGRADE, force=True)
-    bench.id = again.id
+    assert 0 < without_model < 1
+    second, _ = bench.store.submit(*UPGRADE, force=True)
+    bench.id = second.id
     bench.summarize = lambda *_: Opinion(model_risk, "All is well.", ("because",))
     result = bench.review().result
-    assert result.risk == (without_model if risk is None else risk)
+    assert result.risk == max(without_model, model_risk)
     assert (result.summary, result.summary_missing) == ("All is well.", None)
     assert result.reasons == ("because",)
 
@@ -158,19 +164,19 @@ def test_a_worker_that_lost_the_job_writes_nothing(bench):
 
 @dataclass
 class UnavailableQueue(Queue):
-    """A queue whose first `times` writes fail."""
+    """Queue whose first `failures` writes of a result fail."""
 
     inner: Queue
-    times: int
+    failures: int
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
 
-    def finish(self, *words: object) -> bool:  # type: ignore[override]
-        self.times -= 1
-        if self.times >= 0:
+    def finish(self, *arguments: object) -> bool:  # type: ignore[override]
+        if self.failures > 0:
+            self.failures -= 1
             raise StoreError("ConnectionError")
-        return self.inner.finish(*words)  # type: ignore[arg-type]
+        return self.inner.finish(*arguments)  # type: ignore[arg-type]
 
     def claim(self):  # type: ignore[override]
         return self.inner.claim()
@@ -179,11 +185,11 @@ class UnavailableQueue(Queue):
         return self.inner.renew(job)
 
 
-@pytest.mark.parametrize(("times", "status"), [(4, Status.DONE), (5, Status.RUNNING)])
+@pytest.mark.parametrize(("failures", "status"), [(4, Status.DONE), (5, Status.RUNNING)])
 def test_the_result_is_written_again_if_the_store_was_unavailable(
-    bench, monkeypatch, times, status
+    bench, monkeypatch, failures, status
 ):
     """After too many attempts, the lease expires and another worker repeats the job."""
     monkeypatch.setattr(review, "WRITE_RETRY_SECONDS", 0)
-    bench.queue = UnavailableQueue(bench.queue, times)
+    bench.queue = UnavailableQueue(bench.queue, failures)
     assert bench.review().status == status
