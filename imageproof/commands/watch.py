@@ -16,20 +16,21 @@ from imageproof.errors import UsageError
 if TYPE_CHECKING:
     from imageproof.contract import Contract
 
-OVERLAY = "compose/development.yaml"
-
 
 def watch(contract: Contract, engine: Engine) -> None:
     """Rebuild and replace a service when its code changes (docker compose watch)."""
-    overlay = contract.root / OVERLAY
-    if not overlay.exists():
-        raise UsageError(
-            "watching the code",
-            f"there is no {OVERLAY}",
-            hint="create it, with a `develop: watch:` section for each service",
-        )
+    files = engine.compose_files
+    if contract.watch:
+        overlay = contract.root / contract.watch
+        if not overlay.exists():
+            raise UsageError(
+                "watching the code",
+                f"there is no {contract.watch}, which the contract names",
+                hint="create it, with a `develop: watch:` section for each service",
+            )
+        files = (*files, overlay)
     variables = build_variables(contract, resolve(contract, engine))
-    watch_engine = Engine((*engine.compose_files, overlay), engine.project, variables)
+    watch_engine = Engine(files, engine.project, variables)
     console.step("watch (Ctrl-C ends it; the stack keeps running)")
     with (
         translating("watching the code"),

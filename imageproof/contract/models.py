@@ -226,6 +226,11 @@ class Contract(Model):
         description="Stack file of the same services for Docker Swarm. Without it, there is no "
         "`deploy`.",
     )
+    watch: str | None = Field(
+        None,
+        description="Compose overlay with the `develop` sections for `watch`. Without it, those of "
+        "the compose file apply.",
+    )
     env_example: str = Field(
         ".env.example", description="File that documents the environment variables."
     )

@@ -23,6 +23,7 @@ COMMAND = f"./inv explain {TOPIC} > {FILE}"
 PROJECT_USES: Mapping[str, tuple[str, ...]] = {
     "compose": ("build", "up", "compose.*", "env.parity", "env.secrets-blank", "stack.parity"),
     "stack": ("deploy", "stack.parity"),
+    "watch": ("watch",),
     "env_example": ("env.*",),
     "dockerfiles": ("lint",),
     "baseline": ("size", "size.growth"),

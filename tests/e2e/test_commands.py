@@ -122,8 +122,10 @@ def _page(port: str) -> str:
 
 
 def test_watch_applies_a_change_to_the_running_stack(project: Project):
-    (project.root / "compose").mkdir()
-    (project.root / "compose/development.yaml").write_text(DEVELOPMENT)
+    (project.root / "development.yaml").write_text(DEVELOPMENT)
+    project.edit(
+        "pyproject.toml", "[tool.imageproof]", '[tool.imageproof]\nwatch = "development.yaml"'
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
