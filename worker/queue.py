@@ -22,12 +22,13 @@ RETRIES = f"{PREFIX}:later"  # sorted set: ids of reviews by the time of their n
 LEASE_SECONDS = 15.0
 """Time for which a worker may be silent before another one claims its job."""
 MAX_ATTEMPTS = 8
-"""They span about four minutes, so a shorter outage of the registry fails no review."""
+"""Attempts span about four minutes, so a shorter outage of the registry fails no review."""
 FIRST_DELAY_SECONDS = 2.0
 """Delay before the second attempt. Each further delay is twice as long."""
 MAX_DELAY_SECONDS = 120.0
 JITTER = 0.25
 """Random change of a delay, at most this part of it: failed jobs do not all return together."""
+# Values of next_attempt, which is else a time in ms. The script _END compares them.
 AT_ONCE = "at once"
 NEVER = "never"
 
@@ -64,8 +65,8 @@ end
 redis.call('XCLAIM', stream, group, consumer, 0, entry_id, 'JUSTID')
 return 1
 """
-# Ends an attempt: writes the review and its diff, schedules the next attempt (AT_ONCE, NEVER or a
-# time in ms) and removes the entry. Returns 1, or 0 if the lease was lost.
+# Ends an attempt: writes the review and its diff, schedules the next attempt and removes the entry.
+# Returns 1, or 0 if the lease was lost.
 _END = """
 local review, stream, retries, diff_key = unpack(KEYS)
 local lease_token, group, entry_id, next_attempt, diff, fields = unpack(ARGV)
@@ -180,7 +181,7 @@ class Queue:
 
     def retry(self, job: Job, failure: Failure) -> bool:
         """Schedule another attempt after a growing delay, or fail after the last attempt."""
-        if job.attempt >= self._max_attempts:
+        if job.attempt >= self._max_attempts:  # this attempt was the last one
             return self.fail(job, failure, dead_letter=True)
         delay_seconds = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (job.attempt - 1))
         delay_seconds *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
@@ -206,7 +207,7 @@ class Queue:
             job = self._start(entry_id, review_id)
             if job is None:
                 self._remove(entry_id)
-            elif job.attempt > self._max_attempts:  # a worker died in every attempt before this one
+            elif job.attempt > self._max_attempts:  # its worker died in each earlier attempt
                 self._abandon(job)
             else:
                 return job
