@@ -47,7 +47,7 @@ FACT_KINDS: Mapping[FactKind, str] = {
 }
 PROJECT_FACT_KINDS = get_args(ProjectFactKind)
 # Collected only with `--deep`: a build or a copy of the stack takes minutes.
-DEEP_FACT_KINDS = frozenset({"trial", "build", "teardown"})
+DEEP_FACT_KINDS: frozenset[FactKind] = frozenset({"trial", "build", "teardown"})
 
 Severity = Literal["error", "warning"]
 CheckFunction = Callable[[Any, Any], Iterable["Finding"]]

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
-# Why a check was not run, by the kind of its missing facts.
+# Why a check was not run, by the kind of its missing facts. A request may know a better reason.
 NOT_RUN_REASONS: Mapping[FactKind, str] = {
     "image": "the image was not read",
     "programs": "--static starts no container",
-    "containers": "the stack is not running, or --static or NAME=REF was given",
-    "trial": "no --deep, or NAME=REF was given",
-    "teardown": "no --deep, or NAME=REF was given",
-    "build": "no --deep, or NAME=REF was given",
+    "containers": "the stack is not running",
+    "trial": "needs --deep",
+    "teardown": "needs --deep",
+    "build": "needs --deep",
     "images": "no image was read",
     "variables": "the project's files were not read",
     "compose": "the project's files were not read",
@@ -106,28 +106,39 @@ class Verdict:
         return any_ran and not any(result.fails for result in self.results)
 
 
-def judge(checks: Sequence[Check], subject: Subject) -> Iterator[Result]:
+def judge(
+    checks: Sequence[Check],
+    subject: Subject,
+    not_run_reasons: Mapping[FactKind, str] = NOT_RUN_REASONS,
+) -> Iterator[Result]:
     """Yield the result of each check of an image."""
     for check in checks:
         if not check.is_project_wide:
             waiver = subject.contract.waivers.get(check.id, "")
             facts = getattr(subject, check.needs)
-            yield _apply(check, subject.name, subject.contract, facts, waiver)
+            reason = not_run_reasons[check.needs]
+            yield _apply(check, subject.name, subject.contract, facts, waiver, reason)
 
 
 def judge_project(
-    checks: Sequence[Check], contract: Contract, facts: ProjectFacts
+    checks: Sequence[Check],
+    contract: Contract,
+    facts: ProjectFacts,
+    not_run_reasons: Mapping[FactKind, str] = NOT_RUN_REASONS,
 ) -> Iterator[Result]:
     """Yield the result of each check of the whole project."""
     for check in checks:
         if check.is_project_wide:
             waiver = contract.waivers.get(check.id, "")
-            yield _apply(check, PROJECT, contract, getattr(facts, check.needs), waiver)
+            reason = not_run_reasons[check.needs]
+            yield _apply(check, PROJECT, contract, getattr(facts, check.needs), waiver, reason)
 
 
-def _apply(check: Check, subject: str, contract: Any, facts: Any, waiver: str) -> Result:
+def _apply(
+    check: Check, subject: str, contract: Any, facts: Any, waiver: str, not_run_reason: str
+) -> Result:
     if facts is None:
-        return Result(check, subject, "not run", reason=NOT_RUN_REASONS[check.needs])
+        return Result(check, subject, "not run", reason=not_run_reason)
     findings = tuple(check.function(contract, facts))
     if waiver and findings:
         return Result(check, subject, "waived", findings, waiver)

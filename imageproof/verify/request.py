@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imageproof.checks import choose_checks
+from imageproof.checks.check import DEEP_FACT_KINDS
 from imageproof.errors import UsageError
 from imageproof.image.sources import is_outside_engine
+from imageproof.verify.judge import NOT_RUN_REASONS
+
+if TYPE_CHECKING:
+    from imageproof.checks.check import FactKind
 
 _ACTION = "reading the command line"
 
@@ -34,6 +41,17 @@ class Request:
     deep: bool = False
     stack: str | None = None
     platform: str | None = None
+
+    @property
+    def not_run_reasons(self) -> Mapping[FactKind, str]:
+        """Why a check is not run, by the kind of its missing facts."""
+        reasons = dict(NOT_RUN_REASONS)
+        if self.reference:
+            reason = "NAME=REF verifies one image, not the stack"
+            reasons |= dict.fromkeys(("containers", *DEEP_FACT_KINDS), reason)
+        if self.static:
+            reasons |= dict.fromkeys(("programs", "containers"), NOT_RUN_REASONS["programs"])
+        return reasons
 
 
 def parse_request(

@@ -58,9 +58,10 @@ def verify(contract: Contract, engine: Engine, request: Request) -> Verdict:
     else:
         needs = {check.needs for check in checks}
         subjects, project = collect_facts(contract, engine, request, services, needs)
-    results = [result for subject in subjects for result in judge(checks, subject)]
+    reasons = request.not_run_reasons
+    results = [result for subject in subjects for result in judge(checks, subject, reasons)]
     if project:
-        results += judge_project(checks, contract, project)
+        results += judge_project(checks, contract, project, reasons)
     return Verdict(
         tuple(results), tuple(subjects), _source_files(contract, engine, services, request)
     )

@@ -1,10 +1,9 @@
-"""Fake container registry in the test's process, whose answers a test can replace."""
+"""Fake container registry in the test's process; a test can replace its responses."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import json
 import ssl
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.archives import config, digest
+from tests.support.archives import digest, image_config
 
 OCI = "application/vnd.oci.image."
 MANIFEST, INDEX = f"{OCI}manifest.v1+json", f"{OCI}index.v1+json"
@@ -41,13 +40,14 @@ class FakeRegistry:
 
     port: int = 0
     blobs: dict[str, bytes] = field(default_factory=dict)
+    # (repository, tag or digest): (media type, content)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
-    auth: str = ""  # basic or bearer
-    realm: str = ""
+    auth: str = ""  # basic, bearer, or none
+    realm: str = ""  # URL of the token service (default: this server)
     requests: list[Request] = field(default_factory=list)
-    # Called first with the handler and the request; True if it answered the request.
+    # Called first, with the handler and the request; returns whether it sent the response.
     intercept: Callable[[Any, Request], bool] = lambda *_: False
-    mounts: bool = True
+    allows_mounts: bool = True
 
     @property
     def host(self) -> str:
@@ -58,12 +58,14 @@ class FakeRegistry:
         return [f"{r.method} {r.path}" for r in self.requests if part in r.path]
 
     def put_blob(self, content: bytes) -> dict[str, Any]:
+        """Add a blob and return its descriptor."""
         self.blobs[digest(content)] = content
         return {"digest": digest(content), "size": len(content)}
 
-    def put(self, path: str, tag: str, document: Any, kind: str) -> str:
+    def put_manifest(self, path: str, tag: str, document: Any, media_type: str) -> str:
+        """Add a manifest, given as bytes or as a document, and return its digest."""
         raw = document if isinstance(document, bytes) else json.dumps(document).encode()
-        self.manifests[path, tag] = self.manifests[path, digest(raw)] = (kind, raw)
+        self.manifests[path, tag] = self.manifests[path, digest(raw)] = (media_type, raw)
         return digest(raw)
 
     def put_image(
@@ -71,19 +73,18 @@ class FakeRegistry:
         path: str,
         tag: str,
         layers: Sequence[bytes],
-        kind: str = MANIFEST,
-        **changes: Any,
+        media_type: str = MANIFEST,
+        **config_changes: Any,
     ) -> str:
         """Add an image of these layers, gzipped, and return the digest of its manifest."""
-        stored = [self.put_blob(gzip.compress(layer, mtime=0)) for layer in layers]
-        stored_config = self.put_blob(json.dumps(config(layers, **changes)).encode())
+        config = image_config(layers, **config_changes)
         document = {
             "schemaVersion": 2,
-            "mediaType": kind,
-            "config": stored_config,
-            "layers": stored,
+            "mediaType": media_type,
+            "config": self.put_blob(json.dumps(config).encode()),
+            "layers": [self.put_blob(gzip.compress(layer, mtime=0)) for layer in layers],
         }
-        return self.put(path, tag, document, kind)
+        return self.put_manifest(path, tag, document, media_type)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,7 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def respond(self, status: int, body: bytes = b"", **headers: str) -> bool:
+        """Send a response; `_` in a header's name stands for `-`. Return True, for `intercept`."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -103,12 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        return True
 
-    def refuse(self, status: int, code: str, **headers: str) -> None:
+    def refuse(self, status: int, code: str, **headers: str) -> bool:
+        """Send an error response. Return True, for `intercept`."""
         body = json.dumps({"errors": [{"code": code, "message": "fake message"}]}).encode()
-        self.answer(status, body, **headers)
+        return self.respond(status, body, **headers)
 
-    def _any(self) -> None:
+    def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         request = Request(
@@ -122,11 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fake.intercept(self, request):
             return
         if parts.path == "/token":
-            self.answer(200, json.dumps({"token": TOKEN}).encode())
+            self.respond(200, json.dumps({"token": TOKEN}).encode())
         elif self._allowed(request):
             self._serve(request)
 
-    do_GET = do_HEAD = do_POST = do_PUT = _any  # noqa: N815  # http.server finds them by name
+    do_GET = do_HEAD = do_POST = do_PUT = _handle  # noqa: N815  # http.server finds them by name
 
     def _allowed(self, request: Request) -> bool:
         fake = self.fake
@@ -141,38 +145,32 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _serve(self, request: Request) -> None:
-        path, _, rest = request.path.removeprefix("/v2/").partition("/manifests/")
-        if rest and request.method == "PUT":
-            kind = self.headers["Content-Type"]
-            stored = self.fake.put(path, rest, request.body, kind)
-            self.answer(201, Docker_Content_Digest=stored)
-        elif rest:
-            self._manifest(path, rest)
+        path, _, tag_or_digest = request.path.removeprefix("/v2/").partition("/manifests/")
+        if not tag_or_digest:
+            self._serve_blob(request)
+        elif request.method == "PUT":
+            media_type = self.headers["Content-Type"]
+            stored = self.fake.put_manifest(path, tag_or_digest, request.body, media_type)
+            self.respond(201, Docker_Content_Digest=stored)
+        elif (path, tag_or_digest) in self.fake.manifests:
+            media_type, raw = self.fake.manifests[path, tag_or_digest]
+            self.respond(200, raw, Content_Type=media_type, Docker_Content_Digest=digest(raw))
         else:
-            self._blob(request)
-
-    def _manifest(self, path: str, name: str) -> None:
-        stored = self.fake.manifests.get((path, name))
-        if stored is None:
             self.refuse(404, "MANIFEST_UNKNOWN")
-            return
-        kind, raw = stored
-        stated = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-        self.answer(200, raw, Content_Type=kind, Docker_Content_Digest=stated)
 
-    def _blob(self, request: Request) -> None:
+    def _serve_blob(self, request: Request) -> None:
         name = request.path.rpartition("/")[2]
         if request.method == "POST":
             wanted = request.query.get("mount", [""])[0]
-            if self.fake.mounts and wanted in self.fake.blobs:
-                self.answer(201)
+            if self.fake.allows_mounts and wanted in self.fake.blobs:
+                self.respond(201)
             else:
-                self.answer(202, Location="/upload/1?state=opened")
+                self.respond(202, Location="/upload/1?state=opened")
         elif request.method == "PUT":
             self.fake.put_blob(request.body)
-            self.answer(201)
+            self.respond(201)
         elif name in self.fake.blobs:
-            self.answer(200, self.fake.blobs[name])
+            self.respond(200, self.fake.blobs[name])
         else:
             self.refuse(404, "BLOB_UNKNOWN")
 
@@ -185,14 +183,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[FakeRegistry]:
+def serving(certificate: Path | None = None, **attributes: Any) -> Iterator[FakeRegistry]:
     """Serve a fake registry on a free loopback port.
 
     Args:
         certificate: Serve https with this certificate; its key is in the same file.
-        behaviour: Attributes of FakeRegistry.
+        attributes: Attributes of FakeRegistry.
     """
-    fake = FakeRegistry(**behaviour)
+    fake = FakeRegistry(**attributes)
     handler = type("Handler", (_Handler,), {"fake": fake})
     server = _Server(("127.0.0.1", 0), handler)
     if certificate:

@@ -17,31 +17,22 @@ from tests.support.archives import (
     FIRST,
     LAYERS,
     SECOND,
-    config,
+    blob_path,
     digest,
-    edit,
-    in_file,
-    in_json,
-    layout,
+    docker_save_tar,
+    edit_json,
+    image_config,
+    json_entry,
     member,
-    read_path,
-    saved,
+    read_image,
     tar,
+    write_file,
+    write_layout,
 )
 
 
-def _layout_with(folder: Path, spoil: Any) -> Path:
-    made = layout(folder / "layout", LAYERS)
-    spoil(made)
-    return made
-
-
-def _blob(folder: Path, blob: bytes) -> Path:
-    return folder / "blobs/sha256" / digest(blob).partition(":")[2]
-
-
-def _link(folder: Path) -> None:
-    path = _blob(folder, FIRST)
+def _link_blob(folder: Path) -> None:
+    path = folder / blob_path(FIRST)
     path.rename(folder / "elsewhere")
     path.symlink_to(folder / "elsewhere")
 
@@ -51,33 +42,34 @@ def _link_folder(folder: Path) -> None:
     (folder / "blobs").symlink_to(folder.parent / "elsewhere")
 
 
-def _digest_of(value: Any) -> Any:
+def _set_digest(value: Any) -> Any:
     return lambda document: document["manifests"][0].update(digest=value)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("damage", "message"),
     [
-        (lambda f: _blob(f, FIRST).write_bytes(SECOND), "is damaged"),
-        (lambda f: _blob(f, FIRST).write_bytes(FIRST[:700]), "invalid tar"),
-        (lambda f: _blob(f, FIRST).unlink(), "it has no file blobs/sha256/"),
-        (_link, "it has no file blobs/sha256/"),
+        (lambda f: (f / blob_path(FIRST)).write_bytes(SECOND), "is damaged"),
+        (lambda f: (f / blob_path(FIRST)).write_bytes(FIRST[:700]), "invalid tar"),
+        (lambda f: (f / blob_path(FIRST)).unlink(), "it has no file blobs/sha256/"),
+        (_link_blob, "it has no file blobs/sha256/"),
         (_link_folder, "it has no file blobs/sha256/"),
         (lambda f: (f / "index.json").unlink(), "it has no file index.json"),
         (lambda f: (f / "index.json").write_text("{"), "index.json is invalid JSON"),
         (lambda f: (f / "index.json").write_text("[]"), "it is not an OCI layout"),
         (lambda f: (f / "index.json").write_text("[" * 100_000), "index.json is invalid JSON"),
         (lambda f: (f / "index.json").write_text("1" * 5_000_000), "no document index.json of at"),
-        (edit("index.json", _digest_of("sha256:" + "0" * 64)), "it has no file blobs"),
-        (edit("index.json", _digest_of("../../../../etc/passwd")), "is an invalid digest"),
-        (edit("index.json", _digest_of(7)), "it is not an OCI layout"),
-        (edit("index.json", lambda d: d.update(manifests=[])), "it holds 0 images"),
+        (edit_json("index.json", _set_digest("sha256:" + "0" * 64)), "it has no file blobs"),
+        (edit_json("index.json", _set_digest("../../../../etc/passwd")), "is an invalid digest"),
+        (edit_json("index.json", _set_digest(7)), "it is not an OCI layout"),
+        (edit_json("index.json", lambda d: d.update(manifests=[])), "it holds 0 images"),
     ],
 )
-def test_damaged_layout_is_refused(tmp_path, spoil, message):
-    folder = _layout_with(tmp_path, spoil)
+def test_damaged_layout_is_refused(tmp_path, damage, message):
+    folder = write_layout(tmp_path / "layout", LAYERS)
+    damage(folder)
     with pytest.raises(ImageproofError) as caught:
-        read_path(folder, tmp_path)
+        read_image(folder, tmp_path)
     assert message in caught.value.cause
     assert caught.value.hint
 
@@ -85,36 +77,36 @@ def test_damaged_layout_is_refused(tmp_path, spoil, message):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (config((FIRST, SECOND)), "not those of its configuration"),
+        (image_config((FIRST, SECOND)), "not those of its configuration"),
         ({}, "it is not an image"),
         ({"rootfs": None}, "it is not an image"),
         ([], "it is not an image"),
         ({"rootfs": {"diff_ids": 7}}, "it is not an image"),
-        (config(LAYERS, config={"Env": 7}), "does not follow the OCI image specification"),
-        (config(LAYERS, config=[1]), "does not follow the OCI image specification"),
+        (image_config(LAYERS, config={"Env": 7}), "does not follow the OCI image specification"),
+        (image_config(LAYERS, config=[1]), "does not follow the OCI image specification"),
         (
-            config(LAYERS, config={"Healthcheck": {"Test": ["CMD"], "Interval": "x"}}),
+            image_config(LAYERS, config={"Healthcheck": {"Test": ["CMD"], "Interval": "x"}}),
             "does not follow",
         ),
     ],
 )
 def test_invalid_configuration_is_refused(tmp_path, document, message):
     with pytest.raises(StackFailed) as caught:
-        read_path(in_file(tmp_path, saved(LAYERS, document)), tmp_path)
+        read_image(write_file(tmp_path, docker_save_tar(LAYERS, document)), tmp_path)
     assert message in caught.value.cause
 
 
 def test_deeply_nested_index_is_refused(tmp_path):
-    folder = layout(tmp_path / "layout", LAYERS)
+    folder = write_layout(tmp_path / "layout", LAYERS)
     inner: Sequence[dict[str, Any]] = json.loads((folder / "index.json").read_text())["manifests"]
     nested = {"manifests": [inner[0]]}
     for _ in range(oci_layout.MAX_INDEX_DEPTH + 1):
         text = json.dumps(nested).encode()
-        (folder / "blobs/sha256" / digest(text).partition(":")[2]).write_bytes(text)
+        (folder / blob_path(text)).write_bytes(text)
         nested = {"manifests": [{"digest": digest(text)}]}
     (folder / "index.json").write_text(json.dumps(nested))
     with pytest.raises(StackFailed, match="more than 4 deep"):
-        read_path(folder, tmp_path)
+        read_image(folder, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,62 +120,65 @@ def test_deeply_nested_index_is_refused(tmp_path):
         (tar({"manifest.json": b'[{"Config": "manifest.json"}]'}), "it is not an image"),
         (tar({"manifest.json": b"[1]"}), "it is not an image"),
         (tar({"manifest.json": b"{}"}), "it holds 0 images"),
-        (saved(LAYERS)[:2000], "unexpected end of data"),
-        (gzip.compress(saved(LAYERS))[:-30], "reading image.tar: its gzip data is broken"),
+        (docker_save_tar(LAYERS)[:2000], "unexpected end of data"),
+        (
+            gzip.compress(docker_save_tar(LAYERS))[:-30],
+            "reading image.tar: its gzip data is broken",
+        ),
         (b"no tar" * 1000, "reading image.tar: invalid tar"),
     ],
 )
 def test_invalid_archive_is_refused(tmp_path, text, message):
     with pytest.raises(ImageproofError) as caught:
-        read_path(in_file(tmp_path, text), tmp_path)
+        read_image(write_file(tmp_path, text), tmp_path)
     assert message in str(caught.value)
     assert caught.value.hint
 
 
 def test_broken_layer_is_named(tmp_path):
     blob = gzip.compress(FIRST)[:-9]
-    folder = layout(tmp_path / "layout", (FIRST,), (blob,))
+    folder = write_layout(tmp_path / "layout", (FIRST,), (blob,))
     with pytest.raises(StackFailed, match=digest(blob)[7:] + " of layout: its gzip data is broken"):
-        read_path(folder, tmp_path)
+        read_image(folder, tmp_path)
 
 
 def test_cached_layer_does_not_vouch_for_forged_content(tmp_path):
     """Otherwise an archive could name a verified layer and contain another."""
     other = tar({"x": b"1", "usr/bin/python": b"x" * 3000})
     assert len(other) == len(FIRST)
-    blob = saved(LAYERS)
-    read_path(in_file(tmp_path, blob), tmp_path)
-    forged = in_file(tmp_path, blob.replace(FIRST, other), "forged.tar")
+    blob = docker_save_tar(LAYERS)
+    read_image(write_file(tmp_path, blob), tmp_path)
+    forged = write_file(tmp_path, blob.replace(FIRST, other), "forged.tar")
     with pytest.raises(StackFailed, match=f"{digest(FIRST)} is damaged"):
-        read_path(forged, tmp_path)
-    folder = layout(tmp_path / "layout", LAYERS)
-    _blob(folder, FIRST).write_bytes(other)
+        read_image(forged, tmp_path)
+    folder = write_layout(tmp_path / "layout", LAYERS)
+    (folder / blob_path(FIRST)).write_bytes(other)
     with pytest.raises(StackFailed, match=f"{digest(FIRST)} is damaged"):
-        read_path(folder, tmp_path)
+        read_image(folder, tmp_path)
 
 
 def test_configuration_of_engine_24_must_match_the_digest_in_its_name(tmp_path):
-    text = json.dumps(config((FIRST,))).encode()
+    text = json.dumps(image_config((FIRST,))).encode()
     name = f"{digest(text)[7:]}.json"
-    manifest = in_json("manifest.json", [{"Config": name, "Layers": ["0/layer.tar"]}])
+    manifest = json_entry("manifest.json", [{"Config": name, "Layers": ["0/layer.tar"]}])
     good = tar({"0/layer.tar": FIRST, name: text} | manifest)
-    assert len(read_path(in_file(tmp_path, good), tmp_path).layers) == 1
+    assert len(read_image(write_file(tmp_path, good), tmp_path).layers) == 1
     with pytest.raises(StackFailed, match="is damaged"):
-        read_path(in_file(tmp_path, good.replace(b"10001", b"00000")), tmp_path)
+        read_image(write_file(tmp_path, good.replace(b"10001", b"00000")), tmp_path)
 
 
 @pytest.mark.parametrize("bound", ["MAX_LAYERS", "MAX_TOTAL_ENTRIES"])
 def test_too_many_layers_or_entries_are_refused(tmp_path, monkeypatch, bound):
     monkeypatch.setattr(archive, bound, 2)
     with pytest.raises(StackFailed, match="more than"):
-        read_path(in_file(tmp_path, saved(LAYERS)), tmp_path)
+        read_image(write_file(tmp_path, docker_save_tar(LAYERS)), tmp_path)
 
 
 def test_only_the_cache_is_written(tmp_path):
     entries = {"../../outside": b"x", "/absolute": b"x", "l": member("l", tarfile.SYMTYPE)}
-    path = in_file(tmp_path, saved((tar(entries),)))
+    path = write_file(tmp_path, docker_save_tar((tar(entries),)))
     before = set(tmp_path.iterdir())
-    read_path(path, tmp_path)
+    read_image(path, tmp_path)
     assert set(tmp_path.iterdir()) - before == {tmp_path / "cache"}
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".json"}
 
@@ -192,4 +187,4 @@ def test_too_many_document_bytes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "MAX_TOTAL_DOCUMENT_BYTES", 10_000)
     many = {f"{number}.json": b'{"x": "' + b"y" * 3000 + b'"}' for number in range(4)}
     with pytest.raises(StackFailed, match="documents have more than"):
-        read_path(in_file(tmp_path, tar(many)), tmp_path)
+        read_image(write_file(tmp_path, tar(many)), tmp_path)

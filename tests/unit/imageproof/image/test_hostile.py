@@ -23,7 +23,7 @@ from imageproof.image.config import facts_from_config, history_from_config
 from imageproof.image.facts import ImageFacts
 from imageproof.image.layers import read_layer
 from imageproof.image.stream import decompress
-from tests.support.archives import saved, tar
+from tests.support.archives import docker_save_tar, tar
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 QUICK = settings(
@@ -154,7 +154,7 @@ def _texts(facts: ImageFacts) -> str:
 @given(document=JSON)
 def test_archive_with_a_random_configuration_is_refused(document, tmp_path):
     path = tmp_path / "image.tar"
-    path.write_bytes(saved([GOOD], document if document is not None else 0))
+    path.write_bytes(docker_save_tar([GOOD], document if document is not None else 0))
     with pytest.raises(ImageproofError):
         read_image_tar(path, lambda _: None)
 

@@ -13,22 +13,22 @@ from imageproof.image.oci_layout import _host_platform
 from imageproof.image.registry_source import parse_remote, resolve_digest
 from imageproof.image.sources import read_images
 from tests.support.archives import (
-    EXPECTED,
+    LAYER_SUMMARY,
     LAYERS,
     digest,
-    in_file,
+    docker_save_tar,
     layer_summary,
-    read_path,
-    saved,
+    read_image,
     tar,
+    write_file,
 )
-from tests.support.registry_server import INDEX, LIST, SCHEMA2, serving
+from tests.support.registry_server import INDEX, LIST, MANIFEST, SCHEMA2, serving
 
 OTHER = (tar({"other": b"machine"}),)
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch, tmp_path):
+def _no_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
 
@@ -46,25 +46,23 @@ def read(fake, folder, name: str = "gate/api:1", platform: str | None = None):
     return facts
 
 
-def index(fake, kind: str = INDEX, **platforms: str) -> str:
-    items = [
-        {
-            "digest": d,
-            "size": 1,
-            "platform": dict(zip(("os", "architecture"), p.split("/"), strict=True)),
-        }
-        for p, d in platforms.items()
-    ]
-    return fake.put("gate/api", "1", {"manifests": items}, kind)
+def put_index(fake, media_type: str, digests: dict[str, str]) -> None:
+    """Add an index of manifests by platform."""
+    items = []
+    for platform, digest_ in digests.items():
+        os_name, architecture = platform.split("/")
+        keys = {"os": os_name, "architecture": architecture}
+        items.append({"digest": digest_, "size": 1, "platform": keys})
+    fake.put_manifest("gate/api", "1", {"manifests": items}, media_type)
 
 
-@pytest.mark.parametrize("kinds", [{}, {"kind": SCHEMA2}])
-def test_facts_equal_those_of_the_archive(fake, tmp_path, kinds):
-    fake.put_image("gate/api", "1", LAYERS, **kinds)
-    found = read(fake, tmp_path)
-    assert layer_summary(found) == EXPECTED
-    archived = read_path(in_file(tmp_path, saved(LAYERS)), tmp_path)
-    assert replace(found, reference="") == replace(archived, reference="")
+@pytest.mark.parametrize("media_type", [MANIFEST, SCHEMA2])
+def test_facts_equal_those_of_the_archive(fake, tmp_path, media_type):
+    fake.put_image("gate/api", "1", LAYERS, media_type)
+    from_registry = read(fake, tmp_path)
+    assert layer_summary(from_registry) == LAYER_SUMMARY
+    from_archive = read_image(write_file(tmp_path, docker_save_tar(LAYERS)), tmp_path)
+    assert replace(from_registry, reference="") == replace(from_archive, reference="")
 
 
 def test_cached_layer_is_not_downloaded(fake, tmp_path):
@@ -81,32 +79,35 @@ def test_cached_layer_is_not_downloaded(fake, tmp_path):
 
 
 def test_host_platform_is_read_unless_another_is_selected(fake, tmp_path):
-    other = "linux/arm64" if _host_platform() != "linux/arm64" else "linux/amd64"
-    own, second = (
-        fake.put_image("gate/api", tag, layers, os=platform[0], architecture=platform[1])
-        for tag, layers, platform in (
-            ("own", LAYERS, _host_platform().split("/")),
-            ("other", OTHER, other.split("/")),
-        )
-    )
-    for kind in (INDEX, LIST):
-        index(fake, kind, **{_host_platform(): own, other: second, "unknown/unknown": own})
-        assert layer_summary(read(fake, tmp_path)) == EXPECTED
+    host = _host_platform()
+    other = "linux/arm64" if host != "linux/arm64" else "linux/amd64"
+
+    def put_image(tag: str, layers: Any, platform: str) -> str:
+        os_name, architecture = platform.split("/")
+        return fake.put_image("gate/api", tag, layers, os=os_name, architecture=architecture)
+
+    host_digest = put_image("host", LAYERS, host)
+    digests = {
+        host: host_digest,
+        other: put_image("other", OTHER, other),
+        "unknown/unknown": host_digest,
+    }
+    for media_type in (INDEX, LIST):
+        put_index(fake, media_type, digests)
+        assert layer_summary(read(fake, tmp_path)) == LAYER_SUMMARY
         assert len(read(fake, tmp_path, platform=other).layers) == 1
-        assert resolve_digest(parse_remote(f"docker://{fake.host}/gate/api:1"))[1] == (
-            _host_platform(),
-            other,
-        )
+        reference = parse_remote(f"docker://{fake.host}/gate/api:1")
+        assert resolve_digest(reference)[1] == (host, other)
     with pytest.raises(UsageError, match="0 images for linux/s390x"):
         read(fake, tmp_path, platform="linux/s390x")
     with pytest.raises(UsageError, match=f"no image for {other}"):
-        read(fake, tmp_path, "gate/api:own", platform=other)
+        read(fake, tmp_path, "gate/api:host", platform=other)
 
 
 def test_image_is_read_by_digest(fake, tmp_path):
     wanted = fake.put_image("gate/api", "1", LAYERS)
     fake.put_image("gate/api", "1", OTHER)
-    assert layer_summary(read(fake, tmp_path, f"gate/api@{wanted}")) == EXPECTED
+    assert layer_summary(read(fake, tmp_path, f"gate/api@{wanted}")) == LAYER_SUMMARY
     assert resolve_digest(parse_remote(f"docker://{fake.host}/gate/api@{wanted}")) == (wanted, ())
 
 
@@ -117,7 +118,9 @@ def test_missing_image_is_a_usage_error(fake, tmp_path):
         parse_remote("docker://api")
 
 
-def spoilt(change):
+def damage(change):
+    """Return a function that adds an image and changes the registry."""
+
     def put(fake) -> None:
         fake.put_image("gate/api", "1", LAYERS)
         change(fake)
@@ -125,9 +128,17 @@ def spoilt(change):
     return put
 
 
-def of_manifest(**changes: Any):
+def image_with(**config_changes: Any):
+    """Return a function that adds an image with a changed configuration."""
+    return lambda fake: fake.put_image("gate/api", "1", LAYERS, **config_changes)
+
+
+def manifest_with(**changes: Any):
+    """Return a function that adds a changed manifest of an image without layers."""
+
     def put(fake) -> None:
-        fake.put("gate/api", "1", {"config": fake.put_blob(b"{}"), "layers": []} | changes, SCHEMA2)
+        document = {"config": fake.put_blob(b"{}"), "layers": []} | changes
+        fake.put_manifest("gate/api", "1", document, SCHEMA2)
 
     return put
 
@@ -135,21 +146,31 @@ def of_manifest(**changes: Any):
 @pytest.mark.parametrize(
     "put",
     [
-        lambda fake: fake.put_image(
-            "gate/api", "1", LAYERS, rootfs={"diff_ids": [digest(b"x")] * 3}
-        ),
-        lambda fake: fake.put_image("gate/api", "1", LAYERS, rootfs={"diff_ids": []}),
-        lambda fake: fake.put_image("gate/api", "1", LAYERS, rootfs=7),
-        spoilt(lambda fake: fake.blobs.clear()),
-        spoilt(lambda fake: fake.blobs.update(dict.fromkeys(fake.blobs, b"{}"))),
-        of_manifest(),
-        of_manifest(config=7),
-        of_manifest(config={"digest": f"sha256:{'0' * 64}", "size": 1 << 30}),
-        of_manifest(manifests=7),
-        of_manifest(manifests=[{"digest": "../../etc/passwd"}]),
-        of_manifest(layers=None),
+        image_with(rootfs={"diff_ids": [digest(b"x")] * 3}),
+        image_with(rootfs={"diff_ids": []}),
+        image_with(rootfs=7),
+        damage(lambda fake: fake.blobs.clear()),
+        damage(lambda fake: fake.blobs.update(dict.fromkeys(fake.blobs, b"{}"))),
+        manifest_with(),
+        manifest_with(config=7),
+        manifest_with(config={"digest": f"sha256:{'0' * 64}", "size": 1 << 30}),
+        manifest_with(manifests=7),
+        manifest_with(manifests=[{"digest": "../../etc/passwd"}]),
+        manifest_with(layers=None),
     ],
-    ids=range(11),
+    ids=[
+        "other diff_ids",
+        "no diff_ids",
+        "no rootfs",
+        "no blobs",
+        "other blobs",
+        "empty configuration",
+        "no descriptor",
+        "large configuration",
+        "no list of manifests",
+        "no digest",
+        "no list of layers",
+    ],
 )
 def test_damaged_image_is_refused(fake, tmp_path, put):
     put(fake)

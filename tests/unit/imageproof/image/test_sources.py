@@ -16,84 +16,89 @@ from imageproof.image.facts import ImageFacts
 from imageproof.image.sources import read_images
 from tests.support.archives import (
     EMPTY,
-    EXPECTED,
     FIRST,
+    LAYER_SUMMARY,
     LAYERS,
     SECOND,
-    config,
+    blob_path,
     digest,
-    in_json,
+    image_config,
+    json_entry,
     layer_summary,
     tar,
 )
 
 
 class _Engine:
-    """An engine with some images; it records saves and queries."""
+    """Engine with images, by name and layers; it records saves and queries."""
 
-    def __init__(self, **images: Sequence[bytes]) -> None:
-        self.blobs = images
+    def __init__(self, **layers: Sequence[bytes]) -> None:
+        self.layers = layers
+        self.config_changes: dict[str, Any] = {}
         self.saved: list[list[str]] = []
         self.queries: list[str] = []
-        self.config: Any = config
 
-    def _text(self, name: str) -> bytes:
-        return json.dumps(self.config(self.blobs[name], config={"User": name})).encode()
+    def _config_blob(self, name: str) -> bytes:
+        changes = {"config": {"User": name}, **self.config_changes}
+        return json.dumps(image_config(self.layers[name], **changes)).encode()
 
     def images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
         self.queries.append("images")
         return {
             name: {
-                "Id": digest(self._text(name)),
+                "Id": digest(self._config_blob(name)),
                 "RepoTags": [f"{name}:1"],
-                "RootFS": {"Layers": [digest(blob) for blob in self.blobs[name]]},
+                "RootFS": {"Layers": [digest(layer) for layer in self.layers[name]]},
             }
             for name in references
-            if name in self.blobs
+            if name in self.layers
         }
 
     def history(self, reference: str) -> list[str]:
         self.queries.append("history")
-        return [f"COPY {n} / # buildkit" for n in range(len(self.blobs[reference]))]
+        return [f"COPY {number} / # buildkit" for number in range(len(self.layers[reference]))]
 
     def save(self, references: Sequence[str]) -> Iterator[bytes]:
         self.saved.append(list(references))
-        blobs = {_at(blob): blob for name in references for blob in self.blobs[name]}
-        texts = {name: self._text(name) for name in references}
-        manifest = [{"Config": _at(t), "RepoTags": [f"{n}:1"]} for n, t in texts.items()]
-        blobs |= {_at(text): text for text in texts.values()}
-        yield tar(blobs | in_json("manifest.json", manifest))
-
-
-def _at(blob: bytes) -> str:
-    return f"blobs/{digest(blob).replace(':', '/')}"
+        configs = {name: self._config_blob(name) for name in references}
+        layers = [layer for name in references for layer in self.layers[name]]
+        manifest = [
+            {"Config": blob_path(config), "RepoTags": [f"{name}:1"]}
+            for name, config in configs.items()
+        ]
+        entries = {blob_path(blob): blob for blob in (*layers, *configs.values())}
+        yield tar(entries | json_entry("manifest.json", manifest))
 
 
 def _read(engine: Any, folder: Path, *names: str) -> dict[str, ImageFacts | None]:
     return read_images(engine, names, folder / "cache")
 
 
+def _read_one(engine: Any, folder: Path, name: str = "api") -> ImageFacts:
+    facts = _read(engine, folder, name)[name]
+    assert facts is not None
+    return facts
+
+
 def test_missing_image_has_no_facts(tmp_path):
     assert _read(_Engine(), tmp_path, "none") == {"none": None}
-    found = _read(_Engine(api=LAYERS), tmp_path, "none", "api")
-    assert found["none"] is None
-    assert found["api"] is not None
+    images = _read(_Engine(api=LAYERS), tmp_path, "none", "api")
+    assert images["none"] is None
+    assert images["api"] is not None
 
 
 def test_image_without_layers_is_read(tmp_path):
     engine = _Engine(api=())
     image = {"Id": "sha256:" + "0" * 64, "RootFS": {"Type": "layers"}}
     engine.images = lambda names: dict.fromkeys(names, image)
-    facts = _read(engine, tmp_path, "api")["api"]
-    assert facts is not None
+    facts = _read_one(engine, tmp_path)
     assert (facts.layers, facts.size, engine.saved) == ((), 0, [])
 
 
 def test_invalid_history_falls_back_to_docker_history(tmp_path):
     engine = _Engine(api=LAYERS)
-    engine.config = lambda layers, **changes: config(layers, **changes) | {"history": 7}
-    facts = _read(engine, tmp_path, "api")["api"]
-    assert facts is not None
+    engine.config_changes = {"history": 7}
+    facts = _read_one(engine, tmp_path)
     assert engine.queries == ["images", "history"]
     assert facts.history[0] == "COPY 0 /"
 
@@ -102,12 +107,10 @@ def test_compressed_layers_of_containerds_store_are_read(tmp_path):
     engine = _Engine(api=LAYERS)
 
     def save(_: object) -> Iterator[bytes]:
-        yield tar({_at(p): p for p in map(gzip.compress, LAYERS)})
+        yield tar({blob_path(blob): blob for blob in map(gzip.compress, LAYERS)})
 
     engine.save = save
-    facts = _read(engine, tmp_path, "api")["api"]
-    assert facts is not None
-    assert layer_summary(facts) == EXPECTED
+    assert layer_summary(_read_one(engine, tmp_path)) == LAYER_SUMMARY
     assert engine.queries == ["images", "history"]
 
 
@@ -135,8 +138,7 @@ def test_images_are_saved_in_one_stream_then_cached(tmp_path):
     assert _read(engine, tmp_path, "api", "worker") == first
     assert engine.saved == [["api", "worker"]]
     assert engine.queries == ["images"] * 2
-    assert first["api"] is not None
-    assert layer_summary(first["api"]) == EXPECTED
+    assert layer_summary(_read_one(engine, tmp_path)) == LAYER_SUMMARY
 
 
 def test_only_images_with_uncached_layers_are_saved(tmp_path):
@@ -166,6 +168,6 @@ def test_layers_are_read_again_if_a_rule_changes(tmp_path, monkeypatch):
 
 def test_layer_that_the_engine_does_not_save_is_an_error(tmp_path):
     engine = _Engine(api=LAYERS)
-    engine.save = lambda _: (blob for blob in [tar({"blobs/sha256/x": FIRST})])
+    engine.save = lambda _: (chunk for chunk in [tar({"blobs/sha256/x": FIRST})])  # a generator
     with pytest.raises(StackFailed, match=f"lacks .*{digest(SECOND)}"):
         _read(engine, tmp_path, "api")

@@ -75,16 +75,16 @@ def test_blob_with_another_content_than_its_digest_is_refused(fake, registry, st
 
 def test_manifest_with_another_content_than_its_digest_is_refused(fake, registry):
     wanted = digest(fake.manifests["gate/api", "1"][1])
-    kind, raw = fake.manifests["gate/api", "1"]
-    fake.manifests["gate/api", wanted] = (kind, raw + b" ")
+    media_type, raw = fake.manifests["gate/api", "1"]
+    fake.manifests["gate/api", wanted] = (media_type, raw + b" ")
     with pytest.raises(StackFailed, match="is damaged"):
         registry.manifest("gate/api", wanted)
 
 
 def test_stated_digest_must_match_the_content(fake, registry):
     def state_wrong_digest(handler, request):
-        kind, raw = fake.manifests["gate/api", "1"]
-        handler.answer(200, raw, Content_Type=kind, Docker_Content_Digest=digest(b"another"))
+        media_type, raw = fake.manifests["gate/api", "1"]
+        handler.respond(200, raw, Content_Type=media_type, Docker_Content_Digest=digest(b"another"))
         return True
 
     fake.intercept = state_wrong_digest
@@ -93,7 +93,7 @@ def test_stated_digest_must_match_the_content(fake, registry):
 
 
 @pytest.mark.parametrize(
-    ("raw", "kind"),
+    ("raw", "media_type"),
     [
         (b"{", MANIFEST),
         (b"[]", MANIFEST),
@@ -104,14 +104,14 @@ def test_stated_digest_must_match_the_content(fake, registry):
     ],
     ids=range(6),
 )
-def test_invalid_manifest_is_refused(fake, registry, raw, kind):
-    fake.put("gate/api", "1", raw, kind)
+def test_invalid_manifest_is_refused(fake, registry, raw, media_type):
+    fake.put_manifest("gate/api", "1", raw, media_type)
     with pytest.raises(StackFailed):
         registry.manifest("gate/api", "1")
 
 
 def test_oversized_manifest_and_blob_are_refused(fake, registry):
-    fake.put("gate/api", "1", b"{}" + b" " * 5_000_000, MANIFEST)
+    fake.put_manifest("gate/api", "1", b"{}" + b" " * 5_000_000, MANIFEST)
     with pytest.raises(StackFailed, match="has more than 4,194,304 bytes"):
         registry.manifest("gate/api", "1")
     blob = blob_of(fake)
@@ -190,7 +190,9 @@ def test_invalid_realm_is_an_error_of_the_registry(fake, registry):
 )
 def test_invalid_token_is_refused_and_not_shown(fake, registry, body):
     fake.auth = "bearer"
-    fake.intercept = lambda h, request: request.path == "/token" and (h.answer(200, body) or True)
+    fake.intercept = lambda handler, request: (
+        request.path == "/token" and handler.respond(200, body)
+    )
     with pytest.raises(ImageproofError) as caught:
         registry.manifest("gate/api", "1")
     assert caught.value.__cause__ is None
@@ -204,7 +206,7 @@ def test_redirect_is_followed_without_credentials(fake, registry):
 
         def redirect(handler, request):
             if "/blobs/" in request.path and request.authorization:
-                handler.answer(307, Location=f"http://{storage.host}{request.path}?signature=x")
+                handler.respond(307, Location=f"http://{storage.host}{request.path}?signature=x")
                 return True
             return False
 
@@ -219,8 +221,8 @@ def test_redirect_target_gets_no_credentials_even_on_401(fake, registry, folder,
     login(folder, fake.host)
     blob = blob_of(fake)
     with serving(auth=auth) as storage:
-        fake.intercept = lambda h, request: (
-            h.answer(307, Location=f"http://{storage.host}{request.path}") or True
+        fake.intercept = lambda handler, request: handler.respond(
+            307, Location=f"http://{storage.host}{request.path}"
         )
         with pytest.raises(RegistryUnavailable, match="401"):
             read(registry, blob)
@@ -234,14 +236,14 @@ def test_redirect_target_gets_no_credentials_even_on_401(fake, registry, folder,
     ["http://elsewhere.test/x", "file:///etc/passwd", "ftp://elsewhere.test", "http://["],
 )
 def test_redirect_to_an_unencrypted_url_is_refused(fake, registry, location):
-    fake.intercept = lambda h, request: h.answer(307, Location=location) or True
+    fake.intercept = lambda handler, request: handler.respond(307, Location=location)
     with pytest.raises(RegistryUnavailable) as caught:
         read(registry, blob_of(fake))
-    assert "x?" not in str(caught.value)
+    assert "/x" not in str(caught.value)  # a redirect may be signed
 
 
 def test_redirect_loop_is_refused(fake, registry):
-    fake.intercept = lambda h, request: h.answer(307, Location=request.path) or True
+    fake.intercept = lambda handler, request: handler.respond(307, Location=request.path)
     with pytest.raises(RegistryUnavailable, match="redirects more than"):
         registry.manifest("gate/api", "1")
     assert len(fake.requests) < 10
@@ -249,7 +251,7 @@ def test_redirect_loop_is_refused(fake, registry):
 
 @pytest.mark.parametrize("status", [400, 403, 405, 429, 500, 503])
 def test_error_response_is_reported_with_the_registrys_message(fake, registry, status):
-    fake.intercept = lambda h, request: h.refuse(status, "DENIED") or True
+    fake.intercept = lambda handler, request: handler.refuse(status, "DENIED")
     with pytest.raises(RegistryUnavailable, match=f"{status} .*DENIED fake message") as caught:
         registry.manifest("gate/api", "1")
     assert caught.value.status == 3
@@ -257,7 +259,7 @@ def test_error_response_is_reported_with_the_registrys_message(fake, registry, s
 
 def test_truncated_blob_is_a_machine_error(fake, registry):
     def cut(handler, request):
-        handler.answer(200, b"some", Content_Length="10")
+        handler.respond(200, b"some", Content_Length="10")
         handler.close_connection = True
         return True
 
@@ -284,8 +286,8 @@ def test_errors_contain_no_secret_and_no_control_character(fake, registry, folde
     fake.auth = "basic"
     password = "API_TOKEN=hunter2-hunter2"
     body = {"errors": [{"code": "NO\x1b[31m", "message": f"{password} https://x.test/?s={TOKEN}"}]}
-    fake.intercept = lambda h, request: (
-        bool(request.authorization) and (h.answer(403, json.dumps(body).encode()) or True)
+    fake.intercept = lambda handler, request: (
+        bool(request.authorization) and handler.respond(403, json.dumps(body).encode())
     )
     with pytest.raises(RegistryUnavailable) as caught:
         registry.manifest("gate/api", "1")
@@ -307,16 +309,16 @@ def test_uploaded_blob_and_manifest_are_stored_unchanged(fake, registry):
 
 
 def test_upload_to_an_unencrypted_url_is_refused(fake, registry):
-    fake.intercept = lambda h, request: (
-        h.answer(202, Location="http://elsewhere.test/upload") or True
+    fake.intercept = lambda handler, request: handler.respond(
+        202, Location="http://elsewhere.test/upload"
     )
     with pytest.raises(RegistryUnavailable, match="without encryption"):
         registry.upload_blob("other/api", Descriptor(digest(b""), 0), iter([]))
 
 
 def test_manifest_stored_under_another_digest_is_an_error(fake, registry):
-    fake.intercept = lambda h, request: (
-        h.answer(201, Docker_Content_Digest=digest(b"another")) or True
+    fake.intercept = lambda handler, request: handler.respond(
+        201, Docker_Content_Digest=digest(b"another")
     )
     with pytest.raises(StackFailed, match="is damaged"):
         registry.put_manifest("gate/api", "3", Manifest(MANIFEST, b"{}"))

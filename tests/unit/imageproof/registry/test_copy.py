@@ -11,11 +11,11 @@ from imageproof.registry.client import Registry
 from imageproof.registry.copy import copy_image
 from imageproof.registry.reference import Reference
 from tests.support.archives import LAYERS, tar
-from tests.support.registry_server import INDEX, LIST, SCHEMA2, serving
+from tests.support.registry_server import INDEX, LIST, MANIFEST, SCHEMA2, serving
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch, tmp_path):
+def _no_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
 
@@ -31,32 +31,32 @@ def target():
         yield fake
 
 
-def index(fake, *digests: str, kind: str = INDEX) -> str:
-    document = {"mediaType": kind, "manifests": [{"digest": d, "size": 1} for d in digests]}
-    return fake.put("gate/api", "all", document, kind)
+def put_index(fake, *digests: str, media_type: str = INDEX) -> str:
+    """Add an index of these manifests and return its digest."""
+    document = {"mediaType": media_type, "manifests": [{"digest": d, "size": 1} for d in digests]}
+    return fake.put_manifest("gate/api", "all", document, media_type)
 
 
-def run(source, digest: str, target, path: str = "other/api", tag: str = "2") -> None:
-    with Registry(source.host) as pull, Registry(target.host) as push:
+def copy(source, digest: str, target, path: str = "other/api", tag: str = "2") -> None:
+    with Registry(source.host) as origin, Registry(target.host) as destination:
         copy_image(
-            pull,
+            origin,
             Reference(source.host, "gate/api", digest=digest),
-            push,
+            destination,
             Reference(target.host, path, tag),
         )
 
 
-def written(fake) -> list[str]:
+def written_paths(fake) -> list[str]:
     return [request.path for request in fake.requests if request.method in ("PUT", "POST")]
 
 
-@pytest.mark.parametrize(("kind", "manifest_kind"), [(INDEX, None), (LIST, SCHEMA2)])
-def test_index_is_copied_with_its_manifests_and_blobs(source, target, kind, manifest_kind):
-    kinds = {"kind": manifest_kind} if manifest_kind else {}
-    first = source.put_image("gate/api", "1", LAYERS, **kinds)
-    second = source.put_image("gate/api", "2", (tar({"arm": b"64"}),), **kinds)
-    top = index(source, first, second, kind=kind)
-    run(source, top, target)
+@pytest.mark.parametrize(("index_type", "manifest_type"), [(INDEX, MANIFEST), (LIST, SCHEMA2)])
+def test_index_is_copied_with_its_manifests_and_blobs(source, target, index_type, manifest_type):
+    first = source.put_image("gate/api", "1", LAYERS, manifest_type)
+    second = source.put_image("gate/api", "2", (tar({"arm": b"64"}),), manifest_type)
+    top = put_index(source, first, second, media_type=index_type)
+    copy(source, top, target)
     assert target.manifests["other/api", "2"] == source.manifests["gate/api", top]
     for digest in (first, second, top):
         assert target.manifests["other/api", digest] == source.manifests["gate/api", digest]
@@ -65,20 +65,22 @@ def test_index_is_copied_with_its_manifests_and_blobs(source, target, kind, mani
 
 def test_present_blobs_are_not_transferred_again(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
-    run(source, top, target)
+    copy(source, top, target)
     source.requests.clear()
     target.requests.clear()
-    run(source, top, target)
+    copy(source, top, target)
     assert source.requests_for("/blobs/") == []
-    assert {path.rpartition("/")[0] for path in written(target)} == {"/v2/other/api/manifests"}
+    assert {path.rpartition("/")[0] for path in written_paths(target)} == {
+        "/v2/other/api/manifests"
+    }
 
 
 def test_blobs_are_mounted_within_a_registry(source):
     top = source.put_image("gate/api", "1", LAYERS)
-    source.intercept = lambda h, request: (
-        request.method == "HEAD" and (h.refuse(404, "GONE") or True)
+    source.intercept = lambda handler, request: (
+        request.method == "HEAD" and handler.refuse(404, "GONE")
     )
-    run(source, top, source)
+    copy(source, top, source)
     assert source.manifests["other/api", "2"] == source.manifests["gate/api", top]
     assert not [request for request in source.requests if request.path.startswith("/upload")]
     assert [request.query["from"] for request in source.requests if request.query] == [
@@ -88,18 +90,18 @@ def test_blobs_are_mounted_within_a_registry(source):
 
 def test_blobs_are_uploaded_if_the_registry_does_not_mount(source):
     top = source.put_image("gate/api", "1", LAYERS)
-    source.intercept = lambda h, request: (
-        request.method == "HEAD" and (h.refuse(404, "GONE") or True)
+    source.intercept = lambda handler, request: (
+        request.method == "HEAD" and handler.refuse(404, "GONE")
     )
-    source.mounts = False
-    run(source, top, source)
+    source.allows_mounts = False
+    copy(source, top, source)
     assert len([request for request in source.requests if request.path.startswith("/upload")]) == 4
 
 
 def test_copy_within_a_repository_writes_only_the_tag(source):
     top = source.put_image("gate/api", "1", LAYERS)
-    run(source, top, source, path="gate/api")
-    assert written(source) == ["/v2/gate/api/manifests/2"]
+    copy(source, top, source, path="gate/api")
+    assert written_paths(source) == ["/v2/gate/api/manifests/2"]
 
 
 def test_damaged_blob_stops_the_copy_before_the_tag(source, target):
@@ -107,28 +109,31 @@ def test_damaged_blob_stops_the_copy_before_the_tag(source, target):
     for digest in source.blobs:
         source.blobs[digest] = b"x" * len(source.blobs[digest])
     with pytest.raises(StackFailed, match="is damaged"):
-        run(source, top, target)
+        copy(source, top, target)
     assert target.manifests == {}
 
 
 def test_missing_image_is_a_usage_error(source, target):
     with pytest.raises(UsageError, match="no such image"):
-        run(source, f"sha256:{'0' * 64}", target)
+        copy(source, f"sha256:{'0' * 64}", target)
 
 
 def test_deeply_nested_index_is_refused(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
     for _ in range(6):
-        top = index(source, top)
+        top = put_index(source, top)
     with pytest.raises(StackFailed, match="too many manifests"):
-        run(source, top, target)
+        copy(source, top, target)
 
 
 def test_manifest_without_lists_is_refused(source, target):
     config = source.put_blob(b"{}")
-    for document, kind in (({"config": config, "layers": 7}, SCHEMA2), ({"manifests": {}}, INDEX)):
+    for document, media_type in (
+        ({"config": config, "layers": 7}, SCHEMA2),
+        ({"manifests": {}}, INDEX),
+    ):
         with pytest.raises(StackFailed, match="has no list"):
-            run(source, source.put("gate/api", "1", document, kind), target)
+            copy(source, source.put_manifest("gate/api", "1", document, media_type), target)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +141,7 @@ def test_manifest_without_lists_is_refused(source, target):
     [7, {}, {"digest": "sha256:0", "size": 1}, {"digest": f"sha256:{'0' * 64}", "size": -1}],
 )
 def test_invalid_descriptor_is_refused(source, target, item):
-    top = source.put("gate/api", "1", {"config": item}, SCHEMA2)
+    top = source.put_manifest("gate/api", "1", {"config": item}, SCHEMA2)
     with pytest.raises(StackFailed):
-        run(source, top, target)
+        copy(source, top, target)
     assert json.loads(source.manifests["gate/api", top][1])["config"] == item

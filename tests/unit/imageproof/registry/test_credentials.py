@@ -34,14 +34,14 @@ def configure(monkeypatch, tmp_path):
 def helper(monkeypatch, tmp_path):
     """A credential helper named `fake` that runs a shell script."""
 
-    def make(script: str) -> None:
+    def write_script(script: str) -> None:
         path = tmp_path / "bin/docker-credential-fake"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
 
-    return make
+    return write_script
 
 
 def test_no_credentials_without_login(configure):

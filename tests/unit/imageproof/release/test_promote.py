@@ -61,7 +61,7 @@ def test_pushed_builds_are_promoted_for_each_platform(fake, project, verdict_of)
         {"digest": digest, "size": 1, "platform": {"os": "linux", "architecture": architecture}}
         for digest, architecture in ((api, "amd64"), (worker, "arm64"))
     ]
-    fake.put("staging/api", "7", {"manifests": items}, INDEX)
+    fake.put_manifest("staging/api", "7", {"manifests": items}, INDEX)
     images, release = read_sources(project, f"docker://{fake.host}/staging:7")
     assert release is None
     assert images["api"].platforms == ("linux/amd64", "linux/arm64")

@@ -80,3 +80,18 @@ def test_platform_without_a_remote_image_is_refused(image):
 def test_platform_chooses_from_a_remote_image(reference):
     request = parse_request(f"shop={reference}", None, static=True, platform="linux/arm64")
     assert request.platform == "linux/arm64"
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "reason"),
+    [
+        (Request(), "containers", "the stack is not running"),
+        (Request(), "build", "needs --deep"),
+        (Request(static=True), "containers", "--static starts no container"),
+        (Request(static=True), "trial", "needs --deep"),
+        (Request(image="api", reference="x:1"), "build", "NAME=REF verifies one image"),
+        (Request(image="api", reference="x:1"), "containers", "NAME=REF verifies one image"),
+    ],
+)
+def test_reason_of_a_check_that_is_not_run_is_the_one_that_applies(request_, kind, reason):
+    assert request_.not_run_reasons[kind].startswith(reason)
