@@ -69,7 +69,7 @@ def test_invalid_digest_has_no_path(tmp_path, diff_id):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda text: "",
         lambda text: text[:-5],
@@ -87,12 +87,12 @@ def test_invalid_digest_has_no_path(tmp_path, diff_id):
         lambda text: "[" * 100_000,
     ],
 )
-def test_damaged_or_outdated_file_is_ignored(tmp_path, spoil):
+def test_damaged_or_outdated_file_is_ignored(tmp_path, damage):
     store_layer(tmp_path, LAYER)
     path = _path(tmp_path)
-    spoilt = spoil(path.read_text())
-    assert spoilt != path.read_text()
-    path.write_text(spoilt)
+    damaged = damage(path.read_text())
+    assert damaged != path.read_text()
+    path.write_text(damaged)
     assert load_layer(tmp_path, LAYER.diff_id) is None
 
 
@@ -141,10 +141,10 @@ def test_folder_instead_of_a_file_is_ignored(tmp_path):
 
 
 def test_interrupted_write_leaves_no_file(tmp_path, monkeypatch):
-    def fails(*_: object) -> bytes:
+    def interrupt(*_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache, "_header", fails)
+    monkeypatch.setattr(cache, "_header", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store_layer(tmp_path, LAYER)
     assert list(tmp_path.iterdir()) == []

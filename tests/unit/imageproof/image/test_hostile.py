@@ -34,7 +34,7 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 GOOD = tar({"etc/passwd": b"root:x:0:0::/:/bin/sh\n", "app/x.dist-info/METADATA": b"Name: x\n"})
-PACKERS = (bytes, gzip.compress, zstandard.compress)
+COMPRESSIONS = (bytes, gzip.compress, zstandard.compress)
 NAMES = st.text(min_size=1, max_size=40)
 KINDS = st.sampled_from([bytes([kind]) for kind in range(ord("0"), ord("8"))] + [b"L", b"x", b"S"])
 
@@ -47,39 +47,40 @@ def _outcome(call: Callable[[], Any]) -> Any:
         return error
 
 
-def _read(blob: bytes) -> None:
-    found = _outcome(lambda: read_layer(decompress(blob[:8], iter([blob]))))
-    if isinstance(found, ImageproofError):
-        assert found.hint
-        assert not CONTROL.search(str(found))
+def _check_layer(blob: bytes) -> None:
+    """Test that the layer reader returns printable names, or an error with a hint."""
+    outcome = _outcome(lambda: read_layer(decompress(blob[:8], iter([blob]))))
+    if isinstance(outcome, ImageproofError):
+        assert outcome.hint
+        assert not CONTROL.search(str(outcome))
     else:
-        names = "".join(f"{file.path}{file.target}" for file in found.files)
+        names = "".join(f"{file.path}{file.target}" for file in outcome.files)
         assert not CONTROL.search(names)
         names.encode()
 
 
 @QUICK
-@given(st.binary(max_size=2000), st.sampled_from(PACKERS))
-def test_random_bytes_are_handled(blob, pack):
-    _read(blob)
-    _read(pack(blob))
+@given(st.binary(max_size=2000), st.sampled_from(COMPRESSIONS))
+def test_random_bytes_are_handled(blob, compress):
+    _check_layer(blob)
+    _check_layer(compress(blob))
 
 
 @QUICK
-@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255), st.sampled_from(PACKERS))
-def test_layer_with_one_changed_byte_is_handled(at, byte, pack):
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255), st.sampled_from(COMPRESSIONS))
+def test_layer_with_one_changed_byte_is_handled(at, byte, compress):
     blob = bytearray(GOOD)
     blob[at] = byte
-    _read(pack(bytes(blob)))
-    packed = bytearray(pack(GOOD))
-    packed[at % len(packed)] = byte
-    _read(bytes(packed))
+    _check_layer(compress(bytes(blob)))
+    compressed = bytearray(compress(GOOD))
+    compressed[at % len(compressed)] = byte
+    _check_layer(bytes(compressed))
 
 
 @QUICK
-@given(st.integers(0, len(GOOD)), st.sampled_from(PACKERS))
-def test_truncated_layer_is_handled(at, pack):
-    _read(pack(GOOD)[:at])
+@given(st.integers(0, len(GOOD)), st.sampled_from(COMPRESSIONS))
+def test_truncated_layer_is_handled(at, compress):
+    _check_layer(compress(GOOD)[:at])
 
 
 @st.composite
@@ -107,7 +108,7 @@ def test_random_entries_are_handled(entries, kind):
         except (ValueError, tarfile.TarError):
             continue  # this format cannot express it
         out.write(b"x" * min(entry.size, 1024))
-    _read(out.getvalue() + bytes(1024))
+    _check_layer(out.getvalue() + bytes(1024))
 
 
 # Small: a large document takes longer to generate than to read.
@@ -130,14 +131,16 @@ KEYS = st.sampled_from(
     )
 )
 def test_random_configuration_is_handled(document):
-    found = _outcome(lambda: facts_from_config("x", "y", document, (), ()))
-    assert found.hint if isinstance(found, ImageproofError) else not CONTROL.search(_texts(found))
+    facts = _outcome(lambda: facts_from_config("x", "y", document, (), ()))
+    if isinstance(facts, ImageproofError):
+        assert facts.hint
+    else:
+        assert not CONTROL.search(_texts(facts))
     history = _outcome(lambda: history_from_config(document, 2))
-    assert (
-        history.hint
-        if isinstance(history, ImageproofError)
-        else not CONTROL.search("".join(history.instructions))
-    )
+    if isinstance(history, ImageproofError):
+        assert history.hint
+    else:
+        assert not CONTROL.search("".join(history.instructions))
 
 
 def _texts(facts: ImageFacts) -> str:

@@ -30,8 +30,8 @@ FIRST = tar(
         "long/" + "x" * 150: b"long",
     }
 )
-CHECKED = zstandard.ZstdCompressor(write_checksum=True).compress(FIRST)
-NOTHING = "e3b0c44298fc1c149afbf4c8996fb924"  # SHA-256 of no bytes, its first half
+ZSTD_WITH_CHECKSUM = zstandard.ZstdCompressor(write_checksum=True).compress(FIRST)
+EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb924"  # SHA-256 of no bytes, its first half
 
 
 def _read(blob: bytes) -> Layer:
@@ -50,8 +50,8 @@ def test_all_kinds_of_entries_are_read():
         File("bin", "link", 0, 0o644, 0, 0, "usr/bin"),
         File("usr/b", "hardlink", 0, 0o644, 0, 0, "usr/a"),
         File("dev/null", "other", 0, 0o644, 0, 0),
-        File("own", "file", 0, 0o4755, 10001, 10002, "", NOTHING),
-        File("cap", "file", 0, 0o644, 0, 0, "", NOTHING, ("security.capability",)),
+        File("own", "file", 0, 0o4755, 10001, 10002, "", EMPTY_DIGEST),
+        File("cap", "file", 0, 0o644, 0, 0, "", EMPTY_DIGEST, ("security.capability",)),
         File("long/" + "x" * 150, "file", 4, 0o644, 0, 0, "", digest(b"long")[7:39]),
     )
 
@@ -67,12 +67,12 @@ def test_chunk_size_does_not_matter(size):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_and_empty_chunks_do_not_matter(seed):
-    chance = random.Random(seed)
+    generator = random.Random(seed)
 
     def cut() -> Iterator[bytes]:
         at = 0
         while at < len(FIRST):
-            size = chance.choice((0, 1, 7, 512, 4096, 10_240, 100_001))
+            size = generator.choice((0, 1, 7, 512, 4096, 10_240, 100_001))
             yield FIRST[at : at + size]
             at += size
 
@@ -80,7 +80,7 @@ def test_random_and_empty_chunks_do_not_matter(seed):
 
 
 @pytest.mark.parametrize(
-    "packed",
+    "compressed",
     [
         gzip.compress(FIRST),
         gzip.compress(FIRST[:700]) + gzip.compress(FIRST[700:]),
@@ -90,9 +90,9 @@ def test_random_and_empty_chunks_do_not_matter(seed):
     ],
     ids=["gzip", "two gzip members", "gzip and padding", "zstd", "two zstd frames"],
 )
-def test_compression_does_not_matter(packed):
-    assert _read(packed) == _read(FIRST)
-    assert read_layer(decompress(packed[:8], _cut(packed, 100))) == _read(FIRST)
+def test_compression_does_not_matter(compressed):
+    assert _read(compressed) == _read(FIRST)
+    assert read_layer(decompress(compressed[:8], _cut(compressed, 100))) == _read(FIRST)
 
 
 @pytest.mark.parametrize("blob", [EMPTY, b""])
@@ -101,10 +101,12 @@ def test_layer_without_entries_is_read(blob):
     assert _read(blob) == Layer(digest(blob), len(blob), ())
 
 
-@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_all_tar_formats_are_read(kind):
-    found = _read(tar({"a": b"x", "b" * 90: b"y"}, kind))
-    assert [file.path for file in found.files] == ["a", "b" * 90]
+@pytest.mark.parametrize(
+    "tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
+)
+def test_all_tar_formats_are_read(tar_format):
+    layer = _read(tar({"a": b"x", "b" * 90: b"y"}, tar_format))
+    assert [file.path for file in layer.files] == ["a", "b" * 90]
 
 
 @pytest.mark.parametrize("padding", [0, 512, 9_000, 700_000])
@@ -255,9 +257,9 @@ def test_invalid_utf8_in_a_name_is_escaped():
 
 
 def test_first_anomalies_are_kept_and_the_rest_counted():
-    found = _read(tar({f"../{number}": b"" for number in range(1000)})).anomalies
-    assert len(found) == layers.MAX_ANOMALIES + 1
-    assert found[-1] == f"and {1000 - layers.MAX_ANOMALIES} more"
+    anomalies = _read(tar({f"../{number}": b"" for number in range(1000)})).anomalies
+    assert len(anomalies) == layers.MAX_ANOMALIES + 1
+    assert anomalies[-1] == f"and {1000 - layers.MAX_ANOMALIES} more"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +274,7 @@ def test_first_anomalies_are_kept_and_the_rest_counted():
         (tar({"a": b"x" * 5000})[:2000], "middle of a file"),
         (gzip.compress(FIRST)[:-20], "ends in the middle"),
         (gzip.compress(FIRST)[:50] + b"\xff" * 50, "gzip data is broken"),
-        (CHECKED[:-1] + bytes([CHECKED[-1] ^ 1]), "zstd data is broken"),
+        (ZSTD_WITH_CHECKSUM[:-1] + bytes([ZSTD_WITH_CHECKSUM[-1] ^ 1]), "zstd data is broken"),
         (tar({"x" * 5000: b""}), "more than 4096 bytes"),
         (
             tar({"x": member("x", pax_headers={"comment": "y" * (1 << 18)})}),

@@ -47,20 +47,20 @@ def test_dpkg_status_gives_installed_packages():
 
 
 def test_dpkg_status_folder_of_distroless_is_read():
-    found = _layer(
+    packages = _layer(
         {
             "var/lib/dpkg/status.d/libc6": b"Package: libc6\nVersion: 2.36-9\n",
             "var/lib/dpkg/status.d/libc6.md5sums": b"0" * 32 + b"  usr/lib/libc.so.6\n",
         }
     ).packages
     record = "var/lib/dpkg/status.d/libc6"
-    assert found == (Package("dpkg", "libc6", "2.36-9", record, ("usr/lib/libc.so.6",)),)
+    assert packages == (Package("dpkg", "libc6", "2.36-9", record, ("usr/lib/libc.so.6",)),)
 
 
 def test_apk_database_is_read():
     text = b"C:Q1\nP:musl\nV:1.2.5-r0\nF:lib\nR:ld-musl.so.1\n\nP:zlib\nV:1.3\n"
-    found = _layer({"lib/apk/db/installed": text}).packages
-    assert [(p.name, p.version, p.owns) for p in found] == [
+    packages = _layer({"lib/apk/db/installed": text}).packages
+    assert [(p.name, p.version, p.owns) for p in packages] == [
         ("musl", "1.2.5-r0", ("lib/ld-musl.so.1",)),
         ("zlib", "1.3", ()),
     ]
@@ -72,16 +72,16 @@ def test_python_metadata_is_read(folder):
 
 
 def test_nested_npm_packages_are_read():
-    one = json.dumps({"name": "left-pad", "version": "1.3.0"}).encode()
+    plain = json.dumps({"name": "left-pad", "version": "1.3.0"}).encode()
     scoped = json.dumps({"name": "@a/b", "version": "2.0.0"}).encode()
-    found = _packages(
+    packages = _packages(
         {
-            "app/node_modules/left-pad/package.json": one,
+            "app/node_modules/left-pad/package.json": plain,
             "app/node_modules/@a/b/package.json": scoped,
-            "app/node_modules/@a/b/node_modules/left-pad/package.json": one,
+            "app/node_modules/@a/b/node_modules/left-pad/package.json": plain,
         }
     )
-    assert found == [
+    assert packages == [
         ("npm", "@a/b", "2.0.0"),
         ("npm", "left-pad", "1.3.0"),
         ("npm", "left-pad", "1.3.0"),
@@ -135,20 +135,18 @@ EVIL = "\\u001b[2J\\ud800" + "x" * 1000
 
 def test_names_are_printable_and_short():
     npm = f'{{"name": "{EVIL}", "version": "1\\n2"}}'.encode()
-    found = _packages(
+    dpkg_package, npm_package, python_package = _packages(
         {
             "node_modules/x/package.json": npm,
             "var/lib/dpkg/status.d/x": b"Package: a\x1b[2J\nVersion: 1\x1b\n",
             f"{SITE}/x.dist-info/METADATA": b"Name: a\x07b\nVersion: 1\n\n",
         }
     )
-    assert [(name, version) for _, name, version in found[::2]] == [
-        (r"a\x1b[2J", r"1\x1b"),
-        (r"a\x07b", "1"),
-    ]
-    assert found[1][1].startswith(r"\x1b[2J\ud800xxx")
-    assert found[1][2] == r"1\n2"
-    assert len(found[1][1]) == 256
+    assert dpkg_package == ("dpkg", r"a\x1b[2J", r"1\x1b")
+    assert python_package == ("python", r"a\x07b", "1")
+    _, name, version = npm_package
+    assert name.startswith(r"\x1b[2J\ud800xxx")
+    assert (len(name), version) == (256, r"1\n2")
 
 
 def test_metadata_with_a_long_description_is_read():

@@ -41,9 +41,9 @@ def test_base_has_no_registry_host_and_no_digest():
 
 
 def test_baseline_is_the_one_of_the_same_base():
-    one, other = sizes_of(_sized(1, "a")), sizes_of(_sized(2, "b"))
-    files = ProjectFiles(TODAY, baselines=(one, other))
-    assert baseline_for(replace(_sized(3, "b"), project_files=files)) == other
+    on_a, on_b = sizes_of(_sized(1, "a")), sizes_of(_sized(2, "b"))
+    files = ProjectFiles(TODAY, baselines=(on_a, on_b))
+    assert baseline_for(replace(_sized(3, "b"), project_files=files)) == on_b
     assert baseline_for(replace(_sized(3, "c"), project_files=files)) is None
     assert baseline_for(_sized(3, "a")) is None
 
