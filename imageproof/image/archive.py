@@ -95,10 +95,9 @@ class ArchiveContents:
         """
         head, body = _peek(chunks)
         compressed = _is_compressed(head)
-        digest = _digest_in_name(name)
         action = f"reading the layer {printable(name)} of {self.source}"
-        # An uncompressed layer's digest is its diff_id; a compressed layer's is not.
-        diff_id = None if compressed else digest
+        # Only an uncompressed layer has its diff_id in its name.
+        diff_id = None if compressed else _digest_in_name(name)
         layer = self.load_cached_layer(diff_id) if diff_id else None
         if layer is not None:
             if not self.trusted:
