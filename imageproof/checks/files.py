@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding
+from imageproof.image.facts import FileInLayer
 
 if TYPE_CHECKING:
-    from imageproof.image.facts import File, Layer
+    from imageproof.image.facts import Layer
 
-FileInLayer = tuple["File", "Layer"]  # a visible file and the layer that brought it
 FilesByPath = Mapping[str, FileInLayer]  # the path has no leading slash
 
 # Sticky folders that every user may write on every system (FHS 3.0; hier(7)).

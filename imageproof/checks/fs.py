@@ -29,9 +29,9 @@ CAPABILITY_ATTRIBUTE = "security.capability"  # xattr(7)
 def setuid(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file with the setuid or setgid bit; a folder's setgid bit gives no rights."""
     privileged = {
-        path: (file, layer)
-        for path, (file, layer) in facts.files.items()
-        if file.kind in ("file", "hardlink") and file.mode & (SETUID | SETGID)
+        path: entry
+        for path, entry in facts.files.items()
+        if entry.file.kind in ("file", "hardlink") and entry.file.mode & (SETUID | SETGID)
     }
     yield from findings_by_layer(privileged, "setuid or setgid")
 
@@ -48,9 +48,9 @@ def setuid(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
 def file_capabilities(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file with the attribute security.capability."""
     capable = {
-        path: (file, layer)
-        for path, (file, layer) in facts.files.items()
-        if CAPABILITY_ATTRIBUTE in file.xattrs
+        path: entry
+        for path, entry in facts.files.items()
+        if CAPABILITY_ATTRIBUTE in entry.file.xattrs
     }
     yield from findings_by_layer(capable, "file capabilities")
 
@@ -67,10 +67,10 @@ def file_capabilities(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding
 def world_writable(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     """Fail for each file and folder that everyone may write, except shared folders."""
     writable = {
-        path: (file, layer)
-        for path, (file, layer) in facts.files.items()
-        if file.mode & OTHERS_WRITE and file.kind in ("file", "folder", "hardlink")
-        if not _is_shared_folder(file, contract)
+        path: entry
+        for path, entry in facts.files.items()
+        if entry.file.mode & OTHERS_WRITE and entry.file.kind in ("file", "folder", "hardlink")
+        if not _is_shared_folder(entry.file, contract)
     }
     yield from findings_by_layer(writable, "writable by everyone")
 
@@ -98,12 +98,15 @@ def app_immutable(contract: ServiceContract, facts: ImageFacts) -> Iterator[Find
     everyone may write.
     """
     changeable = {
-        path: (file, layer)
-        for path, (file, layer) in facts.files.items()
-        if file.kind in ("file", "folder", "hardlink")
-        and not file.mode & OTHERS_WRITE
+        path: entry
+        for path, entry in facts.files.items()
+        if entry.file.kind in ("file", "folder", "hardlink")
+        and not entry.file.mode & OTHERS_WRITE
         and not is_within(path, contract.writable)
-        and (file.uid == contract.uid or (file.gid == contract.gid and file.mode & GROUP_WRITE))
+        and (
+            entry.file.uid == contract.uid
+            or (entry.file.gid == contract.gid and entry.file.mode & GROUP_WRITE)
+        )
     }
     yield from findings_by_layer(changeable, f"the user {contract.user} can change")
 
@@ -127,9 +130,9 @@ def orphans(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     uids = {contract.uid, 0, *(user.uid for user in accounts.users)}
     gids = {contract.gid, 0, *(gid for _, gid in accounts.groups)}
     orphaned = {
-        path: (file, layer)
-        for path, (file, layer) in facts.files.items()
-        if file.uid not in uids or file.gid not in gids
+        path: entry
+        for path, entry in facts.files.items()
+        if entry.file.uid not in uids or entry.file.gid not in gids
     }
     yield from findings_by_layer(orphaned, "owner or group without an account")
 

@@ -39,9 +39,9 @@ def bytecode(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
         tags = {f"cpython-3{match['minor']}" for match in interpreters}
         program = program_folder(contract, facts)
         uncompiled = {
-            path: (file, layer)
-            for path, (file, layer) in facts.files.items()
-            if file.kind in ("file", "hardlink")
+            path: entry
+            for path, entry in facts.files.items()
+            if entry.file.kind in ("file", "hardlink")
             and _is_module(path, program)
             and not _is_compiled(path, tags, facts)
         }

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imageproof.checks.check import Finding, check
-from imageproof.checks.files import FileInLayer, FilesByPath, finding_at, format_paths
+from imageproof.checks.files import FilesByPath, finding_at, format_paths
+from imageproof.image.facts import FileInLayer
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
@@ -70,9 +71,9 @@ def package_managers(contract: ServiceContract, facts: ImageFacts) -> Iterator[F
         if _is_in_contract(manager, contract):
             continue
         matches = {
-            file.path: (file, layer)
-            for file, layer in programs
-            if re.fullmatch(manager.programs, file.name)
+            entry.file.path: entry
+            for entry in programs
+            if re.fullmatch(manager.programs, entry.file.name)
         }
         for package, _ in facts.packages:
             # dpkg and apk keep the record of a package whose programs were deleted.
@@ -97,10 +98,10 @@ def belongs_to_manager(package: Package) -> bool:
 def _programs(facts: ImageFacts) -> Iterator[FileInLayer]:
     """Yield the executables in folders of programs, without dangling links."""
     on_path = {file.path for file, _ in facts.programs.values()}
-    for path, (file, layer) in facts.files.items():
+    for path, entry in facts.files.items():
         is_program = path in on_path or _PROGRAM_FOLDER.search(path.rpartition("/")[0])
-        if is_program and file.executable and facts.resolves(path):
-            yield file, layer
+        if is_program and entry.file.executable and facts.resolves(path):
+            yield entry
 
 
 def _is_in_contract(manager: Manager, contract: ServiceContract) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imageproof.checks.check import Finding, check
 from imageproof.checks.content.folders import folder_finding
 from imageproof.checks.content.modules import LIBRARY, program_folder
-from imageproof.checks.files import FileInLayer
+from imageproof.image.facts import FileInLayer
 
 if TYPE_CHECKING:
     from imageproof.contract import ServiceContract
@@ -39,16 +39,16 @@ def tests(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     packaged: dict[str, dict[str, FileInLayer]] = defaultdict(dict)
     program = program_folder(contract, facts)
     test_folders = _test_folders(facts)
-    for path, (file, layer) in facts.files.items():
-        if file.kind == "folder":
+    for path, entry in facts.files.items():
+        if entry.file.kind == "folder":
             continue
         if library := LIBRARY.match(path):
             if folder := _folder_of_tests(path, library.start("rest"), test_folders):
-                packaged[folder][path] = (file, layer)
+                packaged[folder][path] = entry
         elif program and path.startswith(program):
             folder = _folder_of_tests(path, len(program), test_folders)
             if folder or _is_test(path):
-                own[folder or path][path] = (file, layer)
+                own[folder or path][path] = entry
     for folder, files in sorted(own.items()):
         yield _finding(folder, files)
     for folder, files in sorted(packaged.items()):
