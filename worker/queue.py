@@ -44,11 +44,13 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', retries, '-inf', now_ms, 'LIMIT'
   redis.call('XADD', stream, '*', 'id', id)
 end
 """
-# Starts an attempt. Returns the review's hash, or nothing if the review has expired.
+# Starts an attempt. Returns the review's hash, or nothing if the review has expired or ended. A review
+# that has ended can have a second entry: the client resends a submission whose reply was lost.
 _START = """
 local review = unpack(KEYS)
 local lease_token, now_ms = unpack(ARGV)
-if redis.call('EXISTS', review) == 0 then
+local status = redis.call('HGET', review, 'status')
+if not status or status == 'done' or status == 'failed' then
   return {}
 end
 redis.call('HINCRBY', review, 'attempts', 1)
@@ -201,7 +203,7 @@ class Queue:
                 raise
 
     def _claim_next(self) -> Job | None:
-        """Claim the next review; drop entries of expired reviews, and jobs that kill workers."""
+        """Claim the next review; drop entries of expired or ended reviews, and fatal jobs."""
         while entry := self._next_entry():
             entry_id, review_id = entry
             job = self._start(entry_id, review_id)
@@ -235,7 +237,7 @@ class Queue:
                 return cast("_Entries", entries)
 
     def _start(self, entry_id: str, review_id: str) -> Job | None:
-        """Start an attempt and return its job, or None if the review has expired."""
+        """Start an attempt and return its job, or None if the review has expired or ended."""
         lease_token = secrets.token_hex(8)
         reply = self._run(_START, [review_key(review_id)], lease_token, self._now_ms())
         if not reply:

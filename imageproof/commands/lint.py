@@ -59,7 +59,12 @@ def run_linters(
             for name, command in commands.items()
         ]
         pending.append(pool.submit(_check_project_files, contract, engine))
-        return [future.result() for future in pending]
+        outcomes = [future.result() for future in pending]
+    if "hadolint" not in commands:
+        globs = ", ".join(contract.dockerfiles)
+        warning = f"not run: no Dockerfile matches {globs} (`dockerfiles` in the contract)"
+        outcomes.append(Outcome("hadolint", (), (warning,)))
+    return outcomes
 
 
 def report(outcomes: Sequence[Outcome]) -> None:

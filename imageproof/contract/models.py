@@ -202,7 +202,7 @@ class Base(Model):
     @property
     def local_tag(self) -> str:
         """Tag of the base image that is made on this machine from Debian's packages."""
-        matches = (re.fullmatch(r"python(3\.\d+)", package) for package in self.packages)
+        matches = (re.fullmatch(r"python(3(?:\.\d+)?)", package) for package in self.packages)
         python = next((match[1] for match in matches if match), "none")
         return f"imageproof/python-base:{python}-{self.suite}"
 

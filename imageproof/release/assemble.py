@@ -95,7 +95,7 @@ def contract_result(
     """Count the results of an image's checks in its verdicts (one verdict per platform)."""
     results = [result for verdict in verdicts for result in verdict.results]
     count = Counter(result.status for result in results if result.subject == name)
-    contract_json = json.dumps(service.model_dump(mode="json"), sort_keys=True)
+    contract_json = json.dumps([service.model_dump(mode="json")], sort_keys=True)
     return ContractResult(
         digest=sha256(contract_json.encode()),
         passed=count["pass"],

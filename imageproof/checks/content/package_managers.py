@@ -25,7 +25,6 @@ class Manager:
     package: str = ""  # its own package: kind:name
 
 
-PIP = Manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip")
 MANAGERS = (
     Manager("apt", r"apt|apt-get|aptitude", "dpkg:apt"),
     Manager("dpkg", r"dpkg|dpkg-deb", "dpkg:dpkg"),
@@ -34,7 +33,7 @@ MANAGERS = (
     Manager("rpm", r"rpm"),
     Manager("zypper", r"zypper"),
     Manager("pacman", r"pacman"),
-    PIP,
+    Manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip"),
     Manager("pipx", r"pipx", "python:pipx"),
     Manager("uv", r"uvx?", "python:uv"),
     Manager("poetry", r"poetry", "python:poetry"),
@@ -83,7 +82,7 @@ def package_managers(contract: ServiceContract, facts: ImageFacts) -> Iterator[F
         if matches:
             yield _finding(f"{manager.name} is in the image", matches)
     wheels = {path: entry for path, entry in facts.files.items() if _BUNDLED_PIP.search(path)}
-    if wheels and not _is_in_contract(PIP, contract):
+    if wheels and not {"pip", "python:pip"} & {*contract.absent, *contract.programs}:
         yield _finding("ensurepip can install pip", wheels)
 
 

@@ -213,6 +213,21 @@ def test_claim_drops_the_entry_of_an_expired_review(reviews, review_id, worker, 
     assert client.xlen(store.STREAM) == 1
 
 
+@pytest.mark.parametrize("status", [Status.DONE, Status.FAILED])
+def test_claim_drops_a_second_entry_of_an_ended_review(reviews, review_id, worker, client, status):
+    """The client resends a submission whose reply was lost: the stream then has two entries."""
+    client.xadd(store.STREAM, {"id": review_id})
+    job = worker.claim()
+    if status == Status.DONE:
+        worker.finish(job, RESULT, "")
+    else:
+        worker.fail(job, UNAVAILABLE)
+    assert worker.claim() is None
+    review = reviews.get(review_id)
+    assert (review.status, review.attempts) == (status, 1)
+    assert client.xlen(store.STREAM) == 0
+
+
 def test_finish_does_not_recreate_an_expired_review(review_id, worker, client):
     job = worker.claim()
     client.delete(store.review_key(review_id))

@@ -34,7 +34,7 @@ def test_hadolint_reads_the_dockerfiles_of_this_project():
     }
 
 
-def test_project_without_dockerfiles_needs_no_hadolint(tmp_path):
+def test_project_without_dockerfiles_has_no_hadolint_command(tmp_path):
     assert linter_commands(_project(tmp_path)) == {}
 
 
@@ -185,3 +185,12 @@ def test_complaint_fails_lint(monkeypatch, tmp_path, script):
     else:
         with pytest.raises(LintFailed, match="tool complained"):
             lint.lint(project, Engine(()))
+
+
+def test_hadolint_that_finds_no_dockerfile_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setattr(lint, "_check_project_files", lambda *_: Outcome("compose", ()))
+    outcomes = {o.name: o for o in lint.run_linters(_project(tmp_path), Engine(()))}
+    assert outcomes["hadolint"].complaints == ()
+    assert (
+        outcomes["hadolint"].warnings[0].startswith("not run: no Dockerfile matches Dockerfile, ")
+    )

@@ -167,6 +167,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
             service_contract(absent=["sh"]),
         ),
         (with_files(WHEEL), "ensurepip"),
+        (with_files(WHEEL), "ensurepip", service_contract(absent=["pip3"])),
         (with_packages(package("python", "pip", "24.0")), "pip is in the image: /opt/venv"),
         (with_packages(package("npm", "corepack")), "corepack is in the image"),
     ],
