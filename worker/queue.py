@@ -44,7 +44,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', retries, '-inf', now_ms, 'LIMIT'
   redis.call('XADD', stream, '*', 'id', id)
 end
 """
-# Starts an attempt. Returns the review's hash, or nothing if the review has expired or ended. A review
+# Starts an attempt. Returns the review's hash, or nothing if the review has expired or ended. One
 # that has ended can have a second entry: the client resends a submission whose reply was lost.
 _START = """
 local review = unpack(KEYS)

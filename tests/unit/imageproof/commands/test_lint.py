@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -169,7 +168,7 @@ def test_warning_is_printed_and_does_not_fail(monkeypatch, tmp_path):
     monkeypatch.setattr(lint, "_check_project_files", lambda *_: outcome)
     lines = []
     monkeypatch.setattr(lint.console, "say", lines.append)
-    lint.lint(SimpleNamespace(root=tmp_path), Engine(()))
+    lint.lint(contract(root=tmp_path), Engine(()))
     assert "      warning: compose.pinned: it may move" in lines
 
 
@@ -179,7 +178,7 @@ def test_complaint_fails_lint(monkeypatch, tmp_path, script):
     monkeypatch.setattr(
         lint, "_check_project_files", lambda *_: Outcome("compose and environment", ())
     )
-    project = SimpleNamespace(root=tmp_path)
+    project = contract(root=tmp_path)
     if script == "exit 0":
         lint.lint(project, Engine(()))
     else:
