@@ -6,6 +6,7 @@
     │   ├── LintFailed
     │   ├── VerifyFailed
     │   ├── TestsFailed
+    │   ├── ImageDamaged
     │   └── StackFailed
     ├── UsageError           2  the contract, the configuration or the command line is wrong
     │   ├── ContractError
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigurationError",
     "ContractError",
     "EngineUnavailable",
+    "ImageDamaged",
     "ImageproofError",
     "LintFailed",
     "MachineError",
@@ -94,6 +96,10 @@ class TestsFailed(Violation):
     """A test failed."""
 
     __test__ = False  # pytest takes the name for a test class
+
+
+class ImageDamaged(Violation):
+    """An image, archive or registry answer is invalid, or is not the image that was expected."""
 
 
 class StackFailed(Violation):

@@ -1,1 +1,1 @@
-"""Build images: the base image, buildx bake, and its progress."""
+"""Building of images: the base image, buildx bake, and BuildKit's progress."""

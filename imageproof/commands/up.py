@@ -96,7 +96,9 @@ class _CachedSteps:
                 outcomes = pending.result()
                 lint.report(outcomes)
                 console.done("lint")
-                if not any(outcome.warnings for outcome in outcomes):  # print warnings each time
+                if not any(
+                    outcome.warnings for outcome in outcomes
+                ):  # a cached result would hide the warnings
                     self._store("lint", "lint", fingerprint)
 
     @property

@@ -42,7 +42,7 @@ def scan(chunks: Iterable[bytes], search: CanarySearch) -> Scan:
     """Read a `docker save` stream of one image.
 
     Raises:
-        StackFailed, KeyError, ValueError: the stream is not a valid image.
+        ImageDamaged, KeyError, ValueError: the stream is not a valid image.
     """
     documents: dict[str, Any] = {}
     layers: dict[str, ScannedLayer] = {}

@@ -24,7 +24,7 @@ from imageproof.deep import canary
 from imageproof.deep.byte_scan import Scan, differing_paths, scan
 from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
-from imageproof.errors import ImageproofError, StackFailed
+from imageproof.errors import ImageDamaged, ImageproofError
 from imageproof.image.config import clean_instruction
 from imageproof.image.stream import read_chunks
 
@@ -239,7 +239,7 @@ def _scan(engine: Engine, tag: str, search: CanarySearch) -> Scan:
     try:
         return scan(engine.save([tag]), search)
     except (KeyError, ValueError) as error:
-        raise StackFailed(
+        raise ImageDamaged(
             f"reading {tag}", f"the engine saved an invalid image: {error}"
         ) from error
 

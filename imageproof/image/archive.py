@@ -59,7 +59,7 @@ class ArchiveContents:
         """Return a parsed document.
 
         Raises:
-            StackFailed: The document is missing, too large or invalid.
+            ImageDamaged: The document is missing, too large or invalid.
         """
         text = self.documents.get(name)
         if text is None:
@@ -75,7 +75,7 @@ class ArchiveContents:
         """Return a layer. Engines before 25 write a link instead of a repeated layer.
 
         Raises:
-            StackFailed: The layer is missing.
+            ImageDamaged: The layer is missing.
         """
         layer = self.layers.get(self.links.get(name, name))
         if layer is None:
@@ -83,7 +83,7 @@ class ArchiveContents:
         return layer
 
     def add_document(self, name: str, text: bytes) -> None:
-        """Store a document. Raise StackFailed if the digest in its name is wrong."""
+        """Store a document. Raise ImageDamaged if the digest in its name is wrong."""
         self._require_digest(name, _digest(text))
         self.documents[name] = text
 
@@ -91,7 +91,7 @@ class ArchiveContents:
         """Read a blob as the layer `name`, or take its facts from the cache.
 
         Raises:
-            StackFailed: The layer is invalid or beyond a bound, or the digest in its name is wrong.
+            ImageDamaged: The layer is invalid, beyond a bound, or its name has a wrong digest.
         """
         head, body = _peek(chunks)
         compressed = _is_compressed(head)
@@ -147,7 +147,7 @@ def read_archive(
         trusted: The engine itself writes the tar: blobs have the digests in their names.
 
     Raises:
-        StackFailed: The archive is damaged or beyond a bound.
+        ImageDamaged: The archive is damaged or beyond a bound.
     """
     contents = ArchiveContents(source, load_cached_layer, trusted)
     document_bytes = 0
@@ -218,7 +218,7 @@ def read_image_tar(
 
     Raises:
         UsageError: It has no image, or several.
-        StackFailed: It is damaged.
+        ImageDamaged: It is damaged.
         OSError: It cannot be read.
     """
     source = printable(path.name)
@@ -253,7 +253,7 @@ def read_layout_folder(
 
     Raises:
         UsageError: It has no image, or several.
-        StackFailed: It is damaged.
+        ImageDamaged: It is damaged.
         OSError: It cannot be read.
     """
     root = folder.resolve()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.image.facts import Healthcheck, ImageFacts, Layer
 from imageproof.image.tar import printable
 from imageproof.redaction import redact
@@ -36,7 +36,7 @@ def history_from_config(document: Any, layer_count: int) -> BuildHistory:
     """Return the build history from an image configuration, which marks empty layers.
 
     Raises:
-        StackFailed: The configuration is invalid.
+        ImageDamaged: The configuration is invalid.
     """
     try:
         steps = [
@@ -79,7 +79,7 @@ def facts_from_inspect(
     """Return facts from `docker image inspect` (the engine's API) and the layers.
 
     Raises:
-        StackFailed: The configuration is invalid.
+        ImageDamaged: The configuration is invalid.
     """
     identity = inspected.get("Id", "")
     return _facts(reference, identity, inspected.get("Config"), history, layers)
@@ -91,15 +91,15 @@ def facts_from_config(
     """Return facts from an image configuration (OCI image spec, config.md) and the layers.
 
     Raises:
-        StackFailed: The configuration is invalid.
+        ImageDamaged: The configuration is invalid.
     """
     if not isinstance(document, dict):
         raise _invalid(reference, f"a {type(document).__name__}")
     return _facts(reference, identity, document.get("config"), history, layers)
 
 
-def _invalid(reference: str, error: object) -> StackFailed:
-    return StackFailed(
+def _invalid(reference: str, error: object) -> ImageDamaged:
+    return ImageDamaged(
         f"reading the configuration of {reference}",
         "it does not follow the OCI image specification: " + printable(str(error))[:200],
         hint="build or fetch the image again, with another builder if it stays invalid",

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.image.facts import File, FileKind, Layer, SecretCandidate
 from imageproof.image.packages import max_record_bytes, may_be_truncated, read_packages
 from imageproof.image.secret_candidates import MAX_CANDIDATES, FileScan
@@ -53,9 +53,9 @@ class _Reading:
         if len(self.anomalies) < MAX_ANOMALIES:
             self.anomalies.append(anomaly)
 
-    def too_large(self, cause: str, hint: str) -> StackFailed:
+    def bound_error(self, cause: str, hint: str) -> ImageDamaged:
         """Return the error for a layer beyond a bound."""
-        return StackFailed(self.action, cause, hint=hint)
+        return ImageDamaged(self.action, cause, hint=hint)
 
 
 def read_layer(
@@ -73,7 +73,7 @@ def read_layer(
         diff_id: Digest of the tar if it is known and trusted; it is not computed then.
 
     Raises:
-        StackFailed: The tar is invalid or beyond a bound.
+        ImageDamaged: The tar is invalid or beyond a bound.
     """
     max_entries = MAX_ENTRIES if max_entries is None else max_entries
     digest = Digest(diff_id)
@@ -81,7 +81,7 @@ def read_layer(
     for member, content in read_entries(digest.through(chunks), action, reading.note):
         if len(reading.files) >= max_entries:
             hint = "no service needs so many files: split the image, or do not run it"
-            raise reading.too_large(f"it has more than {max_entries:,} entries", hint)
+            raise reading.bound_error(f"it has more than {max_entries:,} entries", hint)
         _read_entry(member, content, reading)
     if reading.anomaly_count > MAX_ANOMALIES:
         reading.anomalies.append(f"and {reading.anomaly_count - MAX_ANOMALIES} more")
@@ -157,7 +157,7 @@ def _keep_content(content: bytes, path: str, member: tarfile.TarInfo, reading: _
         reading.record_bytes += len(content)
         if reading.record_bytes > MAX_TOTAL_RECORD_BYTES:
             cause = f"its package records have more than {MAX_TOTAL_RECORD_BYTES:,} bytes"
-            raise reading.too_large(cause, "no system has so many packages: do not run the image")
+            raise reading.bound_error(cause, "no system has so many packages: do not run the image")
 
 
 def _normalize(path: str) -> str:
@@ -171,7 +171,7 @@ def _read_path(member: tarfile.TarInfo, reading: _Reading) -> str:
     may_be_long = len(name) * 4 > MAX_PATH_BYTES  # at most 4 bytes a character; encoding is slow
     if may_be_long and len(name.encode(errors="surrogateescape")) > MAX_PATH_BYTES:
         cause = f"a path has more than {MAX_PATH_BYTES} bytes: {printable(name[:60])}..."
-        raise reading.too_large(cause, "no file system accepts it: do not run the image")
+        raise reading.bound_error(cause, "no file system accepts it: do not run the image")
     printable_name = printable(name)
     path = _normalize(printable_name)
     parts = path.split("/")

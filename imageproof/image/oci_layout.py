@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from platform import machine
 from typing import Any
 
-from imageproof.errors import StackFailed, UsageError
+from imageproof.errors import ImageDamaged, UsageError
 from imageproof.image.facts import Layer
 from imageproof.image.tar import printable
 from imageproof.registry.reference import is_digest
@@ -33,9 +33,11 @@ class StoredImage:
     layers: tuple[Layer, ...]
 
 
-def damaged(source: str, cause: object) -> StackFailed:
+def damaged(source: str, cause: object) -> ImageDamaged:
     """Return the error for an image that is damaged or contradicts itself."""
-    return StackFailed(f"reading {source}", str(cause), hint="build, save or fetch the image again")
+    return ImageDamaged(
+        f"reading {source}", str(cause), hint="build, save or fetch the image again"
+    )
 
 
 def describe(error: Exception) -> str:
@@ -60,7 +62,7 @@ def image_of_layout(
 
     Raises:
         UsageError: The layout has no image for the platform, or several.
-        StackFailed: The layout contradicts itself.
+        ImageDamaged: The layout contradicts itself.
         MALFORMED: The layout is invalid.
     """
     manifest = select_manifest(source, read_document("index.json"), read_document, platform)
@@ -101,7 +103,7 @@ def checked_image(
 
     Raises:
         UsageError: The image has another platform.
-        StackFailed: The image has other layers.
+        ImageDamaged: The image has other layers.
     """
     layers = tuple(layers)
     if platform and not _matches(config, platform):  # it has the same keys as a platform

@@ -62,7 +62,7 @@ def read_registry_image(
     Raises:
         UsageError: The registry has no such image, or none for the platform.
         RegistryUnavailable: The registry does not answer, or refuses a request.
-        StackFailed: The image is damaged.
+        ImageDamaged: The image is damaged.
     """
     with Registry(reference.host) as registry:
         try:

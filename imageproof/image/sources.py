@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.errors import StackFailed, UsageError
+from imageproof.errors import ImageDamaged, UsageError
 from imageproof.image.archive import (
     ArchiveContents,
     LoadCachedLayer,
@@ -61,7 +61,7 @@ def read_images(
 
     Raises:
         UsageError: There is no such archive or image in the registry.
-        StackFailed: An image is invalid.
+        ImageDamaged: An image is invalid.
         RegistryUnavailable: The registry does not answer.
     """
     images: dict[str, ImageFacts | None] = dict.fromkeys(references)
@@ -110,7 +110,7 @@ def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str,
             layers[layer.diff_id] = layer
         _store_histories(contents, unread, cache)
     if missing := diff_ids - layers.keys():
-        raise StackFailed(
+        raise ImageDamaged(
             "reading the layers of images",
             f"the engine's archive lacks {', '.join(sorted(missing))}",
             hint="the engine's store may be damaged: build or pull the image again",
@@ -132,7 +132,7 @@ def _store_histories(contents: ArchiveContents, images: Inspected, cache: Path) 
                 config = contents.document(config_path)
                 history = history_from_config(config, len(_diff_ids(image)))
                 store_history(cache, image["Id"], history)
-    except (StackFailed, *MALFORMED):
+    except (ImageDamaged, *MALFORMED):
         return
 
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import zstandard
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 
 CHUNK_BYTES = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
@@ -84,7 +84,7 @@ def decompress(
         action: What is being done, for errors.
 
     Raises:
-        StackFailed: The stream is broken, or has more than MAX_INFLATED_BYTES.
+        ImageDamaged: The stream is broken, or has more than MAX_INFLATED_BYTES.
     """
     if head.startswith(GZIP_MAGIC):
         chunks = _gunzip(chunks, action)
@@ -98,7 +98,7 @@ def _bounded(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
     for chunk in chunks:
         size += len(chunk)
         if size > MAX_INFLATED_BYTES:
-            raise StackFailed(
+            raise ImageDamaged(
                 action,
                 f"it has more than {MAX_INFLATED_BYTES >> 30} GiB, decompressed",
                 hint="no real image is so large: do not run it",
@@ -145,8 +145,8 @@ def _unzstd(chunks: Iterator[bytes], action: str) -> Iterator[bytes]:
         raise _broken("zstd", error, action) from error
 
 
-def _broken(compression: str, error: object, action: str) -> StackFailed:
-    return StackFailed(
+def _broken(compression: str, error: object, action: str) -> ImageDamaged:
+    return ImageDamaged(
         action,
         f"its {compression} data is broken: {error}",
         hint="fetch or build the image again: this copy cannot be run",

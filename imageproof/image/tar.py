@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.image.stream import CHUNK_BYTES
 
 # Bound on an entry's headers, with its long name and attributes. Python before 3.11.10 parses some
@@ -43,7 +43,7 @@ def read_entries(
         note: Receives anomalies of the tar as a whole.
 
     Raises:
-        StackFailed: The stream is not a valid tar.
+        ImageDamaged: The stream is not a valid tar.
     """
     file = _ForwardFile(chunks)
     try:
@@ -68,9 +68,9 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def _invalid(action: str, error: object) -> StackFailed:
+def _invalid(action: str, error: object) -> ImageDamaged:
     reason = printable(str(error) or type(error).__name__)
-    return StackFailed(action, f"invalid tar: {reason}", hint="build or fetch the image again")
+    return ImageDamaged(action, f"invalid tar: {reason}", hint="build or fetch the image again")
 
 
 class _TarFile(tarfile.TarFile):

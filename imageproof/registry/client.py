@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from imageproof.errors import RegistryUnavailable, StackFailed
+from imageproof.errors import ImageDamaged, RegistryUnavailable
 from imageproof.registry import transport
 from imageproof.registry.authorization import Authorization
 from imageproof.registry.manifest import (
@@ -68,7 +68,7 @@ class Registry:
         """Return the manifest or index of a tag or digest; None if the registry has none.
 
         Raises:
-            StackFailed: It is not a supported manifest, or its digest is wrong.
+            ImageDamaged: It is not a supported manifest, or its digest is wrong.
         """
         action = f"reading {self._reference(path, tag_or_digest)}"
         accept = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
@@ -103,14 +103,14 @@ class Registry:
             kind: What the blob is, for errors.
 
         Raises:
-            StackFailed: The registry has no such blob, or its size or digest is wrong.
+            ImageDamaged: The registry has no such blob, or its size or digest is wrong.
         """
         action = f"reading {kind} of {Reference(self.host, path)}"
         sha, size = hashlib.sha256(), 0
         with self._open("GET", path, f"blobs/{wanted.digest}", action) as response:
             if response.status_code == 404:
                 cause = f"the registry has no {wanted.digest}"
-                raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
+                raise ImageDamaged(action, cause, hint=HINT_PUSH_AGAIN)
             self._require_success(response, action)
             for chunk in transport.bounded_body(response, wanted.size, action):
                 sha.update(chunk)
@@ -152,7 +152,7 @@ class Registry:
         """Write a manifest under a tag, or under its own digest.
 
         Raises:
-            StackFailed: The registry stored it under another digest.
+            ImageDamaged: The registry stored it under another digest.
         """
         action = f"writing {self._reference(path, tag_or_digest)}"
         headers = {"Content-Type": manifest.media_type}
@@ -259,7 +259,7 @@ def _scopes(path: str, *, push: bool, mount_from: str) -> list[str]:
     return [*scopes, f"repository:{mount_from}:pull"] if mount_from else scopes
 
 
-def _damaged(action: str, expected: str, actual: str) -> StackFailed:
+def _damaged(action: str, expected: str, actual: str) -> ImageDamaged:
     shown, sent = strip_escapes(expected)[:80], strip_escapes(actual)[:120]
     cause = f"{shown} is damaged: the registry sent {sent}"
-    return StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
+    return ImageDamaged(action, cause, hint=HINT_PUSH_AGAIN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imageproof.errors import StackFailed, UsageError
+from imageproof.errors import ImageDamaged, UsageError
 from imageproof.registry.client import Registry
 from imageproof.registry.manifest import (
     HINT_PUSH_AGAIN,
@@ -43,7 +43,7 @@ def copy_image(
     Raises:
         UsageError: The source has no such image.
         RegistryUnavailable: A registry does not answer, or refuses a request.
-        StackFailed: The image is damaged.
+        ImageDamaged: The image is damaged.
     """
     action = f"copying {source_image}"
     top = require_manifest(source, source_image)
@@ -66,7 +66,7 @@ def _children_first(
         count += 1
         if depth > MAX_DEPTH or count > MAX_MANIFESTS:
             cause = "the image has too many manifests"
-            raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
+            raise ImageDamaged(action, cause, hint=HINT_PUSH_AGAIN)
         if manifest.is_index:
             for item in _descriptors(manifest, "manifests", action):
                 child = require_manifest(source, image.with_digest(item.digest))
@@ -86,7 +86,7 @@ def _blobs(manifest: Manifest, action: str) -> list[Descriptor]:
 def _descriptors(manifest: Manifest, key: str, action: str) -> list[Descriptor]:
     items = manifest.document.get(key)
     if not isinstance(items, list):
-        raise StackFailed(action, f"the manifest has no list of {key}", hint=HINT_PUSH_AGAIN)
+        raise ImageDamaged(action, f"the manifest has no list of {key}", hint=HINT_PUSH_AGAIN)
     return [parse_descriptor(item, action) for item in items]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.registry.reference import is_digest
 from imageproof.terminal_text import strip_escapes
 
@@ -57,27 +57,27 @@ class Manifest:
 
 
 def parse_descriptor(item: Any, action: str) -> Descriptor:
-    """Parse a descriptor in a manifest. Raise StackFailed if its digest or size is invalid."""
+    """Parse a descriptor in a manifest. Raise ImageDamaged if its digest or size is invalid."""
     digest, size = (item.get("digest"), item.get("size")) if isinstance(item, dict) else ("", 0)
     if not isinstance(digest, str) or not is_digest(digest):
-        raise StackFailed(action, "the manifest has an invalid digest", hint=HINT_PUSH_AGAIN)
+        raise ImageDamaged(action, "the manifest has an invalid digest", hint=HINT_PUSH_AGAIN)
     if type(size) is not int or not 0 <= size <= MAX_BLOB_BYTES:
         cause = f"the manifest has an invalid size (maximum {MAX_BLOB_BYTES:,} bytes)"
-        raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN)
+        raise ImageDamaged(action, cause, hint=HINT_PUSH_AGAIN)
     return Descriptor(digest, size)
 
 
 def require_supported(manifest: Manifest, action: str) -> None:
-    """Raise StackFailed unless it is a JSON object of a supported media type."""
+    """Raise ImageDamaged unless it is a JSON object of a supported media type."""
     try:
         stated_type = manifest.document.get("mediaType") or manifest.media_type
     except (ValueError, RecursionError, AttributeError) as error:
         cause = "the manifest is not a JSON object"
-        raise StackFailed(action, cause, hint=HINT_PUSH_AGAIN) from error
+        raise ImageDamaged(action, cause, hint=HINT_PUSH_AGAIN) from error
     sent_type = manifest.media_type
     if stated_type != sent_type or sent_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
         stated, sent = strip_escapes(str(stated_type))[:100], strip_escapes(sent_type)[:100]
-        raise StackFailed(
+        raise ImageDamaged(
             action,
             f"unsupported media type: {stated!r} in the manifest, {sent!r} in the response",
             hint="push an OCI image or Docker's schema 2, with a newer client",

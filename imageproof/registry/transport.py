@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
+from imageproof.errors import ImageDamaged, ImageproofError, RegistryUnavailable
 from imageproof.redaction import redact
 from imageproof.terminal_text import strip_escapes
 
@@ -77,7 +77,7 @@ def bounded_body(response: httpx.Response, max_bytes: int, action: str) -> Itera
     """Yield the body as it was sent, in chunks.
 
     Raises:
-        StackFailed: The body has more than `max_bytes`.
+        ImageDamaged: The body has more than `max_bytes`.
         RegistryUnavailable: The body takes too long.
     """
     deadline = time.monotonic() + BASE_SECONDS + max_bytes / MIN_BYTES_PER_SECOND
@@ -86,7 +86,7 @@ def bounded_body(response: httpx.Response, max_bytes: int, action: str) -> Itera
         size += len(part)
         if size > max_bytes:
             hint = "do not run this image: the registry sends other content than it announced"
-            raise StackFailed(action, f"the body has more than {max_bytes:,} bytes", hint=hint)
+            raise ImageDamaged(action, f"the body has more than {max_bytes:,} bytes", hint=hint)
         if time.monotonic() > deadline:
             raise RegistryUnavailable(action, "the registry sends it too slowly")
         buffer += part

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imageproof.checks.base.pinned import BASE_DIGEST
-from imageproof.errors import StackFailed, VerifyFailed
+from imageproof.errors import ImageDamaged, VerifyFailed
 from imageproof.image.sizes import BASE_NAME
 from imageproof.image.tar import printable
 from imageproof.registry.reference import DIGEST_PATTERN, Reference
@@ -121,9 +121,9 @@ def sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def unexpected_image(reference: Reference, expected: str, actual: str) -> StackFailed:
+def unexpected_image(reference: Reference, expected: str, actual: str) -> ImageDamaged:
     """Return the error for an image in a registry that is not the verified one."""
-    return StackFailed(
+    return ImageDamaged(
         f"reading {reference} back",
         f"it is not the verified image: expected {expected}, got {actual}",
         hint="does another user or job push under this tag? Use a tag of your own",

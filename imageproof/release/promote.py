@@ -95,7 +95,7 @@ def promote(
     Raises:
         VerifyFailed: A verdict does not pass, or the images have several commits or base images.
         RegistryUnavailable: A registry does not answer, or refuses a request.
-        StackFailed: An image is damaged, or the target's tag names another image afterwards.
+        ImageDamaged: An image is damaged, or the target's tag names another image afterwards.
     """
     shared = provenance(
         contract, [verdict for of_image in verdicts.values() for verdict in of_image]

@@ -35,7 +35,7 @@ def push(contract: Contract, engine: Engine, verdict: Verdict, prefix: str, tag:
     Raises:
         VerifyFailed: The verdict does not pass, or the images have several commits or base images.
         RegistryUnavailable: The registry does not answer, or refuses the push.
-        StackFailed: The registry has another image under this tag after the push.
+        ImageDamaged: The registry has another image under this tag after the push.
     """
     shared = provenance(contract, [verdict])
     images = {}
@@ -67,7 +67,7 @@ def _push(engine: Engine, identity: str, reference: str) -> None:
 def _pushed_digest(
     contract: Contract, engine: Engine, image: ImageFacts, reference: Reference
 ) -> str:
-    """Return the digest in the registry. Raises StackFailed if it is not the verified image."""
+    """Return the digest in the registry. Raises ImageDamaged if it is not the verified image."""
     digest, _ = resolve_digest(reference)
     location = f"{SCHEME}{reference.with_digest(digest)}"
     pushed = read_images(engine, [location], contract.cache)[location]

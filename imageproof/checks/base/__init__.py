@@ -1,1 +1,1 @@
-"""Checks base.*: the base image, its record, its support."""
+"""Checks base.*: the labels that name the base, and the end of life of its components."""

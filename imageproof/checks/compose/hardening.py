@@ -68,9 +68,9 @@ def _privileges(service: Service) -> Iterator[str]:
 
 
 def _namespaces(service: Service) -> Iterator[str]:
-    for key, value in service.namespaces.items():
-        if value == "host":
-            yield f"shares a namespace of the host ({HOST_NAMESPACES[key]}): remove `{key}: host`"
+    for key, number in HOST_NAMESPACES.items():
+        if service.namespaces.get(key) == "host":
+            yield f"shares a namespace of the host ({number}): remove `{key}: host`"
     if service.namespaces.get("network_mode") == "bridge":
         yield "shares the default network with other stacks (5.30): remove `network_mode: bridge`"
     if service.cgroup_parent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.probe_client import Socket
 
-# The kernel gives these ports to clients (ip(7): ip_local_port_range), so that a UDP socket on one
-# is no server's.
+# The kernel picks clients' ports from this range (ip(7): ip_local_port_range). A UDP socket in it
+# belongs to a client, unless the contract names the port.
 EPHEMERAL_PORTS = range(32768, 61000)
 
 
@@ -41,7 +41,7 @@ def listening(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Ite
             yield no_process(container)
             continue
         names = {process.pid: process.name for process in container.processes}
-        reachable = _reachable(sockets)
+        reachable = _reachable(sockets, contract.ports)
         for (protocol, port), socket in reachable.items():
             if port not in contract.ports:
                 yield Finding(
@@ -60,18 +60,24 @@ def listening(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Ite
                 )
 
 
-def _reachable(sockets: Sequence[Socket]) -> dict[tuple[str, int], Socket]:
+def _reachable(
+    sockets: Sequence[Socket], contract_ports: Collection[int]
+) -> dict[tuple[str, int], Socket]:
     """Return the sockets that other containers can reach, by protocol and port."""
+    client_ports = {*EPHEMERAL_PORTS} - {*contract_ports}
     return {
         (socket.protocol.removesuffix("6"), socket.port): socket
         for socket in sockets
         if not _is_loopback(socket.address)
-        and not (socket.protocol.startswith("udp") and socket.port in EPHEMERAL_PORTS)
+        and not (socket.protocol.startswith("udp") and socket.port in client_ports)
     }
 
 
 def _is_loopback(address: str) -> bool:
-    """Return whether only the container can reach an address, such as the engine's name server."""
+    """Return whether an address is reachable from inside the container only.
+
+    Docker's name server has such an address: 127.0.0.11.
+    """
     parsed = ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return (mapped or parsed).is_loopback

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imageproof.errors import ImageproofError, StackFailed
+from imageproof.errors import ImageDamaged, ImageproofError
 from imageproof.image import archive, oci_layout
 from tests.support.archives import (
     FIRST,
@@ -91,7 +91,7 @@ def test_damaged_layout_is_refused(tmp_path, damage, message):
     ],
 )
 def test_invalid_configuration_is_refused(tmp_path, document, message):
-    with pytest.raises(StackFailed) as caught:
+    with pytest.raises(ImageDamaged) as caught:
         read_image(write_file(tmp_path, docker_save_tar(LAYERS, document)), tmp_path)
     assert message in caught.value.cause
 
@@ -105,7 +105,7 @@ def test_deeply_nested_index_is_refused(tmp_path):
         (folder / blob_path(text)).write_bytes(text)
         nested = {"manifests": [{"digest": digest(text)}]}
     (folder / "index.json").write_text(json.dumps(nested))
-    with pytest.raises(StackFailed, match="more than 4 deep"):
+    with pytest.raises(ImageDamaged, match="more than 4 deep"):
         read_image(folder, tmp_path)
 
 
@@ -138,7 +138,9 @@ def test_invalid_archive_is_refused(tmp_path, text, message):
 def test_broken_layer_is_named(tmp_path):
     blob = gzip.compress(FIRST)[:-9]
     folder = write_layout(tmp_path / "layout", (FIRST,), (blob,))
-    with pytest.raises(StackFailed, match=digest(blob)[7:] + " of layout: its gzip data is broken"):
+    with pytest.raises(
+        ImageDamaged, match=digest(blob)[7:] + " of layout: its gzip data is broken"
+    ):
         read_image(folder, tmp_path)
 
 
@@ -149,11 +151,11 @@ def test_cached_layer_does_not_vouch_for_forged_content(tmp_path):
     blob = docker_save_tar(LAYERS)
     read_image(write_file(tmp_path, blob), tmp_path)
     forged = write_file(tmp_path, blob.replace(FIRST, other), "forged.tar")
-    with pytest.raises(StackFailed, match=f"{digest(FIRST)} is damaged"):
+    with pytest.raises(ImageDamaged, match=f"{digest(FIRST)} is damaged"):
         read_image(forged, tmp_path)
     folder = write_layout(tmp_path / "layout", LAYERS)
     (folder / blob_path(FIRST)).write_bytes(other)
-    with pytest.raises(StackFailed, match=f"{digest(FIRST)} is damaged"):
+    with pytest.raises(ImageDamaged, match=f"{digest(FIRST)} is damaged"):
         read_image(folder, tmp_path)
 
 
@@ -163,14 +165,14 @@ def test_configuration_of_engine_24_must_match_the_digest_in_its_name(tmp_path):
     manifest = json_entry("manifest.json", [{"Config": name, "Layers": ["0/layer.tar"]}])
     good = tar({"0/layer.tar": FIRST, name: text} | manifest)
     assert len(read_image(write_file(tmp_path, good), tmp_path).layers) == 1
-    with pytest.raises(StackFailed, match="is damaged"):
+    with pytest.raises(ImageDamaged, match="is damaged"):
         read_image(write_file(tmp_path, good.replace(b"10001", b"00000")), tmp_path)
 
 
 @pytest.mark.parametrize("bound", ["MAX_LAYERS", "MAX_TOTAL_ENTRIES"])
 def test_too_many_layers_or_entries_are_refused(tmp_path, monkeypatch, bound):
     monkeypatch.setattr(archive, bound, 2)
-    with pytest.raises(StackFailed, match="more than"):
+    with pytest.raises(ImageDamaged, match="more than"):
         read_image(write_file(tmp_path, docker_save_tar(LAYERS)), tmp_path)
 
 
@@ -186,5 +188,5 @@ def test_only_the_cache_is_written(tmp_path):
 def test_too_many_document_bytes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "MAX_TOTAL_DOCUMENT_BYTES", 10_000)
     many = {f"{number}.json": b'{"x": "' + b"y" * 3000 + b'"}' for number in range(4)}
-    with pytest.raises(StackFailed, match="documents have more than"):
+    with pytest.raises(ImageDamaged, match="documents have more than"):
         read_image(write_file(tmp_path, tar(many)), tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.image.config import (
     BuildHistory,
     clean_instruction,
@@ -165,16 +165,16 @@ WRONG = [
 
 @pytest.mark.parametrize("config", WRONG, ids=str)
 def test_wrong_types_are_refused(config):
-    with pytest.raises(StackFailed, match="does not follow the OCI image") as caught:
+    with pytest.raises(ImageDamaged, match="does not follow the OCI image") as caught:
         facts_from_config("r", "i", {"config": config}, (), ())
     assert caught.value.hint
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         facts_from_inspect("r", {"Id": "i", "Config": config}, (), ())
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 7])
 def test_configuration_must_be_a_table(document):
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         facts_from_config("r", "i", document, (), ())
 
 
@@ -182,7 +182,7 @@ def test_configuration_must_be_a_table(document):
     "history", [{"a": 1}, ["RUN x"], [None], [{"created_by": 7}], [{"created_by": ["x"]}]]
 )
 def test_history_of_wrong_types_is_refused(history):
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         history_from_config({"history": history}, 1)
 
 

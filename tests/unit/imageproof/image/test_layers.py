@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.image import layers, stream
 from imageproof.image.facts import File, Layer
 from imageproof.image.layers import read_layer
@@ -297,7 +297,7 @@ def test_first_anomalies_are_kept_and_the_rest_counted():
     ],
 )
 def test_broken_layer_is_refused_with_the_cause(blob, message):
-    with pytest.raises(StackFailed) as caught:
+    with pytest.raises(ImageDamaged) as caught:
         _read(blob)
     assert message in caught.value.cause
     assert caught.value.hint
@@ -306,19 +306,19 @@ def test_broken_layer_is_refused_with_the_cause(blob, message):
 def test_too_many_entries_are_refused(monkeypatch):
     monkeypatch.setattr(layers, "MAX_ENTRIES", 10)
     _read(tar({str(number): b"" for number in range(10)}))
-    with pytest.raises(StackFailed, match="more than 10 entries"):
+    with pytest.raises(ImageDamaged, match="more than 10 entries"):
         _read(tar({str(number): b"" for number in range(11)}))
 
 
 def test_too_many_record_bytes_are_refused(monkeypatch):
     monkeypatch.setattr(layers, "MAX_TOTAL_RECORD_BYTES", 10_000)
     entries = {f"node_modules/{number}/package.json": b" " * 1000 for number in range(11)}
-    with pytest.raises(StackFailed, match="package records have more than 10,000 bytes"):
+    with pytest.raises(ImageDamaged, match="package records have more than 10,000 bytes"):
         _read(tar(entries))
 
 
 def test_error_names_the_action():
-    with pytest.raises(StackFailed) as caught:
+    with pytest.raises(ImageDamaged) as caught:
         read_layer(iter([b"no tar"]), "reading the layer x of y")
     assert caught.value.action == "reading the layer x of y"
 
@@ -327,5 +327,5 @@ def test_decompression_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(stream, "MAX_INFLATED_BYTES", 1 << 22)
     bomb = gzip.compress(tar({"a": bytes(1 << 23)}))
     assert len(bomb) < 20_000
-    with pytest.raises(StackFailed, match="more than 0 GiB, decompressed"):
+    with pytest.raises(ImageDamaged, match="more than 0 GiB, decompressed"):
         _read(bomb)

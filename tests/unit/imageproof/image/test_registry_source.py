@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imageproof.errors import StackFailed, UsageError
+from imageproof.errors import ImageDamaged, UsageError
 from imageproof.image.oci_layout import _host_platform
 from imageproof.image.registry_source import parse_remote, resolve_digest
 from imageproof.image.sources import read_images
@@ -174,5 +174,5 @@ def manifest_with(**changes: Any):
 )
 def test_damaged_image_is_refused(fake, tmp_path, put):
     put(fake)
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         read(fake, tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ImageDamaged
 from imageproof.image import cache
 from imageproof.image.facts import ImageFacts
 from imageproof.image.sources import read_images
@@ -126,7 +126,7 @@ def test_save_ends_when_the_reader_fails(tmp_path):
             ended.append(True)
 
     engine.save = save
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         _read(engine, tmp_path, "api")
     assert ended
 
@@ -169,5 +169,5 @@ def test_layers_are_read_again_if_a_rule_changes(tmp_path, monkeypatch):
 def test_layer_that_the_engine_does_not_save_is_an_error(tmp_path):
     engine = _Engine(api=LAYERS)
     engine.save = lambda _: (chunk for chunk in [tar({"blobs/sha256/x": FIRST})])  # a generator
-    with pytest.raises(StackFailed, match=f"lacks .*{digest(SECOND)}"):
+    with pytest.raises(ImageDamaged, match=f"lacks .*{digest(SECOND)}"):
         _read(engine, tmp_path, "api")

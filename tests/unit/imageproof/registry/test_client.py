@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from imageproof.errors import ImageproofError, RegistryUnavailable, StackFailed
+from imageproof.errors import ImageDamaged, ImageproofError, RegistryUnavailable
 from imageproof.registry import transport
 from imageproof.registry.client import Registry
 from imageproof.registry.manifest import Descriptor, Manifest
@@ -69,7 +69,7 @@ def test_blob_is_read_whole_and_reported_as_present(fake, registry):
 def test_blob_with_another_content_than_its_digest_is_refused(fake, registry, stored):
     blob = blob_of(fake)
     fake.blobs[blob.digest] = stored
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         read(registry, blob)
 
 
@@ -77,7 +77,7 @@ def test_manifest_with_another_content_than_its_digest_is_refused(fake, registry
     wanted = digest(fake.manifests["gate/api", "1"][1])
     media_type, raw = fake.manifests["gate/api", "1"]
     fake.manifests["gate/api", wanted] = (media_type, raw + b" ")
-    with pytest.raises(StackFailed, match="is damaged"):
+    with pytest.raises(ImageDamaged, match="is damaged"):
         registry.manifest("gate/api", wanted)
 
 
@@ -88,7 +88,7 @@ def test_stated_digest_must_match_the_content(fake, registry):
         return True
 
     fake.intercept = state_wrong_digest
-    with pytest.raises(StackFailed, match="is damaged"):
+    with pytest.raises(ImageDamaged, match="is damaged"):
         registry.manifest("gate/api", "1")
 
 
@@ -106,17 +106,17 @@ def test_stated_digest_must_match_the_content(fake, registry):
 )
 def test_invalid_manifest_is_refused(fake, registry, raw, media_type):
     fake.put_manifest("gate/api", "1", raw, media_type)
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         registry.manifest("gate/api", "1")
 
 
 def test_oversized_manifest_and_blob_are_refused(fake, registry):
     fake.put_manifest("gate/api", "1", b"{}" + b" " * 5_000_000, MANIFEST)
-    with pytest.raises(StackFailed, match="has more than 4,194,304 bytes"):
+    with pytest.raises(ImageDamaged, match="has more than 4,194,304 bytes"):
         registry.manifest("gate/api", "1")
     blob = blob_of(fake)
     fake.blobs[blob.digest] = b"some bytes" * 100_000
-    with pytest.raises(StackFailed, match="has more than 10 bytes"):
+    with pytest.raises(ImageDamaged, match="has more than 10 bytes"):
         read(registry, blob)
 
 
@@ -320,5 +320,5 @@ def test_manifest_stored_under_another_digest_is_an_error(fake, registry):
     fake.intercept = lambda handler, request: handler.respond(
         201, Docker_Content_Digest=digest(b"another")
     )
-    with pytest.raises(StackFailed, match="is damaged"):
+    with pytest.raises(ImageDamaged, match="is damaged"):
         registry.put_manifest("gate/api", "3", Manifest(MANIFEST, b"{}"))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from imageproof.errors import StackFailed, UsageError
+from imageproof.errors import ImageDamaged, UsageError
 from imageproof.registry.client import Registry
 from imageproof.registry.copy import copy_image
 from imageproof.registry.reference import Reference
@@ -108,7 +108,7 @@ def test_damaged_blob_stops_the_copy_before_the_tag(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
     for digest in source.blobs:
         source.blobs[digest] = b"x" * len(source.blobs[digest])
-    with pytest.raises(StackFailed, match="is damaged"):
+    with pytest.raises(ImageDamaged, match="is damaged"):
         copy(source, top, target)
     assert target.manifests == {}
 
@@ -122,7 +122,7 @@ def test_deeply_nested_index_is_refused(source, target):
     top = source.put_image("gate/api", "1", LAYERS)
     for _ in range(6):
         top = put_index(source, top)
-    with pytest.raises(StackFailed, match="too many manifests"):
+    with pytest.raises(ImageDamaged, match="too many manifests"):
         copy(source, top, target)
 
 
@@ -132,7 +132,7 @@ def test_manifest_without_lists_is_refused(source, target):
         ({"config": config, "layers": 7}, SCHEMA2),
         ({"manifests": {}}, INDEX),
     ):
-        with pytest.raises(StackFailed, match="has no list"):
+        with pytest.raises(ImageDamaged, match="has no list"):
             copy(source, source.put_manifest("gate/api", "1", document, media_type), target)
 
 
@@ -142,6 +142,6 @@ def test_manifest_without_lists_is_refused(source, target):
 )
 def test_invalid_descriptor_is_refused(source, target, item):
     top = source.put_manifest("gate/api", "1", {"config": item}, SCHEMA2)
-    with pytest.raises(StackFailed):
+    with pytest.raises(ImageDamaged):
         copy(source, top, target)
     assert json.loads(source.manifests["gate/api", top][1])["config"] == item

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from imageproof.checks.base.pinned import BASE_DIGEST
-from imageproof.errors import StackFailed, VerifyFailed
+from imageproof.errors import ImageDamaged, VerifyFailed
 from imageproof.image.registry_source import resolve_digest
 from imageproof.image.sizes import BASE_NAME
 from imageproof.registry.reference import parse_reference
@@ -69,7 +69,7 @@ def test_images_without_provenance_labels_are_pushed(push, verdict_of, images):
 
 def test_other_image_under_the_pushed_tag_is_an_error(push, verdict_of, images):
     images.layers = (tar({"other": b""}),)
-    with pytest.raises(StackFailed, match="not the verified image"):
+    with pytest.raises(ImageDamaged, match="not the verified image"):
         push(verdict_of("api"))
     assert images.names == set()
 

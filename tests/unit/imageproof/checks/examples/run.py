@@ -272,6 +272,7 @@ NEAR_MISSES: dict[str, list[Any]] = {
         _listening_only("::", "tcp6"),
         _listening_only("172.17.0.2"),
         Case(_listening_only("0.0.0.0", "udp", 53), service_contract(ports=[53])),
+        Case(_listening_only("0.0.0.0", "udp", 51820), service_contract(ports=[51820])),
         Case([container(sockets=())], service_contract(ports=[])),
     ],
     "run.no-new-privileges": [with_process(uids=(0,) * 4)],
