@@ -61,6 +61,11 @@ def test_sbom_lists_the_locked_packages(built, tmp_path):
     assert {"redis-tools", "libc6"} <= {c["name"] for c in sboms["cache"]}
 
 
+def _without_reasons(results):
+    """Return results without the reasons why checks were not run: they name the options."""
+    return [{key: value for key, value in r.items() if key != "reason"} for r in results]
+
+
 def test_saved_image_has_the_same_verdict_as_the_image_in_the_engine(built, tmp_path):
     path = tmp_path / "api.tar"
     subprocess.run(["docker", "save", "-o", str(path), built.references["api"]], check=True)
@@ -69,7 +74,7 @@ def test_saved_image_has_the_same_verdict_as_the_image_in_the_engine(built, tmp_
     )
     in_engine = json.loads(inv("verify", "--image", "api", "--static", "--format", "json").output)
     assert saved["passes"] is True
-    assert saved["results"] == in_engine["results"]
+    assert _without_reasons(saved["results"]) == _without_reasons(in_engine["results"])
     assert saved["images"]["api"]["layers"] == in_engine["images"]["api"]["layers"]
 
 
