@@ -59,24 +59,26 @@ def build(
     command_options = bake_options(options, services)
     console.step(f"build {', '.join(images)}")
 
-    with ThreadPoolExecutor(1) as pool:  # read the compose file while the base image is looked up
+    with ThreadPoolExecutor(1) as pool:  # read the compose file during the build
         pending_tags = pool.submit(image_tags, contract, engine, images)
         if options.builder:  # it does not see the engine's images
             base = base_image.for_remote_builder(contract)
         else:
             base = base_image.resolve(contract, engine)
-        tags = pending_tags.result()
-    console.say(f"  base image: {base}")
-    started = time.monotonic()
-    log = BuildLog()
-    bake(
-        contract,
-        engine,
-        services=list(services.values()),
-        base=base,
-        log=log,
-        options=command_options,
-    )
+        console.say(f"  base image: {base}")
+        started = time.monotonic()
+        log = BuildLog()
+        try:
+            bake(
+                contract,
+                engine,
+                services=list(services.values()),
+                base=base,
+                log=log,
+                options=command_options,
+            )
+        finally:  # an error of the compose file explains a failed build better
+            tags = pending_tags.result()
     references = {name: options.reference(name, tag) for name, tag in tags.items()}
     return BuildResult(
         references={name: reference for name, reference in references.items() if reference},

@@ -26,8 +26,6 @@ from imageproof.errors import (
     NoSpace,
     UsageError,
 )
-from imageproof.registry.client import Registry
-from imageproof.registry.copy import require_manifest
 from imageproof.registry.reference import parse_reference
 from imageproof.terminal_text import clean_lines
 
@@ -115,6 +113,9 @@ def for_remote_builder(contract: Contract) -> BaseImage:
         return BaseImage(reference, "", "named")
     if parsed.digest:
         return BaseImage(reference, parsed.digest, "named")
+    from imageproof.registry.client import Registry
+    from imageproof.registry.copy import require_manifest
+
     with Registry(parsed.host) as registry:
         return BaseImage(reference, require_manifest(registry, parsed).digest, "named")
 

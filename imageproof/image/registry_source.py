@@ -24,19 +24,7 @@ from imageproof.image.oci_layout import (
 from imageproof.registry.client import MAX_DOCUMENT_BYTES, Registry
 from imageproof.registry.copy import require_manifest
 from imageproof.registry.manifest import parse_descriptor
-from imageproof.registry.reference import Reference, parse_reference
-
-SCHEME = "docker://"  # as in skopeo and podman
-
-
-def is_remote(reference: str) -> bool:
-    """Return whether a reference names an image in a registry."""
-    return reference.startswith(SCHEME)
-
-
-def parse_remote(reference: str) -> Reference:
-    """Parse `docker://HOST/NAME:TAG`. Raise UsageError if it is invalid."""
-    return parse_reference(reference.removeprefix(SCHEME), f"verifying {reference}")
+from imageproof.registry.reference import Reference
 
 
 def resolve_digest(reference: Reference) -> tuple[str, tuple[str, ...]]:

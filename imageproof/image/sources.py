@@ -1,4 +1,7 @@
-"""Reader of images from any source: the engine, a file, a folder, a registry."""
+"""Reader of images from any source: the engine, a file, a folder, a registry.
+
+The readers are imported on use, because an image whose layers are all cached needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.errors import ImageDamaged, UsageError
-from imageproof.image.archive import (
-    ArchiveContents,
-    LoadCachedLayer,
-    read_archive,
-    read_image_tar,
-    read_layout_folder,
-)
 from imageproof.image.cache import load_history, load_layer, store_history, store_layer
 from imageproof.image.config import (
     BuildHistory,
@@ -26,11 +22,12 @@ from imageproof.image.config import (
     history_from_engine,
 )
 from imageproof.image.facts import ImageFacts, Layer
-from imageproof.image.oci_layout import MALFORMED, StoredImage
-from imageproof.image.registry_source import is_remote, parse_remote, read_registry_image
+from imageproof.registry.reference import is_remote, parse_remote
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
+    from imageproof.image.archive import ArchiveContents, LoadCachedLayer
+    from imageproof.image.oci_layout import StoredImage
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 Inspected = Mapping[str, Mapping[str, Any]]  # output of `docker image inspect`, by reference
@@ -101,6 +98,8 @@ def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str,
         if set(_diff_ids(image)) - layers.keys()
     }
     if unread:
+        from imageproof.image.archive import read_archive
+
         source = f"the engine's archive of {', '.join(unread)}"
         with closing(engine.save(list(unread))) as stream:
             contents = read_archive(stream, source, layers.get, trusted=True)
@@ -123,6 +122,8 @@ def _store_histories(contents: ArchiveContents, images: Inspected, cache: Path) 
 
     For an image whose history is not cached, `docker history` is queried.
     """
+    from imageproof.image.oci_layout import MALFORMED
+
     try:
         configs = _configs_by_name(contents)
         for image in images.values():
@@ -151,6 +152,8 @@ def _configs_by_name(contents: ArchiveContents) -> dict[str, str]:
 def _read_outside_engine(reference: str, cache: Path, platform: str | None) -> ImageFacts:
     load_cached_layer = partial(load_layer, cache)
     if is_remote(reference):
+        from imageproof.image.registry_source import read_registry_image
+
         image = read_registry_image(parse_remote(reference), load_cached_layer, platform)
     else:
         image = _read_path(Path(reference), load_cached_layer, platform)
@@ -163,6 +166,8 @@ def _read_outside_engine(reference: str, cache: Path, platform: str | None) -> I
 
 
 def _read_path(path: Path, load_cached_layer: LoadCachedLayer, platform: str | None) -> StoredImage:
+    from imageproof.image.archive import read_image_tar, read_layout_folder
+
     action = "reading an image"
     if not (path.is_file() or path.is_dir()):
         hint = "name an archive or an OCI layout; an image's name must not look like a path"

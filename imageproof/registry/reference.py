@@ -30,6 +30,9 @@ def is_digest(text: str) -> bool:
     return re.fullmatch(DIGEST_PATTERN, text) is not None
 
 
+SCHEME = "docker://"  # as in skopeo and podman
+
+
 @dataclass(frozen=True)
 class Reference:
     """An image in a registry. A digest identifies one image; a tag can be moved at any time."""
@@ -89,3 +92,13 @@ def parse_tag(text: str) -> str:
         hint = "a tag has at most 128 characters: letters, digits, `_`, `.` and `-`"
         raise UsageError("reading the command line", f"{text!r} is not a valid tag", hint=hint)
     return text
+
+
+def is_remote(reference: str) -> bool:
+    """Return whether a reference names an image in a registry: `docker://HOST/NAME:TAG`."""
+    return reference.startswith(SCHEME)
+
+
+def parse_remote(reference: str) -> Reference:
+    """Parse `docker://HOST/NAME:TAG`. Raise UsageError if it is invalid."""
+    return parse_reference(reference.removeprefix(SCHEME), f"verifying {reference}")

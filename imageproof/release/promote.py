@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.image.registry_source import SCHEME, resolve_digest
+from imageproof.image.registry_source import resolve_digest
 from imageproof.registry.client import Registry
 from imageproof.registry.copy import copy_image
-from imageproof.registry.reference import Reference, parse_prefix, parse_reference
+from imageproof.registry.reference import SCHEME, Reference, parse_prefix, parse_reference
 from imageproof.release.assemble import (
     Provenance,
     contract_result,

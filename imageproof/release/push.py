@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from imageproof import console
 from imageproof.docker.errors import translating
 from imageproof.errors import RegistryUnavailable
-from imageproof.image.registry_source import SCHEME, resolve_digest
+from imageproof.image.registry_source import resolve_digest
 from imageproof.image.sources import read_images
-from imageproof.registry.reference import Reference, parse_reference
+from imageproof.registry.reference import SCHEME, Reference, parse_reference
 from imageproof.release.assemble import (
     contract_result,
     new_release,

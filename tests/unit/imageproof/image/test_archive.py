@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from imageproof.errors import UsageError
-from imageproof.image import archive, oci_layout, sources
+from imageproof.image import archive, oci_layout
 from imageproof.image.sources import is_archive
 from tests.support.archives import (
     EMPTY,
@@ -165,7 +165,7 @@ def test_unreadable_file_is_a_usage_error(tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(sources, "read_image_tar", fail)
+    monkeypatch.setattr(archive, "read_image_tar", fail)
     with pytest.raises(UsageError, match="Permission denied"):
         read_image(write_file(tmp_path, b""), tmp_path)
 

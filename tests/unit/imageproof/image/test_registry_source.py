@@ -10,8 +10,9 @@ import pytest
 
 from imageproof.errors import ImageDamaged, UsageError
 from imageproof.image.oci_layout import _host_platform
-from imageproof.image.registry_source import parse_remote, resolve_digest
+from imageproof.image.registry_source import resolve_digest
 from imageproof.image.sources import read_images
+from imageproof.registry.reference import parse_remote
 from tests.support.archives import (
     LAYER_SUMMARY,
     LAYERS,
