@@ -13,7 +13,7 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from imageproof import console, signals
+from imageproof import __version__, console, signals
 from imageproof.cli.command import GROUPS, report_error
 
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE, as shells report it
@@ -83,4 +83,4 @@ def _report_parse_error(parse: Any, *arguments: Any) -> None:
 
 def make_program(collection: Collection) -> Program:
     """Return the command line of a collection of commands."""
-    return CommandLine(name="inv", binary="inv", namespace=collection)
+    return CommandLine(name="inv", binary="inv", namespace=collection, version=__version__)

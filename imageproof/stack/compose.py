@@ -180,7 +180,8 @@ def _wait_until_ready(
                 raise _start_error(engine, state, failure)
         if current and all(state.ready for state in current):
             if not quiet:
-                done(f"up: {len(current)} containers healthy")
+                count = len(current)
+                done(f"up: {count} {'container' if count == 1 else 'containers'} healthy")
             return current
         pause(min(MIN_POLL_SECONDS * (1 + waited / 2), MAX_POLL_SECONDS))
 

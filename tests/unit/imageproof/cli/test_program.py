@@ -13,6 +13,7 @@ from typing import TextIO
 import pytest
 from invoke.exceptions import Exit
 
+import imageproof
 from imageproof.checks import require_check
 from imageproof.cli import command as commands
 from imageproof.cli.command import GROUPS, command
@@ -164,3 +165,7 @@ def _console():
     from rich.console import Console
 
     return Console(stderr=True, width=200)
+
+
+def test_version_is_that_of_imageproof():
+    assert inv("--version").stdout.split()[-1] == imageproof.__version__
