@@ -64,13 +64,16 @@ def _reachable(
     sockets: Sequence[Socket], contract_ports: Collection[int]
 ) -> dict[tuple[str, int], Socket]:
     """Return the sockets that other containers can reach, by protocol and port."""
-    client_ports = {*EPHEMERAL_PORTS} - {*contract_ports}
     return {
         (socket.protocol.removesuffix("6"), socket.port): socket
         for socket in sockets
         if not _is_loopback(socket.address)
-        and not (socket.protocol.startswith("udp") and socket.port in client_ports)
+        and (socket.port in contract_ports or not _belongs_to_client(socket))
     }
+
+
+def _belongs_to_client(socket: Socket) -> bool:
+    return socket.protocol.startswith("udp") and socket.port in EPHEMERAL_PORTS
 
 
 def _is_loopback(address: str) -> bool:
