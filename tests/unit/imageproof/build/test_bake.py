@@ -10,7 +10,7 @@ from imageproof.build import bake, base_image
 from imageproof.build.base_image import BaseImage
 from imageproof.build.options import Options
 from imageproof.build.progress import BuildLog
-from imageproof.errors import UsageError
+from imageproof.errors import BuildFailed, ContractError, UsageError
 from tests.support.sample_facts import contract, service_contract
 
 BASE = BaseImage("base.invalid/python:3.11", "sha256:1", "named")
@@ -108,3 +108,28 @@ def test_pushed_tag_is_the_commit_by_default(build, monkeypatch):
     monkeypatch.setattr(bake, "current_commit", lambda _: "")
     with pytest.raises(UsageError, match="not a git repository"):
         build(push="registry.test/shop")
+
+
+def _failing(error: BaseException):
+    def stream(*_: object, **__: object):
+        raise error
+        yield
+
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("services", "error", "raised"),
+    [
+        ({"api": {"image": "shop/api:1"}}, BuildFailed("building", "no"), BuildFailed),
+        ({"other": {}}, BuildFailed("building", "no such target"), ContractError),
+        ({"other": {}}, KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_error_of_the_compose_file_explains_a_failed_build(
+    build, engine, monkeypatch, services, error, raised
+):
+    monkeypatch.setattr(engine, "stream", _failing(error))
+    monkeypatch.setattr(engine, "compose_model", lambda **_: {"services": services})
+    with pytest.raises(raised):
+        build()

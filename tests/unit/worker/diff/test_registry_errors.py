@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.diff_bundle import run_node
 from tests.support.npm_registry import Handler, Registry, Reply, make_reply, serving
 from worker.npm_diff import Limits
 
@@ -133,15 +132,7 @@ def outcomes(diff_sources: Path) -> dict[str, dict[str, Any]]:
         address = registry.address.replace("//", f"//user:{PASSWORD}@")
         common = {"from": "1.0.0", "registry": address, "token": TOKEN, "limits": limits}
         requests = [common | {"package": name, "to": new} for name, new in _publish(registry)]
-        process = subprocess.run(
-            ["node", "--input-type=module", "-e", REQUEST_ALL],
-            cwd=diff_sources,
-            input=json.dumps(requests),
-            capture_output=True,
-            text=True,
-        )
-    assert (process.returncode, process.stderr) == (0, "")
-    return json.loads(process.stdout)
+        return run_node(diff_sources, REQUEST_ALL, requests)
 
 
 @pytest.mark.parametrize("name", REPLIES)

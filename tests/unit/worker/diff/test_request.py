@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.diff_bundle import run_node
 from worker.npm_diff import Limits
 
 READ_ALL = """
@@ -81,15 +80,7 @@ VALID = {
 @pytest.fixture(scope="module")
 def results(diff_sources: Path) -> dict[str, Any]:
     """Return the result of each request by name, read by one Node process."""
-    process = subprocess.run(
-        ["node", "--input-type=module", "-e", READ_ALL],
-        cwd=diff_sources,
-        input=json.dumps(VALID | INVALID),
-        capture_output=True,
-        text=True,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    return json.loads(process.stdout)
+    return run_node(diff_sources, READ_ALL, VALID | INVALID)
 
 
 @pytest.mark.parametrize("name", INVALID)

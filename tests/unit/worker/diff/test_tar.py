@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
-import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.diff_bundle import run_node
 from tests.support.npm_registry import gzipped_tar, tar_member
 
 READ_ALL = """
@@ -175,15 +174,7 @@ def results(diff_sources: Path) -> dict[str, Any]:
         for name, (tar, _) in {**ACCEPTED, **REFUSED}.items()
     }
     request = {k: base64.b64encode(v).decode() for k, v in {**tarballs, **DAMAGED}.items()}
-    process = subprocess.run(
-        ["node", "--input-type=module", "-e", READ_ALL],
-        cwd=diff_sources,
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    return json.loads(process.stdout)
+    return run_node(diff_sources, READ_ALL, request)
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
