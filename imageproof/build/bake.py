@@ -138,8 +138,8 @@ def bake(
     files = [word for path in engine.compose_files for word in ("--file", str(path))]
     command = ("buildx", "bake", "--progress", "rawjson", *files, *options, *services)
     environment = {
-        **engine.variables,
         **build_variables(contract, base),
+        **engine.variables,
         # buildx 0.20 and later ask before they read a file outside the project. Here these files
         # are the secrets that the compose file names, and the user cannot answer the question.
         "BUILDX_BAKE_ENTITLEMENTS_FS": "0",

@@ -23,20 +23,20 @@ def deploy(
     within: float,
 ) -> None:
     """Deploy a release within `within` seconds; if `plan`, only print what would change."""
-    with select(engine, target) as stack:
-        if plan:
-            report.print_plans(swarm.plan_deployment(contract, engine, release_file, stack))
-        else:
-            report.print_status(swarm.deploy(contract, engine, release_file, stack, within))
+    manager, stack = select(engine, target)
+    if plan:
+        report.print_plans(swarm.plan_deployment(contract, manager, release_file, stack))
+    else:
+        report.print_status(swarm.deploy(contract, manager, release_file, stack, within))
 
 
 def rollback(engine: Engine, target: Target, *, within: float) -> None:
     """Roll each service back to its state before the last deployment, within `within` seconds."""
-    with select(engine, target) as stack:
-        report.print_status(swarm.rollback(engine, stack, within))
+    manager, stack = select(engine, target)
+    report.print_status(swarm.rollback(manager, stack, within))
 
 
 def status(engine: Engine, target: Target, format_: str) -> None:
     """Print the services and tasks of a stack."""
-    with select(engine, target) as stack:
-        report.print_status(swarm.status(engine, stack), format_)
+    manager, stack = select(engine, target)
+    report.print_status(swarm.status(manager, stack), format_)

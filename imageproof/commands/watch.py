@@ -9,7 +9,6 @@ from imageproof import console
 from imageproof.build.base_image import resolve
 from imageproof.build.variables import build_variables
 from imageproof.docker.client import Engine
-from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
 from imageproof.errors import UsageError
 
@@ -32,9 +31,5 @@ def watch(contract: Contract, engine: Engine) -> None:
     variables = build_variables(contract, resolve(contract, engine))
     watch_engine = Engine(files, engine.project, variables)
     console.step("watch (Ctrl-C ends it; the stack keeps running)")
-    with (
-        translating("watching the code"),
-        temporary_environment(variables),
-        contextlib.suppress(KeyboardInterrupt),
-    ):
+    with translating("watching the code"), contextlib.suppress(KeyboardInterrupt):
         watch_engine.run_compose("watch")

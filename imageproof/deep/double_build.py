@@ -22,7 +22,6 @@ from imageproof.build.progress import BuildLog
 from imageproof.build.variables import build_variables
 from imageproof.deep import canary
 from imageproof.deep.byte_scan import Scan, differing_paths, scan
-from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
 from imageproof.errors import ImageDamaged, ImageproofError
 from imageproof.image.config import clean_instruction
@@ -132,37 +131,32 @@ def _build(
     """
     base = base_image.resolve(contract, engine)
     variables = build_variables(contract, base)
-    with _secret_canaries(contract, engine, folder, variables) as (overlay, canaries):
-        canary_engine = replace(engine, compose_files=(contract.compose_file, overlay))
-        for tags in builds:
-            services = {name: contract.images[name].service for name in tags}
-            settings = [f"{services[name]}.tags={tag}" for name, tag in tags.items()]
-            if cache:  # mode=max: intermediate stages too
-                settings += [
-                    f"{service}.cache-to=type=local,mode=max,dest={cache / name}"
-                    for name, service in services.items()
-                ]
-            options = ["--no-cache", "--load"]
-            options += [word for setting in settings for word in ("--set", setting)]
-            bake(
-                contract,
-                canary_engine,
-                services=list(services.values()),
-                base=base,
-                log=BuildLog(),
-                options=options,
-            )
+    canary_engine, canaries = _with_secret_canaries(contract, engine, folder, variables)
+    for tags in builds:
+        services = {name: contract.images[name].service for name in tags}
+        settings = [f"{services[name]}.tags={tag}" for name, tag in tags.items()]
+        if cache:  # mode=max: intermediate stages too
+            settings += [
+                f"{service}.cache-to=type=local,mode=max,dest={cache / name}"
+                for name, service in services.items()
+            ]
+        options = ["--no-cache", "--load"]
+        options += [word for setting in settings for word in ("--set", setting)]
+        bake(
+            contract,
+            canary_engine,
+            services=list(services.values()),
+            base=base,
+            log=BuildLog(),
+            options=options,
+        )
     return canaries
 
 
-@contextlib.contextmanager
-def _secret_canaries(
+def _with_secret_canaries(
     contract: Contract, engine: Engine, folder: Path, variables: Mapping[str, str]
-) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Yield a compose overlay that adds a canary to each build secret, and the canaries by id.
-
-    The environment variables of secrets are replaced until the block ends.
-    """
+) -> tuple[Engine, dict[str, str]]:
+    """Return an engine that builds with a canary in each build secret, and the canaries by id."""
     original = replace(engine, compose_files=(contract.compose_file,), variables=variables)
     model = original.compose_model(interpolate=True)
     secret_ids = {
@@ -183,8 +177,9 @@ def _secret_canaries(
             environment[source["environment"]] = value
     overlay = folder / "canaries.yaml"
     overlay.write_text(json.dumps({"secrets": files}).replace("$", "$$"))
-    with temporary_environment(environment):
-        yield overlay, canaries
+    files_of_build = (contract.compose_file, overlay)
+    own_variables = {**engine.variables, **environment}
+    return replace(engine, compose_files=files_of_build, variables=own_variables), canaries
 
 
 def _copy_with_canary(secret: Path, copy: Path, value: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.command import read_chunks, stream_lines
 from imageproof.docker.compose_command import ComposeProject, read_default_model, read_model
-from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import HINT_ENGINE, client_missing, translate, translating
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
 from imageproof.terminal_text import clean_lines
@@ -44,6 +44,7 @@ class Engine:
     program: str = "docker"  # name or path of the docker program
     swarm_stack: str | None = None  # if set, `containers` returns its tasks on this node instead
     context: str | None = None  # docker context of another engine
+    host: str | None = None  # another engine, as in DOCKER_HOST
     # The results of `compose_model`, by its arguments.
     _models: dict[tuple[bool, bool], dict[str, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -71,6 +72,7 @@ class Engine:
         action: str,
         *arguments: str,
         stdin: str | None = None,
+        environment: Mapping[str, str] | None = None,
         fallback: type[ImageproofError] = StackFailed,
         hint: str | None = None,
     ) -> str:
@@ -80,16 +82,36 @@ class Engine:
             action: what is being done, for error messages, such as "pulling shop:1".
             arguments: the command without `docker`.
             stdin: its standard input.
+            environment: variables beside this process's; `self.variables` are not added.
             fallback: error class for output that `translate` does not recognise.
             hint: the fallback error's hint.
 
         Raises:
             ImageproofError: the command failed.
         """
-        result = self._run(action, *arguments, stdin=stdin)
+        result = self._run(action, *arguments, stdin=stdin, environment=environment)
         if result.returncode != 0:
             raise translate(action, result.stderr + result.stdout, fallback, hint)
         return result.stdout
+
+    def compose(self, action: str, *arguments: str) -> str:
+        """Run a command of `docker compose` on the project, and return its standard output.
+
+        Args:
+            action: what is being done, for error messages.
+            arguments: the command without `docker compose` and the project's options.
+        """
+        command = (*self._compose_options, *arguments)
+        return self.query(action, *command, environment=self.variables)
+
+    def stream_compose(self, action: str, *arguments: str) -> Iterator[str]:
+        """Run a command of `docker compose`, and yield the lines of its output as they come."""
+        from python_on_whales.utils import stream_stdout_and_stderr
+
+        command = [*self._command_prefix, *self._compose_options, *arguments]
+        with translating(action):
+            for _, line in stream_stdout_and_stderr(command, env=dict(self.variables)):
+                yield line.decode(errors="replace")
 
     def stream(
         self,
@@ -122,18 +144,31 @@ class Engine:
         from python_on_whales.utils import run
 
         run(
-            [*self.whales.compose.docker_compose_cmd, *arguments],
+            [*self._command_prefix, *self._compose_options, *arguments],
             capture_stdout=False,
             capture_stderr=False,
+            env=dict(self.variables),
         )
 
     @property
     def _command_prefix(self) -> list[str]:
         """The docker program and its global options."""
-        return [self.program, *(("--context", self.context) if self.context else ())]
+        context = ("--context", self.context) if self.context else ()
+        host = ("--host", self.host) if self.host else ()
+        return [self.program, *context, *host]
+
+    @property
+    def _compose_options(self) -> list[str]:
+        """The words `compose` and the project's options."""
+        files = [word for path in self.compose_files for word in ("--file", str(path))]
+        return ["compose", *files, *(("--project-name", self.project) if self.project else ())]
 
     def _run(
-        self, action: str, *arguments: str, stdin: str | None = None
+        self,
+        action: str,
+        *arguments: str,
+        stdin: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         # Not by python-on-whales: its import takes as long as several commands, and its objects
         # run `docker inspect` again when an attribute is older than 10 ms.
@@ -141,9 +176,11 @@ class Engine:
             return subprocess.run(
                 [*self._command_prefix, *arguments],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 check=False,
                 input=stdin,
+                env={**os.environ, **(environment or {})},
             )
         except FileNotFoundError as error:
             raise client_missing(action) from error
@@ -281,9 +318,8 @@ class Engine:
     def logs(self, service: str, lines: int) -> list[str]:
         """Return the last lines of a service's log."""
         action = f"reading the log of {service}"
-        with translating(action), temporary_environment(self.variables):
-            text = self.whales.compose.logs(service, tail=str(lines), no_log_prefix=True)
-        return clean_lines(str(text))
+        options = ("--no-log-prefix", "--tail", str(lines))
+        return clean_lines("".join(self.stream_compose(action, "logs", *options, service)))
 
     def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return `docker inspect` of swarm tasks, without tasks that Swarm has deleted."""

@@ -1,7 +1,6 @@
 """Compose files, as `docker compose config` resolves them.
 
-python-on-whales lacks the options of this command. And it passes on this process's environment,
-which only one thread at a time may change; here each command gets an environment of its own.
+python-on-whales lacks the options of this command.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imageproof.docker.environment import compose_variable
-from imageproof.docker.errors import translate
+from imageproof.docker.errors import client_missing, translate
 from imageproof.errors import ConfigurationError
 
 # Compose file reference, interpolation: $NAME, ${NAME}, ${NAME:-default} ...
@@ -96,7 +95,17 @@ def _config(
     command = [*project.docker, "compose", *(f"--file={path}" for path in project.files)]
     command += ["--project-name", project.name] if project.name else []
     command += [*compose_options, "config", "--format", "json", *config_options]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    try:
+        result = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env=environment,
+        )
+    except FileNotFoundError as error:
+        raise client_missing("reading the compose file") from error
     if result.returncode != 0:
         raise translate("reading the compose file", result.stderr, ConfigurationError)
     model: dict[str, Any] = json.loads(result.stdout)

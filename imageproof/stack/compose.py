@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.console import done, say, step, warn
 from imageproof.docker.client import Engine
-from imageproof.docker.environment import temporary_environment
-from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 from imageproof.terminal_text import clean_lines, strip_escapes
@@ -113,8 +111,8 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     was_running = bool(engine.containers(stopped=False))
     old_volumes = _volumes(engine)
     try:
-        with translating("starting the stack"), temporary_environment(engine.variables):
-            engine.whales.compose.up(detach=True, no_build=True, remove_orphans=True, quiet=True)
+        options = ("--detach", "--no-build", "--remove-orphans")
+        engine.compose("starting the stack", "up", *options)
         return _wait_until_ready(contract, engine, quiet=quiet)
     except (ImageproofError, KeyboardInterrupt):
         if was_running:
@@ -214,8 +212,8 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
     """
     if not quiet:
         step("down")
-    with translating("removing the stack"), temporary_environment(engine.variables):
-        engine.whales.compose.down(remove_orphans=True, volumes=volumes, quiet=True)
+    options = ("--remove-orphans", *(("--volumes",) if volumes else ()))
+    engine.compose("removing the stack", "down", *options)
     if not quiet:
         done("down")
 
@@ -231,12 +229,11 @@ def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int
     """
     if service:
         require_service(engine, service)
-    with translating("reading the stack's log"), temporary_environment(engine.variables):
-        entries = engine.whales.compose.logs(
-            [service] if service else [], tail=str(lines), follow=follow, stream=True
-        )
-        for _, line in entries:
-            yield strip_escapes(line.decode(errors="replace"))
+    options = ("--tail", str(lines), *(("--follow",) if follow else ()))
+    services = (service,) if service else ()
+    action = "reading the stack's log"
+    for line in engine.stream_compose(action, "logs", *options, *services):
+        yield strip_escapes(line)
 
 
 def require_service(engine: Engine, service: str) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof import console
 from imageproof.build import bake, base_image
-from imageproof.docker.environment import temporary_environment
 from imageproof.docker.errors import translating
 from imageproof.docker.image_tags import image_tags
 from imageproof.errors import ImageproofError, StackFailed, UsageError
@@ -64,15 +63,8 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
 
 def _start(engine: Engine, service: str, port: int) -> str:
     """Start a container of a service on a free loopback port, and return its id."""
-    with translating(f"starting {service}"), temporary_environment(engine.variables):
-        container: Any = engine.whales.compose.run(
-            service,
-            detach=True,
-            dependencies=False,
-            publish=[("127.0.0.1:", port)],
-            tty=False,
-        )
-    return str(container.id)
+    options = ("--detach", "--no-TTY", "--no-deps", "--publish", f"127.0.0.1::{port}")
+    return engine.compose(f"starting {service}", "run", *options, service).strip()
 
 
 def _print_log(engine: Engine, container: str) -> None:

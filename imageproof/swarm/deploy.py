@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.docker.environment import temporary_environment
 from imageproof.errors import ConfigurationError, StackFailed, UsageError
 from imageproof.release import manifest
 from imageproof.swarm import secrets
@@ -66,13 +65,13 @@ def deploy(
     before = read_stack(engine, stack)
     secrets.create(engine, stack, stack_file.secrets)
     action = f"deploying {stack}"
-    with temporary_environment(dict(stack_file.variables)):
-        engine.query(
-            action,
-            *("stack", "deploy", "--detach=true", "--prune", "--with-registry-auth"),
-            *("--resolve-image", "never", "--compose-file", str(stack_file.path), stack),
-            fallback=ConfigurationError,
-        )
+    engine.query(
+        action,
+        *("stack", "deploy", "--detach=true", "--prune", "--with-registry-auth"),
+        *("--resolve-image", "never", "--compose-file", str(stack_file.path), stack),
+        environment=stack_file.variables,
+        fallback=ConfigurationError,
+    )
     updating = updated_services(before, read_stack(engine, stack))
     watcher = StackWatcher(engine, stack, before, updating)
     services, failure = watcher.wait(timeout)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from imageproof.docker.environment import temporary_environment
 from imageproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +26,8 @@ class Target:
     context: str | None = None
 
 
-@contextlib.contextmanager
-def select(engine: Engine, target: Target) -> Iterator[str]:
-    """Direct the Docker client to the target's manager, and yield the stack's name.
+def select(engine: Engine, target: Target) -> tuple[Engine, str]:
+    """Return the engine of the target's manager, and the stack's name.
 
     `engine` is the compose project's.
 
@@ -41,11 +37,6 @@ def select(engine: Engine, target: Target) -> Iterator[str]:
     if target.host and target.context:
         raise UsageError("reading the command line", "--host and --context exclude each other")
     stack = target.name or engine.project or str(engine.compose_model(interpolate=True)["name"])
-    variables: dict[str, str | None] = {}
-    if target.host:
-        variables = {"DOCKER_HOST": target.host}
-    elif target.context:
-        # DOCKER_HOST would have precedence.
-        variables = {"DOCKER_HOST": None, "DOCKER_CONTEXT": target.context}
-    with temporary_environment(variables):
-        yield stack
+    if target.host or target.context:
+        return replace(engine, host=target.host, context=target.context), stack
+    return engine, stack

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from imageproof import contract
 from imageproof.build import bake
 from imageproof.docker.client import Engine
-from imageproof.docker.environment import temporary_environment
 from imageproof.errors import MachineError
 from tests.bench.images import resident_megabytes
 from tests.bench.row import Row, in_turns, median
@@ -86,10 +85,8 @@ def _npm(registry: Registry, number: int) -> None:
 
 
 def _scale(stack: ReviewStack, workers: int) -> None:
-    with temporary_environment(stack.engine.variables):
-        stack.engine.whales.compose.up(
-            detach=True, no_build=True, quiet=True, wait=True, scales={"worker": workers}
-        )
+    options = ("--detach", "--no-build", "--wait", "--scale", f"worker={workers}")
+    stack.engine.compose("starting the workers", "up", *options)
 
 
 def _submit(stack: ReviewStack, jobs: int) -> list[str]:

@@ -33,9 +33,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from imageproof.contract import Contract
-from imageproof.docker.environment import temporary_environment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -226,7 +226,7 @@ def built(cases: Sequence[Case], base: str, digest: str) -> Iterator[list[Projec
     BuildKit's cache stays and makes the next run fast.
     """
     variables = {"PYTHON_BASE": base, "BASE_DIGEST": digest, "KIOSK_PORT": "0"}
-    with temporary_environment(variables), ThreadPoolExecutor(4) as pool:
+    with mock.patch.dict(os.environ, variables), ThreadPoolExecutor(4) as pool:
         projects = list(pool.map(lay_out, cases))
         try:
             _build(projects)

@@ -20,7 +20,6 @@ from imageproof.contract import Contract
 from imageproof.deep.double_build import build_twice
 from imageproof.deep.stack_trial import run_stack_trial
 from imageproof.docker.client import Engine
-from imageproof.docker.errors import translating
 from imageproof.image.facts import ImageFacts
 from imageproof.image.sizes import sizes_of
 from imageproof.image.sources import read_images
@@ -188,8 +187,7 @@ def started(project: Project, services: list[str] | None = None) -> Iterator[Eng
     """Start the stack with its override, or services of it; remove it at the end."""
     engine = Engine(project.compose_files, project.stack)
     try:
-        with translating("starting the stack"):
-            engine.whales.compose.up(services, detach=True, no_build=True, quiet=True)
+        engine.compose("starting the stack", "up", "--detach", "--no-build", *(services or ()))
         _wait_for_health(engine)
         yield engine
     finally:

@@ -13,7 +13,6 @@ import httpx
 
 from imageproof.contract import Contract
 from imageproof.docker.client import Engine
-from imageproof.docker.environment import temporary_environment
 from imageproof.stack import compose
 from tests.support.commands import wait_until
 
@@ -114,10 +113,8 @@ def running_stack(
     own = replace(engine, project=project, variables={**defaults, **variables})
     try:
         compose.up(contract, own, quiet=True)
-        with temporary_environment(own.variables):
-            own.whales.compose.up(
-                detach=True, no_build=True, quiet=True, scales={"worker": WORKERS}
-            )
+        scale = ("--detach", "--no-build", "--scale", f"worker={WORKERS}")
+        own.compose("starting the workers", "up", *scale)
         wait_until(
             lambda: [state.ready for state in compose.states(own)] == [True] * (WORKERS + 2),
             60,

@@ -12,7 +12,6 @@ import time
 import pytest
 
 from imageproof.docker.client import Engine
-from imageproof.docker.environment import temporary_environment
 from tests.support.commands import wait_until
 from tests.swarm.stack import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
 
@@ -206,5 +205,4 @@ def test_absent_stack_and_engine_have_their_exit_statuses(any_stack, swarm, tmp_
     assert any_stack.inv("status", "--name", "absent").status == 2
     assert any_stack.inv("verify", "--stack", "absent").status == 2
     assert any_stack.inv("status", "--host", f"unix://{tmp_path}/absent.sock").status == 3
-    with temporary_environment({"DOCKER_HOST": swarm.manager.host}):
-        assert Engine(()).tasks(["absent"]) == []
+    assert Engine((), host=swarm.manager.host).tasks(["absent"]) == []

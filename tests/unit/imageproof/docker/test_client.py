@@ -6,12 +6,17 @@ The answers of a real engine are tested in tests/e2e/.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from imageproof.docker.client import Engine, service_of
-from imageproof.errors import BuildFailed, EngineUnavailable, NoSpace
+from imageproof.errors import BuildFailed, EngineUnavailable, NoSpace, StackFailed
+from tests.support.sample_facts import ROOT
 
 
 def test_missing_client_is_an_unavailable_engine(monkeypatch):
@@ -140,3 +145,24 @@ def test_every_command_uses_the_context(install_docker):
 def test_context_exists_if_the_client_can_inspect_it(install_docker, status, exists):
     install_docker(f'test "$*" = "context inspect -- second" && exit {status}')
     assert Engine(()).has_context("second") is exists
+
+
+def test_compose_command_gets_its_variables_but_other_threads_do_not_see_them(install_docker):
+    install_docker('echo "$* $COLOUR"; sleep 0.2; exit $CODE')
+    project = Engine((Path("/x/compose.yaml"),), "shop", {"COLOUR": "red", "CODE": "0"})
+    other = replace(project, variables={"COLOUR": "blue", "CODE": "0"})
+    before = dict(os.environ)
+    with ThreadPoolExecutor(2) as pool:
+        outputs = list(pool.map(lambda engine: engine.compose("starting", "up"), (project, other)))
+        assert dict(os.environ) == before
+    options = "compose --file /x/compose.yaml --project-name shop up"
+    assert outputs == [f"{options} red\n", f"{options} blue\n"]
+    assert list(project.stream_compose("reading", "logs")) == [f"{options[:-2]}logs red\n"]
+    with pytest.raises(StackFailed):
+        list(replace(project, variables={"CODE": "1"}).stream_compose("reading", "logs"))
+
+
+def test_no_module_changes_the_environment_of_the_process():
+    for path in (ROOT / "imageproof").rglob("*.py"):
+        changes = r"os\.environ(\[[^]]*\] *=|\.(pop|update|setdefault|clear)\b)|putenv"
+        assert not re.search(changes, path.read_text()), path

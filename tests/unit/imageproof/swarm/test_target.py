@@ -6,20 +6,30 @@ import os
 
 import pytest
 
+from imageproof.docker.client import Engine
 from imageproof.errors import UsageError
 from imageproof.swarm.target import Target, select
-from tests.support.fake_swarm import Snapshot, fake_engine
 
-ENGINE = fake_engine(Snapshot(()))
+ENGINE = Engine((), "shop")
 
 
-def test_host_or_context_selects_the_engine_inside_the_block(monkeypatch):
-    monkeypatch.setenv("DOCKER_HOST", "unix:///local")
-    with select(ENGINE, Target("till", context="remote")) as stack:
-        assert (stack, os.environ.get("DOCKER_CONTEXT")) == ("till", "remote")
-        assert "DOCKER_HOST" not in os.environ
-    with select(ENGINE, Target("till", host="ssh://remote.invalid")):
-        assert os.environ["DOCKER_HOST"] == "ssh://remote.invalid"
-    assert os.environ["DOCKER_HOST"] == "unix:///local"
-    with pytest.raises(UsageError), select(ENGINE, Target("till", "a", "b")):
-        pass
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (Target(), ["docker"]),
+        (Target("till"), ["docker"]),
+        (Target(context="remote"), ["docker", "--context", "remote"]),
+        (Target(host="ssh://remote.invalid"), ["docker", "--host", "ssh://remote.invalid"]),
+    ],
+)
+def test_host_or_context_selects_the_engine_of_each_command(target, words):
+    before = dict(os.environ)
+    engine, stack = select(ENGINE, target)
+    assert stack == (target.name or "shop")
+    assert engine._command_prefix == words
+    assert dict(os.environ) == before
+
+
+def test_host_and_context_exclude_each_other():
+    with pytest.raises(UsageError):
+        select(ENGINE, Target("till", "a", "b"))
