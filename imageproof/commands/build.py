@@ -9,6 +9,7 @@ from imageproof.build import bake
 from imageproof.build.options import Options, apply_context
 from imageproof.image.sources import read_images
 from imageproof.report import summary
+from imageproof.user_cache import open_folder
 
 if TYPE_CHECKING:
     from imageproof.build.bake import BuildResult
@@ -31,7 +32,8 @@ def _sizes(
 ) -> dict[str, int]:
     """Return the bytes of each built image's layers, for the first platform."""
     platform = platforms[0] if platforms else None
-    images = read_images(engine, list(result.references.values()), contract.cache, platform)
+    references = list(result.references.values())
+    images = read_images(engine, references, open_folder(contract.root), platform)
     return {
         name: image.size
         for name, reference in result.references.items()

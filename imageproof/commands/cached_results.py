@@ -1,4 +1,8 @@
-"""Cached results of lint and verify, for `up` only, keyed by the content of their inputs."""
+"""Cached results of lint and verify, for `up` only, keyed by the content of their inputs.
+
+They are stored in the user's cache folder (`imageproof.user_cache`): nothing in the repository is
+believed.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 import imageproof
 from imageproof.atomic_write import write_atomically
 from imageproof.build.git import run_git
+from imageproof.user_cache import read_file
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
-STATE_FOLDER = ".imageproof/"  # written by this toolkit: not an input
-RESULTS_FILE = f"{STATE_FOLDER}results.json"
+# Written by this toolkit, and read by no check: not inputs.
+OUTPUTS = (".imageproof/logs/", ".imageproof/sbom/", ".imageproof/release.json")
+RESULTS_FILE = "results.json"
 
 
 def project_fingerprint(contract: Contract, engine: Engine) -> str | None:
@@ -32,7 +38,7 @@ def project_fingerprint(contract: Contract, engine: Engine) -> str | None:
     listing = run_git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listing is None:
         return None
-    names = {name for name in listing.split("\0") if name and not name.startswith(STATE_FOLDER)}
+    names = {name for name in listing.split("\0") if name and not name.startswith(OUTPUTS)}
     files = list(_describe_files(contract.root, sorted(names | {".env"})))
     return digest_of(files, engine.compose_model(interpolate=True), imageproof.__version__)
 
@@ -70,9 +76,12 @@ class CachedResult:
 
 @dataclass(frozen=True)
 class CachedResults:
-    """The last passed run of each step of a project. A damaged file counts as empty."""
+    """The last passed run of each step of a project. A damaged file counts as empty.
 
-    root: Path
+    `folder`: the project's cache folder; None: nothing is cached.
+    """
+
+    folder: Path | None
 
     def find(self, step: str, fingerprint: str | None) -> CachedResult | None:
         """Return the step's cached result; None if its inputs changed or are unknown."""
@@ -91,17 +100,18 @@ class CachedResults:
 
         An unwritable file is no error: the step runs again next time.
         """
-        if fingerprint is None:
+        if fingerprint is None or self.folder is None:
             return
         at = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
         entry = {"inputs": fingerprint, "summary": summary, "at": at}
         document = self._read() | {step: entry}
         with contextlib.suppress(OSError):
-            write_atomically(self.root / RESULTS_FILE, json.dumps(document).encode())
+            write_atomically(self.folder / RESULTS_FILE, json.dumps(document).encode())
 
     def _read(self) -> dict[str, Any]:
+        content = read_file(self.folder / RESULTS_FILE) if self.folder else None
         try:
-            document = json.loads((self.root / RESULTS_FILE).read_text())
-        except (OSError, ValueError, RecursionError):
+            document = json.loads(content or b"{}")
+        except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.docker.errors import translating
 from imageproof.docker.image_tags import image_tags
 from imageproof.stack import compose
+from imageproof.user_cache import remove_folder
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
-    """Remove the stack with its volumes, the contract's images and their cached facts.
+    """Remove the stack with its volumes, the contract's images and its cache.
 
     `base`: also remove the base image that was made on this machine.
     """
@@ -30,5 +30,5 @@ def clean(contract: Contract, engine: Engine, *, base: bool) -> None:
             console.say(f"  removing {tag}")
             with translating(f"removing the image {tag}"):
                 engine.whales.image.remove(tag, force=True)
-    shutil.rmtree(contract.cache, ignore_errors=True)
+    remove_folder(contract.root)
     console.done("clean")

@@ -20,6 +20,7 @@ from imageproof.commands.cached_results import (
 from imageproof.commands.verify import verify_quietly
 from imageproof.report import summary
 from imageproof.stack import compose
+from imageproof.user_cache import open_folder
 from imageproof.verify.run import today
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _CachedSteps:
 
     @property
     def _results(self) -> CachedResults:
-        return CachedResults(self.contract.root)
+        return CachedResults(open_folder(self.contract.root))
 
     def _store(self, step: str, result: str, fingerprint: str | None, *inputs: object) -> None:
         """Store a result, unless a file of the project was edited while the step ran."""

@@ -264,11 +264,6 @@ class Contract(Model):
         """Absolute path of the stack file for Docker Swarm; None if the contract names none."""
         return self.root / self.stack if self.stack else None
 
-    @property
-    def cache(self) -> Path:
-        """Folder of cached facts."""
-        return self.root / ".imageproof/cache"
-
     def select(self, name: str | None) -> dict[str, ServiceContract]:
         """Return the images that a name on the command line selects; all of them for None.
 

@@ -1,12 +1,13 @@
 """Cache of layer facts by diff_id and of build histories by image id: a layer is read once.
 
-A cache file has two lines: a header (`_header`), then the facts. A damaged or outdated file is
-ignored. The entries of a layer are stored by column, which halves the size and the time to read
-them.
+The folder is the user's own (`imageproof.user_cache`), or None: then nothing is cached. A file has
+two lines: a header (`_header`), then the facts. A damaged or outdated file is ignored. The entries
+of a layer are stored by column, which halves the size and the time to read them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -24,6 +25,7 @@ from imageproof.image.config import BuildHistory
 from imageproof.image.facts import File, Layer, Package, SecretCandidate
 from imageproof.redaction import redact
 from imageproof.registry.reference import is_digest
+from imageproof.user_cache import read_file
 
 FORMAT = 5  # of cache files; raise it when their structure changes
 # Modules whose code decides the facts of a layer: if one changes, cached facts are outdated.
@@ -31,17 +33,17 @@ RULE_MODULES = (config, facts, layers, packages, redaction, secret_candidates, s
 _FILE_FIELDS = tuple(item.name for item in fields(File))
 
 
-def cache_path(cache: Path, digest: str, kind: str = "layer") -> Path | None:
-    """Return the cache file of a layer or image; None for an invalid digest.
+def cache_path(cache: Path | None, digest: str, kind: str = "layer") -> Path | None:
+    """Return the cache file of a layer or image; None for an invalid digest, or no cache.
 
     The digest may come from an untrusted image.
     """
-    if not is_digest(digest):
+    if cache is None or not is_digest(digest):
         return None
     return cache / f"{kind}-{digest.rpartition(':')[2]}.json"
 
 
-def load_layer(cache: Path, diff_id: str) -> Layer | None:
+def load_layer(cache: Path | None, diff_id: str) -> Layer | None:
     """Return a layer from the cache; None if it is not there."""
     document = _load(cache_path(cache, diff_id), diff_id)
     if document is None:
@@ -69,7 +71,7 @@ def _package_from_row(row: Sequence[Any]) -> Package:
     return Package(kind, name, version, record, tuple(owns), source)
 
 
-def store_layer(cache: Path, layer: Layer) -> None:
+def store_layer(cache: Path | None, layer: Layer) -> None:
     """Write a layer's facts to the cache."""
     document: dict[str, Any] = {
         "size": layer.size,
@@ -84,7 +86,7 @@ def store_layer(cache: Path, layer: Layer) -> None:
     _store(cache_path(cache, layer.diff_id), layer.diff_id, document)
 
 
-def load_history(cache: Path, identity: str) -> BuildHistory | None:
+def load_history(cache: Path | None, identity: str) -> BuildHistory | None:
     """Return the build history of the image with that id; None if it is not in the cache."""
     document = _load(cache_path(cache, identity, "image"), identity)
     if document is None:
@@ -92,7 +94,7 @@ def load_history(cache: Path, identity: str) -> BuildHistory | None:
     return BuildHistory(tuple(document["instructions"]), tuple(document["by_layer"]))
 
 
-def store_history(cache: Path, identity: str, history: BuildHistory) -> None:
+def store_history(cache: Path | None, identity: str, history: BuildHistory) -> None:
     """Write an image's build history to the cache, unless it contains a secret."""
     if any(redact(line) != line for line in history.instructions):
         return
@@ -109,13 +111,14 @@ def rules_digest() -> str:
 
 def _load(path: Path | None, digest: str) -> Any:
     """Return the facts in a cache file; None if it is missing, damaged or outdated."""
-    if path is None:
+    content = read_file(path) if path else None
+    if content is None:
         return None
+    header, _, body = content.partition(b"\n")
     try:
-        header, _, body = path.read_bytes().partition(b"\n")
         if json.loads(header) == _header(digest, body):
             return json.loads(body)
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         pass
     return None
 
@@ -130,4 +133,5 @@ def _store(path: Path | None, digest: str, document: Any) -> None:
     if path is None:
         return
     body = json.dumps(document, separators=(",", ":")).encode()
-    write_atomically(path, json.dumps(_header(digest, body)).encode() + b"\n" + body)
+    with contextlib.suppress(OSError):  # a full disk: the facts are read again next time
+        write_atomically(path, json.dumps(_header(digest, body)).encode() + b"\n" + body)

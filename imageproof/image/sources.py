@@ -44,7 +44,7 @@ def is_outside_engine(reference: str) -> bool:
 
 
 def read_images(
-    engine: Engine, references: Sequence[str], cache: Path, platform: str | None = None
+    engine: Engine, references: Sequence[str], cache: Path | None, platform: str | None = None
 ) -> dict[str, ImageFacts | None]:
     """Read the facts of images; None for an image that the engine does not have.
 
@@ -53,7 +53,7 @@ def read_images(
     Args:
         engine: The engine.
         references: Names in the engine, paths of archives, `docker://` references.
-        cache: Folder of cached facts.
+        cache: Folder of cached facts; None: no cache.
         platform: Such as linux/arm64, for an image outside the engine.
 
     Raises:
@@ -74,7 +74,9 @@ def _diff_ids(inspected_image: Mapping[str, Any]) -> list[str]:
     return (inspected_image.get("RootFS") or {}).get("Layers") or []
 
 
-def _read_from_engine(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, ImageFacts]:
+def _read_from_engine(
+    engine: Engine, inspected: Inspected, cache: Path | None
+) -> dict[str, ImageFacts]:
     layers = _read_layers(engine, inspected, cache)
     images = {}
     for reference, image in inspected.items():
@@ -88,7 +90,7 @@ def _read_from_engine(engine: Engine, inspected: Inspected, cache: Path) -> dict
     return images
 
 
-def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str, Layer]:
+def _read_layers(engine: Engine, inspected: Inspected, cache: Path | None) -> dict[str, Layer]:
     """Return all layers of the images by diff_id; also cache the histories of saved images."""
     diff_ids = {diff_id for image in inspected.values() for diff_id in _diff_ids(image)}
     layers = {diff_id: layer for diff_id in diff_ids if (layer := load_layer(cache, diff_id))}
@@ -117,7 +119,7 @@ def _read_layers(engine: Engine, inspected: Inspected, cache: Path) -> dict[str,
     return layers
 
 
-def _store_histories(contents: ArchiveContents, images: Inspected, cache: Path) -> None:
+def _store_histories(contents: ArchiveContents, images: Inspected, cache: Path | None) -> None:
     """Cache the build histories of the archive's configurations, which mark empty layers.
 
     For an image whose history is not cached, `docker history` is queried.
@@ -149,7 +151,7 @@ def _configs_by_name(contents: ArchiveContents) -> dict[str, str]:
     return configs
 
 
-def _read_outside_engine(reference: str, cache: Path, platform: str | None) -> ImageFacts:
+def _read_outside_engine(reference: str, cache: Path | None, platform: str | None) -> ImageFacts:
     load_cached_layer = partial(load_layer, cache)
     if is_remote(reference):
         from imageproof.image.registry_source import read_registry_image

@@ -19,6 +19,7 @@ from imageproof.release.assemble import (
     verified_images,
 )
 from imageproof.release.manifest import Release, ReleasedImage
+from imageproof.user_cache import open_folder
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -70,7 +71,7 @@ def _pushed_digest(
     """Return the digest in the registry. Raises ImageDamaged if it is not the verified image."""
     digest, _ = resolve_digest(reference)
     location = f"{SCHEME}{reference.with_digest(digest)}"
-    pushed = read_images(engine, [location], contract.cache)[location]
+    pushed = read_images(engine, [location], open_folder(contract.root))[location]
     if pushed is None or not is_same_image(pushed, image):
         raise unexpected_image(reference, image.identity, digest)
     return digest

@@ -20,6 +20,7 @@ from imageproof.project.project_files import read_project_files
 from imageproof.project.swarm_file import engine_for_stack, read_stack_files
 from imageproof.runtime.containers import ContainerFacts, read_containers
 from imageproof.runtime.programs import ProgramFacts, run_programs
+from imageproof.user_cache import open_folder
 from imageproof.verify.judge import (
     ProjectFacts,
     SourceFiles,
@@ -156,7 +157,7 @@ def _with_images(
 ) -> list[Subject]:
     """Add the facts of the images to the subjects. Raises UsageError if one does not exist."""
     references = [subject.reference for subject in subjects]
-    images = read_images(engine, references, contract.cache, platform)
+    images = read_images(engine, references, open_folder(contract.root), platform)
     date_of_run = today()
     with_images = []
     for subject in subjects:

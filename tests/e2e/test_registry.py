@@ -78,7 +78,7 @@ def test_pushed_images_are_verified_from_the_registry(built, registry):
     # Only the configuration: the layers are cached.
     assert registry.count_requests("/blobs/") == before + 1
 
-    shutil.rmtree(built.root / ".imageproof/cache")
+    shutil.rmtree(built.caches)
     assert layers(verify(built, pinned, DOCKER_HOST="unix:///nowhere/docker.sock")) == local
     assert registry.count_requests("/blobs/") > before + 2
 
@@ -146,7 +146,7 @@ def test_damaged_layer_in_the_registry_is_detected(built, registry):
     assert push(built, registry).status == 0
     layer = registry.layers(f"{built.name}/web", "1.0")[-1]
     pinned = release(built)["images"]["web"]["digest"]
-    shutil.rmtree(built.root / ".imageproof/cache")
+    shutil.rmtree(built.caches)
     with registry.corrupted(layer):
         for outcome in (
             verify(built, f"{registry.host}/{built.name}/web@{pinned}"),

@@ -21,6 +21,7 @@ from typing import Any
 from imageproof import contract
 from imageproof.docker.client import Engine
 from imageproof.docker.image_tags import image_tags
+from imageproof.user_cache import remove_folder
 from tests.defects.corpus import ROOT, TAG, WORK, Project
 from tests.defects.reading import started
 from tests.peers.tools import Kit, Subject, Tool, run
@@ -47,7 +48,7 @@ class Images:
 
     def verify_cold(self) -> None:
         """Run `verify --static` without cached facts."""
-        shutil.rmtree(contract.load(self.root).cache, ignore_errors=True)
+        remove_folder(self.root)
         _verify(self.root, "--static")
 
 
@@ -137,7 +138,7 @@ def _import_large() -> None:
 
 def _peak(images: Images) -> int:
     """Return the peak memory of `verify --static` without cached facts, in megabytes."""
-    shutil.rmtree(contract.load(images.root).cache, ignore_errors=True)
+    remove_folder(images.root)
     process = os.posix_spawn(
         sys.executable,
         [sys.executable, str(ROOT / "tasks.py"), "verify", "--static"],

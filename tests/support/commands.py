@@ -197,7 +197,17 @@ class Project:
 
     def variables(self, overrides: dict[str, str]) -> dict[str, str]:
         """Return the environment variables of a command in this project."""
-        return {"PYTHON_BASE": self.base_image, "IMAGEPROOF_ROOT": str(self.root), **overrides}
+        return {
+            "PYTHON_BASE": self.base_image,
+            "IMAGEPROOF_ROOT": str(self.root),
+            "XDG_CACHE_HOME": str(self.caches),
+            **overrides,
+        }
+
+    @property
+    def caches(self) -> Path:
+        """The user's cache folder, beside the project."""
+        return self.root.with_name(f"{self.root.name}-caches")
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text in one of the project's files."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,16 @@ if TYPE_CHECKING:
 # Without a deadline for an example: its time depends on the load of the machine.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_caches() -> Iterator[None]:
+    """Keep the tests out of the caches of the user who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tempfile.mkdtemp(prefix="imageproof-caches-")
+        patch.setenv("XDG_CACHE_HOME", folder)
+        yield
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from imageproof.commands.cached_results import RESULTS_FILE, CachedResults
+from imageproof.build.git import run_git
+from imageproof.commands.cached_results import RESULTS_FILE, CachedResults, project_fingerprint
+from imageproof.user_cache import open_folder
+from tests.support.sample_facts import contract
 
 
 def test_result_is_found_for_the_same_inputs_only(tmp_path):
@@ -43,7 +49,6 @@ def test_unknown_inputs_are_never_cached(tmp_path):
 )
 def test_damaged_file_counts_as_empty_and_is_replaced(tmp_path, text):
     cache = CachedResults(tmp_path)
-    (tmp_path / RESULTS_FILE).parent.mkdir()
     (tmp_path / RESULTS_FILE).write_text(text)
     assert cache.find("lint", "a") is None
     cache.store("lint", "a", "lint")
@@ -51,6 +56,52 @@ def test_damaged_file_counts_as_empty_and_is_replaced(tmp_path, text):
 
 
 def test_unwritable_folder_is_ignored(tmp_path):
-    (tmp_path / ".imageproof").write_text("a file")
-    CachedResults(tmp_path).store("lint", "a", "lint")
-    assert CachedResults(tmp_path).find("lint", "a") is None
+    (tmp_path / "file").write_text("a file")
+    CachedResults(tmp_path / "file").store("lint", "a", "lint")
+    assert CachedResults(tmp_path / "file").find("lint", "a") is None
+
+
+def test_nothing_is_cached_without_a_folder():
+    CachedResults(None).store("lint", "a", "lint")
+    assert CachedResults(None).find("lint", "a") is None
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_results_that_others_may_write_are_ignored(tmp_path, mode):
+    cache = CachedResults(tmp_path)
+    cache.store("lint", "a", "lint")
+    (tmp_path / RESULTS_FILE).chmod(mode)
+    assert cache.find("lint", "a") is None
+
+
+def test_committed_results_are_ignored(project):
+    """Neither a folder in the repository nor one that it links to is read."""
+    for folder in (".imageproof", ".imageproof/cache", ".cache/imageproof"):
+        CachedResults(project / folder).store("lint", "a", "lint")
+    assert CachedResults(open_folder(project)).find("lint", "a") is None
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return the folder of a project that is a git repository."""
+    run_git(tmp_path, "init", "--quiet")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        (".imageproof/logs/shop/web.log", False),
+        (".imageproof/sbom/web.json", False),
+        (".imageproof/release.json", False),
+        (".imageproof/sizes.json", True),
+        (".imageproof/Dockerfile", True),
+        ("Dockerfile", True),
+    ],
+)
+def test_fingerprint_leaves_out_only_outputs(project, path, counts):
+    engine: Any = SimpleNamespace(compose_model=lambda **_: {})
+    before = project_fingerprint(contract(root=project), engine)
+    (project / path).parent.mkdir(parents=True, exist_ok=True)
+    (project / path).write_text("x")
+    assert (project_fingerprint(contract(root=project), engine) != before) is counts

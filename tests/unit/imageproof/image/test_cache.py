@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,20 @@ def test_binary_file_is_ignored(tmp_path):
 
 def test_folder_instead_of_a_file_is_ignored(tmp_path):
     _path(tmp_path).mkdir()
+    assert load_layer(tmp_path, LAYER.diff_id) is None
+
+
+def test_nothing_is_cached_without_a_folder():
+    store_layer(None, LAYER)
+    assert load_layer(None, LAYER.diff_id) is None
+
+
+def test_full_disk_is_no_error(tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "write_atomically", fail)
+    store_layer(tmp_path, LAYER)
     assert load_layer(tmp_path, LAYER.diff_id) is None
 
 
