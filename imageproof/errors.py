@@ -16,6 +16,7 @@
         ├── BaseUnavailable
         ├── NoSpace
         ├── PortTaken
+        ├── ProjectBusy
         ├── RegistryUnavailable
         └── ProvisionFailed
 
@@ -40,6 +41,7 @@ __all__ = [
     "MachineError",
     "NoSpace",
     "PortTaken",
+    "ProjectBusy",
     "ProvisionFailed",
     "RegistryUnavailable",
     "StackFailed",
@@ -140,6 +142,10 @@ class NoSpace(MachineError):
 
 class PortTaken(MachineError):
     """Another program uses a port of the stack."""
+
+
+class ProjectBusy(MachineError):
+    """Another command works on the same project, and this one should not wait."""
 
 
 class RegistryUnavailable(MachineError):

@@ -65,6 +65,11 @@ class Engine:
         """Return the same engine with this one compose file, without any override files."""
         return self if self.compose_files == (file,) else replace(self, compose_files=(file,))
 
+    @property
+    def project_name(self) -> str:
+        """The name of the compose project: the given one, else Compose's own choice."""
+        return self.project or str(self.compose_model(interpolate=True)["name"])
+
     # --- the docker program
 
     def query(
@@ -189,10 +194,20 @@ class Engine:
 
     def require_answer(self) -> None:
         """Raise EngineUnavailable unless an engine answers."""
-        self.query(
+        self._ask_engine("version", "--format={{.Server.Version}}")
+
+    def identifier(self) -> str:
+        """Return the engine's id, which does not depend on the address that reaches it.
+
+        Raises:
+            EngineUnavailable: the engine does not answer.
+        """
+        return self._ask_engine("info", "--format={{.ID}}").strip()
+
+    def _ask_engine(self, *arguments: str) -> str:
+        return self.query(
             "contacting the Docker engine",
-            "version",
-            "--format={{.Server.Version}}",
+            *arguments,
             fallback=EngineUnavailable,
             hint=HINT_ENGINE,
         )
@@ -289,8 +304,10 @@ class Engine:
         """Return the labels that each container of the project or swarm stack has."""
         if self.swarm_stack:
             return [f"com.docker.stack.namespace={self.swarm_stack}"]
-        project = self.project or self.compose_model(interpolate=True)["name"]
-        return [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
+        return [
+            f"com.docker.compose.project={self.project_name}",
+            "com.docker.compose.oneoff=False",
+        ]
 
     def events(self, container: str, since: str, actions: Sequence[str]) -> list[dict[str, Any]]:
         """Return a container's events since a time, oldest first.
