@@ -32,18 +32,18 @@ def down(_: Context, volumes: bool = False) -> None:
     },
 )
 def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) -> None:
-    """Show the log of the stack, or of one service"""
+    """Show the log of the stack in order of time, or of one service"""
     from imageproof.commands import logs as commands
 
     commands.logs(load_project()[1], service or None, follow=follow, lines=lines)
 
 
-@command("stack")
-def ps(_: Context) -> None:
+@command("stack", help={"format": "table or json"})
+def ps(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's name
     """Show the state, health, restarts and ports of each container"""
     from imageproof.commands import logs as commands
 
-    commands.ps(load_project()[1])
+    commands.ps(load_project()[1], format)
 
 
 @command("stack", help={"detach": "keep it running after this command ends"})

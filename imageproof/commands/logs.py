@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.report import summary
+from imageproof.report.format_option import require_format
 from imageproof.stack import compose
+from imageproof.stack.logs import follow_logs
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
 
 def logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> None:
     """Print the last `lines` of the log of one service, or of the stack."""
-    for line in compose.follow_logs(engine, service, follow=follow, lines=lines):
+    if service:
+        compose.require_service(engine, service)
+    for line in follow_logs(engine, service, follow=follow, lines=lines):
         console.write(line)
 
 
-def ps(engine: Engine) -> None:
+def ps(engine: Engine, format_: str) -> None:
     """Print the state, health, restarts and ports of each container."""
-    summary.print_containers(compose.states(engine))
+    require_format(format_, summary.TABLE_FORMATS)  # before the engine is queried
+    summary.print_containers(compose.states(engine), format_)

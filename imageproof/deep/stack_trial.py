@@ -24,6 +24,7 @@ from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError
 from imageproof.runtime.probe_client import run_beside
 from imageproof.stack import compose
+from imageproof.stack.logs import MAX_LOG_LINES
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract, ServiceContract
@@ -165,7 +166,7 @@ def _try_container(
     healthy_after = seconds_until(lambda: _health(engine, container_id) == "healthy", wait_limit)
     stopped_after, exit_status = _stop(engine, container_id, service.stop_timeout)
     canaries = copy.canaries.get(service.service, {})
-    log = "\n".join(engine.logs(service.service, compose.MAX_LOG_LINES)).encode()
+    log = "\n".join(engine.logs(service.service, MAX_LOG_LINES)).encode()
     return TrialFacts(
         bound=bound,
         unhealthy_after=unhealthy_after,

@@ -17,6 +17,7 @@ from imageproof.docker.client import Engine
 from imageproof.errors import ImageproofError, StackFailed
 from imageproof.signals import pause
 from imageproof.stack import compose
+from imageproof.stack.logs import LOGS_FOLDER
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -96,7 +97,7 @@ def _run_broken_start(
         copy = stack_copy.make(contract, engine, folder, {service: {"healthcheck": healthcheck}})
     except (ImageproofError, stack_copy.CannotCopy) as error:
         return Teardown(after, unknown=str(error))
-    logs = contract.root / compose.LOGS_FOLDER / copy.project
+    logs = contract.root / LOGS_FOLDER / copy.project
     try:
         unknown = start(contract, copy)
         # A service that logged nothing yet has an empty file, so its size does not matter.

@@ -6,15 +6,15 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.docker.command import read_chunks, stream_lines
+from imageproof.docker.command import follow_lines, read_chunks, stream_lines
 from imageproof.docker.compose_command import ComposeProject, read_default_model, read_model
-from imageproof.docker.errors import HINT_ENGINE, client_missing, translate, translating
+from imageproof.docker.errors import HINT_ENGINE, client_missing, translate
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
 from imageproof.terminal_text import clean_lines
 
@@ -109,14 +109,12 @@ class Engine:
         command = (*self._compose_options, *arguments)
         return self.query(action, *command, environment=self.variables)
 
-    def stream_compose(self, action: str, *arguments: str) -> Iterator[str]:
-        """Run a command of `docker compose`, and yield the lines of its output as they come."""
-        from python_on_whales.utils import stream_stdout_and_stderr
-
+    def stream_compose(
+        self, action: str, *arguments: str, idle_seconds: float | None = None
+    ) -> Generator[str | None, None, None]:
+        """Run a command of `docker compose`, and yield its lines; see `follow_lines`."""
         command = [*self._command_prefix, *self._compose_options, *arguments]
-        with translating(action):
-            for _, line in stream_stdout_and_stderr(command, env=dict(self.variables)):
-                yield line.decode(errors="replace")
+        return follow_lines(command, action, self.variables, idle_seconds)
 
     def stream(
         self,
@@ -333,10 +331,20 @@ class Engine:
         return [json.loads(line) for line in output.splitlines()]
 
     def logs(self, service: str, lines: int) -> list[str]:
-        """Return the last lines of a service's log."""
-        action = f"reading the log of {service}"
+        """Return the last lines of the logs of a service's containers."""
         options = ("--no-log-prefix", "--tail", str(lines))
-        return clean_lines("".join(self.stream_compose(action, "logs", *options, service)))
+        entries = self.stream_compose(f"reading the log of {service}", "logs", *options, service)
+        return clean_lines("".join(filter(None, entries)))
+
+    def container_log(self, name: str, lines: int) -> list[str]:
+        """Return the last lines of one container's log, or a line that says why it has none."""
+        command = [*self._command_prefix, "logs", "--tail", str(lines), "--", name]
+        try:
+            return clean_lines(
+                "".join(filter(None, follow_lines(command, f"reading the log of {name}", {})))
+            )
+        except StackFailed as error:  # such as the logging driver `none`
+            return [str(error)]
 
     def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return `docker inspect` of swarm tasks, without tasks that Swarm has deleted."""

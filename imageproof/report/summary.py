@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imageproof import console
 from imageproof.report.format_option import require_format
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imageproof.stack.compose import ServiceState
     from imageproof.verify.judge import Subject
 
+TABLE_FORMATS = ("json", "table")
 MIN_FILE_BYTES = 100_000  # smaller files are not shown
 MAX_FILES = 5  # shown for each layer
 MAX_CHANGES = 8  # shown for each image
@@ -53,8 +54,11 @@ def print_release(release: Release) -> None:
         console.write(f"{name}  {image.pinned}")
 
 
-def print_containers(states: Sequence[ServiceState]) -> None:
-    """Print each container with its state and ports."""
+def print_containers(states: Sequence[ServiceState], format_: str = "table") -> None:
+    """Print each container with its state and ports, in one of TABLE_FORMATS."""
+    if format_ == "json":
+        console.write(json.dumps([_container_record(state) for state in states], indent=2))
+        return
     table = plain_table("service", "container", "status", "health", "restarts", "ports")
     for state in states:
         table.add_row(
@@ -66,6 +70,28 @@ def print_containers(states: Sequence[ServiceState]) -> None:
             " ".join(state.ports),
         )
     console.show(table)
+
+
+def _container_record(state: ServiceState) -> dict[str, Any]:
+    """Return a container's JSON object; docs/operations.md describes its keys."""
+    keys = ("service", "container", "status", "health", "restarts")
+    return {
+        **{key: getattr(state, key) for key in keys},
+        "ports": [_port_record(port) for port in state.ports],
+    }
+
+
+def _port_record(port: str) -> dict[str, Any]:
+    """Return the parts of a published port, such as 127.0.0.1:8000->8000/tcp."""
+    host, _, target = port.partition("->")
+    address, _, host_port = host.rpartition(":")
+    container_port, _, protocol = target.partition("/")
+    return {
+        "address": address,
+        "port": int(host_port),
+        "container_port": int(container_port),
+        "protocol": protocol,
+    }
 
 
 def print_urls(states: Sequence[ServiceState]) -> None:
@@ -82,7 +108,7 @@ def print_prerequisites(items: Sequence[Prerequisite], format_: str) -> None:
     Raises:
         UsageError: The format is unknown.
     """
-    require_format(format_, ("json", "table"))
+    require_format(format_, TABLE_FORMATS)
     if format_ == "json":
         console.write(json.dumps([{**asdict(item), "ok": item.ok} for item in items], indent=2))
         return

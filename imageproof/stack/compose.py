@@ -1,19 +1,19 @@
-"""The compose stack: up (until every service is healthy), down, state and logs."""
+"""The compose stack: up (until every service is healthy), down and state."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.console import done, say, step, warn
 from imageproof.docker.client import Engine
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
-from imageproof.terminal_text import clean_lines, strip_escapes
+from imageproof.stack.logs import save_logs
+from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -23,8 +23,6 @@ MIN_POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 1.0
 READY_SECONDS = 60.0  # time limit for a service that the contract does not name
 ERROR_LOG_LINES = 10  # of a service that failed, in the error
-MAX_LOG_LINES = 10_000  # of each container, in the saved logs
-LOGS_FOLDER = ".imageproof/logs"
 
 
 @dataclass(frozen=True)
@@ -142,20 +140,6 @@ def _volumes(engine: Engine) -> list[str]:
     return engine.names_with_label("volume", f"com.docker.compose.project={project}")
 
 
-def save_logs(contract: Contract, engine: Engine) -> list[Path]:
-    """Write the log of each container of the stack to a file, and return the files."""
-    files = []
-    for container in engine.containers():
-        labels = container["Config"]["Labels"]
-        folder = contract.root / LOGS_FOLDER / labels["com.docker.compose.project"]
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"{container['Name'].lstrip('/')}.log"
-        lines = engine.logs(labels["com.docker.compose.service"], MAX_LOG_LINES)
-        path.write_text("".join(f"{line}\n" for line in lines))
-        files.append(path)
-    return files
-
-
 def _wait_until_ready(
     contract: Contract, engine: Engine, *, quiet: bool = False
 ) -> list[ServiceState]:
@@ -192,7 +176,7 @@ def _failure(state: ServiceState, waited: float, limit: float) -> str | None:
 
 
 def _start_error(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
-    tail = [f"log: {line}" for line in engine.logs(state.service, ERROR_LOG_LINES)]
+    tail = [f"log: {line}" for line in engine.container_log(state.container, ERROR_LOG_LINES)]
     tail += [f"health: {line}" for line in state.health_output]
     return StackFailed(
         f"waiting for {state.service} to become healthy",
@@ -216,24 +200,6 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> None:
     engine.compose("removing the stack", "down", *options)
     if not quiet:
         done("down")
-
-
-def follow_logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
-    """Yield the lines of the stack's log, or of one service's.
-
-    Args:
-        engine: the engine with the stack.
-        service: only the log of this service.
-        follow: continue with new lines until interrupted.
-        lines: number of old lines of each container's log to begin with.
-    """
-    if service:
-        require_service(engine, service)
-    options = ("--tail", str(lines), *(("--follow",) if follow else ()))
-    services = (service,) if service else ()
-    action = "reading the stack's log"
-    for line in engine.stream_compose(action, "logs", *options, *services):
-        yield strip_escapes(line)
 
 
 def require_service(engine: Engine, service: str) -> None:

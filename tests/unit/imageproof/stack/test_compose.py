@@ -83,7 +83,7 @@ def test_running_container_without_a_health_check_is_ready(health):
 
 def _engine(*containers: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(
-        containers=lambda: list(containers), logs=lambda service, lines: [f"{service} says no"]
+        containers=lambda: list(containers), container_log=lambda name, lines: [f"{name} says no"]
     )
 
 
@@ -100,7 +100,7 @@ def test_failure_ends_the_wait_with_log_and_health_output():
     with pytest.raises(StackFailed, match="its health check fails") as caught:
         compose._wait_until_ready(contract(), _engine(_container(), _container(State=unhealthy)))
     assert caught.value.action == "waiting for shop to become healthy"
-    assert caught.value.tail == ("log: shop says no", "health: refused")
+    assert caught.value.tail == ("log: shop-1 says no", "health: refused")
     assert "docker compose up shop" in (caught.value.hint or "")
 
 
@@ -116,11 +116,3 @@ def test_time_limit_of_the_contract_ends_the_wait(monkeypatch):
     with pytest.raises(StackFailed, match="not healthy after 20 s"):
         compose._wait_until_ready(project, _engine(_container(State=starting)))
     assert next(clock) < 40
-
-
-def test_logs_are_saved_in_a_file_for_each_container(tmp_path):
-    labels = {"com.docker.compose.service": "shop", "com.docker.compose.project": "stand"}
-    engine = _engine(_container(Config={"Labels": labels}))
-    files = compose.save_logs(contract(root=tmp_path), engine)
-    assert files == [tmp_path / ".imageproof/logs/stand/shop-1.log"]
-    assert files[0].read_text() == "shop says no\n"
