@@ -17,8 +17,8 @@ from imageproof.build.git import current_commit
 from imageproof.build.options import Options, bake_options
 from imageproof.build.progress import BuildLog, show_progress
 from imageproof.build.variables import build_variables
-from imageproof.docker.image_tags import image_tags
-from imageproof.errors import BuildFailed, ImageproofError, UsageError
+from imageproof.docker.image_tags import built_images, image_tags
+from imageproof.errors import BuildFailed, RegistryUnavailable, UsageError
 
 if TYPE_CHECKING:
     from imageproof.build.base_image import BaseImage
@@ -55,33 +55,36 @@ def build(
     """
     options = _with_tag(options or Options(), contract.root)
     images = contract.select(image_name)
-    services = {name: image.service for name, image in images.items()}
-    command_options = bake_options(options, services)
     console.step(f"build {', '.join(images)}")
 
-    with ThreadPoolExecutor(1) as pool:  # read the compose file during the build
-        pending_tags = pool.submit(image_tags, contract, engine, images)
-        if options.builder:  # it does not see the engine's images
-            base = base_image.for_remote_builder(contract)
-        else:
-            base = base_image.resolve(contract, engine)
+    with ThreadPoolExecutor(1) as pool:  # read the compose file while the base image is looked up
+        pending = pool.submit(image_tags, contract, engine, images)
+        base = _base_image(contract, engine, options)
         console.say(f"  base image: {base}")
-        started = time.monotonic()
-        log = BuildLog()
-        try:
-            bake(
-                contract,
-                engine,
-                services=list(services.values()),
-                base=base,
-                log=log,
-                options=command_options,
-            )
-        except ImageproofError:
-            pending_tags.result()  # an error of the compose file explains the failure better
-            raise
-        tags = pending_tags.result()
-    references = {name: options.reference(name, tag) for name, tag in tags.items()}
+        tags = pending.result()
+    built = built_images(engine, images)
+    if image_name is not None and not built:
+        raise UsageError(
+            f"building {image_name}",
+            f"its service {images[image_name].service!r} has no `build:` section",
+            hint="its image is used as it is: `docker compose pull` updates it",
+        )
+    started = time.monotonic()
+    log = BuildLog()
+    if built:
+        services = {name: image.service for name, image in built.items()}
+        bake(
+            contract,
+            engine,
+            services=list(services.values()),
+            base=base,
+            log=log,
+            options=bake_options(options, services, can_pull=base.origin != "made"),
+        )
+    if options.engine_gets_result:
+        _pull_missing(engine, [tag for name, tag in tags.items() if name not in built])
+        built = images
+    references = {name: options.reference(name, tags[name]) for name in built}
     return BuildResult(
         references={name: reference for name, reference in references.items() if reference},
         base=base,
@@ -89,6 +92,25 @@ def build(
         steps=len(log.completed_steps),
         cached=sum(step.cached for step in log.completed_steps),
     )
+
+
+def _base_image(contract: Contract, engine: Engine, options: Options) -> BaseImage:
+    if options.builder:  # it does not see the engine's images
+        return base_image.for_remote_builder(contract)
+    if options.pull:
+        return base_image.refresh(contract, engine)
+    return base_image.resolve(contract, engine)
+
+
+def _pull_missing(engine: Engine, tags: Sequence[str]) -> None:
+    """Pull the images that the engine lacks, as `docker compose up` does."""
+    for tag in tags:
+        console.say(f"  {tag} is not built here: its service has no `build:` section")
+    present = engine.images(tags) if tags else {}
+    for tag in tags:
+        if tag not in present:
+            console.say(f"  pulling {tag}")
+            engine.query(f"pulling {tag}", "pull", "--quiet", tag, fallback=RegistryUnavailable)
 
 
 def _with_tag(options: Options, root: Path) -> Options:

@@ -6,12 +6,15 @@ apt, and CA certificates.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +37,16 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 Origin = Literal["named", "present", "pulled", "made"]
+RECIPE_LABEL = "io.imageproof.recipe"
+DOCKER_YEAR = 2013  # no image is older than Docker
+# A build needs no manuals and translations; licences stay.
+_MMDEBSTRAP_OPTIONS = (
+    "--variant=minbase",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+)
 
 _HINT = (
     "as root, `./inv provision` makes one from Debian's packages; "
@@ -53,11 +66,13 @@ class BaseImage:
         reference: the image's name.
         digest: its digest in its repository, or its id in the engine; "" if unknown.
         origin: named by the user; the default, present or pulled; or made on this machine.
+        created: when it was built; None if unknown.
     """
 
     reference: str
     digest: str
     origin: Origin
+    created: datetime | None = None
 
     def __str__(self) -> str:
         """Return reference, origin and shortened digest, for the build's output."""
@@ -65,7 +80,10 @@ class BaseImage:
 
 
 def find_local(contract: Contract, engine: Engine) -> BaseImage | None:
-    """Return the base image if the engine has it: the named one, else the default or made one."""
+    """Return the base image if the engine has it: the named one, else the default or made one.
+
+    A made one counts only if it was made by the present recipe: suite and packages.
+    """
     base = contract.base
     candidates: list[tuple[str, Origin]]
     if named := _named_reference(contract):
@@ -74,7 +92,8 @@ def find_local(contract: Contract, engine: Engine) -> BaseImage | None:
         candidates = [(base.image, "present"), (base.local_tag, "made")]
     images = engine.images([reference for reference, _ in candidates])
     for reference, origin in candidates:
-        if image := images.get(reference):
+        image = images.get(reference)
+        if image and (origin != "made" or _recipe_of(image) == _recipe(contract)):
             return _base_image(reference, image, origin)
     return None
 
@@ -92,6 +111,18 @@ def resolve(contract: Contract, engine: Engine) -> BaseImage:
     if named := _named_reference(contract):
         return _pull(contract, engine, named, "named")
     return _pull_or_make(contract, engine)
+
+
+def refresh(contract: Contract, engine: Engine) -> BaseImage:
+    """Return the newest base image: pull it even if the engine has it, or make it again.
+
+    Raises:
+        BaseUnavailable: it can neither be pulled nor made.
+    """
+    named = _named_reference(contract)
+    if named == contract.base.local_tag:
+        return make(contract, engine)
+    return _pull(contract, engine, named, "named") if named else _pull_or_make(contract, engine)
 
 
 def for_remote_builder(contract: Contract) -> BaseImage:
@@ -140,9 +171,12 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
             image = engine.whales.image.import_(
                 str(archive),
                 base.local_tag,
-                changes=[f"LABEL org.opencontainers.image.title=python-base-{base.suite}"],
+                changes=[
+                    f"LABEL org.opencontainers.image.title=python-base-{base.suite}",
+                    f"LABEL {RECIPE_LABEL}={_recipe(contract)}",
+                ],
             )
-    return BaseImage(base.local_tag, image.id, "made")
+    return BaseImage(base.local_tag, image.id, "made", datetime.now(UTC))
 
 
 def _run_mmdebstrap(contract: Contract, archive: Path, action: str) -> None:
@@ -150,13 +184,8 @@ def _run_mmdebstrap(contract: Contract, archive: Path, action: str) -> None:
     base = contract.base
     command = [
         "mmdebstrap",
-        "--variant=minbase",
+        *_MMDEBSTRAP_OPTIONS,
         f"--include={','.join(base.packages)}",
-        # A build needs no manuals and translations; licences stay.
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         base.suite,
         str(archive),
         *apt.mirror_lines(base.suite),  # if empty: mmdebstrap's default mirror
@@ -167,6 +196,19 @@ def _run_mmdebstrap(contract: Contract, archive: Path, action: str) -> None:
         if "No space left" in result.stderr:
             raise NoSpace(action, "no space is left on this machine", tail=tail)
         raise BaseUnavailable(action, "mmdebstrap failed", tail=tail, hint=_hint(contract))
+
+
+def _recipe(contract: Contract) -> str:
+    """Return the digest of what a made base image depends on, besides the date."""
+    base = contract.base
+    text = json.dumps([base.suite, sorted(base.packages), _MMDEBSTRAP_OPTIONS])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _recipe_of(image: Mapping[str, Any]) -> str | None:
+    labels = image["Config"].get("Labels") or {}
+    recipe: str | None = labels.get(RECIPE_LABEL)
+    return recipe
 
 
 def _hint(contract: Contract) -> str:
@@ -214,7 +256,17 @@ def _base_image(reference: str, image: Mapping[str, Any], origin: Origin) -> Bas
     pairs = (pair.split("@") for pair in image.get("RepoDigests") or [])
     own = _repository(reference)
     digests = [digest for repository, digest in pairs if _repository(repository) == own]
-    return BaseImage(reference, digests[0] if digests else image["Id"], origin)
+    digest = digests[0] if digests else image["Id"]
+    return BaseImage(reference, digest, origin, _created(image))
+
+
+def _created(image: Mapping[str, Any]) -> datetime | None:
+    """Return when an image was built; None if it has no date, or a reproducible build's epoch."""
+    try:
+        created = datetime.fromisoformat(image.get("Created") or "")
+    except ValueError:
+        return None
+    return created if created.tzinfo and created.year >= DOCKER_YEAR else None
 
 
 def _repository(reference: str) -> str:

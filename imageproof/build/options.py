@@ -28,6 +28,7 @@ class Options:
 
     Attributes:
         cache: use the build cache.
+        pull: get newer versions of the base images first.
         builder: a buildx builder of any driver.
         platforms: such as linux/amd64.
         cache_from: a cache source as buildx takes it, with {image} for the image's name.
@@ -39,6 +40,7 @@ class Options:
     """
 
     cache: bool = True
+    pull: bool = False
     builder: str | None = None
     platforms: tuple[str, ...] = ()
     cache_from: str | None = None
@@ -70,6 +72,7 @@ class Options:
 def parse_options(
     *,
     cache: bool = True,
+    pull: bool = False,
     builder: str | None = None,
     platform: str | None = None,
     cache_from: str | None = None,
@@ -100,6 +103,7 @@ def parse_options(
         raise UsageError(ACTION, "--tag needs --push", hint="add --push HOST/PREFIX")
     return Options(
         cache=cache,
+        pull=pull,
         builder=builder,
         platforms=platforms,
         cache_from=cache_from,
@@ -124,12 +128,15 @@ def apply_context(engine: Engine, options: Options) -> tuple[Engine, Options]:
     return engine, options
 
 
-def bake_options(options: Options, services: Mapping[str, str]) -> list[str]:
+def bake_options(
+    options: Options, services: Mapping[str, str], *, can_pull: bool = True
+) -> list[str]:
     """Return the options of `docker buildx bake`.
 
     Args:
         options: the build's options.
         services: the compose service of each image, by the image's name in the contract.
+        can_pull: whether a registry has the base image; if not, buildx could not pull it.
 
     Raises:
         UsageError: several images would write to the same cache.
@@ -141,6 +148,7 @@ def bake_options(options: Options, services: Mapping[str, str]) -> list[str]:
             hint=f"put {IMAGE} into --cache-to: type=registry,ref=HOST/cache:{IMAGE},mode=max",
         )
     words = [] if options.cache else ["--no-cache"]
+    words += ["--pull"] if options.pull and can_pull else []
     words += ["--builder", options.builder] if options.builder else []
     words += ["--load"] if options.engine_gets_result else []
     words += ["--push"] if options.push else []

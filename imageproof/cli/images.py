@@ -12,6 +12,7 @@ from imageproof.cli.command import command, load_project
     help={
         "image": "only this image of the contract",
         "cache": "use the build cache (--no-cache: run every step)",
+        "pull": "first pull newer base images, or make the self-made one again",
         "builder": "a buildx builder, or a docker context, instead of this machine's engine",
         "platform": "one or more, such as linux/amd64,linux/arm64",
         "cache-from": "as in buildx; {image} stands for each image's name",
@@ -26,6 +27,7 @@ def build(
     _: Context,
     image: str | None = None,
     cache: bool = True,
+    pull: bool = False,
     builder: str | None = None,
     platform: str | None = None,
     cache_from: str | None = None,
@@ -41,6 +43,7 @@ def build(
 
     options = parse_options(
         cache=cache,
+        pull=pull,
         builder=builder,
         platform=platform,
         cache_from=cache_from,

@@ -36,6 +36,14 @@ def image_tags(
     return tags
 
 
+def built_images(
+    engine: Engine, images: Mapping[str, ServiceContract]
+) -> Mapping[str, ServiceContract]:
+    """Return the images whose service has a `build:` section."""
+    services = engine.compose_model(interpolate=True).get("services") or {}
+    return {name: image for name, image in images.items() if services[image.service].get("build")}
+
+
 def dockerfiles(
     contract: Contract, engine: Engine, images: Mapping[str, ServiceContract]
 ) -> dict[str, str]:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from imageproof.build import base_image
 from imageproof.errors import ImageproofError, MachineError
 
 if TYPE_CHECKING:
+    from imageproof.build.base_image import BaseImage
     from imageproof.contract import Contract, Tool
     from imageproof.docker.client import Engine
 
@@ -27,6 +29,7 @@ MIN_ENGINE = (25, 0)  # start_interval of health checks (Docker Engine 25 releas
 MIN_BUILDX = (0, 13)  # --progress rawjson
 MIN_COMPOSE = (2, 24, 4)  # the !override tag of compose files
 MIN_PYTHON = (3, 11)
+MAX_BASE_AGE = timedelta(days=30)
 MIN_FREE_BYTES = 3 * 10**9  # twice the size of images, base image and build cache
 
 
@@ -39,6 +42,7 @@ class Prerequisite:
         found: the version, path or value found; "" if missing.
         problem: why it is not good enough; None if it is.
         remedy: what to do about it.
+        warning: what to improve, although it is good enough.
         for_tests: only the project's tests need it.
     """
 
@@ -47,6 +51,7 @@ class Prerequisite:
     problem: str | None = None
     remedy: str | None = None
     for_tests: bool = False
+    warning: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -115,8 +120,21 @@ def _find_base_image(contract: Contract, engine: Engine) -> Prerequisite:
     except ImageproofError as error:
         return Prerequisite("base image", "", error.cause, REMEDY)
     if image:
-        return Prerequisite("base image", str(image))
+        return _check_age(image)
     return Prerequisite("base image", "", "the engine has none yet", REMEDY)
+
+
+def _check_age(image: BaseImage) -> Prerequisite:
+    """Warn about a base image that is too old to have recent security updates."""
+    age = datetime.now(UTC) - image.created if image.created else timedelta()
+    if age <= MAX_BASE_AGE:
+        return Prerequisite("base image", str(image))
+    return Prerequisite(
+        "base image",
+        str(image),
+        warning=f"it is {age.days} days old and lacks later security updates",
+        remedy="./inv build --pull",
+    )
 
 
 def _check_disk(engine: Engine) -> Prerequisite:

@@ -114,8 +114,9 @@ def print_prerequisites(items: Sequence[Prerequisite], format_: str) -> None:
         return
     table = plain_table("", "needed", "found", "problem", "remedy")
     for item in items:
-        mark = "[green]✓" if item.ok else "[red]✗"
-        table.add_row(mark, item.name, item.found, item.problem or "", item.remedy or "")
+        mark = "[red]✗" if not item.ok else "[yellow]!" if item.warning else "[green]✓"
+        problem = item.problem or item.warning or ""
+        table.add_row(mark, item.name, item.found, problem, item.remedy or "")
     console.show(table)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -90,6 +92,21 @@ def test_unchanged_image_is_not_read_again(built, contract: Contract, engine: En
     times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert read_images(engine, [reference], tmp_path) == before
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+
+
+def test_modes_of_a_checkout_do_not_miss_the_build_cache(built, base_image, tmp_path: Path):
+    """Neither umask 077 nor an archive without git: only steps that copy sources run again."""
+    root = tmp_path / "sources"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", "node_modules", "dist"))
+    shutil.copy(ROOT / ".dockerignore", root)
+    shutil.copy(ROOT / "worker/diff/.npmrc", root / "worker/diff")
+    for path in [root, *root.rglob("*")]:
+        path.chmod(0o700)
+    variables = {"IMAGEPROOF_ROOT": str(root), "PYTHON_BASE": base_image}
+    outcome = inv("build", "--output", str(tmp_path / "layouts"), **variables)
+    assert outcome.status == 0, outcome.messages
+    assert "COPY --chmod=" in outcome.messages
+    assert not re.search(r" RUN ", outcome.messages)
 
 
 # A base with Python and a library of it in /usr/local, as in python:3.11-slim. Only the loader's

@@ -10,7 +10,7 @@ from imageproof.build import bake, base_image
 from imageproof.build.base_image import BaseImage
 from imageproof.build.options import Options
 from imageproof.build.progress import BuildLog
-from imageproof.errors import BuildFailed, ContractError, UsageError
+from imageproof.errors import ContractError, UsageError
 from tests.support.sample_facts import contract, service_contract
 
 BASE = BaseImage("base.invalid/python:3.11", "sha256:1", "named")
@@ -27,6 +27,11 @@ class _Engine:
         self.variables = {"WEB_PORT": "1"}
         self.command: tuple[str, ...] = ()
         self.received: dict[str, object] = {}
+        self.services: dict[str, object] = {
+            "api": {"image": "shop/api:1", "build": {"context": str(root)}}
+        }
+        self.present: set[str] = set()
+        self.pulled: list[str] = []
 
     def stream(self, action, *arguments, folder, environment, failure):
         self.builds += 1
@@ -35,10 +40,14 @@ class _Engine:
         yield from ()
 
     def images(self, references):
-        return {reference: {"Id": f"sha256:{self.builds}"} for reference in references}
+        return {name: {"Id": "sha256:1"} for name in references if name in self.present}
+
+    def query(self, action, *arguments, fallback):
+        assert arguments[:2] == ("pull", "--quiet")
+        self.pulled.append(arguments[2])
 
     def compose_model(self, *, interpolate):
-        return {"services": {"api": {"image": "shop/api:1", "build": {"context": str(self.root)}}}}
+        return {"services": self.services}
 
 
 @pytest.fixture
@@ -110,26 +119,50 @@ def test_pushed_tag_is_the_commit_by_default(build, monkeypatch):
         build(push="registry.test/shop")
 
 
-def _failing(error: BaseException):
-    def stream(*_: object, **__: object):
-        raise error
-        yield
-
-    return stream
-
-
-@pytest.mark.parametrize(
-    ("services", "error", "raised"),
-    [
-        ({"api": {"image": "shop/api:1"}}, BuildFailed("building", "no"), BuildFailed),
-        ({"other": {}}, BuildFailed("building", "no such target"), ContractError),
-        ({"other": {}}, KeyboardInterrupt(), KeyboardInterrupt),
-    ],
-)
-def test_error_of_the_compose_file_explains_a_failed_build(
-    build, engine, monkeypatch, services, error, raised
-):
-    monkeypatch.setattr(engine, "stream", _failing(error))
-    monkeypatch.setattr(engine, "compose_model", lambda **_: {"services": services})
-    with pytest.raises(raised):
+@pytest.mark.parametrize("service", ["other", "api"])
+def test_service_without_an_image_is_reported_before_the_build(build, engine, service):
+    engine.services = {service: {"build": {}}}
+    with pytest.raises(ContractError, match="looking for the image api"):
         build()
+    assert engine.builds == 0
+
+
+def test_image_without_a_build_section_is_pulled_if_missing_and_not_built(engine, tmp_path):
+    engine.services["cache"] = {"image": "redis.invalid/redis:8"}
+    engine.services["proxy"] = {"image": "here/proxy:1"}
+    engine.present = {"here/proxy:1"}
+    images = {name: service_contract(service=name) for name in ("api", "cache", "proxy")}
+    result = bake.build(contract(root=tmp_path, images=images), engine, None, Options())
+    assert engine.command[-1] == "api"
+    assert engine.pulled == ["redis.invalid/redis:8"]
+    assert result.references == {
+        "api": "shop/api:1",
+        "cache": "redis.invalid/redis:8",
+        "proxy": "here/proxy:1",
+    }
+
+
+def test_naming_an_image_without_a_build_section_is_a_wrong_command_line(engine, tmp_path):
+    engine.services["cache"] = {"image": "redis.invalid/redis:8"}
+    project = contract(root=tmp_path, images={"cache": service_contract(service="cache")})
+    with pytest.raises(UsageError, match="'cache' has no `build:` section"):
+        bake.build(project, engine, "cache", Options())
+
+
+def test_image_without_a_build_section_is_not_pushed(engine, tmp_path):
+    engine.services["cache"] = {"image": "redis.invalid/redis:8"}
+    images = {name: service_contract(service=name) for name in ("api", "cache")}
+    options = Options(push="registry.test/shop", tag="1")
+    result = bake.build(contract(root=tmp_path, images=images), engine, None, options)
+    assert result.references == {"api": "docker://registry.test/shop/api:1"}
+    assert engine.pulled == []
+
+
+@pytest.mark.parametrize(("origin", "pulls"), [("named", True), ("pulled", True), ("made", False)])
+def test_pull_refreshes_the_base_and_the_images_that_a_registry_has(
+    build, engine, monkeypatch, origin, pulls
+):
+    base = BaseImage("base.invalid/python:3.11", "sha256:2", origin)
+    monkeypatch.setattr(base_image, "refresh", lambda *_: base)
+    assert build(pull=True).base == base
+    assert ("--pull" in engine.command) is pulls

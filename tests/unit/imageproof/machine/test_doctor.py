@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from imageproof.build.base_image import BaseImage
 from imageproof.errors import MachineError
 from imageproof.machine import doctor
 from imageproof.machine.doctor import (
     REMEDY,
     Prerequisite,
+    _check_age,
     _check_disk,
     _check_version,
     examine,
@@ -103,3 +106,16 @@ def test_disk_of_a_remote_engine_is_not_checked(root):
     info = SimpleNamespace(docker_root_dir=root)
     item = _check_disk(SimpleNamespace(whales=SimpleNamespace(info=lambda: info)))
     assert (item.ok, item.found) == (True, "not on this machine")
+
+
+@pytest.mark.parametrize(("days", "old"), [(1, False), (29, False), (31, True), (400, True)])
+def test_old_base_image_is_a_warning_and_no_failure(days, old):
+    created = datetime.now(UTC) - timedelta(days=days)
+    item = _check_age(BaseImage("base.test/python:1", "sha256:1", "present", created))
+    assert item.ok
+    assert (item.remedy == "./inv build --pull") is old
+    assert (f"{days} days old" in (item.warning or "")) is old
+
+
+def test_base_image_without_a_date_has_no_warning():
+    assert _check_age(BaseImage("base.test/python:1", "", "present")).warning is None

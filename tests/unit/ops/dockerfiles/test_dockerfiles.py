@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,29 @@ def test_smoke_test_runs_without_network_as_the_user_of_the_image(file):
 
 
 @each_file
+def test_sources_get_their_modes_in_stages_that_only_copy(file):
+    """A copy from such a stage is cached by content, whatever the modes in the checkout are."""
+    stage = ""
+    for word, arguments in _instructions(file.read_text()):
+        if word == "FROM":
+            stage = arguments.partition(" AS ")[2]
+        if word == "COPY" and "--from=" not in arguments:
+            assert stage in {"scripts", "sources"}
+            assert arguments.startswith("--chmod=")
+        if word == "RUN":
+            assert stage not in {"scripts", "sources"}
+            mounts = re.findall(r"--mount=type=bind,(\S+)", arguments)
+            assert all("from=" in mount for mount in mounts)
+
+
+def test_version_stands_in_the_compose_file_as_in_pyproject():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f'VERSION: "{version}"' in (ROOT / "compose.yaml").read_text()
+    for file in FILES:
+        assert _all("ARG", _last_stage(file))[-1] == 'VERSION=""'
+
+
+@each_file
 def test_no_argument_or_variable_is_named_like_a_secret(file):
     instructions = _instructions(file.read_text())
     for arguments in [*_all("ARG", instructions), *_all("ENV", instructions)]:
@@ -146,13 +170,13 @@ def test_no_argument_or_variable_is_named_like_a_secret(file):
 
 @each_file
 def test_dependencies_are_installed_with_hashes_from_the_images_lock(file):
-    locks = re.findall(r"source=(locks/\S+?),", file.read_text())
+    locks = re.findall(r"(locks/\S+) /lock.txt", file.read_text())
     assert locks == list(filter(None, [_contract(file).lock]))
     assert "--require-hashes" in (ROOT / "ops/dockerfiles/base/install.sh").read_text()
 
 
 def test_watch_covers_the_app_modules_copied_into_the_worker():
     copies = _all("COPY", _instructions(WORKER.read_text()))
-    (shared,) = [arguments.split()[:-1] for arguments in copies if arguments.startswith("app/")]
+    (shared,) = [arguments.split()[1:-1] for arguments in copies if " app/" in arguments]
     watched = (ROOT / "compose/development.yaml").read_text().partition("  worker:\n")[2]
     assert sorted(re.findall(r"path: (app\S*) }", watched)) == sorted(shared)
