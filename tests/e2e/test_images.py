@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-import re
+import secrets
 import shutil
 import subprocess
 import tarfile
@@ -96,17 +96,25 @@ def test_unchanged_image_is_not_read_again(built, contract: Contract, engine: En
 
 def test_modes_of_a_checkout_do_not_miss_the_build_cache(built, base_image, tmp_path: Path):
     """Neither umask 077 nor an archive without git: only steps that copy sources run again."""
-    root = tmp_path / "sources"
+    root, name = tmp_path / "sources", f"ops-{secrets.token_hex(4)}"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", "node_modules", "dist"))
     shutil.copy(ROOT / ".dockerignore", root)
     shutil.copy(ROOT / "worker/diff/.npmrc", root / "worker/diff")
+    compose_file = root / "compose.yaml"
+    compose_file.write_text(compose_file.read_text().replace("upgrade-gate", name))
     for path in [root, *root.rglob("*")]:
         path.chmod(0o700)
-    variables = {"IMAGEPROOF_ROOT": str(root), "PYTHON_BASE": base_image}
-    outcome = inv("build", "--output", str(tmp_path / "layouts"), **variables)
-    assert outcome.status == 0, outcome.messages
-    assert "COPY --chmod=" in outcome.messages
-    assert not re.search(r" RUN ", outcome.messages)
+    tags = [f"{name}/{image}:local" for image in built.references]
+    try:
+        outcome = inv("build", IMAGEPROOF_ROOT=str(root), PYTHON_BASE=base_image)
+        assert outcome.status == 0, outcome.messages
+        assert "COPY --chmod=" in outcome.messages
+        assert " RUN " not in outcome.messages
+        for tag, own in zip(tags, built.references.values(), strict=True):
+            layers = ("image", "inspect", "-f", "{{.RootFS.Layers}}")
+            assert docker(*layers, tag) == docker(*layers, own)
+    finally:
+        subprocess.run(["docker", "image", "rm", "-f", *tags], capture_output=True)
 
 
 # A base with Python and a library of it in /usr/local, as in python:3.11-slim. Only the loader's
