@@ -10,7 +10,8 @@ from imageproof.redaction import contains_secret, is_secret
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
-    from imageproof.project.env_vars import Variable, VariableFacts
+    from imageproof.project.env_vars import VariableFacts
+    from imageproof.project.settings_class import Variable
 
 REFERENCE = "https://12factor.net/config; https://12factor.net/dev-prod-parity"
 

@@ -78,7 +78,10 @@ class Environment(Model):
     settings: str = Field(
         pattern=r"^[\w.]+:\w+$",
         description="Class of pydantic-settings as `module:Class`; its variables and defaults must "
-        "match the compose file and the `env_example` file.",
+        "match the compose file and the `env_example` file. `lint`, `verify` (with `--static` too) "
+        "and `up` run its module to read it, by imageproof's own Python: in another process, for "
+        "at most 60 s, without this shell's variables except PATH, PYTHONPATH, HOME, TMPDIR and "
+        "the locale's.",
     )
 
 

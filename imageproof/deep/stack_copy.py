@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imageproof.deep import canary
-from imageproof.project.env_vars import accepts_value, read_settings
+from imageproof.project.settings_class import accepts_value, read_settings
 from imageproof.redaction import is_secret
 
 if TYPE_CHECKING:

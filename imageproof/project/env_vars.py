@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageproof.errors import ContractError
+from imageproof.project.settings_class import Variable, read_settings
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
@@ -21,15 +19,6 @@ if TYPE_CHECKING:
 # interpolation).
 _ONE_VARIABLE = re.compile(r"^\$\{(?P<name>\w+)(?::?-(?P<default>.*))?\}$", re.DOTALL)
 _INTERPOLATED = re.compile(r"\$\{(\w+)")
-
-
-@dataclass(frozen=True)
-class Variable:
-    """Environment variable; `default` as an environment file would write it."""
-
-    name: str
-    default: str
-    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,74 +65,6 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
 def _stack_file_text(contract: Contract) -> str:
     file = contract.stack_file
     return file.read_text() if file and file.exists() else ""
-
-
-def read_settings(root: Path, class_path: str) -> dict[str, Variable]:
-    """Return the variables of a pydantic-settings class.
-
-    Args:
-        root: Folder to import from.
-        class_path: `module:Class`.
-
-    Raises:
-        ContractError: The class cannot be imported.
-    """
-    return {
-        name: Variable(name, _default_text(info.get_default()), _is_secret(info))
-        for name, info in _fields(_import_class(root, class_path)).items()
-    }
-
-
-def accepts_value(root: Path, class_path: str, name: str, value: str) -> bool:
-    """Return whether a settings class accepts the value for the variable `name`."""
-    from pydantic import TypeAdapter, ValidationError
-
-    info = _fields(_import_class(root, class_path))[name]
-    try:
-        TypeAdapter(info.annotation).validate_python(value)
-    except ValidationError:
-        return False
-    return True
-
-
-def _import_class(root: Path, class_path: str) -> Any:
-    module, _, name = class_path.partition(":")
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ContractError(
-            f"importing the settings class {class_path}",
-            str(error),
-            hint="correct `environment.settings` of the image in [tool.imageproof.images]",
-        ) from error
-
-
-def _fields(settings_class: Any) -> dict[str, Any]:
-    """Return the fields of a pydantic-settings class by the name of their variable."""
-    prefix = settings_class.model_config.get("env_prefix", "")
-    fields = {}
-    for field, info in settings_class.model_fields.items():
-        alias = info.validation_alias if isinstance(info.validation_alias, str) else None
-        fields[(alias or f"{prefix}{field}").upper()] = info
-    return fields
-
-
-def _default_text(default: Any) -> str:
-    """Return a field's default as an environment file would write it; "" for none."""
-    # By its name: pydantic's constant for a missing default is internal to pydantic_core.
-    if default is None or type(default).__name__ == "PydanticUndefinedType":
-        return ""
-    if hasattr(default, "get_secret_value"):
-        return str(default.get_secret_value())
-    value = getattr(default, "value", default)  # an enum's value
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _is_secret(info: Any) -> bool:
-    """Return whether a field has the type SecretStr, SecretBytes or Secret[...], or may have it."""
-    return "Secret" in repr(info.annotation)
 
 
 def read_env_example(path: Path) -> dict[str, ExampleEntry] | None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from imageproof.docker.environment import compose_variables
 from imageproof.errors import UsageError
 from imageproof.project.compose_file import read_service, services_with_containers
-from imageproof.project.env_vars import read_service_environment, read_settings
+from imageproof.project.env_vars import read_service_environment
+from imageproof.project.settings_class import read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

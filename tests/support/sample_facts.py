@@ -13,8 +13,9 @@ from typing import Any
 
 from imageproof.contract import Contract, ServiceContract
 from imageproof.image.facts import File, Healthcheck, ImageFacts, Layer, Package
-from imageproof.project.env_vars import ExampleEntry, Variable, VariableFacts
+from imageproof.project.env_vars import ExampleEntry, VariableFacts
 from imageproof.project.project_files import ProjectFiles
+from imageproof.project.settings_class import Variable
 from imageproof.runtime.containers import ContainerFacts, EnvironmentDigests
 from imageproof.runtime.probe_client import Limits, Process, Socket, Writes
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from imageproof.docker.client import Engine
-from imageproof.errors import ContractError
 from imageproof.project.env_vars import (
     ExampleEntry,
-    Variable,
     read_env_example,
     read_service_environment,
-    read_settings,
     read_variables,
 )
+from imageproof.project.settings_class import Variable
 from tests.support.sample_facts import contract, service_contract
 
 # --- .env.example
@@ -101,113 +97,21 @@ def test_service_without_environment_has_no_variables(service):
     assert read_service_environment(service) == {}
 
 
-# --- the settings classes
-
-MODULE = """
-from enum import Enum
-from pydantic import Field, Secret, SecretBytes, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-class Colour(Enum):
-    RED = "red"
-
-class Kind(str, Enum):
-    BIG = "big"
-
-class Settings(BaseSettings):
-    text: str = "t"
-    needed: str
-    nothing: str | None = None
-    whole: int = 5
-    five: float = 5
-    half: float = 0.5
-    hundred: float = 100.0
-    colour: Colour = Colour.RED
-    kind: Kind = Kind.BIG
-    other: str = Field("x", validation_alias="another_name")
-    many: list[str] = Field(default_factory=list)
-    token: SecretStr = SecretStr("")
-    key: SecretStr | None = None
-    raw: SecretBytes | None = None
-    number: Secret[int] | None = None
-    set_token: SecretStr = SecretStr("made-up")
-    secretary: str = "s"
-
-class Prefixed(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="shop_")
-    text: str = "t"
-
-class Floats(BaseSettings):
-    long: float = 2592000.0
-    exact: float = 0.1234567
-"""
-
-
-@pytest.fixture
-def read_class(tmp_path, monkeypatch):
-    """Reader of a settings class from MODULE, which is in its own root folder."""
-    name = f"settings_{tmp_path.name}".replace("-", "_")
-    (tmp_path / f"{name}.py").write_text(MODULE)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield lambda class_: read_settings(tmp_path, f"{name}:{class_}")
-    sys.modules.pop(name, None)
-
-
-def test_each_field_is_a_variable_with_its_default_as_text(read_class):
-    assert {name: v.default for name, v in read_class("Settings").items()} == {
-        "TEXT": "t",
-        "NEEDED": "",
-        "NOTHING": "",
-        "WHOLE": "5",
-        "FIVE": "5",
-        "HALF": "0.5",
-        "HUNDRED": "100",
-        "COLOUR": "red",
-        "KIND": "big",
-        "ANOTHER_NAME": "x",
-        "MANY": "",
-        "TOKEN": "",
-        "KEY": "",
-        "RAW": "",
-        "NUMBER": "",
-        "SET_TOKEN": "made-up",
-        "SECRETARY": "s",
-    }
-
-
-def test_secrets_are_recognized_by_type(read_class):
-    secret = {name for name, variable in read_class("Settings").items() if variable.secret}
-    assert secret == {"TOKEN", "KEY", "RAW", "NUMBER", "SET_TOKEN"}
-
-
-def test_env_prefix_is_part_of_the_name(read_class):
-    assert list(read_class("Prefixed")) == ["SHOP_TEXT"]
-
-
-def test_float_default_keeps_all_digits(read_class):
-    variables = read_class("Floats")
-    assert variables["LONG"].default == "2592000"
-    assert variables["EXACT"].default == "0.1234567"
-
-
-def test_missing_class_is_a_contract_error(read_class):
-    with pytest.raises(ContractError, match="Nothing") as caught:
-        read_class("Nothing")
-    assert caught.value.status == 2
-
-
-def test_missing_module_is_a_contract_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(ContractError, match="no_such_module"):
-        read_settings(tmp_path, "no_such_module_of_a_test:Settings")
-
-
 # --- all sources
 
 
-def test_settings_are_read_by_image_and_compose_by_service(tmp_path, read_class, monkeypatch):
-    name = next(tmp_path.glob("settings_*.py")).stem
-    with_settings = service_contract(environment={"settings": f"{name}:Prefixed"}, service="web")
+SETTINGS = """
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="shop_")
+    text: str = "t"
+"""
+
+
+def test_settings_are_read_by_image_and_compose_by_service(tmp_path, monkeypatch):
+    (tmp_path / "config.py").write_text(SETTINGS)
+    with_settings = service_contract(environment={"settings": "config:Settings"}, service="web")
     project = contract(
         root=tmp_path, images={"shop": with_settings, "plain": service_contract(service="db")}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imageproof.project.env_vars import Variable
+from imageproof.project.settings_class import Variable
 from tests.support.sample_facts import SECRET, variables, with_example, with_passed
 
 
