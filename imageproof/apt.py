@@ -70,7 +70,7 @@ def update() -> None:
 
 
 def install(packages: Sequence[str], *, start_services: bool) -> None:
-    """Install packages without their recommendations.
+    """Install packages without their recommendations. No installed package is removed.
 
     Args:
         packages: the packages' names.
@@ -83,7 +83,8 @@ def install(packages: Sequence[str], *, start_services: bool) -> None:
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     if not start_services:
         environment["RUNLEVEL"] = "1"  # makes invoke-rc.d(8) skip the services' scripts
-    command = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages]
+    options = ("-y", "--no-install-recommends", "--no-remove")
+    command = ["apt-get", "-q", "install", *options, *packages]
     _run_checked(f"installing {', '.join(packages)}", command, environment)
 
 
@@ -97,12 +98,39 @@ def _run_checked(
     tail = output.splitlines()
     if "No space left" in output:
         raise NoSpace(action, "no space is left on this machine", tail=tail)
+    if removals := _removals(output):
+        raise ProvisionFailed(
+            action,
+            f"apt would remove {', '.join(removals)}; nothing was changed",
+            tail=tail,
+            hint="they conflict: install what is missing from their vendor, or remove them first",
+        )
     raise ProvisionFailed(
         action,
         "apt-get failed",
         tail=tail,
         hint="run `apt-get update` to check whether the machine's mirrors answer",
     )
+
+
+def _removals(output: str) -> list[str]:
+    """Return the packages that apt-get would remove, according to its output."""
+    heading = re.search(
+        r"^The following packages will be REMOVED:\n((?: +.*\n)*)", output, re.MULTILINE
+    )
+    return heading[1].split() if heading else []
+
+
+def package_of(program: str) -> str:
+    """Return the package that installed a program; "" if no package did, or without dpkg."""
+    path = shutil.which(program)
+    if path is None or not shutil.which("dpkg-query"):
+        return ""
+    for name in (path, os.path.realpath(path)):  # with merged /usr, dpkg may know either
+        owner = _run(["dpkg-query", "--search", name]).stdout.partition(":")[0]
+        if owner:
+            return owner
+    return ""
 
 
 def _run(

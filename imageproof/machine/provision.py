@@ -7,8 +7,10 @@ or without root, nothing is changed: the error lists what is missing and how to 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +18,7 @@ from imageproof import apt
 from imageproof.build import base_image
 from imageproof.console import done, say, step
 from imageproof.errors import EngineUnavailable, MachineError, ProvisionFailed
+from imageproof.machine import vendors
 from imageproof.machine.doctor import INSTALL_DOCKER, REMEDY, Prerequisite, examine
 
 if TYPE_CHECKING:
@@ -25,10 +28,26 @@ if TYPE_CHECKING:
 # The Debian suite to take the engine from, by this machine's suite. Debian 12's own engine (20.10)
 # has no buildx; the engine of the next suite runs on Debian 12 unchanged.
 ENGINE_SUITES = {"bookworm": "trixie"}
-ENGINE_PACKAGES = {  # by distribution
-    "debian": ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables"),
-    "ubuntu": ("docker.io", "docker-buildx", "docker-compose-v2", "iptables"),
+# Packages of each prerequisite, by distribution.
+ENGINE_PACKAGES = {
+    "debian": {
+        "docker client": ("docker-cli",),
+        "buildx": ("docker-buildx",),
+        "compose": ("docker-compose",),
+        "engine": ("docker.io", "iptables"),
+    },
+    "ubuntu": {
+        "docker client": ("docker.io",),
+        "buildx": ("docker-buildx",),
+        "compose": ("docker-compose-v2",),
+        "engine": ("docker.io", "iptables"),
+    },
 }
+# What the engine may inherit: `./inv provision` is often run with tokens in the environment.
+ENGINE_ENVIRONMENT = (
+    *("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
 SOURCE_FILE = Path("/etc/apt/sources.list.d/ops-engine.sources")
 PIN_FILE = Path("/etc/apt/preferences.d/ops-engine")
 ENGINE_LOG = Path("/var/log/docker.log")
@@ -46,6 +65,8 @@ def provision(contract: Contract, engine: Engine) -> None:
         ProvisionFailed: a step failed.
     """
     step("provision")
+    if os.geteuid() == 0 and apt.is_available() and SOURCE_FILE.exists():
+        _add_engine_suite()  # an earlier version wrote it without the suite's security updates
     missing = _missing(contract, engine)
     if not missing:
         done("provision: nothing to do")
@@ -83,10 +104,10 @@ def _refuse(missing: list[Prerequisite]) -> NoReturn:
 
 
 def _install_missing(contract: Contract, engine: Engine, missing: list[Prerequisite]) -> None:
-    names = {item.name for item in missing}
-    engine_is_too_old = any(item.name == "engine" and item.found for item in missing)
-    if names & {"docker client", "buildx", "compose"} or engine_is_too_old:
-        _install_engine()
+    parts = _missing_parts(engine, missing)
+    if parts:
+        vendors.require_no_other_vendor(parts)
+        _install_engine(parts)
     if not _answers(engine):
         _start_engine(engine)
     if base_image.find_local(contract, engine) is None:
@@ -98,12 +119,31 @@ def _install_missing(contract: Contract, engine: Engine, missing: list[Prerequis
         apt.install(packages, start_services=False)
 
 
-def _install_engine() -> None:
-    distribution, suite = apt.distribution()
-    packages = ENGINE_PACKAGES.get(distribution, ENGINE_PACKAGES["debian"])
+def _missing_parts(engine: Engine, missing: list[Prerequisite]) -> list[str]:
+    """Return the parts of Docker to install: no second engine beside one that answers."""
+    parts = [item.name for item in missing if item.name in ENGINE_PACKAGES["debian"]]
+    is_too_old = any(item.name == "engine" and item.found for item in missing)
+    if is_too_old:
+        return list(ENGINE_PACKAGES["debian"])
+    if _answers(engine):
+        return parts
+    if host := vendors.other_host(engine):
+        raise MachineError(
+            "provisioning this machine",
+            f"the docker client uses the engine of {host}, which does not answer",
+            hint="unset DOCKER_HOST and run `docker context use default` to use this machine's",
+        )
+    needs_engine = "docker client" in parts or not shutil.which("dockerd")
+    return sorted({*parts, "engine"}) if needs_engine else [p for p in parts if p != "engine"]
+
+
+def _install_engine(parts: Sequence[str]) -> None:
+    distribution, _ = apt.distribution()
+    by_part = ENGINE_PACKAGES.get(distribution, ENGINE_PACKAGES["debian"])
+    packages = sorted({package for part in parts for package in by_part[part]})
     say("  apt-get update")
     apt.update()
-    if suite in ENGINE_SUITES and _add_suite(suite, ENGINE_SUITES[suite], packages):
+    if _add_engine_suite():
         apt.update()
     unknown = sorted(set(packages) - set(apt.candidate_versions(packages)))
     if unknown:
@@ -116,30 +156,40 @@ def _install_engine() -> None:
     apt.install(packages, start_services=_has_systemd())
 
 
-def _add_suite(own_suite: str, suite: str, packages: tuple[str, ...]) -> bool:
-    """Add another suite of this machine's mirror to apt, for the engine's packages only.
+def _add_engine_suite() -> bool:
+    """Add a later suite to apt, for the engine's packages only, if this suite's engine is too old.
+
+    That suite's security updates come with it, if this machine's own suite has them.
 
     Returns:
         Whether a file was written.
     """
-    words = [line.split() for line in apt.mirror_lines(suite)]  # "deb", address, suite, "main"
-    mirror = next((address for _, address, name, _ in words if name == suite), None)
-    if mirror is None:
+    _, own_suite = apt.distribution()
+    if own_suite not in ENGINE_SUITES:
+        return False
+    suite = ENGINE_SUITES[own_suite]
+    mirrors = [line.split()[1:3] for line in apt.mirror_lines(suite)]
+    if suite not in [name for _, name in mirrors]:
         raise ProvisionFailed(
             "looking for this machine's mirror",
             f"apt is not configured for {own_suite}",
             hint=INSTALL_DOCKER,
         )
     signed_by = f"Signed-By: {apt.KEYRING}\n" if apt.KEYRING.exists() else ""
-    source = f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n{signed_by}"
+    sources = [
+        f"Types: deb\nURIs: {address}\nSuites: {name}\nComponents: main\n{signed_by}"
+        for address, name in mirrors
+    ]
+    packages = (package for group in ENGINE_PACKAGES["debian"].values() for package in group)
     docker_packages = " ".join(name for name in packages if name.startswith("docker"))
-    pin = (
-        f"# Written by `./inv provision`: only the Docker engine comes from {suite}.\n"
-        f"Package: *\nPin: release n={suite}\nPin-Priority: -1\n\n"
-        f"Package: {docker_packages}\nPin: release n={suite}\nPin-Priority: 990\n"
-    )
+    pins = [
+        f"Package: {pattern}\nPin: release n={name}\nPin-Priority: {priority}\n"
+        for name in sorted({name for _, name in mirrors})
+        for pattern, priority in (("*", -1), (docker_packages, 990))
+    ]
+    pins.insert(0, f"# Written by `./inv provision`: only the Docker engine comes from {suite}.")
     written = False
-    for path, text in ((SOURCE_FILE, source), (PIN_FILE, pin)):
+    for path, text in ((SOURCE_FILE, "\n".join(sources)), (PIN_FILE, "\n".join(pins))):
         if not path.exists() or path.read_text() != text:
             say(f"  writing {path}")
             path.write_text(text)
@@ -190,9 +240,15 @@ def _launch_daemon() -> subprocess.Popen[bytes] | None:
         return None
     # Not by Debian's init script: it raises limits, which a container may not do.
     say(f"  starting dockerd (this machine has no init system); its log: {ENGINE_LOG}")
+    environment = {name: os.environ[name] for name in ENGINE_ENVIRONMENT if name in os.environ}
     with ENGINE_LOG.open("ab") as log:
         return subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            ["dockerd"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 
