@@ -3,4 +3,4 @@
 from imageproof.cli.collection import make_collection
 from imageproof.cli.program import make_program
 
-make_program(make_collection()).run()
+make_program(make_collection(), "imageproof").run()

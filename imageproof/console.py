@@ -6,11 +6,16 @@ Messages go to standard error, results to standard output, so that `./inv verify
 
 from __future__ import annotations
 
+import codecs
 import functools
+import io
 import os
+import re
 import select
+import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imageproof.errors import ImageproofError
@@ -21,6 +26,53 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
 FILE_COLUMNS = 160  # width without a terminal: no table is cut
+
+
+@dataclass
+class _Settings:
+    """Settings of the output, from the command line."""
+
+    program: str = "./inv"  # as the user calls it
+    tracebacks: bool = False  # print the traceback of each error
+
+
+_settings = _Settings()
+
+
+def set_program_name(name: str) -> None:
+    """Set how the user calls this program, for the commands in hints."""
+    _settings.program = name
+
+
+def show_tracebacks(show: bool) -> None:
+    """Set whether the traceback of each error is printed."""
+    _settings.tracebacks = show
+
+
+def with_program_name(text: str) -> str:
+    """Return a text in which `./inv COMMAND` is called as the user calls this program."""
+    return re.sub(r"\./inv\b", lambda _: _settings.program, text)
+
+
+# Characters of this program's messages, for a terminal or file that has only ASCII.
+ASCII = str.maketrans(
+    {"»": ">", "✓": "+", "✗": "x", "→": "=>", "│": "|", "…": "...", "·": "-", "×": "x"}  # noqa: RUF001
+)
+
+
+def replace_unencodable() -> None:
+    """Print characters that standard output or standard error cannot encode as ASCII."""
+    codecs.register_error("imageproof", _replace)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="imageproof")
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(ASCII)
+    return text.encode("ascii", "replace").decode(), error.end
 
 
 @functools.cache
@@ -106,19 +158,14 @@ def _outputs_with_event(event: int) -> list[int]:
     return [descriptor for descriptor, events in poll.poll(0) if events & event]
 
 
-def render_error(error: ImageproofError, *, debug: bool = False) -> None:
-    """Print an error: what was being done, what happened, the log's tail, what to do next.
-
-    Args:
-        error: the error.
-        debug: print its traceback too.
-    """
+def render_error(error: ImageproofError) -> None:
+    """Print an error: what was being done, what happened, the log's tail, what to do next."""
     out = messages()
-    if debug:
+    if _settings.tracebacks:
         # python-on-whales' exceptions contain the command line, which can hold a secret.
         out.print(redact("".join(traceback.format_exception(error))), markup=False, style="dim")
     out.print(f"✗ {error.action}: {error.cause}", style="bold red", markup=False)
     for line in error.tail:
         out.print(f"  │ {line}", markup=False)
     if error.hint:
-        out.print(f"→ {error.hint}", style="cyan", markup=False)
+        out.print(f"→ {with_program_name(error.hint)}", style="cyan", markup=False)

@@ -29,7 +29,11 @@ def measure(root: Path, part: str | None) -> None:
     Raises UsageError for an unknown part, TestsFailed if a benchmark fails.
     """
     if part and part not in PARTS:
-        raise UsageError("reading the command line", f"--part is one of {', '.join(PARTS)}")
+        raise UsageError(
+            "reading the command line",
+            f"--part is one of {', '.join(PARTS)}",
+            hint="`./inv bench` measures all parts",
+        )
     console.step(f"bench: {part or ', '.join(PARTS)}")
     command = [sys.executable, "-m", BENCH_MODULE, *([part] if part else [])]
     _run(command, root, BENCH_MODULE)
@@ -56,7 +60,9 @@ def compare_with_peers(root: Path, docker_bench: str | None) -> None:
     """
     if docker_bench and not Path(docker_bench, DOCKER_BENCH_SCRIPT).is_file():
         raise UsageError(
-            "reading the command line", f"there is no {DOCKER_BENCH_SCRIPT} in {docker_bench}"
+            "reading the command line",
+            f"there is no {DOCKER_BENCH_SCRIPT} in {docker_bench}",
+            hint="--docker-bench names a checkout of docker-bench-security",
         )
     console.step("bench: the peers")
     programs = _install_locked_peers(root)

@@ -87,12 +87,6 @@ def parse_options(
     Raises:
         UsageError: an option is malformed, or two contradict each other.
     """
-    platforms = tuple(platform.split(",")) if platform else ()
-    for name in platforms:
-        if not _PLATFORM.fullmatch(name):
-            raise UsageError(
-                ACTION, f"invalid platform {name!r}", hint="for example linux/amd64,linux/arm64"
-            )
     if sum(map(bool, (load, push, output))) > 1:
         raise UsageError(
             ACTION,
@@ -105,7 +99,7 @@ def parse_options(
         cache=cache,
         pull=pull,
         builder=builder,
-        platforms=platforms,
+        platforms=parse_platforms(platform) if platform else (),
         cache_from=cache_from,
         cache_to=cache_to,
         load=load,
@@ -113,6 +107,17 @@ def parse_options(
         tag=parse_tag(tag) if tag else "",
         output=Path(output).absolute() if output else None,
     )
+
+
+def parse_platforms(text: str) -> tuple[str, ...]:
+    """Return platforms that are separated by commas. Raises UsageError if one is malformed."""
+    platforms = tuple(text.split(","))
+    for name in platforms:
+        if not _PLATFORM.fullmatch(name):
+            raise UsageError(
+                ACTION, f"invalid platform {name!r}", hint="for example linux/amd64,linux/arm64"
+            )
+    return platforms
 
 
 def apply_context(engine: Engine, options: Options) -> tuple[Engine, Options]:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from imageproof.errors import UsageError
+from imageproof.suggestion import did_you_mean
 
 # Facts about one image; its check gets them with the contract of the service (ServiceContract).
 ImageFactKind = Literal["image", "programs", "containers", "trial", "build"]
@@ -155,7 +156,9 @@ def require_check(id_: str, checks: Mapping[str, Check] = REGISTRY) -> Check:
     """
     if id_ not in checks:
         similar = [known for known in checks if id_.partition(".")[0] in known]
-        hint = f"similar: {', '.join(similar)}" if similar else f"all: {', '.join(sorted(checks))}"
+        prefixes = {known.partition(".")[0] for known in checks}
+        listing = f"{'similar' if similar else 'all'}: {', '.join(similar or sorted(checks))}"
+        hint = did_you_mean(id_, [*checks, *prefixes]) + listing
         raise UsageError("reading the command line", f"there is no check {id_!r}", hint=hint)
     return checks[id_]
 

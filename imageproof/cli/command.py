@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from imageproof.errors import ImageproofError, unexpected_error
+from imageproof.cli.core_options import INSTEAD
+from imageproof.cli.options import Check, CheckedArgument
+from imageproof.cli.wrong_words import ACTION
+from imageproof.errors import ImageproofError, UsageError, unexpected_error
 from imageproof.signals import Interruption
 
 if TYPE_CHECKING:
@@ -25,12 +29,35 @@ GROUPS: dict[str, list[str]] = {
 }
 
 
+class CommandTask(Task[Callable[..., None]]):
+    """Task of Invoke whose option values are checked when they are parsed, by `values`."""
+
+    values: Mapping[str, Check] = {}
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """Return the options of an Argument; `-h` stays free for help."""
+        return super().arg_opts(name, default, taken_names | {"h"})
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the arguments, with their checks."""
+        arguments = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            argument.__class__ = CheckedArgument
+            assert isinstance(argument, CheckedArgument)
+            argument.check = self.values.get(argument.names[0])
+            argument.command = self.name.replace("_", "-")
+        return arguments
+
+
 def command(
-    group: str, **options: Any
+    group: str, *, values: Mapping[str, Check] | None = None, **options: Any
 ) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
     """Make a function a command of `group`: failures are printed and become exit statuses.
 
-    `options`: those of an Invoke task, such as `help`.
+    Args:
+        group: the command's group in the list of commands.
+        values: checks of option values, by the option's name.
+        options: those of an Invoke task, such as `help`.
     """
 
     def decorate(function: Callable[..., None]) -> Task[Callable[..., None]]:
@@ -39,6 +66,7 @@ def command(
             from imageproof import console
 
             try:
+                _refuse_dry(arguments[0])
                 function(*arguments, **keywords)
             except KeyboardInterrupt as error:
                 console.say("interrupted")
@@ -51,7 +79,8 @@ def command(
                     raise  # the program exits silently
                 raise Exit(code=report_error(error)) from error
 
-        task: Task[Callable[..., None]] = Task(guarded, **options)
+        task = CommandTask(guarded, **options)
+        task.values = values or {}
         name = task.name.replace("_", "-")
         if name not in GROUPS[group]:  # the project replaces a command
             GROUPS[group].append(name)
@@ -60,12 +89,19 @@ def command(
     return decorate
 
 
+def _refuse_dry(context: object) -> None:
+    """Refuse `invoke --dry`: it promises to change nothing, and would have no effect here."""
+    if isinstance(context, Context) and context.config.run.dry:
+        cause = "--dry is an option of Invoke that the commands here do not use"
+        raise UsageError(ACTION, cause, hint=INSTEAD["dry"])
+
+
 def report_error(error: Exception) -> int:
     """Print an error, expected or not, and return its exit status."""
     from imageproof import console
 
     reported = error if isinstance(error, ImageproofError) else unexpected_error(error)
-    console.render_error(reported, debug="--debug" in sys.argv)
+    console.render_error(reported)
     return reported.status
 
 

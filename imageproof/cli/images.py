@@ -5,10 +5,25 @@ from __future__ import annotations
 from invoke.context import Context
 
 from imageproof.cli.command import command, load_project
+from imageproof.cli.options import (
+    check_ids,
+    one_of,
+    output_file,
+    output_folder,
+    platforms,
+    registry_prefix,
+)
+from imageproof.cli.options import tag as valid_tag
 
 
 @command(
     "images",
+    values={
+        "platform": platforms,
+        "push": registry_prefix,
+        "tag": valid_tag,
+        "output": output_folder,
+    },
     help={
         "image": "only this image of the contract",
         "cache": "use the build cache (--no-cache: run every step)",
@@ -66,6 +81,12 @@ def lint(_: Context) -> None:
 
 @command(
     "images",
+    values={
+        "only": check_ids,
+        "platform": platforms,
+        "format": one_of("table", "json", "junit", "sarif", "markdown", "html"),
+        "output": output_file,
+    },
     help={
         "image": "NAME in the contract, or NAME=REF to verify REF by the contract of NAME: a tag, "
         "docker://HOST/NAME:TAG in a registry, a `docker save` file or an OCI layout",
@@ -123,6 +144,7 @@ def size(_: Context, image: str | None = None, record: bool = False) -> None:
 
 @command(
     "images",
+    values={"output": output_folder},
     help={
         "image": "NAME in the contract, or NAME=REF: print its SBOM to standard output",
         "output": "folder (default: .imageproof/sbom)",

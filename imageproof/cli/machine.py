@@ -5,6 +5,7 @@ from __future__ import annotations
 from invoke.context import Context
 
 from imageproof.cli.command import command, load_project
+from imageproof.cli.options import one_of
 
 
 @command("machine")
@@ -15,7 +16,7 @@ def provision(_: Context) -> None:
     provision(*load_project())
 
 
-@command("machine", help={"format": "table or json"})
+@command("machine", values={"format": one_of("table", "json")}, help={"format": "table or json"})
 def doctor(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's name
     """Show each prerequisite, its problem, and the command that fixes it"""
     from imageproof.commands import doctor as commands

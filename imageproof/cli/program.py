@@ -11,20 +11,23 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
+from invoke.parser.context import ParserContext
 from invoke.program import Program
 
 from imageproof import __version__, console, signals
+from imageproof.cli import core_options, wrong_words
 from imageproof.cli.command import GROUPS, report_error
 
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE, as shells report it
 
 
 class CommandLine(Program):
-    """The command line of `./inv`."""
+    """The command line of `./inv` and of `imageproof`."""
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
         """Run a command line as Invoke does; end silently if the reader is gone (`| head`)."""
         signals.install_handlers()
+        console.replace_unencodable()
         try:
             try:
                 super().run(argv, exit)
@@ -38,23 +41,39 @@ class CommandLine(Program):
             console.discard_output()
             sys.exit(status)
 
+    @property
+    def initial_context(self) -> ParserContext:
+        """The parser's view of the core options: only those that have a meaning here."""
+        return core_options.make_context(self.core_args())
+
+    def create_config(self) -> None:
+        """Make Invoke's configuration, without the user's files for other projects' tasks."""
+        self.config = self.config_class(lazy=True)
+        self.config.merge()
+
+    def update_config(self, merge: bool = True) -> None:
+        """Change nothing: the options that set Invoke's configuration are not accepted."""
+
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse the core options; exit with status 2 if they are wrong."""
         # Invoke disables bytecode, because of stale tasks.pyc. Restore it: otherwise each start
         # would compile the modules that commands import.
         dont_write_bytecode = sys.dont_write_bytecode
-        _report_parse_error(super().parse_core, argv)
+        self._report_parse_error(super().parse_core, argv)
         sys.dont_write_bytecode = dont_write_bytecode
         # --debug prints this program's tracebacks, not the log of Invoke's parser.
         logging.getLogger("invoke").setLevel(logging.WARNING)
 
     def parse_tasks(self) -> None:
         """Parse the commands; exit with status 2 if they are wrong."""
-        _report_parse_error(super().parse_tasks)
+        self._report_parse_error(super().parse_tasks)
+        console.show_tracebacks(self.args.debug.value)
 
     def parse_cleanup(self) -> None:
         """Print help; exit with status 2 for an unknown command."""
-        _report_parse_error(super().parse_cleanup)
+        if self.args.list.value:
+            self.no_tasks_given()
+        self._report_parse_error(super().parse_cleanup)
 
     def no_tasks_given(self) -> None:
         """List the commands in their groups."""
@@ -63,8 +82,21 @@ class CommandLine(Program):
         for group, names in GROUPS.items():
             lines.append(f"{group}:")
             lines += [f"  {name:<10} {_summary(self.namespace, name)}" for name in names]
-        console.write("\n".join(lines))
+        console.write(console.with_program_name("\n".join(lines)))
         raise Exit
+
+    def _report_parse_error(self, parse: Any, *arguments: Any) -> None:
+        """Call a parser of Invoke; if it fails, exit with status 2 and a hint."""
+        try:
+            parse(*arguments)
+        except wrong_words.HelpWanted as error:
+            self.print_task_help(error.command)
+            raise Exit from error
+        except ParseError as error:
+            assert self.namespace is not None
+            commands = self.namespace.to_contexts()
+            reported = wrong_words.explain(error, self.initial_context, commands)
+            raise Exit(code=report_error(reported)) from error
 
 
 def _summary(collection: Collection, name: str) -> str:
@@ -72,15 +104,16 @@ def _summary(collection: Collection, name: str) -> str:
     return str(doc.strip().splitlines()[0])
 
 
-def _report_parse_error(parse: Any, *arguments: Any) -> None:
-    """Call a parser of Invoke; if it fails, exit with status 2 and a hint."""
-    try:
-        parse(*arguments)
-    except ParseError as error:
-        hint = "→ `./inv` lists the commands, `./inv --help COMMAND` its options"
-        raise Exit(f"✗ reading the command line: {error}\n{hint}", 2) from error
+def make_program(collection: Collection, name: str) -> Program:
+    """Return the command line of a collection of commands.
 
-
-def make_program(collection: Collection) -> Program:
-    """Return the command line of a collection of commands."""
-    return CommandLine(name="inv", binary="inv", namespace=collection, version=__version__)
+    `name`: how the user calls it, `./inv` or `imageproof`.
+    """
+    console.set_program_name(name)
+    return CommandLine(
+        name="imageproof",
+        binary=name,
+        binary_names=[name],
+        namespace=collection,
+        version=__version__,
+    )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from invoke.context import Context
 
 from imageproof.cli.command import command, load_project
+from imageproof.cli.options import one_of, output_new_file, registry_prefix
+from imageproof.cli.options import tag as valid_tag
 
 
 @command(
     "release",
+    values={"registry": registry_prefix, "tag": valid_tag, "output": output_new_file},
     help={
         "registry": "HOST/PREFIX; each image is pushed to HOST/PREFIX/NAME",
         "tag": "tag to push (default: the commit)",
@@ -25,6 +28,7 @@ def push(_: Context, registry: str = "", tag: str | None = None, output: str | N
 @command(
     "release",
     positional=["release"],
+    values={"to": registry_prefix, "tag": valid_tag, "output": output_new_file},
     help={
         "release": "a release file, or docker://HOST/PREFIX:TAG for images of `build --push`",
         "to": "HOST/PREFIX to copy to",
@@ -92,7 +96,11 @@ def rollback(
     commands.rollback(load_project()[1], Target(name, host, context), within=within)
 
 
-@command("release", help={**TARGET_HELP, "format": "table or json"})
+@command(
+    "release",
+    values={"format": one_of("table", "json")},
+    help={**TARGET_HELP, "format": "table or json"},
+)
 def status(
     _: Context,
     name: str | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from invoke.context import Context
 
 from imageproof.cli.command import command, load_project
+from imageproof.cli.options import one_of
 
 
 @command("stack")
@@ -38,7 +39,7 @@ def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) 
     commands.logs(load_project()[1], service or None, follow=follow, lines=lines)
 
 
-@command("stack", help={"format": "table or json"})
+@command("stack", values={"format": one_of("table", "json")}, help={"format": "table or json"})
 def ps(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's name
     """Show the state, health, restarts and ports of each container"""
     from imageproof.commands import logs as commands

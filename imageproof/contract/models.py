@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, field_validator
 
 from imageproof.errors import UsageError
+from imageproof.suggestion import did_you_mean
 
 
 class Model(BaseModel):
@@ -279,6 +280,6 @@ class Contract(Model):
             raise UsageError(
                 "reading the command line",
                 f"the contract has no image {name!r}",
-                hint=f"its images are: {', '.join(self.images)}",
+                hint=did_you_mean(name, self.images) + f"its images are: {', '.join(self.images)}",
             )
         return {name: self.images[name]}

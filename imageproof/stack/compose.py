@@ -13,6 +13,7 @@ from imageproof.docker.client import Engine
 from imageproof.errors import ImageproofError, StackFailed, UsageError
 from imageproof.signals import pause
 from imageproof.stack.logs import save_logs
+from imageproof.suggestion import did_you_mean
 from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
@@ -209,5 +210,5 @@ def require_service(engine: Engine, service: str) -> None:
         raise UsageError(
             "reading the command line",
             f"the stack has no service {service!r}",
-            hint=f"the services are: {', '.join(services)}",
+            hint=did_you_mean(service, services) + f"the services are: {', '.join(services)}",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imageproof import console
@@ -32,7 +33,8 @@ def load_stack_file(
         UsageError: The release cannot be read, or the contract names no stack file.
         ConfigurationError: The stack file does not fit the release.
     """
-    release = manifest.load(contract.root / (release_file or manifest.DEFAULT_FILE))
+    default = contract.root / manifest.DEFAULT_FILE
+    release = manifest.load(Path(release_file) if release_file else default)
     return fill(contract, engine, release, stack)
 
 

@@ -35,7 +35,11 @@ def select(engine: Engine, target: Target) -> tuple[Engine, str]:
         UsageError: Both host and context are set.
     """
     if target.host and target.context:
-        raise UsageError("reading the command line", "--host and --context exclude each other")
+        raise UsageError(
+            "reading the command line",
+            "--host and --context exclude each other",
+            hint="a context contains its host: leave out --host",
+        )
     stack = target.name or engine.project or str(engine.compose_model(interpolate=True)["name"])
     if target.host or target.context:
         return replace(engine, host=target.host, context=target.context), stack

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 from invoke.exceptions import ParseError
-from invoke.parser import Parser, ParserContext
-from invoke.program import Program
+from invoke.parser import Parser
 
 from app.config import ApiSettings, WorkerSettings
 from imageproof.checks import REGISTRY
 from imageproof.cli.command import GROUPS
+from imageproof.cli.program import make_program
 from ops.tasks import namespace
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -207,10 +207,11 @@ def command_lines(page: Path) -> Iterator[list[str]]:
 
 
 def unknown_commands(page: Path) -> Iterator[str]:
-    core = ParserContext(args=Program().core_args())
+    core = make_program(namespace, "./inv").initial_context
     for words in command_lines(page):
+        argv = [re.sub(r"HOST(/PREFIX)?", "host.invalid/shop", word) for word in words]
         try:
-            Parser(initial=core, contexts=namespace.to_contexts()).parse_argv(words)
+            Parser(initial=core, contexts=namespace.to_contexts()).parse_argv(argv)
         except ParseError as error:
             # A sentence may name an option without its value, or a command without its argument.
             if not re.search("needed value|required positional", str(error)):

@@ -49,9 +49,9 @@ def inv(
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        (["no-such-command"], "No idea what 'no-such-command' is!"),
+        (["no-such-command"], "there is no command 'no-such-command'"),
         (["explain", "nope"], "there is no check 'nope'"),
-        (["verify", "--format", "nope"], "there is no format 'nope'"),
+        (["verify", "--format", "nope"], "--format needs one of table, "),
     ],
 )
 def test_wrong_command_line_exits_with_2_and_a_hint(arguments, cause):
