@@ -18,6 +18,7 @@ class NewMatch:
     line: str
     at: int
     match: re.Match[str]
+    in_comment: bool  # the whole line is a comment
 
 
 def new_matches(
@@ -37,6 +38,7 @@ def new_matches(
     removed: Counter[str] | None = None
     line_starts: list[int] = []
     last_index = -1
+    in_comment = False
     for match in pattern.finditer(text):
         if removed is None:  # computed late, because most files have no match
             removed = Counter(
@@ -48,10 +50,13 @@ def new_matches(
             removed[_normalized(match)] -= 1
             continue
         index = bisect_right(line_starts, match.start()) - 1
-        if all_in_line or index != last_index:
+        number, line = file.added_lines[index]
+        is_first = index != last_index
+        if is_first:
             last_index = index
-            number, line = file.added_lines[index]
-            yield NewMatch(number, line, match.start() - line_starts[index], match)
+            in_comment = is_comment(line)  # once a line, because it may search the whole line
+        if all_in_line or is_first:
+            yield NewMatch(number, line, match.start() - line_starts[index], match, in_comment)
 
 
 def is_comment(line: str) -> bool:

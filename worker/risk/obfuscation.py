@@ -168,12 +168,14 @@ def odd_load(change: Change, _: datetime) -> Iterator[Observation]:
 def odd_loads(file: FileChange) -> Iterator[Observation]:
     """Yield the unusual paths that added lines of one file load."""
     for new in new_matches(file, _LITERAL, all_in_line=True):
-        before = new.line[max(0, new.at - 100) : new.at + 1]
         path = new.match.group(1)
-        load = _LOADS.search(before)
-        if load and _TEST_PATH.match(path):
+        from_tests = _TEST_PATH.match(path)
+        if not (from_tests or _NOT_CODE.match(path)):
+            continue
+        load = _LOADS.search(new.line[max(0, new.at - 100) : new.at + 1])
+        if load and from_tests:
             yield Observation(f"loads from tests: {path}", file.path, new.number)
-        elif load and _NOT_CODE.match(path):
+        elif load:
             share = 0.75 if load.group() in {"require", "import", "_compile"} else 0.25
             yield Observation(
                 f"loads a file that is not code: {path}", file.path, new.number, share

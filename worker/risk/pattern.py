@@ -12,7 +12,7 @@ from datetime import datetime
 
 from worker.change import Change, FileChange
 from worker.risk.file_role import INACTIVE_SHARE, code_files
-from worker.risk.new_matches import is_comment, new_matches
+from worker.risk.new_matches import new_matches
 from worker.risk.signal import Observation, signal
 from worker.risk.text import excerpt
 
@@ -64,5 +64,5 @@ def search(file: FileChange, id_: str, share: float = 1.0) -> Iterator[Observati
                 f"{pattern.description}: {excerpt(new.line, new.at)}",
                 file.path,
                 new.number,
-                share * pattern.share * (INACTIVE_SHARE if is_comment(new.line) else 1.0),
+                share * pattern.share * (INACTIVE_SHARE if new.in_comment else 1.0),
             )

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from worker.change import Change, FileChange
 from worker.risk.file_role import INACTIVE_SHARE, code_files
-from worker.risk.new_matches import NewMatch, is_comment, new_matches
+from worker.risk.new_matches import NewMatch, new_matches
 from worker.risk.pattern import Pattern, any_of, pattern_signal, words
 from worker.risk.signal import Observation, signal
 from worker.risk.text import excerpt
@@ -124,7 +124,7 @@ def encoded(change: Change, _: datetime) -> Iterator[Observation]:
         for new in new_matches(file, _LONG):
             text = f"{len(new.match.group())} characters: {excerpt(new.line, new.at)}"
             data_url = _DATA_URL.search(new.line[max(0, new.at - 80) : new.at])
-            long_share = INACTIVE_SHARE if data_url or is_comment(new.line) else 0.5
+            long_share = INACTIVE_SHARE if data_url or new.in_comment else 0.5
             yield Observation(text, file.path, new.number, share * long_share)
 
 
@@ -151,7 +151,8 @@ def public_addresses(file: FileChange) -> Iterator[NewMatch]:
     """Yield the public IPv4 addresses in added lines: in quotes, or in the place of a host."""
     for new in new_matches(file, _ADDRESS, all_in_line=True):
         end = new.at + len(new.match.group())
-        before, after = new.line[: new.at][-2:], new.line[end : end + 1]
+        # Slices of constant length: a line may have thousands of matches.
+        before, after = new.line[max(0, new.at - 2) : new.at], new.line[end : end + 1]
         is_address = before == "//" or before[-1:] in {'"', "'", "`", "@"} or after in {":", "/"}
         with suppress(ValueError):
             if is_address and ipaddress.IPv4Address(new.match.group()).is_global:
@@ -159,7 +160,7 @@ def public_addresses(file: FileChange) -> Iterator[NewMatch]:
 
 
 def _comment_share(new: NewMatch) -> float:
-    return INACTIVE_SHARE if is_comment(new.line) else 1.0
+    return INACTIVE_SHARE if new.in_comment else 1.0
 
 
 def _decode_suspicious(text: str) -> str:

@@ -1,4 +1,6 @@
-"""Tests of worker.risk with lines that are slow to match: time grows linearly with length."""
+"""Tests of worker.risk with hostile packages: time grows linearly and stays within a budget."""
+
+from __future__ import annotations
 
 import time
 
@@ -6,13 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.upgrades import NOW, added_file, changed_file, upgrade
+from tests.support.growth import assert_linear
+from tests.support.upgrades import NOW, added_file, changed_file, removed_file, upgrade
 from worker.change import Change
 from worker.risk import SIGNALS, assess
+from worker.risk.moved_files import with_moves
 
-LENGTH = 20_000
-# A quadratic expression would take about a thousand times as long as a benign line.
-MAX_RATIO = 60
+MIB = 1024 * 1024
+SHORT, LONG = 256 * 1024, MIB  # characters of a hostile line
+MAX_SECONDS = 40.0
+"""CPU time of an assessment of eight hostile lines. Most take 5 s, a quadratic one minutes."""
+LINES_PER_CHANGE = 8  # as many lines of 1 MiB as a review reads
 
 PARTS = {
     "spaces": " ",
@@ -55,11 +61,31 @@ PARTS = {
     "assignments": "window.fetch = ",
     "wallets": "0x" + "a" * 40,
     "base58": "'1" + "A" * 34,
+    "quoted addresses": "'1.1.1.1'",
+    "addresses with ports": "1.1.1.1:",
+    "addresses with users": "@1.1.1.1",
+    "numbers with dots": "1.",
+    "hosts": "://a.b.test/",
+    "emoji": "\U0001f600",
+    "double quotes": '"',
+    "backticks": "`",
+    "open comments": "/*",
+    "comments": "//",
+    "backslashes": "\\",
+    "parentheses": "(((((",
+    "commas": ",,,,",
+    "code points": "\\u{1F600}",
+    "obfuscated names": "_0xabcdef ",
+    "zero-width letters": "\u200b",
+    "reordering letters": "\u202e",
+    "quoted base64": "'" + "A" * 20 + "'",
+    "data URLs": "data:a;base64," + "A" * 200 + " ",
 }
 
 
-def _line(part: str) -> str:
-    return (part * (LENGTH // len(part) + 1))[:LENGTH]
+def _line(part: str, length: int, prefix: str = "") -> str:
+    """Return a line of a kind. An emoji as its prefix makes a character take four bytes."""
+    return prefix + (part * (length // len(part) + 1))[:length]
 
 
 def _seconds(change: Change) -> float:
@@ -69,44 +95,54 @@ def _seconds(change: Change) -> float:
     return time.process_time() - start
 
 
-def _takes_less(change: Change, limit: float) -> bool:
-    """Return whether one of two assessments is faster than the limit."""
-    return any(_seconds(change) < limit for _ in range(2))
-
-
-@pytest.fixture(scope="module")
-def benign() -> float:
-    words = "const value = list.map((item) => item.name).filter(Boolean); "
-    change = upgrade(changed_file("a.js", _line(words), removed_lines=(_line(words[::-1]),)))
-    return min(_seconds(change) for _ in range(2))
-
-
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-def test_a_hostile_line_takes_about_as_long_as_a_benign_line(part: str, benign: float):
-    line = _line(part)
-    change = upgrade(changed_file("a.js", line, removed_lines=(line[1:] + "x",)))
-    assert _takes_less(change, MAX_RATIO * benign)
+def test_the_time_grows_linearly_with_a_hostile_line(part: str):
+    def make(length: int) -> Change:
+        line = _line(part, length, "/* \U0001f600")
+        return upgrade(changed_file("a.js", line, removed_lines=(line[1:] + "x",)))
+
+    assert_linear(make, lambda change: assess(change, NOW), max_size=SHORT)
 
 
-def test_hostile_names_and_manifests_take_about_as_long_as_a_benign_line(benign: float):
-    long = _line("a/ test/.")
-    change = upgrade(
-        added_file(long, "x"),
+@pytest.mark.parametrize("first", range(0, len(PARTS), LINES_PER_CHANGE))
+def test_eight_hostile_lines_of_1_mib_are_assessed_in_seconds(first: int):
+    parts = list(PARTS.values())[first : first + LINES_PER_CHANGE]
+    lines = [_line(part, LONG, "/* \U0001f600") for part in parts]
+    assert _seconds(upgrade(changed_file("a.js", *lines))) < MAX_SECONDS
+
+
+def _many_short_parts(size: int) -> Change:
+    """Return a package of `size` characters: many files, lines, dependencies and entry points."""
+    count = size // 200
+    lines = [_line(part, size // len(PARTS) // 4) for part in PARTS.values()]
+    paths = [f"test/a{n}/b.c-{n:08d}.png.js" for n in range(count)]
+    moved = [f"lib/{n}/chunk-{n % 7:08d}.js" for n in range(count)]
+    return upgrade(
+        changed_file("lib/a.js", *lines, *["eval(fetch(process.env))"] * count),
+        *(added_file(path, "eval(a)") for path in paths),
+        *(added_file(f"new/{path}", "require('./test/b')") for path in moved),
+        *(removed_file(path, "let a") for path in moved),
+        old_manifest={"exports": [f"./{path}" for path in paths]},
         new_manifest={
-            "dependencies": {long: long, "b": _line("a"), "c": _line("1.")},
-            "scripts": {"install": _line("node "), "prepare": long},
-            "bin": {long: long},
-            "exports": [long] * 10,
-            "main": _line("./"),
+            "dependencies": {f"name-{n}": "git+ssh://" + "a" * 20 for n in range(count)},
+            "scripts": {"install": "node " * count, "postinstall": "a/" * count},
+            "bin": {f"command-{n}": "a.js" for n in range(count)},
+            "bundleDependencies": [f"name-{n}" for n in range(count)],
+            "exports": [f"./{path}" for path in moved],
+            "main": "./" * count,
         },
     )
-    assert _takes_less(change, MAX_RATIO * benign)
 
 
-def test_many_short_matches_take_about_as_long_as_a_benign_line(benign: float):
-    line = "eval(fetch(process.env))"
-    change = upgrade(changed_file("a.js", *[line] * (LENGTH // len(line))))
-    assert _takes_less(change, MAX_RATIO * benign)
+@pytest.mark.parametrize("id_", SIGNALS)
+def test_the_time_of_each_signal_grows_linearly_with_a_hostile_package(id_: str):
+    assert_linear(
+        _many_short_parts, lambda change: SIGNALS[id_].findings(change, NOW), max_size=SHORT
+    )
+
+
+def test_the_search_for_moved_files_grows_linearly():
+    assert_linear(_many_short_parts, with_moves)
 
 
 TOKENS = st.sampled_from(
