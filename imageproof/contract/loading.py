@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from imageproof.contract.models import Contract
+from imageproof.documents import read_text, require_depth
 from imageproof.errors import ContractError
 
 FILE = "pyproject.toml"
 _HINT = "`./inv explain contract` lists the keys of [tool.imageproof]"
-_INVALID_TOML = (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError)
+MAX_DOTS = 200  # of a line, outside strings: tomllib's cost is quadratic in the parts of a key
+_NOT_A_KEY = re.compile(r"""\"[^"\n]*"|'[^'\n]*'|#[^\n]*|\d\.\d""")
 
 
 def find_root() -> Path:
@@ -33,13 +36,27 @@ def find_root() -> Path:
 def _has_contract(folder: Path) -> bool:
     try:
         return _read_table(folder) is not None
-    except (OSError, *_INVALID_TOML):
+    except (OSError, ValueError):
         return False
 
 
 def _read_table(folder: Path) -> Any:
-    """Return the value of tool.imageproof in the folder's file; None if it is not set."""
-    tool = tomllib.loads((folder / FILE).read_text()).get("tool")
+    """Return the value of tool.imageproof in the folder's file; None if it is not set.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is invalid or beyond a bound.
+    """
+    text = read_text(folder / FILE)
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_DOTS and _NOT_A_KEY.sub("", line).count(".") > MAX_DOTS:
+            raise ValueError(f"line {number} has a key of more than {MAX_DOTS} parts")
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("lists and tables are nested too deep") from None
+    require_depth(document)
+    tool = document.get("tool")
     return tool.get("imageproof") if isinstance(tool, dict) else None
 
 
@@ -56,7 +73,9 @@ def load(root: Path | None = None) -> Contract:
         table = _read_table(root)
     except FileNotFoundError:
         raise ContractError(action, f"there is no {FILE} in {root}", hint=_HINT) from None
-    except _INVALID_TOML as error:
+    except OSError as error:
+        raise ContractError(action, f"{root / FILE}: {error.strerror}") from error
+    except ValueError as error:
         raise ContractError(action, f"invalid TOML: {error}", hint=_HINT) from error
     if not isinstance(table, dict):
         raise ContractError(action, "there is no table [tool.imageproof]", hint=_HINT)

@@ -5,17 +5,19 @@ python-on-whales lacks the options of this command.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imageproof.bounded_process import run_bounded
 from imageproof.docker.environment import compose_variable
 from imageproof.docker.errors import client_missing, translate
+from imageproof.documents import parse_json, read_text
 from imageproof.errors import ConfigurationError
 
 # Compose file reference, interpolation: $NAME, ${NAME}, ${NAME:-default} ...
@@ -24,6 +26,12 @@ _VARIABLE = re.compile(r"\$\{?(\w+)")
 _REQUIRED = re.compile(r"\$\{(\w+):?\?")
 _CLIENT_VARIABLES = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # the docker program needs these
 _ALL_PROFILES = ("--profile", "*")
+# Bounds of Compose. It resolves aliases one by one: nine levels of nine take gigabytes.
+MAX_SECONDS = 30.0
+MAX_MEMORY_BYTES = 1 << 29
+MAX_SHOWN_LINES = 3
+_OUT_OF_MEMORY = re.compile(r"(?:fatal error: )?runtime: (?:cannot allocate|out of) memory")
+_ALIAS = re.compile(r"(?<![^\s\[,:-])\*[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -95,18 +103,49 @@ def _config(
     command = [*project.docker, "compose", *(f"--file={path}" for path in project.files)]
     command += ["--project-name", project.name] if project.name else []
     command += [*compose_options, "config", "--format", "json", *config_options]
+    action = "reading the compose file"
     try:
-        result = subprocess.run(
+        ended = run_bounded(
             command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            env=environment,
+            seconds=MAX_SECONDS,
+            memory_bytes=MAX_MEMORY_BYTES,
+            environment=environment,
         )
     except FileNotFoundError as error:
-        raise client_missing("reading the compose file") from error
-    if result.returncode != 0:
-        raise translate("reading the compose file", result.stderr, ConfigurationError)
-    model: dict[str, Any] = json.loads(result.stdout)
+        raise client_missing(action) from error
+    if ended.status is None:
+        raise _too_costly(project.files, f"Compose did not end within {MAX_SECONDS:g} s")
+    if _OUT_OF_MEMORY.match(ended.messages):
+        raise _too_costly(project.files, f"Compose needs more than {MAX_MEMORY_BYTES >> 20} MiB")
+    if ended.status != 0:
+        raise translate(action, ended.messages, ConfigurationError)
+    try:
+        model: dict[str, Any] = parse_json(ended.output)
+    except ValueError as error:
+        raise ConfigurationError(action, f"{_names(project.files)}: {error}") from error
     return model
+
+
+def _names(files: Sequence[Path]) -> str:
+    return ", ".join(map(str, files)) or "the compose file"
+
+
+def _too_costly(files: Sequence[Path], cause: str) -> ConfigurationError:
+    """Return the error for files beyond a bound; its tail shows the lines with most aliases."""
+    lines: list[tuple[int, str]] = []
+    for file in files:
+        with contextlib.suppress(OSError, ValueError):
+            for number, line in enumerate(read_text(file).splitlines(), 1):
+                if aliases := len(_ALIAS.findall(line)):
+                    lines.append(
+                        (aliases, f"{file}:{number}: {aliases} aliases: {line.strip()[:80]}")
+                    )
+    lines.sort(key=lambda item: -item[0])
+    return ConfigurationError(
+        f"reading {_names(files)}",
+        cause,
+        tail=[text for _, text in lines[:MAX_SHOWN_LINES]],
+        hint="aliases (`*name`) of aliases multiply: write out what they stand for"
+        if lines
+        else "does it include a large file, or one of another host?",
+    )

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 from pathlib import Path
+
+from imageproof.documents import read_project_text
+from imageproof.errors import ConfigurationError
+
+MAX_ENV_BYTES = 1 << 18
+MAX_REFERENCES = 1000  # of variables to others, such as ${NAME}: each is searched to the file's end
 
 
 def compose_variable(root: Path, name: str) -> str | None:
     """Return the value of a variable: of this process's environment, else of .env in `root`.
 
     An empty value counts as none.
-    """
-    from dotenv import dotenv_values
 
-    return os.environ.get(name) or dotenv_values(root / ".env").get(name) or None
+    Raises:
+        ConfigurationError: .env is unreadable, or beyond a bound.
+    """
+    return os.environ.get(name) or _read_env_file(root).get(name) or None
 
 
 def compose_variables(root: Path) -> dict[str, str]:
     """Return all variables: those of .env in `root`, overridden by this process's environment.
 
     For a compose file in another folder, for which Compose would read another .env.
+
+    Raises:
+        ConfigurationError: .env is unreadable, or beyond a bound.
     """
+    dotenv = {name: value or "" for name, value in _read_env_file(root).items()}
+    return dotenv | dict(os.environ)
+
+
+def _read_env_file(root: Path) -> dict[str, str | None]:
     from dotenv import dotenv_values
 
-    dotenv = {name: value or "" for name, value in dotenv_values(root / ".env").items()}
-    return dotenv | dict(os.environ)
+    path = root / ".env"
+    if not path.is_file():
+        return {}
+    text = read_project_text(path, MAX_ENV_BYTES)
+    if text.count("${") > MAX_REFERENCES:
+        raise ConfigurationError(
+            f"reading {path}",
+            f"its values refer to other variables more than {MAX_REFERENCES:,} times",
+            hint="write the values out",
+        )
+    return dotenv_values(stream=StringIO(text))

@@ -6,7 +6,6 @@ Digests are verified: each blob against its name, each layer against the image c
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from imageproof.documents import parse_json
 from imageproof.image.facts import Layer
 from imageproof.image.layers import MAX_ENTRIES, read_layer
 from imageproof.image.oci_layout import (
@@ -66,8 +66,8 @@ class ArchiveContents:
             bound = f"of at most {MAX_DOCUMENT_BYTES:,} bytes"
             raise damaged(self.source, f"it has no document {printable(str(name))} {bound}")
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
+            return parse_json(text)
+        except ValueError as error:
             cause = f"{printable(name)} is invalid JSON: {describe(error)}"
             raise damaged(self.source, cause) from error
 

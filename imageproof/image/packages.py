@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from imageproof.documents import parse_json
 from imageproof.image.facts import Package, PackageKind
 from imageproof.image.tar import printable
 
@@ -165,9 +165,9 @@ def _npm(records: Records) -> Iterator[Package]:
         if not _NPM_RECORD.match(path):
             continue
         try:
-            document = json.loads(content)
+            document = parse_json(content)
             name, version = document["name"], document["version"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             continue  # package.json of a folder that is not a package
         if isinstance(name, str) and isinstance(version, str):
             yield _package("npm", name, version, path, (f"{posixpath.dirname(path)}/",))

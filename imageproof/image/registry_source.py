@@ -6,9 +6,9 @@ when it pulls the image.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from imageproof.documents import parse_json
 from imageproof.image.archive import ArchiveContents, LoadCachedLayer
 from imageproof.image.facts import Layer
 from imageproof.image.oci_layout import (
@@ -71,7 +71,7 @@ def _read(
     if config_blob.size > MAX_DOCUMENT_BYTES:
         raise damaged(source, f"its configuration has more than {MAX_DOCUMENT_BYTES:,} bytes")
     config_chunks = registry.blob(reference.path, config_blob, "the configuration")
-    config = json.loads(b"".join(config_chunks))
+    config = parse_json(b"".join(config_chunks))
     contents = ArchiveContents(source, load_cached_layer)
 
     def read_layer(item: Any, diff_id: str) -> Layer:

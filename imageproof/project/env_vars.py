@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imageproof.documents import read_project_text
 from imageproof.project.settings_class import Variable, read_settings
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def read_variables(contract: Contract, engine: Engine) -> VariableFacts:
 
 def _stack_file_text(contract: Contract) -> str:
     file = contract.stack_file
-    return file.read_text() if file and file.exists() else ""
+    return read_project_text(file) if file and file.exists() else ""
 
 
 def read_env_example(path: Path) -> dict[str, ExampleEntry] | None:
@@ -76,7 +77,7 @@ def read_env_example(path: Path) -> dict[str, ExampleEntry] | None:
         return None
     entries: dict[str, ExampleEntry] = {}
     commented = False
-    for line in path.read_text().splitlines():
+    for line in read_project_text(path).splitlines():
         text = line.strip()
         if text.startswith("#"):
             commented = True

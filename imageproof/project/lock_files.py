@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from imageproof.documents import MAX_LOCK_BYTES, parse_json, read_text
 from imageproof.errors import ContractError
 
 _ACTION = "reading the contract"
@@ -33,8 +33,8 @@ def read_lock_text(path: Path, key: str) -> str:
         ContractError: The file cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path, MAX_LOCK_BYTES)
+    except (OSError, ValueError) as error:
         cause = f"{key}: {path} cannot be read: {error}"
         raise ContractError(_ACTION, cause, hint="write it with `./inv lock`") from error
 
@@ -70,7 +70,7 @@ def parse_npm_lock(text: str, key: str) -> dict[str, tuple[str, ...]]:
     """
     pinned: dict[str, set[str]] = defaultdict(set)
     try:
-        for folder, package in json.loads(text)["packages"].items():
+        for folder, package in parse_json(text)["packages"].items():
             if folder and "version" in package:
                 name = package.get("name") or folder.rpartition("node_modules/")[2]
                 pinned[name].add(str(package["version"]))

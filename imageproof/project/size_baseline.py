@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from imageproof.documents import MAX_LOCK_BYTES, parse_json, read_text
 from imageproof.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ def read_baselines(contract: Contract) -> dict[str, tuple[Baseline, ...]]:
         return {}
     try:
         # Image name: base image: sizes.
-        document: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        document: dict[str, dict[str, Any]] = parse_json(read_text(path, MAX_LOCK_BYTES))
         return {
             name: tuple(Baseline(base=base, **sizes) for base, sizes in bases.items())
             for name, bases in document.items()
         }
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ContractError(
             f"reading {contract.baseline}",
             f"invalid file of recorded sizes: {error}",

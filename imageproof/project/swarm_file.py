@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.environment import compose_variables
+from imageproof.documents import read_project_text
 from imageproof.errors import UsageError
 from imageproof.project.compose_file import read_service, services_with_containers
 from imageproof.project.env_vars import read_service_environment
@@ -93,7 +94,7 @@ def _engine_with_stack_file(
     engine: Engine, file: Path, variables: Mapping[str, str] | None = None
 ) -> Engine:
     """Return the engine with this file only, and a filler for each variable that it requires."""
-    required = _REQUIRED_VARIABLE.findall(file.read_text()) if file.exists() else []
+    required = _REQUIRED_VARIABLE.findall(read_project_text(file)) if file.exists() else []
     fillers = dict.fromkeys(required, FILLER)
     return replace(engine, compose_files=(file,), variables={**fillers, **(variables or {})})
 

@@ -6,11 +6,11 @@ Protocol: https://distribution.github.io/distribution/spec/auth/
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from imageproof.documents import parse_json
 from imageproof.errors import RegistryUnavailable
 from imageproof.registry import transport
 from imageproof.registry.credentials import Credentials, find_credentials
@@ -78,9 +78,9 @@ class Authorization:
                 raise transport.response_error(self._host, action, response)
             body = b"".join(transport.bounded_body(response, MAX_TOKEN_BYTES, action))
         try:
-            document = json.loads(body)
+            document = parse_json(body)
             token = document.get("token") or document["access_token"]
-        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             token = None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             # The error does not quote the response, which may hold a token after all.

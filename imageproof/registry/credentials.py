@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imageproof.documents import parse_json
 from imageproof.errors import ConfigurationError
 
 HELPER_TIMEOUT_SECONDS = 30
@@ -46,7 +46,7 @@ def find_credentials(host: str) -> Credentials | None:
     path = Path(folder, "config.json")
     action = f"looking for credentials of {host} in {path}"
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
         auths, helpers = document.get("auths") or {}, document.get("credHelpers") or {}
         if helper := _value_for_host(helpers, host) or document.get("credsStore"):
             return _from_helper(str(helper), host, action)
@@ -56,7 +56,7 @@ def find_credentials(host: str) -> Credentials | None:
         return None
     except OSError as error:
         raise ConfigurationError(action, str(error.strerror), hint=HINT) from error
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError):
         # The error omits its cause, whose message may quote a password.
         raise ConfigurationError(
             action, "the file or the helper's answer is not in Docker's format", hint=HINT
@@ -104,7 +104,7 @@ def _from_helper(helper: str, host: str, action: str) -> Credentials | None:
             return None
         cause = f"{program} exited with status {result.returncode}"
         raise ConfigurationError(action, cause, hint=f"`echo {host} | {program} get` shows why")
-    answer = json.loads(result.stdout)
+    answer = parse_json(result.stdout)
     user, secret = str(answer["Username"]), str(answer["Secret"])
     if user == IDENTITY_TOKEN_USER:
         return Credentials("", "", identity_token=secret)

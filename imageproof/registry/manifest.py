@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from imageproof.documents import parse_json
 from imageproof.errors import ImageDamaged
 from imageproof.registry.reference import is_digest
 from imageproof.terminal_text import strip_escapes
@@ -47,7 +47,7 @@ class Manifest:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The parsed JSON."""
-        document: dict[str, Any] = json.loads(self.raw)
+        document: dict[str, Any] = parse_json(self.raw)
         return document
 
     @property
@@ -71,7 +71,7 @@ def require_supported(manifest: Manifest, action: str) -> None:
     """Raise ImageDamaged unless it is a JSON object of a supported media type."""
     try:
         stated_type = manifest.document.get("mediaType") or manifest.media_type
-    except (ValueError, RecursionError, AttributeError) as error:
+    except (ValueError, AttributeError) as error:
         cause = "the manifest is not a JSON object"
         raise ImageDamaged(action, cause, hint=HINT_PUSH_AGAIN) from error
     sent_type = manifest.media_type

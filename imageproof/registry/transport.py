@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imageproof.documents import parse_json
 from imageproof.errors import ImageDamaged, ImageproofError, RegistryUnavailable
 from imageproof.redaction import redact
 from imageproof.terminal_text import strip_escapes
@@ -124,9 +124,9 @@ def _error_message(response: httpx.Response) -> str:
     """
     try:
         body = b"".join(bounded_body(response, MAX_ERROR_BYTES, ""))
-        errors: Any = json.loads(body)["errors"]
+        errors: Any = parse_json(body)["errors"]
         messages = [f"{error.get('code', '')} {error.get('message', '')}" for error in errors]
-    except (ImageproofError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    except (ImageproofError, ValueError, LookupError, TypeError, AttributeError):
         return ""
     return _excerpt("; ".join(messages))
 

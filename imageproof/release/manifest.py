@@ -22,6 +22,7 @@ from pydantic import (
 
 from imageproof.atomic_write import write_atomically
 from imageproof.contract import Model
+from imageproof.documents import parse_json
 from imageproof.errors import UsageError
 from imageproof.registry.reference import DIGEST_PATTERN, parse_reference
 
@@ -103,8 +104,8 @@ def load(path: Path) -> Release:
     if len(text) > MAX_FILE_BYTES:
         raise UsageError(action, f"the file has more than {MAX_FILE_BYTES:,} bytes", hint=HINT)
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise UsageError(action, f"the file is not valid JSON: {error}", hint=HINT) from error
     try:
         return Release.model_validate(document)
