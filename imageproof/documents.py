@@ -62,16 +62,15 @@ def require_depth(document: Any) -> None:
     """Raise ValueError if lists and tables are nested more than MAX_DEPTH deep."""
     level = [document]
     for _ in range(MAX_DEPTH + 1):
-        containers = [value for value in level if isinstance(value, dict | list)]
-        if not containers:
+        level = [value for value in level if isinstance(value, dict | list)]
+        if not level:
             return
         level = [
             item
-            for value in containers
+            for value in level
             for item in (value.values() if isinstance(value, dict) else value)
         ]
-    if any(isinstance(value, dict | list) for value in level):
-        raise _too_deep()
+    raise _too_deep()
 
 
 def _too_deep() -> ValueError:
