@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from imageproof.build.git import current_commit
 from imageproof.build.options import Options, bake_options
 from imageproof.build.progress import BuildLog, show_progress
 from imageproof.build.variables import build_variables
+from imageproof.docker.environment import env_file_variables
 from imageproof.docker.image_tags import built_images, image_tags
 from imageproof.errors import BuildFailed, RegistryUnavailable, UsageError
 
@@ -159,7 +161,10 @@ def bake(
     action = f"building {', '.join(services)}"
     files = [word for path in engine.compose_files for word in ("--file", str(path))]
     command = ("buildx", "bake", "--progress", "rawjson", *files, *options, *services)
+    # bake reads the .env of its working folder only, and not COMPOSE_ENV_FILES.
+    variables = env_file_variables(contract.root)
     environment = {
+        **{name: value for name, value in variables.items() if name not in os.environ},
         **build_variables(contract, base),
         **engine.variables,
         # buildx 0.20 and later ask before they read a file outside the project. Here these files

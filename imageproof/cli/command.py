@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 
+# Help of the options that several commands have.
+WAIT_HELP = "wait for another command on this project (--no-wait: fail with status 3)"
+CHANGE_HELP = {
+    "dry-run": "only print what would be done",
+    "wait": WAIT_HELP,
+    "take-over": "also change a stack that was started from another folder",
+}
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
 # Names of the commands by group, in the order in which `./inv` lists them.
 GROUPS: dict[str, list[str]] = {
@@ -106,9 +113,21 @@ def report_error(error: Exception) -> int:
 
 
 def load_project() -> tuple[Contract, Engine]:
-    """Return the contract, and the engine for its compose file."""
+    """Return the contract, and the engine for the compose files that Compose would read."""
     from imageproof import contract
     from imageproof.docker.client import Engine
+    from imageproof.docker.compose_files import files_in_use
 
     loaded = contract.load()
-    return loaded, Engine((loaded.compose_file,))
+    return loaded, Engine(files_in_use(loaded))
+
+
+def load_stack() -> tuple[Contract, Engine]:
+    """Return the same as `load_project`, and print which files are read besides the contract's."""
+    from imageproof import console
+    from imageproof.docker.compose_files import describe_files_in_use
+
+    loaded, engine = load_project()
+    if description := describe_files_in_use(loaded):
+        console.say(f"  {description}")
+    return loaded, engine

@@ -117,7 +117,7 @@ def _check_project_files(contract: Contract, engine: Engine) -> Outcome:
     """Let Compose parse its file, then run the checks of the project's files."""
     name = "compose and environment"
     try:
-        engine.compose_model(interpolate=True)
+        engine.with_compose_file(contract.compose_file).compose_model(interpolate=True)
         facts = read_project(contract, engine, FILE_FACT_KINDS)
     except ImageproofError as error:
         return Outcome(name, (str(error), *error.tail))

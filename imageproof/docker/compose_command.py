@@ -83,7 +83,9 @@ def read_default_model(
     Raises:
         ConfigurationError: Compose rejects the files.
     """
-    environment = {**os.environ, **project.variables}
+    everything = {**os.environ, **project.variables}
+    # COMPOSE_PROJECT_NAME would change the names of networks and volumes.
+    environment = {name: v for name, v in everything.items() if not name.startswith("COMPOSE_")}
     text = json.dumps(uninterpolated)
     for name in set(_VARIABLE.findall(text)) - _CLIENT_VARIABLES:
         environment.pop(name, None)

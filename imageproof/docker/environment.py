@@ -21,7 +21,7 @@ def compose_variable(root: Path, name: str) -> str | None:
     Raises:
         ConfigurationError: .env is unreadable, or beyond a bound.
     """
-    return os.environ.get(name) or _read_env_file(root).get(name) or None
+    return os.environ.get(name) or env_file_variables(root).get(name) or None
 
 
 def compose_variables(root: Path) -> dict[str, str]:
@@ -32,14 +32,25 @@ def compose_variables(root: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: .env is unreadable, or beyond a bound.
     """
-    dotenv = {name: value or "" for name, value in _read_env_file(root).items()}
-    return dotenv | dict(os.environ)
+    return env_file_variables(root) | dict(os.environ)
 
 
-def _read_env_file(root: Path) -> dict[str, str | None]:
+def env_file_variables(root: Path) -> dict[str, str]:
+    """Return the variables of the files that COMPOSE_ENV_FILES names, else of .env in `root`.
+
+    Raises:
+        ConfigurationError: a file is unreadable, or beyond a bound.
+    """
+    named = os.environ.get("COMPOSE_ENV_FILES")
+    variables: dict[str, str] = {}
+    for path in map(Path, named.split(",")) if named else (root / ".env",):
+        variables |= {name: value or "" for name, value in _read_env_file(path).items()}
+    return variables
+
+
+def _read_env_file(path: Path) -> dict[str, str | None]:
     from dotenv import dotenv_values
 
-    path = root / ".env"
     if not path.is_file():
         return {}
     text = read_project_text(path, MAX_ENV_BYTES)
