@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from imageproof import console
+from imageproof.errors import MachineError
 
 NAME = "imageproof"
 MAX_AGE_SECONDS = 30 * 24 * 3600  # older files are removed: of old images, of removed projects
@@ -45,6 +46,31 @@ def remove_folder(root: Path) -> None:
     """Remove the cache folder of the project in `root`."""
     if folder := open_folder(root):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def locks_folder() -> Path:
+    """Return the folder of lock files, apart from the caches, whose old files are removed.
+
+    Raises:
+        MachineError: there is no folder that only this user can write.
+    """
+    try:
+        folder = _base() / f"{NAME}-locks"
+        if not folder.exists():
+            _require_own_place(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_own_folder(folder)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+    except _Unusable as error:
+        reason = str(error)
+    else:
+        return folder
+    raise MachineError(
+        "locking the project",
+        reason,
+        hint="set XDG_CACHE_HOME to a folder of your own on this machine",
+    )
 
 
 def read_file(path: Path) -> bytes | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from imageproof import console
 from imageproof.errors import MachineError, ProjectBusy
 from imageproof.signals import pause
+from imageproof.user_cache import locks_folder
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -85,7 +86,6 @@ def _acquire(descriptor: int, mode: int, path: Path, project: str, *, wait: bool
 def _open(path: Path) -> Iterator[int]:
     """Open the lock file. It is never removed: others may have it open."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise _unusable(path, error) from error
@@ -110,8 +110,7 @@ def _write(descriptor: int, line: str) -> None:
 
 def _lock_file(engine: Engine) -> Path:
     key = hashlib.sha256(f"{engine.identifier()} {engine.project_name}".encode()).hexdigest()[:12]
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "imageproof/locks", f"{engine.project_name}-{key}.lock")
+    return locks_folder() / f"{engine.project_name}-{key}.lock"
 
 
 def _holder(path: Path) -> str:

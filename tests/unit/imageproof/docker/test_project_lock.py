@@ -132,13 +132,12 @@ def test_unknown_holder_is_another_command(content, tmp_path):
 def test_unusable_folder_is_a_machine_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(MachineError, match="Not a directory"), project_lock(_engine(), "up"):
+    with pytest.raises(MachineError, match="file"), project_lock(_engine(), "up"):
         pass
 
 
 def test_lock_file_is_not_written_through_a_link(tmp_path):
     file = module._lock_file(_engine())
-    file.parent.mkdir(parents=True)
     file.symlink_to(tmp_path / "victim")
     with pytest.raises(MachineError), project_lock(_engine(), "up"):
         pass
