@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.client import service_of
+from imageproof.docker.engine_time import seconds_since
 from imageproof.docker.errors import translating
 from imageproof.errors import ImageproofError
 from imageproof.redaction import redact
@@ -52,6 +53,7 @@ class ContainerFacts:
     Attributes:
         health_output: The last output of the health check.
         log: The end of the log, if the container is not running and healthy.
+        uptime: Seconds since the last start.
         ready_after: Seconds from start to healthy; None: the engine no longer has the events.
         limits: The bounds that the kernel applies.
         requested_limits: The bounds that the engine was asked for.
@@ -70,6 +72,7 @@ class ContainerFacts:
     health_output: str
     processes: tuple[Process, ...] | None
     log: tuple[str, ...] = ()
+    uptime: float = 0.0
     ready_after: float | None = None
     sockets: tuple[Socket, ...] | None = None
     limits: Limits | None = None
@@ -193,6 +196,7 @@ class _Reader:
             health_output=_health_output(health),
             processes=probed.processes,
             log=() if is_healthy else self._log(container),
+            uptime=seconds_since(state["StartedAt"]),
             ready_after=self._ready_after(container),
             sockets=probed.sockets,
             limits=probed.limits,

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 @check(
     "run.healthy",
     "containers",
-    title="Every container became healthy in time, without restarts and within its memory",
-    why="A service that runs again after a crash looks healthy until the next crash.",
+    title="Every container became healthy in time, without recent restarts and within its memory",
+    why="A service that runs again after a crash looks healthy until the next crash. An old "
+    "restart is a warning: the container has run for longer than `ready_within` since.",
     remedy="`./inv logs --service SERVICE` and `docker inspect` show the reason.",
     reference="https://docs.docker.com/reference/dockerfile/#healthcheck",
 )
@@ -47,10 +48,13 @@ def healthy(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Itera
                 bound=limit,
             )
         if container.restarts:
+            is_old = container.uptime >= limit
             yield Finding(
-                f"{container.name} was restarted {container.restarts} times, expected 0",
+                f"{container.name} was restarted {container.restarts} times, expected 0; "
+                f"it has run for {container.uptime:.0f} s since",
                 measured=container.restarts,
                 bound=0,
+                warning=is_old,
             )
         if container.out_of_memory:
             yield Finding(f"{container.name}: the kernel killed a process for lack of memory")
