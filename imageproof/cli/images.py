@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import command, load_project
+from imageproof.cli.command import WAIT_HELP, command, load_project, load_stack
 from imageproof.cli.options import (
     check_ids,
     one_of,
@@ -36,6 +36,7 @@ from imageproof.cli.options import tag as valid_tag
         "push": "HOST/PREFIX: push to a registry instead, to be promoted from there",
         "tag": "tag to push (default: the commit)",
         "output": "folder for an OCI layout of each image, instead of the engine",
+        "wait": WAIT_HELP,
     },
 )
 def build(
@@ -51,6 +52,7 @@ def build(
     push: str | None = None,
     tag: str | None = None,
     output: str | None = None,
+    wait: bool = True,
 ) -> None:
     """Build all images in one parallel graph"""
     from imageproof.build.options import parse_options
@@ -68,7 +70,7 @@ def build(
         tag=tag,
         output=output,
     )
-    commands.build(*load_project(), image, options)
+    commands.build(*load_stack(), image, options, wait=wait)
 
 
 @command("images")
@@ -97,6 +99,7 @@ def lint(_: Context) -> None:
         "stack": "verify only a swarm stack's tasks on this node",
         "format": "table, json, junit, sarif, markdown or html",
         "output": "file, instead of standard output",
+        "wait": WAIT_HELP,
     },
 )
 def verify(
@@ -109,13 +112,14 @@ def verify(
     format: str = "table",  # noqa: A002  # the option's name
     output: str | None = None,
     platform: str | None = None,
+    wait: bool = True,
 ) -> None:
     """Verify every image, and the running stack, against the contract"""
     from imageproof.commands import verify as commands
     from imageproof.verify.request import parse_request
 
     request = parse_request(image, only, static=static, deep=deep, stack=stack, platform=platform)
-    commands.verify(*load_project(), request, format, output)
+    commands.verify(*load_stack(), request, format, output, wait=wait)
 
 
 @command(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import command, load_project
+from imageproof.cli.command import CHANGE_HELP, command, load_stack
 
 
-@command("project", help={"base": "also remove the base image that provision made"})
-def clean(_: Context, base: bool = False) -> None:
+@command("project", help={"base": "also remove the base image that provision made", **CHANGE_HELP})
+def clean(
+    _: Context,
+    base: bool = False,
+    dry_run: bool = False,
+    wait: bool = True,
+    take_over: bool = False,
+) -> None:
     """Remove the stack, its volumes, this project's images and cached facts"""
     from imageproof.commands import clean as commands
 
-    commands.clean(*load_project(), base=base)
+    commands.clean(*load_stack(), base=base, dry_run=dry_run, wait=wait, take_over=take_over)

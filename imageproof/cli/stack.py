@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import command, load_project
+from imageproof.cli.command import CHANGE_HELP, command, load_stack
 from imageproof.cli.options import one_of
 
 
-@command("stack")
-def up(_: Context) -> None:
+@command("stack", help=CHANGE_HELP)
+def up(_: Context, dry_run: bool = False, wait: bool = True, take_over: bool = False) -> None:
     """Lint and build, verify, start the stack, wait for health, verify it running"""
     from imageproof.commands import up as commands
 
-    commands.up(*load_project())
+    commands.up(*load_stack(), dry_run=dry_run, wait=wait, take_over=take_over)
 
 
-@command("stack", help={"volumes": "also remove the stack's volumes"})
-def down(_: Context, volumes: bool = False) -> None:
-    """Stop and remove the stack, including orphans"""
-    from imageproof.stack import compose
+@command("stack", help={"volumes": "also remove the stack's named volumes", **CHANGE_HELP})
+def down(
+    _: Context,
+    volumes: bool = False,
+    dry_run: bool = False,
+    wait: bool = True,
+    take_over: bool = False,
+) -> None:
+    """Stop and remove the stack, including orphans and anonymous volumes"""
+    from imageproof.commands import down as commands
 
-    compose.down(load_project()[1], volumes=volumes)
+    commands.down(*load_stack(), volumes=volumes, dry_run=dry_run, wait=wait, take_over=take_over)
 
 
 @command(
@@ -36,7 +42,7 @@ def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) 
     """Show the log of the stack in order of time, or of one service"""
     from imageproof.commands import logs as commands
 
-    commands.logs(load_project()[1], service or None, follow=follow, lines=lines)
+    commands.logs(load_stack()[1], service or None, follow=follow, lines=lines)
 
 
 @command("stack", values={"format": one_of("table", "json")}, help={"format": "table or json"})
@@ -44,7 +50,7 @@ def ps(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's
     """Show the state, health, restarts and ports of each container"""
     from imageproof.commands import logs as commands
 
-    commands.ps(load_project()[1], format)
+    commands.ps(load_stack()[1], format)
 
 
 @command("stack", help={"detach": "keep it running after this command ends"})
@@ -52,7 +58,7 @@ def run_api(_: Context, detach: bool = False) -> None:
     """Run the service with a health path as a single container, on a free port"""
     from imageproof.stack import single_container
 
-    single_container.run(*load_project(), detach=detach)
+    single_container.run(*load_stack(), detach=detach)
 
 
 @command("stack", positional=["service"], help={"command": "run this instead of a shell"})
@@ -60,7 +66,7 @@ def debug(_: Context, service: str, command: str = "") -> None:
     """Open a shell with tools beside a running container that has no shell"""
     from imageproof.stack import single_container
 
-    single_container.debug(*load_project(), service, command)
+    single_container.debug(*load_stack(), service, command)
 
 
 @command("stack")
@@ -68,4 +74,4 @@ def watch(_: Context) -> None:
     """Rebuild and replace a service when its code changes, until Ctrl-C"""
     from imageproof.commands import watch as commands
 
-    commands.watch(*load_project())
+    commands.watch(*load_stack())

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from imageproof.build import bake
 from imageproof.build.options import Options, apply_context
+from imageproof.docker.image_tags import built_images, image_tags
+from imageproof.docker.project_lock import project_lock
+from imageproof.docker.replaced_images import remove_replaced_images
 from imageproof.image.sources import read_images
 from imageproof.report import summary
 from imageproof.user_cache import open_folder
@@ -18,13 +21,40 @@ if TYPE_CHECKING:
 
 
 def build(
+    contract: Contract,
+    engine: Engine,
+    image: str | None,
+    options: Options | None = None,
+    *,
+    wait: bool = True,
+) -> BuildResult:
+    """Build one image of the contract, or all, and print their sizes.
+
+    The project is locked if the engine gets the images. `wait`: wait for another command.
+    """
+    engine, options = apply_context(engine, options or Options())
+    if not options.engine_gets_result:
+        return build_images(contract, engine, image, options)
+    with project_lock(engine, "build", wait=wait):
+        return build_images(contract, engine, image, options)
+
+
+def build_images(
     contract: Contract, engine: Engine, image: str | None, options: Options | None = None
 ) -> BuildResult:
-    """Build one image of the contract, or all, and print their sizes."""
-    engine, options = apply_context(engine, options or Options())
+    """Build as `build` does, for a command that holds the project's lock."""
+    options = options or Options()
+    old = _present_images(contract, engine) if options.engine_gets_result else []
     result = bake.build(contract, engine, image, options)
+    remove_replaced_images(engine, old)
     summary.print_build(result, _sizes(contract, engine, result, options.platforms))
     return result
+
+
+def _present_images(contract: Contract, engine: Engine) -> list[str]:
+    """Return the ids of the images that a build may replace."""
+    tags = image_tags(contract, engine, built_images(engine, contract.images)).values()
+    return [image["Id"] for image in engine.images(list(tags)).values()] if tags else []
 
 
 def _sizes(

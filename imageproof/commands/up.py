@@ -18,8 +18,16 @@ from imageproof.commands.cached_results import (
     project_fingerprint,
 )
 from imageproof.commands.verify import verify_quietly
+from imageproof.docker.image_tags import built_images, image_tags
+from imageproof.docker.project_lock import project_lock
+from imageproof.docker.replaced_images import remove_replaced_images
+from imageproof.errors import ImageproofError, VerifyFailed
+from imageproof.project.override_files import describe_overrides
 from imageproof.report import summary
 from imageproof.stack import compose
+from imageproof.stack.ownership import require_own_stack
+from imageproof.stack.start_plan import plan_start
+from imageproof.stack.states import states
 from imageproof.user_cache import open_folder
 from imageproof.verify.run import today
 
@@ -28,25 +36,73 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 
-def up(contract: Contract, engine: Engine) -> None:
+def up(contract: Contract, engine: Engine, *, dry_run: bool, wait: bool, take_over: bool) -> None:
     """Lint and build, verify the images, start the stack, verify it running, print its URLs.
 
     Lint and verify are skipped if they passed on the same inputs; BuildKit is always called.
+
+    Args:
+        contract: the project.
+        engine: the engine.
+        dry_run: only print what would be done.
+        wait: wait for another command that works on the same project.
+        take_over: also replace a stack that was started from another folder.
     """
     engine.require_answer()
+    if dry_run:
+        if not take_over:
+            require_own_stack(contract, engine, "up")
+        _print_plan(contract, engine)
+        return
+    with project_lock(engine, "up", wait=wait):
+        if not take_over:
+            require_own_stack(contract, engine, "up")
+        _up(contract, engine)
+
+
+def _up(contract: Contract, engine: Engine) -> None:
+    for line in describe_overrides(contract, engine):
+        console.say(f"  {line}")
+    before = states(engine)
+    old_images = [container["Image"] for container in engine.containers()]
     steps = _CachedSteps(contract, engine)
     with steps.lint_during_block():
-        built = build.build(contract, engine, None)
+        built = build.build_images(contract, engine, None)
     inspected = engine.images(list(built.references.values()))
     ids = [image["Id"] for image in inspected.values()]
     date = today()  # an input of base.supported
     verify_images = partial(verify_quietly, contract, engine, running=False)
     steps.run("verify the images", "static", verify_images, ids, date)
-    states = compose.up(contract, engine)
-    runs = [state.run for state in states]
+    try:
+        current = compose.up(contract, engine)
+    finally:
+        remove_replaced_images(engine, old_images)
+    runs = [state.run for state in current]
     verify_stack = partial(verify_quietly, contract, engine, running=True)
-    steps.run("verify the running stack", "running", verify_stack, ids, date, runs)
-    summary.print_urls(states)
+    try:
+        steps.run("verify the running stack", "running", verify_stack, ids, date, runs)
+    except VerifyFailed:
+        compose.report_change(engine, before, "the stack runs and does not pass")
+        raise
+    except (ImageproofError, KeyboardInterrupt):
+        compose.report_change(engine, before, "the stack runs and is not verified")
+        raise
+    summary.print_urls(current)
+
+
+def _print_plan(contract: Contract, engine: Engine) -> None:
+    """Print what `up` would do. The build is not run, so its result is not known."""
+    for line in describe_overrides(contract, engine):
+        console.say(f"  {line}")
+    tags = image_tags(contract, engine, built_images(engine, contract.images))
+    console.write("would lint the project")
+    for tag in tags.values():
+        console.write(f"would build image {tag}")
+    console.write("would verify the images")
+    for line in plan_start(engine):
+        console.write(line)
+    console.say("  a container that is kept is replaced if the build changes its image")
+    console.write("would verify the running stack")
 
 
 @dataclass(frozen=True)

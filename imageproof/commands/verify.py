@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from imageproof import console
+from imageproof.docker.project_lock import project_lock
 from imageproof.errors import VerifyFailed
+from imageproof.project.override_files import describe_overrides
 from imageproof.report import formats
 from imageproof.report.status import count_line
 from imageproof.verify import run
@@ -18,11 +21,27 @@ if TYPE_CHECKING:
 
 
 def verify(
-    contract: Contract, engine: Engine, request: Request, format_: str, output: str | None
+    contract: Contract,
+    engine: Engine,
+    request: Request,
+    format_: str,
+    output: str | None,
+    *,
+    wait: bool = True,
 ) -> None:
-    """Verify, and render the verdict to `output` or standard output. Raises VerifyFailed."""
+    """Verify, and render the verdict to `output` or standard output. Raises VerifyFailed.
+
+    `wait`: wait for a command that changes the project's images or stack.
+    """
     formats.require_report_format(format_)
-    verdict = run.verify(contract, engine, request)
+    if request.reference or request.stack:  # neither this project's images nor its stack
+        verdict = run.verify(contract, engine, request)
+    else:
+        engine.require_answer()
+        with project_lock(engine, "verify", shared=True, wait=wait):
+            for line in describe_overrides(contract, engine):
+                console.say(f"  {line}")
+            verdict = run.verify(contract, engine, request)
     formats.render(verdict, format_, output)
     _require_pass(verdict)
 

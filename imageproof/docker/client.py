@@ -278,7 +278,7 @@ class Engine:
         return objects
 
     def containers(
-        self, services: Sequence[str] = (), *, stopped: bool = True
+        self, services: Sequence[str] = (), *, stopped: bool = True, one_off: bool = False
     ) -> list[dict[str, Any]]:
         """Return `docker inspect` of the containers of the compose project, or of `swarm_stack`.
 
@@ -286,8 +286,10 @@ class Engine:
             services: only the containers of these services; all if empty.
             stopped: include stopped containers of a compose project. Those of a swarm stack are
                 never included, because Swarm has replaced them.
+            one_off: include containers of `docker compose run`.
         """
-        filters = [f"--filter=label={label}" for label in self._stack_labels()]
+        labels = self._stack_labels(one_off=one_off)
+        filters = [f"--filter=label={label}" for label in labels]
         options = ["--all"] if stopped and not self.swarm_stack else []
         # By label, because `docker compose ps` takes four times as long.
         command = ("container", "ls", "--quiet", "--no-trunc", *filters, *options)
@@ -298,14 +300,12 @@ class Engine:
             if not services or service_of(container) in services
         ]
 
-    def _stack_labels(self) -> list[str]:
+    def _stack_labels(self, *, one_off: bool) -> list[str]:
         """Return the labels that each container of the project or swarm stack has."""
         if self.swarm_stack:
             return [f"com.docker.stack.namespace={self.swarm_stack}"]
-        return [
-            f"com.docker.compose.project={self.project_name}",
-            "com.docker.compose.oneoff=False",
-        ]
+        own = [] if one_off else ["com.docker.compose.oneoff=False"]
+        return [f"com.docker.compose.project={self.project_name}", *own]
 
     def events(self, container: str, since: str, actions: Sequence[str]) -> list[dict[str, Any]]:
         """Return a container's events since a time, oldest first.

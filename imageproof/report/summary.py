@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.machine.doctor import Prerequisite
     from imageproof.release.manifest import Release
-    from imageproof.stack.compose import ServiceState
+    from imageproof.stack.states import ServiceState
     from imageproof.verify.judge import Subject
 
 TABLE_FORMATS = ("json", "table")

@@ -14,6 +14,7 @@ import httpx
 from imageproof.contract import Contract
 from imageproof.docker.client import Engine
 from imageproof.stack import compose
+from imageproof.stack.states import states
 from tests.support.commands import wait_until
 
 REVIEW_SECONDS = 300  # jobs may wait, and the machine may be busy with other tests
@@ -116,7 +117,7 @@ def running_stack(
         scale = ("--detach", "--no-build", "--scale", f"worker={WORKERS}")
         own.compose("starting the workers", "up", *scale)
         wait_until(
-            lambda: [state.ready for state in compose.states(own)] == [True] * (WORKERS + 2),
+            lambda: [state.ready for state in states(own)] == [True] * (WORKERS + 2),
             60,
             "a container did not become healthy",
         )

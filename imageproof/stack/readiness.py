@@ -1,0 +1,131 @@
+"""The wait until each service of the compose file has its containers, and each is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imageproof.console import done, say
+from imageproof.errors import StackFailed
+from imageproof.signals import pause
+from imageproof.stack.states import ServiceState, expected_containers, states
+
+if TYPE_CHECKING:
+    from imageproof.contract import Contract
+    from imageproof.docker.client import Engine
+
+# The interval grows during the wait, because each poll starts two processes.
+MIN_POLL_SECONDS = 0.2
+MAX_POLL_SECONDS = 1.0
+READY_SECONDS = 60.0  # time limit for a service that the contract does not name
+ERROR_LOG_LINES = 10  # of a service that failed, in the error
+
+
+def wait_until_ready(
+    contract: Contract, engine: Engine, before: Sequence[ServiceState], *, quiet: bool
+) -> list[ServiceState]:
+    """Wait until every service of the compose file is ready, and return their states.
+
+    Args:
+        contract: the time limits.
+        engine: the engine with the stack.
+        before: the containers before the start. Their old restarts are no failure.
+        quiet: print no progress.
+
+    Raises:
+        StackFailed: a container failed or is missing, or was not ready within its service's limit.
+    """
+    limits = {image.service: image.health.ready_within for image in contract.images.values()}
+    wait = _Wait(limits, {state.id: state.restarts for state in before}, quiet=quiet)
+    expected = expected_containers(engine)
+    started = time.monotonic()
+    while True:
+        current = states(engine)
+        for service, count in expected.items():
+            if sum(state.service == service for state in current) < count:
+                raise _missing(service)
+        waited = time.monotonic() - started
+        pending = [state for state in current if not wait.is_over(state, waited)]
+        for state in pending:
+            if failure := wait.failure(state, waited):
+                raise _start_error(engine, state, failure)
+        if not pending:
+            if not quiet:
+                done(f"up: {describe_services(current)}")
+            return current
+        pause(min(MIN_POLL_SECONDS * (1 + waited / 2), MAX_POLL_SECONDS))
+
+
+@dataclass
+class _Wait:
+    """What the wait knows: time limits by service, and restarts before it by container id."""
+
+    limits: Mapping[str, float]
+    old_restarts: Mapping[str, int]
+    quiet: bool
+    reported: set[str] = field(default_factory=set)  # containers
+
+    def is_over(self, state: ServiceState, waited: float) -> bool:
+        """Return whether a container is ready; a restarted one must also run for a while."""
+        if not state.ready or self._new_restarts(state):
+            return False
+        limit = self._limit(state)
+        # `waited`, because the engine's clock may be ahead of this machine's.
+        if state.restarts and state.uptime < limit and waited < limit:
+            text = f"was restarted {state.restarts} times, {state.uptime:.0f} s ago: watching it"
+            self._report(state, "restarted", text)
+            return False
+        self._report(state, "ready", f"{state.health or state.status} after {waited:.1f} s")
+        return True
+
+    def failure(self, state: ServiceState, waited: float) -> str | None:
+        """Return why a container will not become ready, None if it still can."""
+        if restarts := self._new_restarts(state):
+            return f"it ended and was restarted {restarts} times"
+        if state.failure is None and not state.ready and waited > self._limit(state):
+            return f"it is not healthy after {self._limit(state):.0f} s"
+        return state.failure
+
+    def _new_restarts(self, state: ServiceState) -> int:
+        return state.restarts - self.old_restarts.get(state.id, 0)
+
+    def _limit(self, state: ServiceState) -> float:
+        return self.limits.get(state.service, READY_SECONDS)
+
+    def _report(self, state: ServiceState, kind: str, text: str) -> None:
+        key = f"{state.container} {kind}"
+        if key not in self.reported and not self.quiet:
+            self.reported.add(key)
+            say(f"  {state.service:10} {text}")
+
+
+def describe_services(current: Sequence[ServiceState]) -> str:
+    """Return the number of services by health: `3 services are running, 2 of them healthy`."""
+    services = {state.service for state in current}
+    unchecked = {state.service for state in current if state.health is None}
+    number = "1 service is" if len(services) == 1 else f"{len(services)} services are"
+    if not unchecked:
+        return f"{number} running and healthy"
+    healthy = len(services - unchecked)
+    return f"{number} running, {healthy} of them healthy, {len(unchecked)} without a health check"
+
+
+def _missing(service: str) -> StackFailed:
+    return StackFailed(
+        f"waiting for {service} to become healthy",
+        "it has too few containers: another program removed one during the start",
+        hint="run `./inv up` again; `./inv ps` lists the containers",
+    )
+
+
+def _start_error(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
+    tail = [f"log: {line}" for line in engine.container_log(state.container, ERROR_LOG_LINES)]
+    tail += [f"health: {line}" for line in state.health_output]
+    return StackFailed(
+        f"waiting for {state.service} to become healthy",
+        failure,
+        tail=tail,
+        hint=f"fix it and run `./inv up`; `docker compose up {state.service}` shows its log live",
+    )

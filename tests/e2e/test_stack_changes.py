@@ -1,0 +1,265 @@
+"""What `up`, `down` and `clean` change in the engine: dry run, leftovers, clones, overlays."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Project, docker, read_until, start_command, wait_until
+
+# A second service of the same image, with an anonymous and a named volume.
+SIDE = """
+  side:
+    image: NAME/web:local
+    init: true
+    command: [python3.11, -c, "import time; time.sleep(600)"]
+    healthcheck: { disable: true }
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    mem_limit: 64m
+    cpus: 0.5
+    pids_limit: 16
+    logging: { driver: local }
+    volumes: ["/anonymous", "named:/named"]
+volumes: { named: }
+"""
+
+
+@pytest.fixture
+def two(project: Project) -> Iterator[Project]:
+    """Return a project with two services; remove its volumes at the end."""
+    compose = project.root / "compose.yaml"
+    compose.write_text(compose.read_text() + SIDE.replace("NAME", project.name))
+    yield project
+    objects = _objects(project)
+    for container in objects["container"]:
+        docker("container", "rm", "--force", container)
+    for volume in objects["volume"] | objects["anonymous volume"]:
+        docker("volume", "rm", "--force", volume)
+
+
+def _names(project: Project, kind: str) -> set[str]:
+    """Return the names of the project's containers, networks or named volumes."""
+    template = "{{.Names}}" if kind == "container" else "{{.Name}}"
+    label = f"label=com.docker.compose.project={project.name}"
+    options = ["--all"] if kind == "container" else []
+    return set(docker(kind, "ls", *options, "--filter", label, "--format", template).split())
+
+
+def _objects(project: Project) -> dict[str, set[str]]:
+    objects = {kind: _names(project, kind) for kind in ("container", "network", "volume")}
+    mounts = [
+        mount
+        for container in objects["container"]
+        for mount in json.loads(docker("inspect", "--format", "{{json .Mounts}}", container))
+    ]
+    anonymous = {m["Name"] for m in mounts if m["Type"] == "volume"} - objects["volume"]
+    return {**objects, "anonymous volume": anonymous, "image": _tags(project)}
+
+
+def _tags(project: Project) -> set[str]:
+    template = "{{.Repository}}:{{.Tag}}"
+    return set(docker("image", "ls", "--format", template, f"{project.name}/web").split())
+
+
+def _snapshot(project: Project) -> object:
+    """Return everything that a dry run could change: objects, runs of containers, files."""
+    runs = [
+        docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", name)
+        for name in sorted(_names(project, "container"))
+    ]
+    files = {
+        str(path): path.read_bytes() if path.is_file() else None for path in project.root.rglob("*")
+    }
+    images = docker("image", "ls", "--quiet", "--no-trunc", f"{project.name}/web")
+    return _objects(project), runs, files, images
+
+
+def _planned(output: str, verb: str) -> dict[str, set[str]]:
+    """Return the objects by kind that a dry run would create, replace or remove."""
+    kinds = ("container", "network", "anonymous volume", "volume", "image")
+    planned: dict[str, set[str]] = {kind: set() for kind in kinds}
+    for kind, name in re.findall(
+        rf"^would {verb} ({'|'.join(kinds)}) (\S+)$", output, re.MULTILINE
+    ):
+        planned[kind].add(name)
+    return planned
+
+
+def _removed(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, set[str]]:
+    return {kind: names - after[kind] for kind, names in before.items()}
+
+
+def _dry_run(project: Project, *command: str) -> str:
+    """Return the plan of a command, and assert that it changed nothing."""
+    before = _snapshot(project)
+    outcome = project.inv(*command, "--dry-run")
+    assert outcome.status == 0, outcome.messages
+    assert _snapshot(project) == before
+    return outcome.output
+
+
+def test_dry_run_changes_nothing_and_prints_what_the_command_then_does(two: Project):
+    plan = _dry_run(two, "up")
+    assert f"would build image {two.name}/web:local\n" in plan
+    outcome = two.inv("up")
+    assert outcome.status == 0, outcome.messages
+    created = _objects(two)
+    assert _planned(plan, "create") == {**created, "image": set(), "anonymous volume": set()}
+    assert "2 services are running, 1 of them healthy, 1 without a health check" in outcome.messages
+
+    plan = _dry_run(two, "up")
+    assert _planned(plan, "keep")["container"] == created["container"]
+    ids = _ids(two)
+    two.edit("compose.yaml", "time.sleep(600)", "time.sleep(601)")
+    plan = _dry_run(two, "up")
+    assert two.inv("up").status == 0
+    replaced = {name for name, id_ in _ids(two).items() if ids[name] != id_}
+    assert _planned(plan, "replace")["container"] == replaced == {f"{two.name}-side-1"}
+
+    for command in (["down"], ["clean"]):
+        before = _objects(two)
+        plan = _dry_run(two, *command)
+        assert two.inv(*command).status == 0
+        assert _planned(plan, "remove") == _removed(before, _objects(two))
+    assert not any(_objects(two).values())
+
+
+def _ids(project: Project) -> dict[str, str]:
+    names = sorted(_names(project, "container"))
+    return {name: docker("inspect", "--format", "{{.Id}}", name) for name in names}
+
+
+def test_no_anonymous_volume_and_no_untagged_image_is_left(two: Project):
+    assert two.inv("up").status == 0
+    anonymous = _objects(two)["anonymous volume"]
+    first = _image(two)
+    two.edit("index.html", "first", "second")
+    assert two.inv("build").status == 0
+    second = _image(two)
+    assert _exists(first), "the running stack still uses it"
+    two.edit("index.html", "second", "third")
+    assert two.inv("build").status == 0
+    assert not _exists(second)
+    assert two.inv("up").status == 0
+    assert not _exists(first)
+    assert len(anonymous) == 1
+    assert two.inv("down", "clean").status == 0
+    volumes = set(docker("volume", "ls", "--quiet").split())
+    assert not anonymous & volumes
+    assert not any(_objects(two).values())
+
+
+def _image(project: Project) -> str:
+    return docker("image", "inspect", "--format", "{{.Id}}", f"{project.name}/web:local")
+
+
+def _exists(image: str) -> bool:
+    return image in docker("image", "ls", "--all", "--quiet", "--no-trunc").split()
+
+
+def test_stack_of_another_clone_is_changed_only_by_request(project: Project, tmp_path: Path):
+    assert project.inv("up").status == 0
+    ids = _ids(project)
+    root = tmp_path / "clone"
+    shutil.copytree(project.root, root, ignore=shutil.ignore_patterns("clone", ".imageproof"))
+    clone = replace(project, root=root)
+    for command in ("up", "down", "clean"):
+        for options in ([], ["--dry-run"]):
+            refused = clone.inv(command, *options)
+            assert refused.status == 2, refused.messages
+            assert f"it was started from {project.root}" in refused.messages
+            assert "COMPOSE_PROJECT_NAME" in refused.messages
+    assert _ids(project) == ids
+    second = replace(clone, name=f"{project.name}-second")
+    beside = clone.inv("up", COMPOSE_PROJECT_NAME=second.name)
+    try:
+        assert beside.status == 0, beside.messages
+        assert _ids(project) == ids
+        # The two stacks share the image.
+        kept = clone.inv("clean", COMPOSE_PROJECT_NAME=second.name)
+        assert kept.status == 0, kept.messages
+        assert f"keeping {project.name}/web:local: {project.name}-web-1 uses it" in kept.messages
+        assert _tags(project)
+    finally:
+        clone.inv("down", COMPOSE_PROJECT_NAME=second.name)
+    taken = clone.inv("down", "--take-over")
+    assert taken.status == 0, taken.messages
+    assert not project.leftovers()
+
+
+def test_override_is_started_named_and_no_fault(project: Project):
+    (project.root / "compose.override.yaml").write_text(
+        "services: { web: { environment: { SSL_CERT_FILE: /ca.pem }, "
+        'volumes: ["./ca.pem:/ca.pem:ro"] } }\n'
+    )
+    (project.root / "ca.pem").write_text("a certificate\n")
+    adds = "compose.override.yaml adds: web.environment.SSL_CERT_FILE, web.volumes"
+    for command in ("up", "verify", "up"):
+        outcome = project.inv(command)
+        assert outcome.status == 0, outcome.output + outcome.messages
+        assert adds in outcome.messages
+        assert "compose files: compose.yaml, compose.override.yaml" in outcome.messages
+        environment = docker("inspect", "--format", "{{.Config.Env}}", f"{project.name}-web-1")
+        assert "SSL_CERT_FILE=/ca.pem" in environment
+
+
+def _main_process_ends(project: Project) -> None:
+    """End the program of the service, so that the engine restarts its container."""
+    container = f"{project.name}-web-1"
+    restarts = _restarts(container)
+    # All processes but the first, which then ends. The command itself ends with the container.
+    kill = "import os; os.kill(-1, 9)"
+    subprocess.run(["docker", "exec", container, "python3.11", "-c", kill], capture_output=True)
+    wait_until(lambda: _restarts(container) > restarts, 30, "it was not restarted")
+
+
+def _restarts(container: str) -> int:
+    return int(docker("inspect", "--format", "{{.RestartCount}}", container))
+
+
+def test_restart_is_forgiven_after_a_while_and_a_loop_is_not(project: Project):
+    project.edit("compose.yaml", "    init: true", "    init: true\n    restart: unless-stopped")
+    project.edit("pyproject.toml", "ready_within = 20", "ready_within = 5")
+    assert project.inv("up").status == 0
+    _main_process_ends(project)
+    again = project.inv("up")
+    assert again.status == 0, again.messages
+    with start_command(project, "up") as process:
+        read_until(process, "» verify the images")
+        _main_process_ends(project)
+        _, messages = process.communicate(timeout=120)
+    assert process.returncode == 1, messages
+    assert "restarted 1 times" in messages
+    assert "a new container" not in messages
+
+
+def test_interrupted_verification_says_what_runs(project: Project):
+    assert project.inv("up").status == 0
+    project.edit("index.html", "first", "second")
+    with start_command(project, "up") as process:
+        read_until(process, "» verify the running stack")
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the stack runs and is not verified; the stack is not removed" in messages
+    assert re.search(r"web +a new container, running, healthy", messages)
+
+
+def test_failed_start_over_a_running_stack_says_what_runs(two: Project):
+    assert two.inv("up").status == 0
+    two.edit("compose.yaml", "time.sleep(600)", "raise SystemExit('gave up: 42')")
+    outcome = two.inv("up")
+    assert outcome.status == 1
+    assert "gave up: 42" in outcome.messages
+    assert re.search(r"side +a new container, exited", outcome.messages)
+    assert re.search(r"web +as before, running, healthy", outcome.messages)
