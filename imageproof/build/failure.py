@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imageproof.docker.errors import translate
+from imageproof.docker.registry_errors import host_of, registry_error
 from imageproof.errors import (
     BuildFailed,
     EngineUnavailable,
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from imageproof.build.progress import BuildLog, Vertex
 
 HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more"
+
+_REGISTRY_STEP = re.compile(
+    r"pushing |\[internal\] load metadata for |resolve image config for "
+    r"|(?:importing|exporting) cache |\[[^\]]*\] FROM "
+)
+_NOT_FOUND = re.compile(r": not found$|manifest unknown", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -55,7 +63,13 @@ def _failed_step_error(action: str, step: Vertex) -> ImageproofError:
     if isinstance(log_error, NoSpace):
         return log_error
     name = redact(" ".join(step.name.split()))
-    if name.startswith("pushing "):  # a step of BuildKit's own
+    if _REGISTRY_STEP.match(step.name):  # a step of BuildKit's own: it runs no program
+        if error := registry_error(action, step.error, host_of(f"{step.error}\n{name}")):
+            return error
+        if _NOT_FOUND.search(step.error):
+            hint = "correct the reference in the Dockerfile: its registry has no such image"
+            return BuildFailed(action, f"this step failed: {name}", tail=tail, hint=hint)
+    if name.startswith("pushing "):
         reason = redact(tail[-1]) if tail else "no reason was given"
         hint = "check the registry's address and `docker login`: this user needs push access"
         return RegistryUnavailable(action, f"{name} failed: {reason}", hint=hint)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imageproof.docker.registry_errors import registry_error
 from imageproof.documents import parse_json
 from imageproof.errors import ImageDamaged, ImageproofError, RegistryUnavailable
 from imageproof.redaction import redact
@@ -100,6 +101,8 @@ def bounded_body(response: httpx.Response, max_bytes: int, action: str) -> Itera
 def connection_error(host: str, action: str, error: Exception) -> RegistryUnavailable:
     """Return the error for a registry that does not answer, or stops in the middle of an answer."""
     reason = _excerpt(str(error)) or type(error).__name__
+    if known := registry_error(action, reason, host):
+        return known
     hint = f"is {host} reachable from this host, and does it use https? (http: loopback only)"
     return RegistryUnavailable(action, f"no valid answer from {host}: {reason}", hint=hint)
 

@@ -27,3 +27,14 @@ def test_compose_file_whose_aliases_multiply_is_refused_with_its_lines(tmp_path,
         "Compose did not end within 5 s",
         "Compose needs more than 512 MiB",
     )
+
+
+@pytest.mark.parametrize(
+    ("reference", "hint"),
+    [("registry.invalid/a:1", "DNS"), ("127.0.0.1:1/a:1", "whether the registry runs")],
+)
+def test_build_from_an_unreachable_registry_is_an_error_of_the_machine(project, reference, hint):
+    (project.root / "Dockerfile").write_text(f"FROM {reference} AS runtime\n")
+    outcome = project.inv("build")
+    assert outcome.status == 3, outcome.messages
+    assert hint in outcome.messages

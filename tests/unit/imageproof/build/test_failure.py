@@ -91,7 +91,50 @@ def test_rejected_push_is_an_error_of_the_machine():
     step = Vertex("a", "pushing registry.test/a:1 with docker", error="denied")
     error = _fail(BUILD_FAILED, step)
     assert type(error) is RegistryUnavailable
-    assert error.cause == "pushing registry.test/a:1 with docker failed: denied"
+    assert error.cause == "registry.test denies access, or has no such repository"
+    assert "`docker login registry.test`" in (error.hint or "")
+
+
+def test_other_failure_of_a_push_is_an_error_of_the_machine():
+    step = Vertex("a", "pushing registry.test/a:1 with docker", error="it broke")
+    error = _fail(BUILD_FAILED, step)
+    assert type(error) is RegistryUnavailable
+    assert error.cause == "pushing registry.test/a:1 with docker failed: it broke"
+
+
+UNREACHABLE = (
+    'failed to do request: Head "https://r.test/v2/a": dial tcp 192.0.2.1:443: i/o timeout'
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "[internal] load metadata for r.test/a:1",
+        "[api base 1/5] FROM r.test/a:1@sha256:0",
+        "resolve image config for docker-image://r.test/dockerfile:1",
+        "importing cache manifest from r.test/cache:api",
+    ],
+)
+def test_step_of_buildkit_that_cannot_reach_a_registry_is_an_error_of_the_machine(name):
+    error = _fail(BUILD_FAILED, Vertex("a", name, error=UNREACHABLE))
+    assert type(error) is RegistryUnavailable
+    assert error.cause == "r.test does not answer"
+    assert error.tail == (UNREACHABLE,)
+
+
+@pytest.mark.parametrize("name", ["[api 2/3] RUN pip install x", "[api 2/3] COPY --from=x a b"])
+def test_step_of_the_dockerfile_with_such_a_text_is_a_failed_build(name):
+    assert type(_fail(BUILD_FAILED, Vertex("a", name, error=UNREACHABLE))) is BuildFailed
+
+
+def test_missing_image_is_a_failed_build_with_its_own_hint():
+    error = _fail(
+        BUILD_FAILED,
+        Vertex("a", "[internal] load metadata for r.test/a:9", error="r.test/a:9: not found"),
+    )
+    assert type(error) is BuildFailed
+    assert "correct the reference" in (error.hint or "")
 
 
 def test_lost_engine_is_recognised_in_the_output():

@@ -13,6 +13,7 @@ from imageproof.errors import (
     EngineUnavailable,
     NoSpace,
     PortTaken,
+    RegistryUnavailable,
     StackFailed,
 )
 
@@ -67,7 +68,7 @@ NEW_PORT = (  # from engine 28 on
         ),
         ('service "api" refers to undefined network back: invalid', ConfigurationError),
         ("invalid hostPort: eighty", ConfigurationError),
-        ("pull access denied for shop, repository does not exist", BuildFailed),
+        ("pull access denied for shop, repository does not exist", RegistryUnavailable),
         ("", BuildFailed),
     ],
 )

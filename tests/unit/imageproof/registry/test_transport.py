@@ -67,7 +67,7 @@ def test_https_trusts_the_engines_certificate_for_that_host_only(
     with serving(certificate) as fake:
         fake.put_image("gate/api", "1", LAYERS)
         (tmp_path / fake.host).mkdir()
-        untrusted = pytest.raises(RegistryUnavailable, match="CERTIFICATE_VERIFY_FAILED")
+        untrusted = pytest.raises(RegistryUnavailable, match="certificate")
         with Registry(fake.host) as registry, untrusted:
             registry.manifest("gate/api", "1")
         shutil.copy(f"{certificate}.crt", tmp_path / fake.host / "ca.crt")
