@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -59,18 +60,22 @@ def run_linters(
             for name, command in commands.items()
         ]
         pending.append(pool.submit(_check_project_files, contract, engine))
+        unread = pool.submit(_unread_dockerfiles, contract, engine)
         outcomes = [future.result() for future in pending]
     if "hadolint" not in commands:
         globs = ", ".join(contract.dockerfiles)
         warning = f"not run: no Dockerfile matches {globs} (`dockerfiles` in the contract)"
         outcomes.append(Outcome("hadolint", (), (warning,)))
+    if warnings := unread.result():
+        outcomes.append(Outcome("Dockerfiles", (), warnings))
     return outcomes
 
 
 def report(outcomes: Sequence[Outcome]) -> None:
     """Print each outcome. Raises LintFailed if a linter complained."""
     for outcome in outcomes:
-        console.say(f"  {'✗' if outcome.complaints else '✓'} {outcome.name}")
+        mark = "✗" if outcome.complaints else "!" if outcome.warnings else "✓"
+        console.say(f"  {mark} {outcome.name}")
         for line in outcome.complaints:
             console.say(f"      {line}")
         for line in outcome.warnings:
@@ -86,13 +91,52 @@ def report(outcomes: Sequence[Outcome]) -> None:
 
 def linter_commands(contract: Contract) -> dict[str, list[str]]:
     """Return the command line of each linter by name; none without a Dockerfile."""
-    root = contract.root
-    dockerfiles = sorted(str(path) for glob in contract.dockerfiles for path in root.glob(glob))
+    dockerfiles = _matching_dockerfiles(contract)
     if not dockerfiles:
         return {}
-    config = root / ".hadolint.yaml"
+    config = contract.root / ".hadolint.yaml"
     options = ["--config", str(config)] if config.exists() else []
-    return {"hadolint": [tool_path("hadolint"), "--no-color", *options, *dockerfiles]}
+    return {"hadolint": [tool_path("hadolint"), "--no-color", *options, *map(str, dockerfiles)]}
+
+
+def _matching_dockerfiles(contract: Contract) -> list[Path]:
+    """Return the files that the contract's globs match."""
+    paths = {path for glob in contract.dockerfiles for path in contract.root.glob(glob)}
+    return sorted(path for path in paths if path.is_file())
+
+
+def _unread_dockerfiles(contract: Contract, engine: Engine) -> tuple[str, ...]:
+    """Return a warning for each glob without a Dockerfile, and for each build without a lint."""
+    warnings = []
+    if "dockerfiles" in contract.model_fields_set:  # of the default globs, most match nothing
+        warnings += [
+            f"no file matches {glob!r} (`dockerfiles` in the contract)"
+            for glob in contract.dockerfiles
+            if not any(path.is_file() for path in contract.root.glob(glob))
+        ]
+    linted = {path.resolve() for path in _matching_dockerfiles(contract)}
+    with contextlib.suppress(ImageproofError):  # another linter reports it
+        for service, dockerfile in _built_dockerfiles(engine).items():
+            if dockerfile is None:
+                warnings.append(f"{service}: its Dockerfile is not a file, so it is not linted")
+            elif dockerfile.resolve() not in linted:
+                warnings.append(
+                    f"{service}: {dockerfile} is not linted: no glob of `dockerfiles` in the "
+                    "contract matches it"
+                )
+    return tuple(warnings)
+
+
+def _built_dockerfiles(engine: Engine) -> dict[str, Path | None]:
+    """Return the Dockerfile of each service that is built; None: inline, or in a repository."""
+    model = engine.compose_model(interpolate=True, defaults=True)
+    files: dict[str, Path | None] = {}
+    for name, service in (model.get("services") or {}).items():
+        if build := service.get("build"):
+            context = Path(build.get("context") or ".")
+            is_file = context.is_dir() and "dockerfile_inline" not in build
+            files[name] = context / (build.get("dockerfile") or "Dockerfile") if is_file else None
+    return files
 
 
 def tool_path(name: str) -> str:
@@ -107,6 +151,8 @@ def _run_linter(root: Path, name: str, command: Sequence[str]) -> Outcome:
         )
     except FileNotFoundError:
         return Outcome(name, (f"{command[0]} is not installed: `./inv` makes the environment",))
+    except OSError as error:  # such as a program for another machine
+        return Outcome(name, (f"{command[0]} cannot be run: {error.strerror}",))
     if result.returncode == 0:
         return Outcome(name, ())
     lines = clean_lines(result.stdout + result.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -85,6 +86,45 @@ def test_linter_runs_in_the_projects_folder(tmp_path):
 def test_missing_linter_is_a_complaint(tmp_path):
     (complaint,) = _run_linter(tmp_path, "tool", [str(tmp_path / "none")]).complaints
     assert "is not installed" in complaint
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_linter_that_cannot_be_run_is_a_complaint(tmp_path, mode):
+    """Not executable, or not for this machine."""
+    tool = tmp_path / "tool"
+    tool.write_bytes(b"\x7fELF")
+    tool.chmod(mode)
+    (complaint,) = _run_linter(tmp_path, "tool", [str(tool)]).complaints
+    assert "cannot be run" in complaint
+
+
+BUILT = {
+    "matched": {"build": {"context": "ROOT", "dockerfile": "Dockerfile"}},
+    "absolute": {"build": {"context": "ROOT/web", "dockerfile": "ROOT/Dockerfile"}},
+    "default": {"build": {"context": "ROOT/web"}},
+    "other": {"build": {"context": "ROOT", "dockerfile": "deploy/app.Dockerfile"}},
+    "inline": {"build": {"context": "ROOT", "dockerfile_inline": "FROM scratch"}},
+    "remote": {"build": {"context": "https://example.invalid/shop.git"}},
+    "pulled": {"image": "shop/db:1"},
+}
+
+
+def test_dockerfile_that_is_built_but_not_linted_is_a_warning(tmp_path, monkeypatch):
+    project = _project(tmp_path, "Dockerfile", "web/Dockerfile", "deploy/app.Dockerfile")
+    services = json.loads(json.dumps(BUILT).replace("ROOT", str(tmp_path)))
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: {"services": services})
+    warnings = lint._unread_dockerfiles(project, Engine(()))
+    assert [warning.partition(":")[0] for warning in warnings] == ["other", "inline", "remote"]
+    assert f"{tmp_path}/deploy/app.Dockerfile is not linted" in warnings[0]
+
+
+def test_glob_of_the_contract_that_matches_no_file_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(Engine, "compose_model", lambda *_, **__: {})
+    _project(tmp_path, "Dockerfile", "docker/web/Dockerfile")
+    globs = ("Dockerfile", "docker/*", "docker/*.Dockerfile")
+    warnings = lint._unread_dockerfiles(contract(root=tmp_path, dockerfiles=globs), Engine(()))
+    assert [warning.split("'")[1] for warning in warnings] == ["docker/*", "docker/*.Dockerfile"]
+    assert not lint._unread_dockerfiles(contract(root=tmp_path), Engine(()))
 
 
 def test_invalid_compose_file_is_a_complaint(monkeypatch):
