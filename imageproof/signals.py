@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +17,7 @@ from imageproof import console
 HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _received: list[int] = []  # signals, for `pause` in other threads than the main one
+_deferred: list[list[int]] = []  # for the present `deferring` block: signals that wait for its end
 
 
 class Interruption(KeyboardInterrupt):
@@ -49,10 +51,36 @@ def install_handlers() -> None:
             if other != signal.SIGINT:
                 # Not SIG_IGN: the programs that the cleanup starts would inherit it.
                 signal.signal(other, lambda *_: None)
-        raise Interruption(number)
+        if not _deferred:
+            raise Interruption(number)
+        _deferred[0].append(number)
 
     for number in handled:
         signal.signal(number, interrupt)
+
+
+@contextlib.contextmanager
+def deferring() -> Iterator[None]:
+    """Raise Interruption for a signal at the end of the block only.
+
+    For a short step that must not end half-way, such as the removal of a container.
+    """
+    if _deferred:  # the outer block raises it
+        yield
+        return
+    signals: list[int] = []
+    _deferred.append(signals)
+    try:
+        yield
+    finally:
+        _deferred.clear()
+        if signals:
+            raise Interruption(signals[0])
+
+
+def is_deferring() -> bool:
+    """Return whether a `deferring` block runs: its programs must not get a terminal's Ctrl-C."""
+    return bool(_deferred)
 
 
 def pause(seconds: float) -> None:

@@ -69,9 +69,9 @@ def debug(_: Context, service: str, command: str = "") -> None:
     single_container.debug(*load_stack(), service, command)
 
 
-@command("stack")
-def watch(_: Context) -> None:
-    """Rebuild and replace a service when its code changes, until Ctrl-C"""
+@command("stack", help={"take-over": CHANGE_HELP["take-over"]})
+def watch(_: Context, take_over: bool = False) -> None:
+    """Rebuild services when their files change, replace one after the other, until Ctrl-C"""
     from imageproof.commands import watch as commands
 
-    commands.watch(*load_stack())
+    commands.watch(*load_stack(), take_over=take_over)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from imageproof.docker.command import follow_lines, read_chunks, stream_lines
 from imageproof.docker.compose_command import ComposeProject, read_default_model, read_model
 from imageproof.docker.errors import HINT_ENGINE, client_missing, translate
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
+from imageproof.signals import deferring, is_deferring
 from imageproof.terminal_text import clean_lines
 
 if TYPE_CHECKING:
@@ -142,16 +144,9 @@ class Engine:
         command = [*self._command_prefix, *arguments]
         yield from stream_lines(command, action, folder, environment, failure)
 
-    def run_compose(self, *arguments: str) -> None:
-        """Run a compose command in the foreground, on this terminal, until it ends."""
-        from python_on_whales.utils import run
-
-        run(
-            [*self._command_prefix, *self._compose_options, *arguments],
-            capture_stdout=False,
-            capture_stderr=False,
-            env=dict(self.variables),
-        )
+    def start_attached(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a docker command on this program's own standard input and outputs."""
+        return subprocess.Popen([*self._command_prefix, *arguments])
 
     @property
     def _command_prefix(self) -> list[str]:
@@ -184,6 +179,7 @@ class Engine:
                 check=False,
                 input=stdin,
                 env={**os.environ, **(environment or {})},
+                start_new_session=is_deferring(),
             )
         except FileNotFoundError as error:
             raise client_missing(action) from error
@@ -338,13 +334,25 @@ class Engine:
 
     def container_log(self, name: str, lines: int) -> list[str]:
         """Return the last lines of one container's log, or a line that says why it has none."""
-        command = [*self._command_prefix, "logs", "--tail", str(lines), "--", name]
         try:
-            return clean_lines(
-                "".join(filter(None, follow_lines(command, f"reading the log of {name}", {})))
-            )
+            return clean_lines("".join(self.follow_container_log(name, "--tail", str(lines))))
         except StackFailed as error:  # such as the logging driver `none`
             return [str(error)]
+
+    def follow_container_log(self, name: str, *options: str) -> Iterator[str]:
+        """Yield the lines of one container's log, both of its outputs."""
+        command = [*self._command_prefix, "container", "logs", *options, "--", name]
+        with contextlib.closing(follow_lines(command, f"reading the log of {name}", {})) as lines:
+            yield from filter(None, lines)
+
+    def remove_container(self, name: str) -> None:
+        """Remove a container, a running one too, with its anonymous volumes, if it exists.
+
+        A signal does not interrupt this.
+        """
+        command = ("container", "rm", "--force", "--volumes", "--", name)
+        with deferring(), contextlib.suppress(StackFailed):  # there is none
+            self.query(f"removing {name}", *command)
 
     def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return `docker inspect` of swarm tasks, without tasks that Swarm has deleted."""

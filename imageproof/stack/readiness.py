@@ -24,7 +24,12 @@ ERROR_LOG_LINES = 10  # of a service that failed, in the error
 
 
 def wait_until_ready(
-    contract: Contract, engine: Engine, before: Sequence[ServiceState], *, quiet: bool
+    contract: Contract,
+    engine: Engine,
+    before: Sequence[ServiceState],
+    *,
+    quiet: bool,
+    service: str | None = None,
 ) -> list[ServiceState]:
     """Wait until every service of the compose file is ready, and return their states.
 
@@ -33,26 +38,28 @@ def wait_until_ready(
         engine: the engine with the stack.
         before: the containers before the start. Their old restarts are no failure.
         quiet: print no progress.
+        service: wait for this service only.
 
     Raises:
         StackFailed: a container failed or is missing, or was not ready within its service's limit.
     """
     limits = {image.service: image.health.ready_within for image in contract.images.values()}
     wait = _Wait(limits, {state.id: state.restarts for state in before}, quiet=quiet)
-    expected = expected_containers(engine)
+    # A single service may have been started with another `--scale` than the file's.
+    expected = {service: 1} if service else expected_containers(engine)
     started = time.monotonic()
     while True:
-        current = states(engine)
-        for service, count in expected.items():
-            if sum(state.service == service for state in current) < count:
-                raise _missing(service)
+        current = [state for state in states(engine) if service in (None, state.service)]
+        for name, count in expected.items():
+            if sum(state.service == name for state in current) < count:
+                raise _missing(name)
         waited = time.monotonic() - started
         pending = [state for state in current if not wait.is_over(state, waited)]
         for state in pending:
             if failure := wait.failure(state, waited):
                 raise _start_error(engine, state, failure)
         if not pending:
-            if not quiet:
+            if not quiet and not service:
                 done(f"up: {describe_services(current)}")
             return current
         pause(min(MIN_POLL_SECONDS * (1 + waited / 2), MAX_POLL_SECONDS))

@@ -75,7 +75,7 @@ def _up(copy: Copy) -> Iterator[Row]:
     yield _row(
         "from a change of code to a healthy container, with `./inv watch`", seconds, "", [],
         f"under {MAX_WATCH_SECONDS:g} s", median(seconds) < MAX_WATCH_SECONDS,
-        "Compose's wait of 0.5 s, the build, and the engine's replacement of a container",
+        "0.3 s without a change, the build, and the engine's replacement of a container",
     )  # fmt: skip
     copy.compose("down", "--volumes")
 
@@ -87,7 +87,7 @@ def _watched(copy: Copy) -> Iterator[float]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         try:
-            # `watch` does not notice a change that comes before it watches.
+            # The first change may come before `watch` begins, and is then part of its first build.
             while _replaced(copy, 5) is None:
                 assert process.poll() is None, "`./inv watch` ended"
             for _ in range(CHANGE_RUNS):

@@ -90,6 +90,24 @@ def test_pause_in_another_thread_is_interrupted_each_time():
     assert statuses == [143, 143]
 
 
+def test_signals_of_a_deferring_block_are_raised_at_its_end():
+    signals.install_handlers()
+    done = []
+
+    def defer() -> None:
+        with signals.deferring():
+            signal.raise_signal(signal.SIGTERM)
+            with signals.deferring():
+                signal.raise_signal(signal.SIGINT)
+            done.append(signals.is_deferring())
+
+    with pytest.raises(Interruption) as caught:
+        defer()
+    assert caught.value.status == 143
+    assert done == [True]
+    assert not signals.is_deferring()
+
+
 CLEANS_UP = """
 import pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])

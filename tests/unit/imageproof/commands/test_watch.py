@@ -13,4 +13,4 @@ from tests.support.sample_facts import contract
 def test_missing_overlay_is_a_usage_error_that_names_it(tmp_path):
     project = contract(root=tmp_path, watch="development.yaml")
     with pytest.raises(UsageError, match=r"there is no development\.yaml"):
-        watch(project, Engine(()))
+        watch(project, Engine(()), take_over=False)
