@@ -3,6 +3,7 @@
     ImageproofError
     ├── Violation            1  a check, a build or a test failed
     │   ├── BuildFailed
+    │   ├── CommandFailed        (with the status of the user's command)
     │   ├── LintFailed
     │   ├── VerifyFailed
     │   ├── TestsFailed
@@ -32,6 +33,7 @@ from collections.abc import Iterable
 __all__ = [
     "BaseUnavailable",
     "BuildFailed",
+    "CommandFailed",
     "ConfigurationError",
     "ContractError",
     "EngineUnavailable",
@@ -106,6 +108,14 @@ class ImageDamaged(Violation):
 
 class StackFailed(Violation):
     """A service did not start, or an engine command failed."""
+
+
+class CommandFailed(Violation):
+    """A command that the user gave failed in its container; its exit status becomes this one's."""
+
+    def __init__(self, action: str, status: int) -> None:
+        super().__init__(action, f"it ended with status {status}")
+        self.status = status
 
 
 class UsageError(ImageproofError):

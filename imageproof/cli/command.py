@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ def command(
                 _refuse_dry(arguments[0])
                 function(*arguments, **keywords)
             except KeyboardInterrupt as error:
-                console.say("interrupted")
+                with contextlib.suppress(KeyboardInterrupt):  # a second one
+                    console.say("interrupted")
                 status = error.status if isinstance(error, Interruption) else INTERRUPTED_STATUS
                 raise Exit(code=status) from None
             except Exit:

@@ -61,12 +61,16 @@ def run_api(_: Context, detach: bool = False) -> None:
     single_container.run(*load_stack(), detach=detach)
 
 
-@command("stack", positional=["service"], help={"command": "run this instead of a shell"})
+@command(
+    "stack",
+    positional=["service"],
+    help={"command": "run this command line instead; its exit status becomes this one's"},
+)
 def debug(_: Context, service: str, command: str = "") -> None:
     """Open a shell with tools beside a running container that has no shell"""
-    from imageproof.stack import single_container
+    from imageproof.stack import debug
 
-    single_container.debug(*load_stack(), service, command)
+    debug.debug(*load_stack(), service, command)
 
 
 @command("stack", help={"take-over": CHANGE_HELP["take-over"]})

@@ -20,6 +20,9 @@ LOGS_FOLDER = ".imageproof/logs"
 # QUIET_SECONDS, and at most MAX_HOLD_SECONDS.
 QUIET_SECONDS = 0.2
 MAX_HOLD_SECONDS = 1.0
+# The engine stores a long line in pieces, and returns a time before each of them.
+_PIECE_BYTES = 1 << 14
+_PIECE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 # Compose's line with --timestamps: the container, the time in UTC, the text.
 _TIMED_LINE = re.compile(r"([^|]*\| )(\d{4}-\d\d-\d\dT[\d:.]+)Z ?(.*)", re.DOTALL)
 
@@ -60,6 +63,8 @@ def sort_by_time(entries: Iterable[str | None], max_hold: float) -> Iterator[str
             text = strip_escapes(entry)
             if match := _TIMED_LINE.fullmatch(text):
                 prefix, moment, text = match.groups()
+                if len(text.encode()) > _PIECE_BYTES:
+                    text = _PIECE_TIME.sub("", text)
                 text = (prefix + text).rstrip()
             batch.append((moment, text))
         if entry is None or time.monotonic() - started > max_hold:

@@ -1,93 +1,136 @@
-"""Single containers: the HTTP service without the stack, and a shell beside a service."""
+"""The contract's HTTP service as a single container, without the stack."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
 from imageproof import console
-from imageproof.build import bake, base_image
-from imageproof.docker.errors import translating
+from imageproof.build import bake
 from imageproof.docker.image_tags import image_tags
-from imageproof.errors import ImageproofError, StackFailed, UsageError
-from imageproof.signals import pause
-from imageproof.stack import compose
-from imageproof.terminal_text import clean_lines, strip_escapes
+from imageproof.docker.project_lock import project_lock
+from imageproof.errors import ImageproofError, ProjectBusy, StackFailed, UsageError
+from imageproof.signals import deferring, pause
+from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
+COMMAND = "run-api"
 POLL_SECONDS = 0.2
+ERROR_LOG_LINES = 10
+MAX_LOCK_SECONDS = 5.0  # another run-api holds the lock for a second; other commands for longer
 
 
 def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
     """Run the contract's HTTP service without the stack, on a free loopback port.
 
-    Without `detach`, print its log until Ctrl-C, then remove it.
+    Without `detach`, print its log until a signal or its end, then remove it.
 
     Raises:
         UsageError: no image of the contract has a health path and port.
-        StackFailed: the container does not become healthy.
+        StackFailed: the container does not become healthy, or ends with an error.
     """
-    image = next((i for i in contract.images.values() if i.health.path and i.health.port), None)
-    if image is None or image.health.port is None:
+    images = contract.images.items()
+    found = next(((n, i) for n, i in images if i.health.path and i.health.port), None)
+    if found is None or found[1].health.port is None:
         raise UsageError(
             "running the API in a single container",
             "no image of the contract has a health path and port",
             hint="add `health = { path = …, port = … }` to an image of the contract",
         )
+    image_name, image = found
     engine.require_answer()
-    (tag,) = image_tags(contract, engine, {image.service: image}).values()
-    if engine.image(tag) is None:
-        bake.build(contract, engine, None)
-    container = _start(engine, image.service, image.health.port)
+    (tag,) = image_tags(contract, engine, {image_name: image}).values()
+    container = f"{engine.project_name}-{image.service}-run-{secrets.token_hex(4)}"
     keep_running = False
     try:
-        host_port = _wait_until_healthy(engine, container, image.health.ready_within)
-        url = f"http://127.0.0.1:{host_port}"
-        console.write(f"{image.service}  {url}  (container {container[:12]})")
+        with project_lock(engine, COMMAND):
+            if engine.image(tag) is None:
+                bake.build(contract, engine, image_name)
+            _start(engine, image.service, container, found[1].health.port)
+        host_port = _wait_until_healthy(engine, image.service, container, image.health.ready_within)
+        console.write(f"{image.service}  http://127.0.0.1:{host_port}  (container {container})")
         keep_running = detach
         if not detach:
             console.say("  press Ctrl-C to stop it")
-            _print_log(engine, container)
-    except KeyboardInterrupt:
-        console.say("  stopped")
+            _print_log(engine, image.service, container)
     finally:
         if not keep_running:
             _remove(engine, container)
 
 
-def _start(engine: Engine, service: str, port: int) -> str:
-    """Start a container of a service on a free loopback port, and return its id."""
-    options = ("--detach", "--no-TTY", "--no-deps", "--publish", f"127.0.0.1::{port}")
-    return engine.compose(f"starting {service}", "run", *options, service).strip()
+def _start(engine: Engine, service: str, container: str, port: int) -> None:
+    """Start a container of a service on a free loopback port."""
+    options = ("--detach", "--no-TTY", "--no-deps", "--name", container)
+    with deferring():  # an interrupted start could create the container after its removal
+        engine.compose(
+            f"starting {service}", "run", *options, "--publish", f"127.0.0.1::{port}", service
+        )
 
 
-def _print_log(engine: Engine, container: str) -> None:
-    """Print a container's log until the container ends."""
-    entries: Any = engine.whales.logs(container, follow=True, stream=True)
-    for _, line in entries:
-        console.write(strip_escapes(line.decode(errors="replace")))
+def _print_log(engine: Engine, service: str, container: str) -> None:
+    """Print a container's log until the container ends. Raises StackFailed if it failed."""
+    for line in engine.follow_container_log(container, "--follow"):
+        console.write(strip_escapes(line))
+    status = _inspect(engine, service, container)["State"]["ExitCode"]
+    if status:
+        raise StackFailed(f"running {service}", f"it ended with status {status}")
+    console.say(f"  {service} ended")
+
+
+def _inspect(engine: Engine, service: str, container: str) -> dict[str, Any]:
+    """Return `docker inspect`. Raises StackFailed if another command removed the container."""
+    try:
+        return engine.inspect("container", [container])[0]
+    except StackFailed as error:
+        if "no such container" not in error.cause.lower():
+            raise
+        raise StackFailed(
+            f"running {service}",
+            f"another command removed its container {container}",
+            hint="`./inv down` and `./inv clean` remove every container of the project",
+        ) from error
 
 
 def _remove(engine: Engine, container: str) -> None:
-    """Remove the container, and its network unless the stack uses it."""
-    with contextlib.suppress(ImageproofError), translating("removing the container"):
-        engine.whales.stop(container)
-        engine.whales.remove(container, force=True)
-        if not engine.containers():
-            compose.down(engine, quiet=True)
+    """Stop and remove the container, and its network unless another container may use it.
+
+    A second Ctrl-C ends the wait for its stop.
+    """
+    try:
+        with contextlib.suppress(ImageproofError):
+            engine.query(f"stopping {container}", "container", "stop", "--", container)
+    finally:
+        with deferring(), contextlib.suppress(ImageproofError):
+            engine.remove_container(container)
+            _remove_unused_networks(engine)
 
 
-def _wait_until_healthy(engine: Engine, container: str, limit: float) -> str:
+def _remove_unused_networks(engine: Engine) -> None:
+    """Remove the project's networks if it has no container; under the lock, as others may start."""
+    label = f"com.docker.compose.project={engine.project_name}"
+    deadline = time.monotonic() + MAX_LOCK_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with project_lock(engine, COMMAND, wait=False):
+                networks = engine.names_with_label("network", label)
+                if networks and not engine.names_with_label("container", label):
+                    engine.remove("network", networks)
+                return
+        except ProjectBusy:
+            time.sleep(POLL_SECONDS)  # not `pause`, which a received signal ends
+    # A longer command uses the networks, or removes them.
+
+
+def _wait_until_healthy(engine: Engine, service: str, container: str, limit: float) -> str:
     """Wait at most `limit` seconds until the container is healthy, and return its host port."""
     deadline = time.monotonic() + limit
     while True:
-        details = engine.inspect("container", [container])[0]
+        details = _inspect(engine, service, container)
         health = (details["State"].get("Health") or {}).get("Status")
         if health == "healthy":
             ports = details["NetworkSettings"]["Ports"].values()
@@ -98,46 +141,7 @@ def _wait_until_healthy(engine: Engine, container: str, limit: float) -> str:
             raise StackFailed(
                 "waiting for the API to become healthy",
                 f"it is {state}, not healthy",
-                tail=clean_lines(str(engine.whales.logs(container, tail=10))),
+                tail=engine.container_log(container, ERROR_LOG_LINES),
                 hint="if a variable in the environment or .env is invalid, the log names it",
             )
         pause(POLL_SECONDS)
-
-
-def debug(contract: Contract, engine: Engine, service: str, command: str) -> None:
-    """Open a shell of the base image in the namespaces of a running container.
-
-    The shell shares the service's processes and network, and sees its files under /proc/1/root.
-    The service's own image needs no shell.
-
-    Raises:
-        UsageError: the stack has no such service, or it is not running.
-    """
-    engine.require_answer()
-    compose.require_service(engine, service)
-    running = [c for c in engine.containers([service]) if c["State"]["Running"]]
-    if not running:
-        raise UsageError(
-            "opening a shell",
-            f"the service {service!r} is not running",
-            hint="`./inv up` starts the stack",
-        )
-    base = base_image.resolve(contract, engine)
-    namespace = f"container:{running[0]['Id']}"
-    interactive = sys.stdin.isatty() and not command
-    console.say(
-        f"  {base.reference} beside {running[0]['Name'].lstrip('/')}; its files: /proc/1/root"
-    )
-    with translating("opening a shell"):
-        output = engine.whales.run(
-            base.reference,
-            shlex.split(command) if command else ["bash"],
-            pid=namespace,
-            networks=[namespace],
-            cap_add=["SYS_PTRACE"],
-            interactive=interactive,
-            tty=interactive,
-            remove=True,
-        )
-    if not interactive:
-        console.write(str(output))

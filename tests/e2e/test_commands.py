@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import signal
-import socket
 import subprocess
-import time
-import urllib.request
 
-from tests.support.commands import Project, docker, docker_images, start_command, wait_until
+from tests.support.commands import Project, docker, docker_images
 
 
 def test_good_project_goes_up_and_down(project: Project):
@@ -47,21 +42,6 @@ def test_lint_and_verify_are_cached_until_an_input_changes(project: Project):
     changed = project.inv("up")
     assert "(cached, " not in changed.messages, changed.messages
     assert _served(project) == "second\n"
-
-
-def test_run_api_uses_a_free_port_and_leaves_nothing(project: Project):
-    built = project.inv("build")
-    assert built.status == 0, built.messages
-    with start_command(project, "run-api") as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        port = int(line.partition("http://127.0.0.1:")[2].split()[0])
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            assert connection.recv(64).startswith(b"HTTP/1.0 200")
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    wait_until(lambda: not project.leftovers(), 30, "run-api left a container or network")
 
 
 def test_run_api_shows_the_log_of_a_failed_start(project: Project):
@@ -102,49 +82,3 @@ def test_doctor_passes_on_this_machine(project: Project):
     assert outcome.status == 0
     assert all(item["ok"] for item in items.values())
     assert {"engine", "buildx", "compose", "base image", "disk"} <= items.keys()
-
-
-DEVELOPMENT = """
-services:
-  web:
-    develop:
-      watch:
-        - { action: rebuild, path: index.html }
-"""
-
-
-def _page(port: str) -> str:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as response:
-            return str(response.read().decode())
-    except (OSError, http.client.HTTPException) as error:  # the latter while the file is replaced
-        return str(error)
-
-
-def test_watch_applies_a_change_to_the_running_stack(project: Project):
-    (project.root / "development.yaml").write_text(DEVELOPMENT)
-    project.edit(
-        "pyproject.toml", "[tool.imageproof]", '[tool.imageproof]\nwatch = "development.yaml"'
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    assert project.inv("up", WEB_PORT=port).status == 0
-    assert _page(port) == "first\n"
-    with start_command(project, "watch", quiet=True, WEB_PORT=port) as process:
-        # Several changes: `watch` does not notice one that comes before it watches.
-        served = any(_is_served(project, port, f"change {n}") for n in range(12))
-        assert served, "no change was served"
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
-
-
-def _is_served(project: Project, port: str, text: str) -> bool:
-    """Change the page; return whether a change is served within six seconds."""
-    (project.root / "index.html").write_text(text)
-    deadline = time.monotonic() + 6
-    while time.monotonic() < deadline:
-        if _page(port).startswith("change"):
-            return True
-        time.sleep(0.2)
-    return False
