@@ -16,6 +16,7 @@
         ├── EngineUnavailable
         ├── BaseUnavailable
         ├── NoSpace
+        ├── NameTaken
         ├── PortTaken
         ├── ProjectBusy
         ├── RegistryUnavailable
@@ -28,6 +29,7 @@ happened (`cause`), the last lines of the relevant log (`tail`), and what to do 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "ImageproofError",
     "LintFailed",
     "MachineError",
+    "NameTaken",
     "NoSpace",
     "PortTaken",
     "ProjectBusy",
@@ -150,6 +153,10 @@ class NoSpace(MachineError):
     """A disk is full, or a quota is exceeded."""
 
 
+class NameTaken(MachineError):
+    """Another container has the name of a container of the stack."""
+
+
 class PortTaken(MachineError):
     """Another program uses a port of the stack."""
 
@@ -167,15 +174,31 @@ class ProvisionFailed(MachineError):
 
 
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+# What the machine refuses, and what helps.
+_REFUSALS = {
+    errno.EROFS: "work in a copy of this folder on a disk that can be written",
+    errno.EACCES: "run the command as the user who owns this file, or as root",
+    errno.EPERM: "run the command as the user who owns this file, or as root",
+    errno.EMFILE: "`ulimit -n 4096` allows more open files",
+    errno.ENFILE: "end programs that hold many files open: `lsof | wc -l` counts them",
+    errno.ENOMEM: "end programs that use much memory: `free -m` shows what is left",
+    errno.EAGAIN: "end programs, or raise `ulimit -u`: no further process can be started",
+    errno.EIO: "`dmesg` shows the disk's error",
+}
 
 
 def unexpected_error(error: Exception) -> ImageproofError:
-    """Return the error to report for an unexpected exception: a full disk, or a defect."""
+    """Return the error to report for an unexpected exception: the machine's, or a defect."""
     action = "running this command"
     reported: ImageproofError
     if isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS:
         files = [error.filename] if isinstance(error.filename, str) else []
-        reported = NoSpace(action, "no space is left on this machine", tail=files)
+        hint = "`df -h` shows the full disk; `./inv clean` removes this project's images and caches"
+        reported = NoSpace(action, "no space is left on this machine", tail=files, hint=hint)
+    elif isinstance(error, OSError) and error.errno in _REFUSALS:
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        cause = f"{place}{os.strerror(error.errno)}"
+        reported = MachineError(action, cause, hint=_REFUSALS[error.errno])
     else:
         # The first line of python-on-whales' exceptions is the command line with its build
         # arguments, which can be secret.

@@ -133,3 +133,10 @@ def load_stack() -> tuple[Contract, Engine]:
     if description := describe_files_in_use(loaded):
         console.say(f"  {description}")
     return loaded, engine
+
+
+def load_running_stack() -> tuple[Contract, Engine]:
+    """Return the same as `load_stack`. Raises EngineUnavailable if the engine does not answer."""
+    loaded, engine = load_stack()
+    engine.require_answer()
+    return loaded, engine

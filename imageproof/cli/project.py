@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import CHANGE_HELP, command, load_stack
+from imageproof.cli.command import CHANGE_HELP, command, load_running_stack
 
 
 @command("project", help={"base": "also remove the base image that provision made", **CHANGE_HELP})
@@ -18,4 +18,6 @@ def clean(
     """Remove the stack, its volumes, this project's images and cached facts"""
     from imageproof.commands import clean as commands
 
-    commands.clean(*load_stack(), base=base, dry_run=dry_run, wait=wait, take_over=take_over)
+    commands.clean(
+        *load_running_stack(), base=base, dry_run=dry_run, wait=wait, take_over=take_over
+    )

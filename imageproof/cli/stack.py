@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import CHANGE_HELP, command, load_stack
+from imageproof.cli.command import CHANGE_HELP, command, load_running_stack
 from imageproof.cli.options import one_of
 
 
@@ -13,7 +13,7 @@ def up(_: Context, dry_run: bool = False, wait: bool = True, take_over: bool = F
     """Lint and build, verify, start the stack, wait for health, verify it running"""
     from imageproof.commands import up as commands
 
-    commands.up(*load_stack(), dry_run=dry_run, wait=wait, take_over=take_over)
+    commands.up(*load_running_stack(), dry_run=dry_run, wait=wait, take_over=take_over)
 
 
 @command("stack", help={"volumes": "also remove the stack's named volumes", **CHANGE_HELP})
@@ -27,7 +27,9 @@ def down(
     """Stop and remove the stack, including orphans and anonymous volumes"""
     from imageproof.commands import down as commands
 
-    commands.down(*load_stack(), volumes=volumes, dry_run=dry_run, wait=wait, take_over=take_over)
+    commands.down(
+        *load_running_stack(), volumes=volumes, dry_run=dry_run, wait=wait, take_over=take_over
+    )
 
 
 @command(
@@ -42,7 +44,7 @@ def logs(_: Context, service: str = "", follow: bool = False, lines: int = 100) 
     """Show the log of the stack in order of time, or of one service"""
     from imageproof.commands import logs as commands
 
-    commands.logs(load_stack()[1], service or None, follow=follow, lines=lines)
+    commands.logs(load_running_stack()[1], service or None, follow=follow, lines=lines)
 
 
 @command("stack", values={"format": one_of("table", "json")}, help={"format": "table or json"})
@@ -50,7 +52,7 @@ def ps(_: Context, format: str = "table") -> None:  # noqa: A002  # the option's
     """Show the state, health, restarts and ports of each container"""
     from imageproof.commands import logs as commands
 
-    commands.ps(load_stack()[1], format)
+    commands.ps(load_running_stack()[1], format)
 
 
 @command("stack", help={"detach": "keep it running after this command ends"})
@@ -58,7 +60,7 @@ def run_api(_: Context, detach: bool = False) -> None:
     """Run the service with a health path as a single container, on a free port"""
     from imageproof.stack import single_container
 
-    single_container.run(*load_stack(), detach=detach)
+    single_container.run(*load_running_stack(), detach=detach)
 
 
 @command(
@@ -70,7 +72,7 @@ def debug(_: Context, service: str, command: str = "") -> None:
     """Open a shell with tools beside a running container that has no shell"""
     from imageproof.stack import debug
 
-    debug.debug(*load_stack(), service, command)
+    debug.debug(*load_running_stack(), service, command)
 
 
 @command("stack", help={"take-over": CHANGE_HELP["take-over"]})
@@ -78,4 +80,4 @@ def watch(_: Context, take_over: bool = False) -> None:
     """Rebuild services when their files change, replace one after the other, until Ctrl-C"""
     from imageproof.commands import watch as commands
 
-    commands.watch(*load_stack(), take_over=take_over)
+    commands.watch(*load_running_stack(), take_over=take_over)

@@ -34,6 +34,8 @@ def build(
     """
     engine, options = apply_context(engine, options or Options())
     if not options.engine_gets_result:
+        if not options.builder:
+            engine.require_answer()
         return build_images(contract, engine, image, options)
     with project_lock(engine, "build", wait=wait):
         return build_images(contract, engine, image, options)

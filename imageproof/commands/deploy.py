@@ -24,6 +24,7 @@ def deploy(
 ) -> None:
     """Deploy a release within `within` seconds; if `plan`, only print what would change."""
     manager, stack = select(engine, target)
+    manager.require_answer()
     if plan:
         report.print_plans(swarm.plan_deployment(contract, manager, release_file, stack))
     else:
@@ -33,10 +34,12 @@ def deploy(
 def rollback(engine: Engine, target: Target, *, within: float) -> None:
     """Roll each service back to its state before the last deployment, within `within` seconds."""
     manager, stack = select(engine, target)
+    manager.require_answer()
     report.print_status(swarm.rollback(manager, stack, within))
 
 
 def status(engine: Engine, target: Target, format_: str) -> None:
     """Print the services and tasks of a stack."""
     manager, stack = select(engine, target)
+    manager.require_answer()
     report.print_status(swarm.status(manager, stack), format_)

@@ -35,6 +35,7 @@ class Outcome:
     name: str
     complaints: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    error: ImageproofError | None = None  # why it could not run
 
 
 def lint(
@@ -72,7 +73,13 @@ def run_linters(
 
 
 def report(outcomes: Sequence[Outcome]) -> None:
-    """Print each outcome. Raises LintFailed if a linter complained."""
+    """Print each outcome.
+
+    Raises:
+        LintFailed: A linter complained.
+        ImageproofError: A linter could not run, because the compose file is wrong or the machine
+            lacks something.
+    """
     for outcome in outcomes:
         mark = "✗" if outcome.complaints else "!" if outcome.warnings else "✓"
         console.say(f"  {mark} {outcome.name}")
@@ -80,6 +87,9 @@ def report(outcomes: Sequence[Outcome]) -> None:
             console.say(f"      {line}")
         for line in outcome.warnings:
             console.say(f"      warning: {line}")
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
     failed = [outcome.name for outcome in outcomes if outcome.complaints]
     if failed:
         raise LintFailed(
@@ -166,7 +176,7 @@ def _check_project_files(contract: Contract, engine: Engine) -> Outcome:
         engine.with_compose_file(contract.compose_file).compose_model(interpolate=True)
         facts = read_project(contract, engine, FILE_FACT_KINDS)
     except ImageproofError as error:
-        return Outcome(name, (str(error), *error.tail))
+        return Outcome(name, (str(error),), error=error)
     checks = [check for check in REGISTRY.values() if check.needs in FILE_FACT_KINDS]
     complaints: list[str] = []
     warnings: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -74,7 +75,9 @@ def load(root: Path | None = None) -> Contract:
     except FileNotFoundError:
         raise ContractError(action, f"there is no {FILE} in {root}", hint=_HINT) from None
     except OSError as error:
-        raise ContractError(action, f"{root / FILE}: {error.strerror}") from error
+        cause = f"{root / FILE} cannot be read: {error.strerror}"
+        hint = f"`ls -ld {shlex.quote(str(root / FILE))}` shows its type and permissions"
+        raise ContractError(action, cause, hint=hint) from error
     except ValueError as error:
         raise ContractError(action, f"invalid TOML: {error}", hint=_HINT) from error
     if not isinstance(table, dict):

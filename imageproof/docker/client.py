@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from imageproof.docker.command import follow_lines, read_chunks, stream_lines
 from imageproof.docker.compose_command import ComposeProject, read_default_model, read_model
-from imageproof.docker.errors import HINT_ENGINE, client_missing, translate
+from imageproof.docker.errors import client_missing, translate
+from imageproof.docker.known_errors import engine_hint
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
 from imageproof.signals import deferring, is_deferring
 from imageproof.terminal_text import clean_lines
@@ -23,6 +24,7 @@ from imageproof.terminal_text import clean_lines
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
+ANSWER_SECONDS = 30.0  # a busy engine takes a second; another server may never answer
 _NO_SUCH_IMAGE = re.compile(r"no such image: (\S+)", re.IGNORECASE)
 _NO_SUCH_TASK = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 
@@ -80,6 +82,7 @@ class Engine:
         *arguments: str,
         stdin: str | None = None,
         environment: Mapping[str, str] | None = None,
+        limit: float | None = None,
         fallback: type[ImageproofError] = StackFailed,
         hint: str | None = None,
     ) -> str:
@@ -90,15 +93,17 @@ class Engine:
             arguments: the command without `docker`.
             stdin: its standard input.
             environment: variables beside this process's; `self.variables` are not added.
+            limit: seconds until the engine counts as silent.
             fallback: error class for output that `translate` does not recognise.
             hint: the fallback error's hint.
 
         Raises:
             ImageproofError: the command failed.
         """
-        result = self._run(action, *arguments, stdin=stdin, environment=environment)
+        result = self._run(action, *arguments, stdin=stdin, environment=environment, limit=limit)
         if result.returncode != 0:
-            raise translate(action, result.stderr + result.stdout, fallback, hint)
+            error = translate(action, result.stderr + result.stdout, fallback, hint)
+            raise self._with_own_hint(error)
         return result.stdout
 
     def compose(self, action: str, *arguments: str) -> str:
@@ -167,6 +172,7 @@ class Engine:
         *arguments: str,
         stdin: str | None = None,
         environment: Mapping[str, str] | None = None,
+        limit: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         # Not by python-on-whales: its import takes as long as several commands, and its objects
         # run `docker inspect` again when an attribute is older than 10 ms.
@@ -180,9 +186,22 @@ class Engine:
                 input=stdin,
                 env={**os.environ, **(environment or {})},
                 start_new_session=is_deferring(),
+                timeout=limit,
             )
         except FileNotFoundError as error:
             raise client_missing(action) from error
+        except subprocess.TimeoutExpired as error:
+            cause = f"no Docker engine answered within {limit:.0f} s"
+            raise self._with_own_hint(
+                EngineUnavailable(action, cause, hint=engine_hint())
+            ) from error
+
+    def _with_own_hint(self, error: ImageproofError) -> ImageproofError:
+        """Return an error of an engine that --host or --context chose, with a hint that helps."""
+        if (self.host or self.context) and error.hint == engine_hint():
+            words = " ".join(self._command_prefix[1:])
+            error.hint = f"`docker {words} version` must work: check the host and its engine"
+        return error
 
     # --- the engine and the program
 
@@ -202,8 +221,9 @@ class Engine:
         return self.query(
             "contacting the Docker engine",
             *arguments,
+            limit=ANSWER_SECONDS,
             fallback=EngineUnavailable,
-            hint=HINT_ENGINE,
+            hint=engine_hint(),
         )
 
     def versions(self) -> tuple[str, str | None]:
@@ -213,10 +233,10 @@ class Engine:
             EngineUnavailable: there is no docker program.
         """
         action = "reading the docker client's version"
-        result = self._run(action, "version", "--format", "{{json .}}")
+        result = self._run(action, "version", "--format", "{{json .}}", limit=ANSWER_SECONDS)
         # Without an engine the command fails, but prints the program's own version.
         if not result.stdout.strip().startswith("{"):
-            raise translate(action, result.stderr, EngineUnavailable, HINT_ENGINE)
+            raise translate(action, result.stderr, EngineUnavailable, engine_hint())
         versions = json.loads(result.stdout)
         server = versions.get("Server") or {}
         return versions.get("Client", {}).get("Version", "unknown"), server.get("Version")

@@ -120,7 +120,8 @@ def _config(
     if _OUT_OF_MEMORY.match(ended.messages):
         raise _too_costly(project.files, f"Compose needs more than {MAX_MEMORY_BYTES >> 20} MiB")
     if ended.status != 0:
-        raise translate(action, ended.messages, ConfigurationError)
+        hint = "`docker compose config` shows the same error, and the file once it is correct"
+        raise translate(action, ended.messages, ConfigurationError, hint)
     try:
         model: dict[str, Any] = parse_json(ended.output)
     except ValueError as error:

@@ -139,8 +139,12 @@ def _check_age(image: BaseImage) -> Prerequisite:
 
 def _check_disk(engine: Engine) -> Prerequisite:
     """Check the free space of the engine's data folder, if it is on this machine."""
-    root = engine.whales.info().docker_root_dir
-    if root is None or not Path(root).is_dir():
+    query = ("info", "--format", "{{.DockerRootDir}}")
+    try:
+        root = engine.query("reading the engine's data folder", *query).strip()
+    except ImageproofError as error:
+        return Prerequisite("disk", "", error.cause, error.hint)
+    if not root or not Path(root).is_dir():
         return Prerequisite("disk", "not on this machine")
     free_bytes = shutil.disk_usage(root).free
     free = f"{free_bytes / 1e9:.1f} GB free"

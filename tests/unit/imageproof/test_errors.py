@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
 import pytest
@@ -96,4 +97,17 @@ def test_full_disk_is_not_a_defect(number):
     assert (error.cause, error.status) == ("no space is left on this machine", 3)
     assert error.tail == ("/data/store.json",)
     assert unexpected_error(OSError(number, "full")).tail == ()
-    assert unexpected_error(OSError(errno.EIO, "broken")).status == 1
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOMEM, errno.EIO]
+)
+def test_refusal_of_the_machine_is_not_a_defect(number):
+    error = unexpected_error(OSError(number, "refused", "/data/store.json"))
+    assert error.status == 3
+    assert error.cause == f"/data/store.json: {os.strerror(number)}"
+    assert error.hint
+
+
+def test_other_operating_system_error_is_a_defect():
+    assert unexpected_error(OSError(errno.ENOENT, "missing", "/x")).status == 1

@@ -77,7 +77,7 @@ def test_without_a_failed_step_the_cause_is_buildx_error_line():
 
 
 def test_advice_after_the_error_line_is_not_the_cause():
-    cause = "ERROR: this is not supported for the docker driver."
+    cause = "ERROR: this is not supported."
     error = _fail(BUILD_FAILED, output=("#0 starting", cause, "Learn more at"))
     assert (error.cause, error.tail) == (cause, ("Learn more at",))
 

@@ -94,7 +94,7 @@ def test_option_of_invoke_without_a_meaning_is_refused_with_what_to_use_instead(
     monkeypatch.setattr("imageproof.stack.compose.down", lambda *_, **__: pytest.fail("it ran"))
     taken = flag in CONTEXTS["down"].flags
     if taken and position == "after":
-        pytest.skip("the command has this flag itself")
+        return  # the command has this flag itself
     status, output, messages = run(*([flag, "down"] if position == "before" else ["down", flag]))
     assert (status, output) == (2, "")
     assert f"--{INVOKES_OPTIONS[flag].names[0]} is an option of Invoke" in messages

@@ -127,13 +127,15 @@ def test_glob_of_the_contract_that_matches_no_file_is_a_warning(tmp_path, monkey
     assert not lint._unread_dockerfiles(contract(root=tmp_path), Engine(()))
 
 
-def test_invalid_compose_file_is_a_complaint(monkeypatch):
+def test_invalid_compose_file_is_a_complaint_and_the_error_of_the_command(monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise ConfigurationError("reading the compose file", "it is wrong", tail=["line 3"])
 
     monkeypatch.setattr(Engine, "compose_model", refuse)
     outcome = _check_project_files(contract(), Engine(()))
-    assert outcome.complaints == ("reading the compose file: it is wrong", "line 3")
+    assert outcome.complaints == ("reading the compose file: it is wrong",)
+    with pytest.raises(ConfigurationError, match="it is wrong"):
+        lint.report([Outcome("hadolint", ("Dockerfile:1 is wrong",)), outcome])
 
 
 GOOD_SERVICE = {

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from imageproof.build.base_image import BaseImage
-from imageproof.errors import MachineError
+from imageproof.errors import EngineUnavailable, MachineError
 from imageproof.machine import doctor
 from imageproof.machine.doctor import (
     REMEDY,
@@ -95,17 +95,23 @@ def test_one_of_a_tools_programs_is_enough(monkeypatch):
 
 @pytest.mark.parametrize(("free", "ok"), [(3 * 10**9, True), (3 * 10**9 - 1, False)])
 def test_too_little_free_space_is_a_problem(monkeypatch, tmp_path, free, ok):
-    info = SimpleNamespace(docker_root_dir=str(tmp_path))
-    engine = SimpleNamespace(whales=SimpleNamespace(info=lambda: info))
+    engine = SimpleNamespace(query=lambda *_: f"{tmp_path}\n")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     assert _check_disk(engine).ok is ok
 
 
-@pytest.mark.parametrize("root", [None, "/no/such/folder/of/an/engine"])
+@pytest.mark.parametrize("root", ["", "/no/such/folder/of/an/engine"])
 def test_disk_of_a_remote_engine_is_not_checked(root):
-    info = SimpleNamespace(docker_root_dir=root)
-    item = _check_disk(SimpleNamespace(whales=SimpleNamespace(info=lambda: info)))
+    item = _check_disk(SimpleNamespace(query=lambda *_: f"{root}\n"))
     assert (item.ok, item.found) == (True, "not on this machine")
+
+
+def test_engine_that_stops_answering_is_a_problem_of_the_disk():
+    def query(*_: str) -> str:
+        raise EngineUnavailable("reading", "the Docker engine does not answer", hint="start it")
+
+    item = _check_disk(SimpleNamespace(query=query))
+    assert (item.problem, item.remedy) == ("the Docker engine does not answer", "start it")
 
 
 @pytest.mark.parametrize(("days", "old"), [(1, False), (29, False), (31, True), (400, True)])
