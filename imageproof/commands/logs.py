@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.report import summary
-from imageproof.report.format_option import require_format
 from imageproof.stack import compose
 from imageproof.stack.logs import follow_logs
 from imageproof.stack.states import states
@@ -25,5 +24,4 @@ def logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> No
 
 def ps(engine: Engine, format_: str) -> None:
     """Print the state, health, restarts and ports of each container."""
-    require_format(format_, summary.TABLE_FORMATS)  # before the engine is queried
     summary.print_containers(states(engine), format_)

@@ -16,7 +16,7 @@ from imageproof.signals import deferring, pause
 from imageproof.terminal_text import strip_escapes
 
 if TYPE_CHECKING:
-    from imageproof.contract import Contract
+    from imageproof.contract import Contract, ServiceContract
     from imageproof.docker.client import Engine
 
 COMMAND = "run-api"
@@ -34,25 +34,18 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
         UsageError: no image of the contract has a health path and port.
         StackFailed: the container does not become healthy, or ends with an error.
     """
-    images = contract.images.items()
-    found = next(((n, i) for n, i in images if i.health.path and i.health.port), None)
-    if found is None or found[1].health.port is None:
-        raise UsageError(
-            "running the API in a single container",
-            "no image of the contract has a health path and port",
-            hint="add `health = { path = …, port = … }` to an image of the contract",
-        )
-    image_name, image = found
+    name, image, port = _http_image(contract)
     engine.require_answer()
-    (tag,) = image_tags(contract, engine, {image_name: image}).values()
+    (tag,) = image_tags(contract, engine, {name: image}).values()
     container = f"{engine.project_name}-{image.service}-run-{secrets.token_hex(4)}"
     keep_running = False
     try:
         with project_lock(engine, COMMAND):
             if engine.image(tag) is None:
-                bake.build(contract, engine, image_name)
-            _start(engine, image.service, container, found[1].health.port)
-        host_port = _wait_until_healthy(engine, image.service, container, image.health.ready_within)
+                bake.build(contract, engine, name)
+            _start(engine, image.service, container, port)
+        _wait_until_healthy(engine, image.service, container, image.health.ready_within)
+        host_port = _host_port(engine, image.service, container, port)
         console.write(f"{image.service}  http://127.0.0.1:{host_port}  (container {container})")
         keep_running = detach
         if not detach:
@@ -61,6 +54,18 @@ def run(contract: Contract, engine: Engine, *, detach: bool) -> None:
     finally:
         if not keep_running:
             _remove(engine, container)
+
+
+def _http_image(contract: Contract) -> tuple[str, ServiceContract, int]:
+    """Return the first image with a health path: its name, contract and port."""
+    for name, image in contract.images.items():
+        if image.health.path and image.health.port:
+            return name, image, image.health.port
+    raise UsageError(
+        "running the API in a single container",
+        "no image of the contract has a health path and port",
+        hint="add `health = { path = …, port = … }` to an image of the contract",
+    )
 
 
 def _start(engine: Engine, service: str, container: str, port: int) -> None:
@@ -126,22 +131,29 @@ def _remove_unused_networks(engine: Engine) -> None:
     # A longer command uses the networks, or removes them.
 
 
-def _wait_until_healthy(engine: Engine, service: str, container: str, limit: float) -> str:
-    """Wait at most `limit` seconds until the container is healthy, and return its host port."""
+def _wait_until_healthy(engine: Engine, service: str, container: str, limit: float) -> None:
+    """Wait at most `limit` seconds until the container is healthy."""
     deadline = time.monotonic() + limit
     while True:
-        details = _inspect(engine, service, container)
-        health = (details["State"].get("Health") or {}).get("Status")
-        if health == "healthy":
-            ports = details["NetworkSettings"]["Ports"].values()
-            bindings = next(bindings for bindings in ports if bindings)  # of the published port
-            return str(bindings[0]["HostPort"])
-        if not details["State"]["Running"] or health == "unhealthy" or time.monotonic() > deadline:
-            state = health if details["State"]["Running"] else details["State"]["Status"]
+        state = _inspect(engine, service, container)["State"]
+        health = (state.get("Health") or {}).get("Status")
+        if state["Running"] and health is None:
+            console.warn(f"{service} has no health check, so its start is not waited for")
+            return
+        if state["Running"] and health == "healthy":
+            return
+        if not state["Running"] or health == "unhealthy" or time.monotonic() > deadline:
             raise StackFailed(
-                "waiting for the API to become healthy",
-                f"it is {state}, not healthy",
+                f"waiting for {service} to become healthy",
+                f"it is {health if state['Running'] else state['Status']}, not healthy",
                 tail=engine.container_log(container, ERROR_LOG_LINES),
                 hint="if a variable in the environment or .env is invalid, the log names it",
             )
         pause(POLL_SECONDS)
+
+
+def _host_port(engine: Engine, service: str, container: str, port: int) -> str:
+    """Return the published port; the container's own if it uses this machine's network."""
+    ports = _inspect(engine, service, container)["NetworkSettings"].get("Ports") or {}
+    bindings = ports.get(f"{port}/tcp") or [{"HostPort": port}]
+    return str(bindings[0]["HostPort"])
