@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imageproof import console
 from imageproof.build.bake import bake
 from imageproof.build.options import Options, bake_options
 from imageproof.build.progress import BuildLog
+from imageproof.docker.client import service_of
 from imageproof.docker.project_lock import project_lock
 from imageproof.docker.replaced_images import remove_replaced_images
 from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
@@ -118,25 +119,28 @@ class Watcher:
 
     # --- the stack
 
-    def _require_stack(self) -> None:
+    def _require_stack(self) -> list[dict[str, Any]]:
+        """Return the stack's containers. Raises StackRemoved if the watched services have none."""
         services = sorted({rule.service for rule in self.rules})
         try:
-            containers = self.engine.containers(services)
+            containers = self.engine.containers()
         except StackFailed:  # one was removed while it was inspected: the next look tells
-            return
-        if not containers:
+            return []
+        if not any(service_of(container) in services for container in containers):
             raise StackRemoved(
                 "watching the code",
                 f"another command removed the containers of {', '.join(services)}",
                 hint="`./inv watch` starts the stack again",
             )
+        return containers
 
     def _apply(self) -> None:
         """Apply what is noted. A failure is printed, and what could not be done stays noted."""
         try:
             with project_lock(self.engine, "watch"):
-                self._require_stack()  # the lock's last holder may have been `down`
-                old_images = self._images()
+                # The lock's last holder may have been `down`.
+                old_images = [container["Image"] for container in self._require_stack()]
+                old_images += self._tagged_images()
                 try:
                     self._build()
                     self._replace()
@@ -151,15 +155,11 @@ class Watcher:
                 "  services that are not replaced keep running; the next change tries again"
             )
 
-    def _images(self) -> list[str]:
-        """Return the ids of the images that the stack's containers or tags have."""
-        tags = sorted({tag for tag in self.tags.values() if tag})
-        tagged = self.engine.images(tags) if tags else {}
-        containers = self.engine.containers()
-        return [
-            *(image["Id"] for image in tagged.values()),
-            *(container["Image"] for container in containers),
-        ]
+    def _tagged_images(self) -> list[str]:
+        """Return the ids of the images that the next build replaces, whether they ran or not."""
+        tags = sorted({str(self.tags[service]) for service in self.unbuilt})
+        images = self.engine.images(tags) if tags else {}
+        return [str(image["Id"]) for image in images.values()]
 
     def _build(self) -> None:
         """Build all images that changed in one graph, so that shared steps run once."""

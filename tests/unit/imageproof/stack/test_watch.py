@@ -33,7 +33,12 @@ class Stack:
     def __init__(self, monkeypatch) -> None:
         self.done: list[str] = []
         self.failures: dict[str, Exception] = {}
-        self.containers = [{"Image": "the running image"}]
+        self.containers = [
+            {
+                "Image": "the running image",
+                "Config": {"Labels": {"com.docker.compose.service": "api"}},
+            }
+        ]
         self.old: list[list[str]] = []  # images to remove if they were replaced
         monkeypatch.setattr(module, "project_lock", lambda *_: contextlib.nullcontext())
         monkeypatch.setattr(module, "states", lambda _: self._states())
