@@ -5,13 +5,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from app.log import Seldom
 from app.problems import MEDIA_TYPE, Problem
 from app.store import Store
+from app.store_errors import StoreError, StoreState
 
 router = APIRouter(tags=["health"])
 log = logging.getLogger(__name__)
+_seldom = Seldom(log)
 
 
 class Health(BaseModel):
@@ -23,18 +26,21 @@ class Health(BaseModel):
 class Dependencies(BaseModel):
     """State of each dependency of the API."""
 
-    store: Literal["ok", "down"]
+    store: Literal["ok"] | StoreState = Field(
+        description="down: it does not answer. failing: it refuses writes, because an earlier one "
+        "did not reach its disk or replicas. denied: it refuses the credentials"
+    )
 
 
 class Ready(BaseModel):
-    """The API serves requests, and every dependency answers."""
+    """The API serves requests, and every dependency works."""
 
     status: Literal["ready"] = "ready"
     dependencies: Dependencies
 
 
 class NotReady(Problem):
-    """A dependency does not answer, or the API is stopping."""
+    """A dependency does not work, or the API is stopping."""
 
     title: str = "Service Unavailable"
     status: int = 503
@@ -52,7 +58,7 @@ _NOT_READY_SCHEMA = NotReady.model_json_schema(ref_template="#/components/schema
 _NOT_READY_SCHEMA.pop("$defs")
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {
-        "description": "A dependency does not answer, or the API is stopping",
+        "description": "A dependency does not work, or the API is stopping",
         "content": {MEDIA_TYPE: {"schema": _NOT_READY_SCHEMA}},
     }
 }
@@ -64,25 +70,28 @@ async def health() -> Health:
     return Health()
 
 
-# Not async: ping may block, so FastAPI runs it in a thread, and /health does not wait.
+# Not async: check may block, so FastAPI runs it in a thread, and /health does not wait.
 @router.get("/ready", response_model=Ready, responses=_NOT_READY)
 def ready(request: Request, store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
-    """Report whether the API serves requests and every dependency answers."""
+    """Report whether the API serves requests, and the store answers and accepts writes."""
     state = request.app.state
     state.ready_checked = True  # app/drain.py
     try:
-        store.ping()
+        store.check()
+    except StoreError as error:
+        # Only the class of the cause: its text may contain an address or a password.
+        extra = {"dependency": "store", "state": error.state, "error": str(error)}
+        _seldom.warning("not ready", extra)
+        return _not_ready(error.detail, error.state)
     except Exception as error:  # noqa: BLE001 - after any error the store is unusable
-        # Only the class: the error's text may contain an address or a password.
-        error_class = type(error).__name__
-        log.warning("not ready", extra={"dependency": "store", "error": error_class})
-        return _not_ready(f"the store does not answer ({error_class})", "down")
+        _seldom.warning("not ready", {"dependency": "store", "error": type(error).__name__})
+        return _not_ready("the store does not answer", "down")
     if state.draining:
         return _not_ready("the API is stopping", "ok")
     return Ready(dependencies=Dependencies(store="ok"))
 
 
-def _not_ready(detail: str, store: Literal["ok", "down"]) -> JSONResponse:
+def _not_ready(detail: str, store: Literal["ok"] | StoreState) -> JSONResponse:
     problem = NotReady(detail=detail, dependencies=Dependencies(store=store))
     body = problem.model_dump(exclude_none=True)
     return JSONResponse(body, status_code=problem.status, media_type=MEDIA_TYPE)

@@ -8,7 +8,8 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -18,6 +19,8 @@ _REDACTED = "**********"
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "message", "asctime", "color_message",
 }  # fmt: skip
+SELDOM_SECONDS = 60.0
+_MAX_SELDOM_KEYS = 1000
 _PROBE_PATHS = frozenset({"/health", "/ready"})
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -64,6 +67,26 @@ class JsonFormatter(logging.Formatter):
         for secret in self._secrets:
             text = text.replace(secret, _REDACTED)
         return text
+
+
+class Seldom:
+    """Logger of failures that many requests or polls meet: it logs each at most once a minute."""
+
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        """Log to `logger`; `clock` returns seconds."""
+        self._logger = logger
+        self._clock = clock
+        self._logged_at: dict[tuple[object, ...], float] = {}
+
+    def warning(self, message: str, extra: Mapping[str, object]) -> None:
+        """Log a warning, unless the same one was logged in the last SELDOM_SECONDS."""
+        now, key = self._clock(), (message, *extra.values())
+        if now - self._logged_at.get(key, -math.inf) < SELDOM_SECONDS:
+            return
+        if len(self._logged_at) >= _MAX_SELDOM_KEYS:
+            self._logged_at.clear()
+        self._logged_at[key] = now
+        self._logger.warning(message, extra=dict(extra))
 
 
 def _is_successful_probe(record: logging.LogRecord) -> bool:

@@ -12,12 +12,14 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
-from app.log import request_id
-from app.store import StoreError, StoreFull
+from app.log import Seldom, request_id
+from app.reviews import DamagedReviewError
+from app.store_errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 log = logging.getLogger(__name__)
+_seldom = Seldom(log)
 
 
 class Invalid(BaseModel):
@@ -74,8 +76,8 @@ def install(app: FastAPI) -> None:
     """Make the application answer every error with problem details."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(StoreFull, _store_full)
     app.add_exception_handler(StoreError, _store_unavailable)
+    app.add_exception_handler(DamagedReviewError, _damaged_review)
     app.add_exception_handler(Exception, _internal_error)
     generated = app.openapi
 
@@ -104,16 +106,17 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return problem(422, "the request is invalid", errors=errors)
 
 
-async def _store_full(_: Request, error: Exception) -> JSONResponse:
-    return problem(503, str(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
 async def _store_unavailable(_: Request, error: Exception) -> JSONResponse:
-    # Only the class: the error's text may contain an address or a password.
-    log.warning("store does not answer", extra={"error": str(error)})
-    return problem(
-        503, "the store does not answer", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
-    )
+    assert isinstance(error, StoreError)
+    # Only the class of the cause: its text may contain an address or a password.
+    _seldom.warning("store unavailable", {"state": error.state, "error": str(error)})
+    return problem(503, error.detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+async def _damaged_review(_: Request, error: Exception) -> JSONResponse:
+    _seldom.warning("damaged review", {"error": str(error)})
+    detail = "the stored data of this review are damaged; submit the upgrade with ?force=true"
+    return problem(500, detail)
 
 
 async def _internal_error(_: Request, __: Exception) -> JSONResponse:

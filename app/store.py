@@ -5,69 +5,52 @@ consumer group: Redis delivers each entry to one worker, keeps it until that wor
 and lets another worker claim it if the first one is silent for too long. So no job is lost when a
 process dies. A job may run twice, but only the worker with the newest lease can write its outcome.
 
-Related keys are written by one Lua script, which Redis runs atomically.
+Related keys are written by one Lua script, which Redis runs atomically. What is dropped to make
+room: ``app/space.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+import logging
+import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app.reviews import Failure, Result, Review, Status
+from app.log import Seldom
+from app.npm_names import exact_version
+from app.reviews import DamagedReviewError, Review, Status
+from app.scripts import CHECK, SUBMIT
+from app.space import MAX_QUEUED, MAX_QUEUED_BYTES
+from app.store_errors import StoreError, StoreFull, store_errors
+from app.stored_diff import unpack
+
+__all__ = ["Store", "StoreError", "StoreFull", "connect", "store_errors"]
 
 PREFIX = "upgrade-gate"
 STREAM = f"{PREFIX}:jobs"
 GROUP = "workers"
+RETRIES = f"{PREFIX}:later"  # sorted set: ids of reviews by the time of their next attempt
 INDEX = f"{PREFIX}:reviews"  # sorted set: ids of reviews by creation time
+DIFFS = f"{PREFIX}:diffs"  # window (app/space.py) of the reviews with a diff
+ENDED = f"{PREFIX}:ended"  # window of the finished reviews
+POLICY = f"{PREFIX}:policy"  # by which the workers judge (worker/policy.py)
 CURSOR_PATTERN = "^[0-9]{1,13}-[0-9a-f]{16}$"
 FAR_FUTURE_MS = 9_999_999_999_999  # in the year 2286
 REVIEW_TTL_SECONDS = 7 * 24 * 3600
-MAX_QUEUED = 10_000
 STORE_TIMEOUT_SECONDS = 1.5
 """Time limit of connecting, and of each command."""
-
-# Returns the id of the upgrade's review and 1 if it is new, or "" and 0 if the queue is full.
-_SUBMIT = """
-local upgrade, stream, index = unpack(KEYS)
-local prefix, new_id, ttl_seconds, force, now_ms, max_queued, fields = unpack(ARGV)
-if force == '0' then
-  local existing_id = redis.call('GET', upgrade)
-  if existing_id and redis.call('EXISTS', prefix .. ':review:' .. existing_id) == 1 then
-    return {existing_id, 0}
-  end
-end
-if redis.call('XLEN', stream) >= tonumber(max_queued) then
-  return {'', 0}
-end
-local review = prefix .. ':review:' .. new_id
-for name, value in pairs(cjson.decode(fields)) do
-  redis.call('HSET', review, name, value)
-end
-redis.call('EXPIRE', review, ttl_seconds)
-redis.call('SET', upgrade, new_id, 'EX', ttl_seconds)
-redis.call('ZREMRANGEBYSCORE', index, '-inf', tonumber(now_ms) - tonumber(ttl_seconds) * 1000)
-redis.call('ZADD', index, now_ms, new_id)
-redis.call('XADD', stream, '*', 'id', new_id)
-return {new_id, 1}
-"""
-
-
-class StoreError(Exception):
-    """The store does not answer, or answers with an error."""
-
-
-class StoreFull(StoreError):
-    """The queue has reached `MAX_QUEUED` reviews."""
+_REVIEW_ID = re.compile("[0-9a-f]{16}")
+_CREATED, _REFUSED = 1, 2  # outcomes of SUBMIT
+log = logging.getLogger(__name__)
+_seldom = Seldom(log)
 
 
 def connect(url: str) -> redis.Redis:
@@ -75,6 +58,9 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         decode_responses=True,
+        # Stored bytes that are not UTF-8 must damage one review only, not a reply that contains
+        # others. Review.from_hash refuses the surrogates.
+        encoding_errors="surrogateescape",
         socket_timeout=STORE_TIMEOUT_SECONDS,
         socket_connect_timeout=STORE_TIMEOUT_SECONDS,
         health_check_interval=30,  # seconds
@@ -117,65 +103,93 @@ class Store:
         """Use `client`; reviews expire after `ttl_seconds`."""
         self._client = client
         self._ttl_seconds = ttl_seconds
-        self._submit_script = client.register_script(_SUBMIT)
+        self._submit_script = client.register_script(SUBMIT)
+        self._check_script = client.register_script(CHECK)
 
-    def ping(self) -> None:
-        """Raise StoreError if the store does not answer."""
+    def check(self) -> None:
+        """Raise StoreError if the store does not answer, refuses writes or has no more room."""
         with store_errors():
-            self._client.ping()
+            has_room = self._check_script(keys=script_keys(), args=[MAX_QUEUED_BYTES])
+        if not has_room:
+            raise StoreFull("no room", "full")
 
     def submit(
         self, package: str, old: str, new: str, *, force: bool = False, request_id: str = ""
     ) -> tuple[Review, bool]:
-        """Return the review of an upgrade, and whether it is new.
+        """Return a review of an upgrade, and whether it is new.
+
+        An existing review is returned if it is not finished, or if a new one would come out the
+        same: it did not fail, `old` and `new` are exact versions, and the workers judge as then.
 
         Args:
             package: name of the npm package.
             old: version, range or tag in use.
             new: version, range or tag to upgrade to.
-            force: create a new review even if one of the same upgrade exists.
+            force: create a new review in any case.
             request_id: id of the request, for the worker's log.
 
         Raises:
-            StoreFull: too many reviews are queued.
+            StoreFull: too many reviews are queued, or the store's memory is full.
         """
         new_id = secrets.token_hex(8)
         now_ms = int(time.time() * 1000)
+        upgrade = _upgrade_key(package, old, new)
+        is_exact = bool(exact_version(old) and exact_version(new))
         fields = {
             "package": package, "from": old, "to": new, "status": str(Status.QUEUED),
             "created": str(now_ms), "updated": str(now_ms),
             "expires": str(now_ms + self._ttl_seconds * 1000),
-            "attempts": "0", "request_id": request_id,
+            "attempts": "0", "request_id": request_id, "upgrade": upgrade,
         }  # fmt: skip
-        keys = [_upgrade_key(package, old, new), STREAM, INDEX]
         arguments: list[str | int] = [
-            PREFIX, new_id, self._ttl_seconds, int(force), now_ms, MAX_QUEUED, json.dumps(fields),
+            new_id, self._ttl_seconds, int(force), int(is_exact), now_ms, MAX_QUEUED,
+            MAX_QUEUED_BYTES, json.dumps(fields),
         ]  # fmt: skip
         with store_errors():
-            reply = self._submit_script(keys=keys, args=arguments)
-        stored_id, is_new = cast("tuple[str, int]", reply)
-        if not stored_id:
-            raise StoreFull(f"the queue is full ({MAX_QUEUED} reviews)")
-        review = self.get(stored_id)
+            reply = self._submit_script(keys=[*script_keys(), upgrade], args=arguments)
+        stored_id, outcome = cast("tuple[str, int]", reply)
+        if outcome == _REFUSED:
+            raise _queue_full() if stored_id == "queue" else StoreFull("no room", "full")
+        try:
+            review = self.get(stored_id)
+        except DamagedReviewError:
+            if outcome == _CREATED:
+                raise
+            return self.submit(package, old, new, force=True, request_id=request_id)
         if review is None:
             raise StoreError("the review expired while it was submitted")
-        return review, bool(is_new)
+        return review, outcome == _CREATED
 
     def get(self, review_id: str) -> Review | None:
-        """Return a review, or None if it does not exist or has expired."""
-        with store_errors():
-            fields = cast("dict[str, str]", self._client.hgetall(review_key(review_id)))
-        return review_from_hash(review_id, fields)
+        """Return a review, or None if it does not exist, has expired or was dropped.
+
+        Raises:
+            DamagedReviewError: its data are invalid.
+        """
+        (reply,) = self._hashes([review_id])
+        return _review(review_id, reply)
 
     def diff(self, review_id: str) -> str | None:
-        """Return the unified diff of a finished review, or None if it has none."""
+        """Return the unified diff of a finished review, or None if the store does not hold it.
+
+        Raises:
+            DamagedReviewError: its data are invalid.
+        """
         with store_errors():
-            return cast("str | None", self._client.get(diff_key(review_id)))
+            try:
+                command: Any = self._client.execute_command  # without types
+                reply = command("GET", diff_key(review_id), NEVER_DECODE=True)
+            except redis.ResponseError as error:
+                if not _is_wrong_type(error):
+                    raise
+                raise DamagedReviewError("the key has another type") from None
+        return None if reply is None else unpack(reply)
 
     def page(self, limit: int, before: str | None = None) -> tuple[list[Review], str | None]:
         """Return reviews, the newest first, and the cursor of the next page, if there is one.
 
-        The index may still list expired reviews. They are left out, so a page may be short.
+        The index may still list expired reviews. They are left out, so a page may be short. So are
+        damaged ones, which are logged.
 
         A cursor (CURSOR_PATTERN) is a creation time and an id. It stays valid after that review
         expires.
@@ -186,8 +200,8 @@ class Store:
         """
         with store_errors():
             entries = self._index_entries(limit + 1, before)
-            listed, more = entries[:limit], entries[limit:]
-            reviews = self._load([entry.review_id for entry in listed])
+        listed, more = entries[:limit], entries[limit:]
+        reviews = self._load([entry.review_id for entry in listed])
         return reviews, listed[-1].cursor if more else None
 
     def _index_entries(self, limit: int, before: str | None) -> list[_IndexEntry]:
@@ -202,60 +216,66 @@ class Store:
             self._client.zrevrangebyscore(
                 INDEX,
                 start.created_ms,
-                "-inf",
+                0,
                 start=0,
                 num=limit + same_millisecond,
                 withscores=True,
             ),
         )
+        damaged = [id_ for id_, _ in scored_ids if not _REVIEW_ID.fullmatch(id_)]
+        if damaged:  # they would make invalid cursors
+            _seldom.warning("damaged ids removed from the index", {"ids": len(damaged)})
+            self._client.zrem(INDEX, *damaged)
+            return self._index_entries(limit, before)
         entries = [_IndexEntry(int(score), review_id) for review_id, score in scored_ids]
         return [entry for entry in entries if entry < start][:limit]
 
     def _load(self, review_ids: list[str]) -> list[Review]:
-        """Return the reviews that have not expired."""
+        """Return the reviews that have not expired and are not damaged."""
+        reviews = []
+        for review_id, reply in zip(review_ids, self._hashes(review_ids), strict=True):
+            try:
+                reviews.append(_review(review_id, reply))
+            except DamagedReviewError as error:
+                _seldom.warning("damaged review", {"review": review_id, "error": str(error)})
+        return [review for review in reviews if review is not None]
+
+    def _hashes(self, review_ids: list[str]) -> list[object]:
+        """Return each review's hash, or the error of reading it."""
         pipeline = self._client.pipeline(transaction=False)
         for review_id in review_ids:
             pipeline.hgetall(review_key(review_id))
-        hashes = pipeline.execute()
-        reviews = map(review_from_hash, review_ids, hashes)
-        return [review for review in reviews if review is not None]
+        with store_errors():
+            replies = cast("list[object]", pipeline.execute(raise_on_error=False))
+            for reply in replies:
+                if isinstance(reply, redis.ResponseError) and not _is_wrong_type(reply):
+                    raise reply
+        return replies
 
 
-def review_from_hash(review_id: str, fields: Mapping[str, str]) -> Review | None:
-    """Return the review with the fields of its hash, or None if the hash is absent."""
-    if "package" not in fields:
-        return None
+def _review(review_id: str, reply: object) -> Review | None:
+    """Return the review that HGETALL replied, or None if there is none."""
+    if isinstance(reply, redis.ResponseError):
+        raise DamagedReviewError("the key has another type")
+    fields = cast("Mapping[str, str]", reply)
+    return Review.from_hash(review_id, fields) if fields else None
 
-    def time_of(name: str) -> datetime:
-        return datetime.fromtimestamp(int(fields[name]) / 1000, UTC)
 
-    from_version: dict[str, Any] = {"from": fields["from"]}  # a keyword cannot be an argument
-    return Review(
-        id=review_id,
-        package=fields["package"],
-        to=fields["to"],
-        status=Status(fields["status"]),
-        created=time_of("created"),
-        updated=time_of("updated"),
-        expires=time_of("expires"),
-        attempts=int(fields.get("attempts", 0)),
-        dead_letter=fields.get("dead_letter") == "1",
-        result=Result.model_validate_json(fields["result"]) if fields.get("result") else None,
-        failure=Failure.model_validate_json(fields["failure"]) if fields.get("failure") else None,
-        **from_version,
-    )
+def _is_wrong_type(error: redis.ResponseError) -> bool:
+    return str(error).startswith("WRONGTYPE")
+
+
+def _queue_full() -> StoreFull:
+    detail = f"the queue is full ({MAX_QUEUED} reviews): try later, or start more workers"
+    return StoreFull(detail, "full", detail)
+
+
+def script_keys() -> list[str]:
+    """Return the keys of every script, in the order of the scripts' locals."""
+    return [DIFFS, ENDED, INDEX, POLICY, STREAM, RETRIES]
 
 
 def _upgrade_key(package: str, old: str, new: str) -> str:
     """Return the key of the id of an upgrade's newest review."""
     digest = hashlib.sha256(f"{package}\0{old}\0{new}".encode()).hexdigest()
     return f"{PREFIX}:triple:{digest}"  # running stores have keys with this name
-
-
-@contextlib.contextmanager
-def store_errors() -> Iterator[None]:
-    """Raise a Redis client's error as StoreError, without the store's address or password."""
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreError(type(error).__name__) from None

@@ -5,7 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response, Security
 from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from app import npm_names
 from app.health import store_of
@@ -41,6 +50,14 @@ class Upgrade(BaseModel):
     package: Name = Field(description="Name of the npm package")
     from_: Version = Field(alias="from", description="Version in use, or a range or tag")
     to: Version = Field(description="Version to upgrade to, or a range or tag")
+
+    @field_validator("to")
+    @classmethod
+    def _differs(cls, value: str, info: ValidationInfo) -> str:
+        release = npm_names.exact_version(value)
+        if release and release == npm_names.exact_version(info.data.get("from_", "")):
+            raise ValueError("the same version as `from`")
+        return value
 
 
 class Page(BaseModel):
@@ -78,7 +95,11 @@ def submit(
     store: AppStore,
     force: Annotated[bool, Query(description="Review it again")] = False,
 ) -> Response:
-    """Submit an upgrade for review. The same upgrade returns the existing review, unless forced."""
+    """Submit an upgrade for review.
+
+    The same upgrade returns an existing review that is queued or running; or done, if a new one
+    would come out the same: both versions are exact, and the workers judge as then.
+    """
     review, _ = store.submit(
         upgrade.package, upgrade.from_, upgrade.to, force=force, request_id=request_id.get()
     )
@@ -99,7 +120,7 @@ def page(
     return _json(Page(reviews=reviews, next=next_cursor))
 
 
-@router.get("/{id}", response_model=Review, responses=documented(404, 422))
+@router.get("/{id}", response_model=Review, responses=documented(404, 422, 500))
 def review(id: ReviewId, store: AppStore) -> Response:  # noqa: A002 - the path's parameter
     """Return a review: its status and outcome."""
     return _json(_get_or_404(store, id))
@@ -108,20 +129,36 @@ def review(id: ReviewId, store: AppStore) -> Response:  # noqa: A002 - the path'
 @router.get(
     "/{id}/diff",
     response_class=PlainTextResponse,
-    responses=documented(404, 409, 422),
+    responses=documented(404, 409, 410, 422, 500),
 )
 def diff(id: ReviewId, store: AppStore) -> PlainTextResponse:  # noqa: A002 - the path's parameter
-    """Return the unified diff of a finished review, as `npm diff` prints it."""
+    """Return the unified diff of a finished review, as `npm diff` prints it.
+
+    410: the diff was dropped, because newer ones needed its room. The review is still there.
+    """
     review = _get_or_404(store, id)
     if review.status != Status.DONE:
         raise HTTPException(409, f"no diff: the review is {review.status}")
+    text = store.diff(id)
+    if text is None and (review.diff_dropped or _changed_files(review)):
+        detail = "the diff was dropped to make room for newer ones"
+        raise HTTPException(410, f"{detail}; submit the upgrade with ?force=true")
     # The diff is untrusted: a browser must not render it as a page.
     headers = {"X-Content-Type-Options": "nosniff"}
-    return PlainTextResponse(store.diff(id) or "", headers=headers)
+    return PlainTextResponse(text or "", headers=headers)
+
+
+def _changed_files(review: Review) -> int:
+    """Count the files that changed: if there are none, version 0.2 stored no diff."""
+    if review.result is None:
+        return 0
+    counts = review.result.statistics
+    return counts.files_added + counts.files_removed + counts.files_modified
 
 
 def _get_or_404(store: Store, review_id: str) -> Review:
     review = store.get(review_id)
     if review is None:
-        raise HTTPException(404, f"review {review_id} does not exist or has expired")
+        detail = f"review {review_id} does not exist, has expired or was dropped to make room"
+        raise HTTPException(404, detail)
     return review

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.log import request_id
+from app.log import Seldom, request_id
+from app.store_errors import StoreError
 from worker.heartbeat import MAX_SILENCE_SECONDS, PERIOD_SECONDS, Heartbeat
 from worker.queue import Job
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
+_seldom = Seldom(log)
 
 
 class JobSource(Protocol):
@@ -65,7 +67,10 @@ class Loop:
         try:
             return self.queue.claim()
         except Exception as error:  # noqa: BLE001 - a failing queue must not end the worker
-            log.warning("queue unavailable", extra={"error": type(error).__name__})
+            # Not the error's text, which may contain a password.
+            state = error.state if isinstance(error, StoreError) else ""
+            extra = {"error": type(error).__name__, "state": state}
+            _seldom.warning("queue unavailable", extra)
             return None
 
     def _process(self, job: Job) -> None:

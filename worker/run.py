@@ -12,6 +12,7 @@ from worker import node, npm_diff
 from worker.heartbeat import MAX_SILENCE_SECONDS, Heartbeat
 from worker.llm import LlmSettings, summarize
 from worker.loop import Loop
+from worker.policy import policy
 from worker.queue import Queue
 from worker.review import MAX_WRITE_ATTEMPTS, WRITE_RETRY_SECONDS, Reviewer
 from worker.stop import StopSignal
@@ -60,10 +61,21 @@ def run(stop: StopSignal) -> int:
             "node": node_version,
         },
     )
-    queue = Queue(connect(settings.effective_store_url), worker_name)
+    llm = LlmSettings(
+        provider=settings.llm_provider,
+        model=settings.llm_model or None,
+        api_key=settings.llm_api_key,
+        base_url=settings.llm_base_url,
+        timeout=LLM_TIMEOUT_SECONDS,
+    )
+    queue = Queue(
+        connect(settings.effective_store_url),
+        worker_name,
+        policy=policy(settings.policy_threshold, llm),
+    )
     Loop(
         queue=queue,
-        process=_reviewer(settings, queue, stop),
+        process=_reviewer(settings, llm, queue, stop),
         max_job_seconds=MAX_JOB_SECONDS,
         heartbeat=heartbeat,
         poll_interval=settings.worker_poll_interval,
@@ -73,16 +85,11 @@ def run(stop: StopSignal) -> int:
     return 0
 
 
-def _reviewer(settings: WorkerSettings, queue: Queue, stop: StopSignal) -> Reviewer:
+def _reviewer(
+    settings: WorkerSettings, llm: LlmSettings, queue: Queue, stop: StopSignal
+) -> Reviewer:
     registry = settings.artifactory_url
     token = settings.artifactory_token
-    llm = LlmSettings(
-        provider=settings.llm_provider,
-        model=settings.llm_model or None,
-        api_key=settings.llm_api_key,
-        base_url=settings.llm_base_url,
-        timeout=LLM_TIMEOUT_SECONDS,
-    )
     return Reviewer(
         queue=queue,
         stop=stop,

@@ -1,4 +1,4 @@
-"""Real Redis server on a Unix socket, without a port or a file."""
+"""Real Redis server on a Unix socket, without a port; its files are in a temporary folder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ MAX_START_SECONDS = 10
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
-    """Run a server, and yield its URL."""
+def running(*options: str, config: Path | None = None) -> Iterator[str]:
+    """Run a server, and yield its URL.
+
+    Args:
+        options: further options, which replace those of the file.
+        config: configuration file.
+    """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     assert program, "redis-server is not installed: `./inv provision` installs redis-tools"
     with tempfile.TemporaryDirectory() as folder:  # pytest's paths are too long for a socket
         socket = Path(folder, "s")
-        options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
-        process = subprocess.Popen(
-            ["redis-server", *options], executable=program, stdout=subprocess.DEVNULL
-        )
+        own = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
+        command = ["redis-server", *own, *options]
+        if config:  # a copy, because Redis enters the file's folder when it reads that line
+            copy = Path(folder, "redis.conf")
+            copy.write_text(config.read_text().replace("dir /data", f"dir {folder}"))
+            command.insert(1, str(copy))
+        process = subprocess.Popen(command, executable=program, stdout=subprocess.DEVNULL)
         try:
             url = f"unix://{socket}"
             _wait_until_ready(url, process)

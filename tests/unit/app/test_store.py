@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from app import store
-from app.reviews import Status
+from app.reviews import DamagedReviewError, Failure, Finding, Result, Status
 from app.store import Store, StoreError, StoreFull, connect
+from worker.queue import Queue
 
 UPGRADE = ("left-pad", "1.2.0", "1.3.0")
 
@@ -42,6 +43,79 @@ def test_forced_review_replaces_the_existing_one(reviews, client):
     assert reviews.submit(*UPGRADE)[0].id == second.id
     assert reviews.get(first.id) == first
     assert client.xlen(store.STREAM) == 2
+
+
+# --- which review is the answer to a second submission
+
+RESULT = Result(verdict="pass", risk=0.1, threshold=0.75, from_version="1.2.0", to_version="1.3.0")
+FRESH = Finding(signal="version.fresh", path="", weight=0.18, text="published 3 hours ago")
+
+
+def _finish(client, policy: str = "default", **changes: object) -> None:
+    worker = Queue(client, "worker", policy=policy)
+    assert worker.finish(worker.claim(), RESULT.model_copy(update=changes), "")
+
+
+@pytest.mark.parametrize("upgrade", [UPGRADE, ("p", "^1.0.0", "latest"), ("p", "1.0.0", "next")])
+@pytest.mark.parametrize("is_running", [False, True])
+def test_unfinished_review_is_the_answer_for_versions_ranges_and_tags(
+    reviews, client, upgrade, is_running
+):
+    first, _ = reviews.submit(*upgrade)
+    if is_running:
+        Queue(client, "worker").claim()
+    assert reviews.submit(*upgrade)[0].id == first.id
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_answer"),
+    [
+        ("1.2.0", "1.3.0", True), ("v1.2.0", "=1.3.0", True), ("1.2.0-rc.1", "1.3.0+b.1", True),
+        ("1.2.0", "latest", False), ("^1.2.0", "1.3.0", False), ("1.2.0", "1.3", False),
+        ("1.2.0", "1.x", False), ("1.2.0", "*", False), ("1.2.0", "01.3.0", False),
+        ("1.2.0", "9999999999999999.0.0", False), ("1.2.0 || 2.0.0", "3.0.0", False),
+        ("1.2.0", "1.3.0 ", False),
+    ],
+)  # fmt: skip
+def test_finished_review_is_the_answer_for_exact_versions_only(
+    reviews, client, old, new, is_answer
+):
+    first, _ = reviews.submit("p", old, new)
+    _finish(client)
+    assert (reviews.submit("p", old, new)[0].id == first.id) == is_answer
+
+
+@pytest.mark.parametrize("dead_letter", [False, True])
+def test_failed_review_is_no_answer(reviews, client, dead_letter):
+    first, _ = reviews.submit(*UPGRADE)
+    worker = Queue(client, "worker")
+    worker.fail(worker.claim(), Failure(code="x", message="x"), dead_letter=dead_letter)
+    second, created = reviews.submit(*UPGRADE)
+    assert created
+    assert second.id != first.id
+
+
+def test_finished_review_is_no_answer_after_the_workers_policy_changed(reviews, client):
+    reviews.submit(*UPGRADE)
+    _finish(client, policy="threshold 0.5")
+    assert not reviews.submit(*UPGRADE)[1]
+    Queue(client, "worker", policy="threshold 0.6").claim()  # an update replaced the worker
+    assert reviews.submit(*UPGRADE)[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_answer"),
+    [
+        ({"findings": (FRESH,)}, False),
+        ({"summary_missing": "the provider took too long"}, False),
+        ({"summary_missing": "no provider is set"}, True),
+        ({"summary": "harmless"}, True),
+    ],
+)
+def test_result_that_would_differ_tomorrow_is_no_answer(reviews, client, changes, is_answer):
+    reviews.submit(*UPGRADE)
+    _finish(client, **changes)
+    assert reviews.submit(*UPGRADE)[1] != is_answer
 
 
 @pytest.mark.parametrize(
@@ -141,7 +215,7 @@ def test_absent_review_and_diff_are_none(reviews):
 def test_unreachable_store_raises_store_error_without_its_address():
     unreachable = Store(connect("redis://:s3cret@127.0.0.1:1/0"))
     for command in (
-        unreachable.ping,
+        unreachable.check,
         lambda: unreachable.submit(*UPGRADE),
         lambda: unreachable.get("x"),
         lambda: unreachable.page(3),
@@ -151,3 +225,80 @@ def test_unreachable_store_raises_store_error_without_its_address():
         assert "s3cret" not in str(caught.value)
         assert "127.0.0.1" not in str(caught.value)
         assert caught.value.__cause__ is None
+
+
+# --- damaged data
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"status": "lost"}, {"created": "yesterday"}, {"expires": "9" * 30}, {"updated": "-" * 3},
+        {"attempts": "x"}, {"package": b"\xff"}, {"to": b"1.0.\xc3"}, {"result": "{"},
+        {"result": b'{"verdict": "pass\xff"}'}, {"result": '{"verdict": "maybe"}'},
+        {"failure": "[]"}, {"request_id": b"\x80"}, {"created": "nan"}, {"foreign": b"\xfe\xff"},
+    ],
+)  # fmt: skip
+def test_damaged_review_is_left_out_of_its_page_and_logged(reviews, client, caplog, damage):
+    damaged, sound = _submit(reviews, 2)
+    client.hset(store.review_key(damaged), mapping=damage)
+    assert [review.id for review in reviews.page(5)[0]] == [sound]
+    assert [record.review for record in caplog.records] == [damaged]
+    with pytest.raises(DamagedReviewError):
+        reviews.get(damaged)
+
+
+@pytest.mark.parametrize("field", ["package", "from", "to", "status", "created", "expires"])
+def test_review_without_a_field_is_damaged(reviews, client, field):
+    (damaged,) = _submit(reviews, 1)
+    client.hdel(store.review_key(damaged), field)
+    assert reviews.page(5)[0] == []
+    with pytest.raises(DamagedReviewError):
+        reviews.get(damaged)
+
+
+def test_key_of_another_type_is_a_damaged_review_or_diff(reviews, client):
+    damaged, sound = _submit(reviews, 2)
+    client.delete(store.review_key(damaged))
+    client.lpush(store.review_key(damaged), "x")
+    client.lpush(store.diff_key(sound), "x")
+    assert [review.id for review in reviews.page(5)[0]] == [sound]
+    with pytest.raises(DamagedReviewError):
+        reviews.get(damaged)
+    with pytest.raises(DamagedReviewError):
+        reviews.diff(sound)
+
+
+@pytest.mark.parametrize("stored", [b"\xff\xfe", b"\x1f\x8b broken", b"\x1f\x8b"])
+def test_damaged_diff_is_reported(reviews, client, stored):
+    (id_,) = _submit(reviews, 1)
+    client.set(store.diff_key(id_), stored)
+    with pytest.raises(DamagedReviewError):
+        reviews.diff(id_)
+
+
+@pytest.mark.parametrize("damage", [{"status": "lost"}, {"status": "queued", "attempts": "x"}])
+def test_damaged_review_is_no_answer_to_a_submission(reviews, client, damage):
+    first, _ = reviews.submit(*UPGRADE)
+    client.hset(store.review_key(first.id), mapping=damage)
+    second, created = reviews.submit(*UPGRADE)
+    assert created
+    assert second.id != first.id
+
+
+@pytest.mark.parametrize("kind", ["review", "upgrade"])
+def test_key_of_another_type_does_not_prevent_a_submission(reviews, client, kind):
+    first, _ = reviews.submit(*UPGRADE)
+    key = store.review_key(first.id) if kind == "review" else store._upgrade_key(*UPGRADE)
+    client.delete(key)
+    client.lpush(key, "x")
+    assert reviews.submit(*UPGRADE)[1]
+
+
+def test_damaged_ids_in_the_index_do_not_end_the_pages(reviews, client):
+    created = _submit(reviews, 3)
+    client.zadd(store.INDEX, {id_: 1000 + n for n, id_ in enumerate(created)})
+    client.zadd(
+        store.INDEX, {b"\xff\xfe": 1001, "x" * 99: 1002, "": 1001, "y": "-inf", "z": "+inf"}
+    )
+    assert sorted(id_ for page in _pages(reviews, 1) for id_ in page) == sorted(created)

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from app.guard import MAX_BODY_BYTES, TokenBucket
-from app.reviews import Failure, Result
-from app.store import Store, connect
+from app.reviews import Failure, Result, Statistics
+from app.store import Store, connect, diff_key, review_key
 from tests.support.api_client import TOKEN, Api
 from worker.queue import Queue
 
@@ -170,6 +170,27 @@ def test_names_and_versions_of_npm_are_accepted(api, valid):
     assert api.post("/v1/reviews", json={**UPGRADE, **valid}).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("1.2.0", "1.2.0"), ("v1.2.0", "1.2.0"), ("1.2.0-rc.1", "1.2.0-rc.1"), ("1.2.0+a", "1.2.0+b")],
+)
+def test_upgrade_to_the_same_version_is_rejected(api, old, new):
+    response = api.post("/v1/reviews", json={**UPGRADE, "from": old, "to": new})
+    assert "invalid" in _problem_detail(response, 422)
+    assert response.json()["errors"] == [
+        {"where": "body.to", "message": "the same version as `from`"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("latest", "latest"), ("1.2.0", "1.2.0-rc.1"), ("1.2", "1.2"), ("1.3.0", "1.2.0")],
+)
+def test_upgrade_that_may_differ_is_accepted(api, old, new):
+    response = api.post("/v1/reviews", json={**UPGRADE, "from": old, "to": new})
+    assert response.status_code == 202
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"package": "x"}'])
 def test_invalid_body_is_a_problem(api, content):
     _problem_detail(api.post("/v1/reviews", content=content), 422)
@@ -240,6 +261,26 @@ def test_unreachable_store_is_a_problem_without_its_address():
         assert _problem_detail(response, 503) == "the store does not answer"
         assert int(response.headers["retry-after"]) > 0
         assert "hush" not in response.text
+
+
+def test_damaged_review_is_a_problem_and_others_are_listed(api, client):
+    damaged, sound = (
+        api.post("/v1/reviews", json={**UPGRADE, "to": f"1.3.{n}"}).json()["id"] for n in range(2)
+    )
+    client.hset(review_key(damaged), "package", b"left\xffpad")
+    for path in (f"/v1/reviews/{damaged}", f"/v1/reviews/{damaged}/diff"):
+        assert "damaged" in _problem_detail(api.get(path), 500)
+    page = api.get("/v1/reviews?limit=100")
+    assert [review["id"] for review in page.json()["reviews"]] == [sound]
+
+
+def test_diff_that_the_store_lost_is_gone(api, worker, client):
+    path = api.post("/v1/reviews", json=UPGRADE).headers["location"]
+    result = RESULT.model_copy(update={"statistics": Statistics(files_modified=1)})
+    worker.finish(worker.claim(), result, "--- a\n")
+    client.delete(diff_key(path.rpartition("/")[2]))
+    assert "dropped" in _problem_detail(api.get(f"{path}/diff"), 410)
+    assert api.get(path).status_code == 200
 
 
 def test_internal_error_is_a_problem_without_details(api, monkeypatch):

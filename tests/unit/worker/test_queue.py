@@ -108,6 +108,164 @@ def test_abandoned_job_is_claimed_behind_many_jobs_of_living_workers(reviews, wo
     assert worker.claim() is None
 
 
+def test_a_killed_workers_job_is_found_behind_eleven_older_jobs(reviews, client):
+    for n in range(12):
+        reviews.submit("p", "1.0.0", f"1.0.{n}")
+    workers = [Queue(client, f"w{n}") for n in range(12)]
+    *living, killed = [worker.claim() for worker in workers]
+    # The twelfth worker was silent for longer than its lease.
+    idle_ms = int(queue.LEASE_SECONDS * 1000) + 1
+    client.xclaim(store.STREAM, store.GROUP, "w11", 0, [killed.entry_id], idle=idle_ms)
+    found = workers[0].claim()
+    assert (found.id, found.attempt) == (killed.id, 2)
+    assert workers[1].claim() is None
+    assert not workers[11].finish(killed, RESULT, "")
+    for worker, job in zip(workers[:11], living, strict=True):
+        assert worker.finish(job, RESULT, "")
+    assert workers[0].finish(found, RESULT, "")
+
+
+# --- entries of which no job can be made
+
+
+def _poison(client, reviews, kind: str) -> None:
+    """Queue an entry of which no job can be made."""
+    if kind.startswith("entry: "):
+        fields = {"no id": {"x": "y"}, "no hash": {"id": "0" * 16}, "bytes": {b"id": b"\xff\x00"},
+                  "only bytes": {b"\xfe": b"\xff"}, "empty id": {"id": ""}}  # fmt: skip
+        client.xadd(store.STREAM, fields[kind.removeprefix("entry: ")])
+        return
+    review, _ = reviews.submit("poison", "1.0.0", "2.0.0")
+    key = store.review_key(review.id)
+    if kind == "a list":
+        client.delete(key)
+        client.lpush(key, "x")
+    elif kind.startswith("no "):
+        client.hdel(key, kind.removeprefix("no "))
+    else:
+        name, _, value = kind.partition("=")
+        client.hset(key, name, value.encode("latin-1"))
+
+
+POISON = [
+    "entry: no id", "entry: no hash", "entry: bytes", "entry: only bytes", "entry: empty id",
+    "a list", "no status", "no package", "no from", "no to", "status=lost", "attempts=x",
+    "attempts=-1", "attempts=1e3", "attempts=", "attempts=99999999999999999999", "package=\xff",
+    "package=", "to=1.0\n", "from=\x00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", POISON)
+def test_poison_is_removed_and_logged_once_and_the_queue_goes_on(
+    reviews, worker, successor, client, caplog, kind
+):
+    _poison(client, reviews, kind)
+    sound, _ = reviews.submit(*UPGRADE)
+    assert worker.claim().id == sound.id
+    assert client.xlen(store.STREAM) == 1
+    assert client.xpending(store.STREAM, store.GROUP)["pending"] == 1
+    (record,) = caplog.records
+    assert record.message == "poison entry dropped"
+    assert record.why
+    assert successor.claim().id == sound.id
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("kind", ["package=\xe9", "to=1.0\n", "no from", "attempts=x"])
+def test_poison_review_is_no_answer_to_its_upgrade(reviews, worker, client, kind):
+    _poison(client, reviews, kind)
+    worker.claim()
+    assert reviews.submit("poison", "1.0.0", "2.0.0")[1]
+
+
+def test_more_poison_than_one_script_removes(reviews, worker, client, caplog):
+    for _ in range(250):
+        client.xadd(store.STREAM, {"x": "y"})
+    sound, _ = reviews.submit(*UPGRADE)
+    assert worker.claim().id == sound.id
+    assert len(caplog.records) == 250
+
+
+def test_abandoned_poison_is_removed(reviews, worker, successor, client, caplog):
+    """Workers of version 0.2 left such entries in the stream's list of pending ones."""
+    client.xgroup_create(store.STREAM, store.GROUP, id="0", mkstream=True)
+    for kind in POISON[:5]:
+        _poison(client, reviews, kind)
+        client.xreadgroup(store.GROUP, "old", {store.STREAM: ">"}, count=1)
+    assert successor.claim() is None
+    assert client.xlen(store.STREAM) == 0
+    assert client.xpending(store.STREAM, store.GROUP)["pending"] == 0
+    assert len(caplog.records) == 5
+
+
+def test_pending_entry_that_is_gone_from_the_stream_is_forgotten(
+    reviews, review_id, worker, successor, client
+):
+    job = worker.claim()
+    client.xdel(store.STREAM, job.entry_id)
+    assert successor.claim() is None
+    assert client.xpending(store.STREAM, store.GROUP)["pending"] == 0
+
+
+def test_damaged_id_that_waits_for_another_attempt_is_removed(reviews, worker, client, clock):
+    client.zadd(queue.RETRIES, {b"\xff": 1})
+    assert worker.claim() is None
+    assert client.zcard(queue.RETRIES) == client.xlen(store.STREAM) == 0
+
+
+def test_review_that_another_type_replaced_while_it_ran_is_lost(reviews, review_id, worker, client):
+    job = worker.claim()
+    client.delete(store.review_key(review_id))
+    client.lpush(store.review_key(review_id), "x")
+    assert not worker.renew(job)
+    assert not worker.finish(job, RESULT, "")
+
+
+# --- consumers
+
+
+def _consumers(client) -> set[str]:
+    return {info["name"] for info in client.xinfo_consumers(store.STREAM, store.GROUP)}
+
+
+def test_consumer_of_a_dead_worker_is_removed(reviews, client, monkeypatch):
+    worker = Queue(client, "living")
+    for claiming in (Queue(client, "dead"), worker):
+        reviews.submit("p", "1.0.0", "2.0.0", force=True)
+        claiming.finish(claiming.claim(), RESULT, "")
+    assert _consumers(client) == {"dead", "living"}
+    monkeypatch.setattr(queue, "MAX_CONSUMER_IDLE_SECONDS", 0.001)
+    while client.xinfo_consumers(store.STREAM, store.GROUP)[0]["idle"] < 2:
+        pass
+    worker.claim()
+    assert _consumers(client) == {"living"}
+
+
+def test_consumer_with_a_job_stays_until_its_job_is_claimed(
+    reviews, review_id, worker, client, monkeypatch
+):
+    job = worker.claim()
+    monkeypatch.setattr(queue, "MAX_CONSUMER_IDLE_SECONDS", -1)
+    assert Queue(client, "second").claim() is None
+    assert "first" in _consumers(client)
+    found = Queue(client, "second", lease_seconds=0).claim()
+    assert found.id == job.id
+    Queue(client, "third").claim()
+    assert _consumers(client) == {"second"}
+
+
+def test_removed_consumer_returns_with_its_next_claim(
+    reviews, review_id, worker, client, monkeypatch
+):
+    worker.finish(worker.claim(), RESULT, "")
+    monkeypatch.setattr(queue, "MAX_CONSUMER_IDLE_SECONDS", -1)
+    Queue(client, "second").claim()
+    assert _consumers(client) == set()
+    reviews.submit(*UPGRADE, force=True)
+    assert worker.claim()
+    assert "first" in _consumers(client)
+
+
 def test_a_worker_that_lost_its_lease_writes_nothing(reviews, review_id, worker, successor):
     hung = worker.claim()
     job = successor.claim()

@@ -1,0 +1,185 @@
+"""Lua scripts of ``app/store.py``, and the functions that they share with ``worker/scripts.py``.
+
+Redis runs each script atomically. A script begins with the names of its KEYS, then FUNCTIONS.
+"""
+
+from app.space import DEFAULT_MAXMEMORY, DIFFS_SHARE, MARK, OVERHEAD_BYTES, RESULTS_SHARE
+
+_PARAMETERS = f"""
+local MARK, DIFFS_SHARE, RESULTS_SHARE = {MARK}, {DIFFS_SHARE}, {RESULTS_SHARE}
+local DEFAULT_MAXMEMORY, OVERHEAD = {DEFAULT_MAXMEMORY}, {OVERHEAD_BYTES}
+"""
+# The head of scripts. It needs the locals diffs, ended, index: keys of two windows and of all
+# reviews. A window is a sorted set of ids. An id's score is the number of bytes that were ever
+# added before it, so the difference of two scores is the size of all between them.
+FUNCTIONS = (
+    _PARAMETERS
+    + """
+local function review_key(id) return 'upgrade-gate:review:' .. id end
+local function diff_key(id) return 'upgrade-gate:diff:' .. id end
+
+-- Returns the value of a review's field; false if it has none, or is no hash.
+local function field(id, name)
+  local value = redis.pcall('HGET', review_key(id), name)
+  return type(value) == 'string' and value
+end
+
+-- Returns the memory in use and its limit; 0 and 0 if there is no limit, or INFO is not permitted.
+local function memory()
+  local info = redis.pcall('INFO', 'memory')
+  if type(info) ~= 'string' then return 0, 0 end
+  local limit = tonumber(info:match('\\nmaxmemory:(%d+)') or 0)
+  return limit > 0 and tonumber(info:match('\\nused_memory:(%d+)')) or 0, limit
+end
+
+local function diff_size(id)
+  local bytes = redis.pcall('STRLEN', diff_key(id))
+  return OVERHEAD + (type(bytes) == 'number' and bytes or 0)
+end
+
+local function review_size(id)
+  return OVERHEAD + #(field(id, 'result') or '') + #(field(id, 'failure') or '')
+end
+
+-- Deletes a diff, and returns its size.
+local function drop_diff(id)
+  local bytes = diff_size(id)
+  redis.call('DEL', diff_key(id))
+  if field(id, 'status') then
+    redis.call('HSET', review_key(id), 'diff_dropped', '1')
+  end
+  return bytes
+end
+
+-- Deletes all keys of a review, and returns their size.
+local function drop_review(id)
+  local bytes, upgrade = review_size(id), field(id, 'upgrade')
+  redis.call('DEL', diff_key(id), review_key(id))
+  redis.call('ZREM', index, id)
+  redis.call('ZREM', diffs, id)
+  if upgrade and redis.pcall('GET', upgrade) == id then
+    redis.call('DEL', upgrade)
+  end
+  return bytes
+end
+
+-- Adds an id to a window, and returns its score.
+local function add(window, id, size_of)
+  local newest = redis.call('ZRANGE', window, -1, -1, 'WITHSCORES')
+  local score = newest[1] and newest[2] + size_of(newest[1]) or 0
+  redis.call('ZADD', window, score, id)
+  return score
+end
+
+-- Adds an id of so many bytes to a window, and drops the oldest ids that exceed the window's size.
+local function push(window, id, bytes, size, size_of, drop)
+  local score = add(window, id, size_of)
+  local oldest = '(' .. string.format('%.0f', math.min(score, score + bytes - size))
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', window, '-inf', oldest)) do
+    drop(old)
+  end
+  redis.call('ZREMRANGEBYSCORE', window, '-inf', oldest)
+end
+
+-- Removes the oldest ids whose key has expired: more in a call than a call adds.
+local function forget_expired(window, key_of)
+  for _, id in ipairs(redis.call('ZRANGE', window, 0, 9)) do
+    if redis.call('EXISTS', key_of(id)) == 1 then return end
+    redis.call('ZREM', window, id)
+  end
+end
+
+-- Lists the reviews that version 0.2 stored, which had no windows.
+local function fill_windows()
+  if redis.call('EXISTS', ended) == 1 then return end
+  for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    local status = field(id, 'status')
+    if status == 'done' or status == 'failed' then
+      add(ended, id, review_size)
+      if diff_size(id) > OVERHEAD then add(diffs, id, diff_size) end
+    end
+  end
+end
+
+-- Drops the oldest diffs, then the oldest results, until so many bytes fit below the mark. Returns
+-- whether they do.
+local function make_room(bytes)
+  local used, limit = memory()
+  if limit == 0 or used + bytes <= limit * MARK then return true end
+  fill_windows()
+  while used + bytes > limit * MARK do
+    local freed
+    local id = redis.call('ZPOPMIN', diffs)[1]
+    if id then
+      freed = drop_diff(id)
+    else
+      id = redis.call('ZPOPMIN', ended)[1]
+      if not id then return false end
+      freed = drop_review(id)
+    end
+    used = math.min(memory(), used - freed) -- a store may free memory in the background
+  end
+  return true
+end
+
+-- Makes room for a finished review and its diff ('': none), and adds them to the windows.
+local function keep(id, result_bytes, diff_bytes)
+  local _, limit = memory()
+  if limit == 0 then limit = DEFAULT_MAXMEMORY end
+  fill_windows()
+  forget_expired(ended, review_key)
+  forget_expired(diffs, diff_key)
+  make_room(result_bytes + diff_bytes)
+  push(ended, id, OVERHEAD + result_bytes, limit * RESULTS_SHARE, review_size, drop_review)
+  if diff_bytes > 0 then
+    push(diffs, id, OVERHEAD + diff_bytes, limit * DIFFS_SHARE, diff_size, drop_diff)
+  end
+end
+"""
+)
+
+_KEYS = "local diffs, ended, index, policy, stream, retries, upgrade = unpack(KEYS)\n"
+# Returns the id of the upgrade's review and 1 if it is new, or why there is none and 2.
+SUBMIT = (
+    _KEYS
+    + FUNCTIONS
+    + """
+local id, ttl_seconds, force, exact, now_ms, max_queued, max_bytes, fields = unpack(ARGV)
+local existing = force == '0' and redis.pcall('GET', upgrade)
+if type(existing) == 'string' then
+  local status = field(existing, 'status')
+  if status == 'queued' or status == 'running' then return {existing, 0} end
+  -- A finished review is the answer only if a new one would come out the same.
+  if status == 'done' and exact == '1' then
+    local judged_by = field(existing, 'policy')
+    if judged_by and judged_by == redis.pcall('GET', policy) then return {existing, 0} end
+  end
+end
+if redis.call('XLEN', stream) + redis.call('ZCARD', retries) >= tonumber(max_queued) then
+  return {'queue', 2}
+end
+if not make_room(tonumber(max_bytes)) then return {'memory', 2} end
+for name, value in pairs(cjson.decode(fields)) do
+  redis.call('HSET', review_key(id), name, value)
+end
+redis.call('EXPIRE', review_key(id), ttl_seconds)
+redis.call('SET', upgrade, id, 'EX', ttl_seconds)
+redis.call('ZREMRANGEBYSCORE', index, '-inf', tonumber(now_ms) - tonumber(ttl_seconds) * 1000)
+redis.call('ZADD', index, now_ms, id)
+redis.call('XADD', stream, '*', 'id', id)
+return {id, 1}
+"""
+)
+# Returns 1 if a review could be submitted, 0 if there is no room and nothing that can be dropped.
+CHECK = (
+    _KEYS
+    + FUNCTIONS
+    + """
+-- This writes nothing, but is refused as a write is: read-only, out of memory, no disk.
+redis.call('SET', policy .. ':absent', '', 'XX')
+local used, limit = memory()
+if limit == 0 or used + tonumber(ARGV[1]) <= limit * MARK then return 1 end
+fill_windows()
+return math.min(1, redis.call('ZCARD', diffs) + redis.call('ZCARD', ended))
+"""
+)
