@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imageproof.build import bake
 from imageproof.build.options import Options, apply_context
-from imageproof.docker.image_tags import built_images, image_tags
+from imageproof.docker.image_tags import built_tags
 from imageproof.docker.project_lock import project_lock
 from imageproof.docker.replaced_images import remove_replaced_images
 from imageproof.image.sources import read_images
@@ -55,8 +55,8 @@ def build_images(
 
 def _present_images(contract: Contract, engine: Engine) -> list[str]:
     """Return the ids of the images that a build may replace."""
-    tags = image_tags(contract, engine, built_images(engine, contract.images)).values()
-    return [image["Id"] for image in engine.images(list(tags)).values()] if tags else []
+    tags = built_tags(contract, engine)
+    return [image["Id"] for image in engine.images(tags).values()] if tags else []
 
 
 def _sizes(

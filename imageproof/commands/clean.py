@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import console
 from imageproof.commands.down import plan_down
-from imageproof.docker.image_tags import built_images, image_tags
+from imageproof.docker.image_tags import built_tags
 from imageproof.docker.project_lock import project_lock
 from imageproof.docker.replaced_images import remove_replaced_images, replaced_images, users
 from imageproof.stack import compose
@@ -55,7 +55,7 @@ def _removable_tags(
 
     `own`: ids of this project's containers, which are removed before.
     """
-    tags = list(image_tags(contract, engine, built_images(engine, contract.images)).values())
+    tags = built_tags(contract, engine)
     if base:
         tags.append(contract.base.local_tag)
     for tag in engine.images(tags) if tags else ():

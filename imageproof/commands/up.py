@@ -18,7 +18,7 @@ from imageproof.commands.cached_results import (
     project_fingerprint,
 )
 from imageproof.commands.verify import verify_quietly
-from imageproof.docker.image_tags import built_images, image_tags
+from imageproof.docker.image_tags import built_tags
 from imageproof.docker.project_lock import project_lock
 from imageproof.docker.replaced_images import remove_replaced_images
 from imageproof.errors import ImageproofError, VerifyFailed
@@ -94,9 +94,9 @@ def _print_plan(contract: Contract, engine: Engine) -> None:
     """Print what `up` would do. The build is not run, so its result is not known."""
     for line in describe_overrides(contract, engine):
         console.say(f"  {line}")
-    tags = image_tags(contract, engine, built_images(engine, contract.images))
+    tags = built_tags(contract, engine)
     console.write("would lint the project")
-    for tag in tags.values():
+    for tag in tags:
         console.write(f"would build image {tag}")
     console.write("would verify the images")
     for line in plan_start(engine):

@@ -44,6 +44,16 @@ def built_images(
     return {name: image for name, image in images.items() if services[image.service].get("build")}
 
 
+def built_tags(contract: Contract, engine: Engine) -> list[str]:
+    """Return the tags of the contract's images that a build makes.
+
+    Raises:
+        ContractError: the compose file lacks an image's service, or its `image:`.
+    """
+    tags = image_tags(contract, engine)
+    return [tags[name] for name in built_images(engine, contract.images)]
+
+
 def dockerfiles(
     contract: Contract, engine: Engine, images: Mapping[str, ServiceContract]
 ) -> dict[str, str]:

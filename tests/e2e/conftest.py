@@ -6,6 +6,7 @@ fail; they are never skipped.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import uuid
@@ -110,16 +111,31 @@ def docker_cleanup() -> list[str]:
 @pytest.fixture
 def project(tmp_path: Path, engine: Engine, small_base: str) -> Iterator[Project]:
     """Write a small project that a test may change, and remove its objects from the engine."""
+    with _small_project(tmp_path, small_base) as written:
+        yield written
+
+
+@pytest.fixture(scope="module")
+def shared_project(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, small_base: str
+) -> Iterator[Project]:
+    """Write a small project for all tests of a file."""
+    with _small_project(tmp_path_factory.mktemp("shared"), small_base) as written:
+        yield written
+
+
+@contextlib.contextmanager
+def _small_project(folder: Path, base: str) -> Iterator[Project]:
     name = f"ops-e2e-{uuid.uuid4().hex[:8]}"
-    (tmp_path / "pyproject.toml").write_text(
+    (folder / "pyproject.toml").write_text(
         '[tool.imageproof]\ndockerfiles = ["Dockerfile"]\n' + SMALL_CONTRACT
     )
-    (tmp_path / "compose.yaml").write_text(SMALL_COMPOSE.replace("NAME", name))
-    (tmp_path / "Dockerfile").write_text(SMALL_DOCKERFILE)
-    (tmp_path / "index.html").write_text("first\n")
-    shutil.copy(ROOT / ".hadolint.yaml", tmp_path)
+    (folder / "compose.yaml").write_text(SMALL_COMPOSE.replace("NAME", name))
+    (folder / "Dockerfile").write_text(SMALL_DOCKERFILE)
+    (folder / "index.html").write_text("first\n")
+    shutil.copy(ROOT / ".hadolint.yaml", folder)
     try:
-        yield Project(tmp_path, name, small_base)
+        yield Project(folder, name, base)
     finally:
         label = f"label=com.docker.compose.project={name}"
         for container in docker("ps", "-aq", "--filter", label).split():
