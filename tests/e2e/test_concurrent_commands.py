@@ -7,6 +7,7 @@ when it is released, however slow the machine is.
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
 from contextlib import ExitStack
 
@@ -16,8 +17,9 @@ from imageproof.docker.client import Engine
 from imageproof.docker.project_lock import project_lock
 from tests.support.commands import Outcome, Project, docker, read_until, start_command
 
-# A second service, so that half a stack would be noticed.
+# For `watch`, and a second service, so that half a stack would be noticed.
 SIDE = """
+    develop: { watch: [{ action: rebuild, path: index.html }] }
   side:
     image: NAME/web:local
     init: true
@@ -72,37 +74,82 @@ def _running(project: Project) -> list[str]:
     return sorted(line.split()[0] for line in lines)
 
 
-def _together(project: Project, engine: Engine, commands: tuple[str, ...]) -> list[Outcome]:
-    """Run commands that all wait for the lock that this test releases."""
+def _together(
+    project: Project, engine: Engine, commands: tuple[str, ...], *, interrupted: str = ""
+) -> list[Outcome]:
+    """Run commands that all wait for the lock that this test releases.
+
+    `interrupted`: a command that does not end by itself: SIGINT ends it when it has begun.
+    """
     with ExitStack() as stack:
         with project_lock(engine, "test"):
             processes = [stack.enter_context(start_command(project, name)) for name in commands]
-            before = [read_until(process, 'waiting for "./inv test"') for process in processes]
+            messages = [read_until(process, 'waiting for "./inv test"') for process in processes]
         outcomes = []
-        for process, messages in zip(processes, before, strict=True):
+        # A command without an end last: what the other one does to it is part of the test.
+        pairs = list(zip(commands, processes, messages, strict=True))
+        for command, process, before in sorted(pairs, key=lambda pair: pair[0] == interrupted):
+            begin = ""
+            if command == interrupted:
+                begin = _read_until_watching(process)
+                process.send_signal(signal.SIGINT)
             output, rest = process.communicate(timeout=SECONDS)
-            outcomes.append(Outcome(process.returncode, output, messages + rest))
+            outcomes.append(Outcome(process.returncode, output, before + begin + rest))
         return outcomes
+
+
+def _read_until_watching(process: subprocess.Popen[str]) -> str:
+    """Return the messages of `watch` until it watches, or until it ends."""
+    assert process.stderr is not None
+    messages = ""
+    for line in process.stderr:
+        messages += line
+        if "watching;" in line:
+            break
+    return messages
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
 def test_pair_of_commands_ends_in_one_of_the_two_orders(pair, pair_project, engine_of):
-    for command, outcome in zip(pair, _together(pair_project, engine_of, pair), strict=True):
-        everything = outcome.output + outcome.messages
-        if command == "verify" and outcome.status == 2:  # after `clean`
-            assert "clean" in pair
-            assert "has no image" in everything
-        else:
-            assert outcome.status == 0, everything
+    outcomes = _together(pair_project, engine_of, pair)
+    for command, outcome in zip(pair, outcomes, strict=True):
+        _assert_success(command, outcome, pair)
     running, image = _running(pair_project), _image(pair_project)
     assert running in ([], ["side", "web"])
     assert image or not running
-    if "up" in pair and not {"down", "clean"} & set(pair):
+    removers = {"down", "clean"} & set(pair)
+    if "up" in pair and not removers:
         assert running
-    if {"down", "clean"} & set(pair) and "up" not in pair:
+    if removers and "up" not in pair:
         assert not running
     if "clean" in pair and not {"up", "build"} & set(pair):
         assert not image
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "watch"])
+def test_watch_beside_another_command_watches_or_says_why_not(command, pair_project, engine_of):
+    pair = (command, "watch")
+    other, watch = _together(pair_project, engine_of, pair, interrupted="watch")
+    if command == "watch":
+        assert other.status == 130, other.messages
+    else:
+        _assert_success(command, other, pair)
+    running = _running(pair_project)
+    if command in {"down", "clean"} and watch.status == 1:
+        assert "another command removed" in watch.messages, watch.messages
+        assert running == []
+    else:
+        assert watch.status == 130, watch.messages
+        assert running == ["side", "web"]
+
+
+def _assert_success(command: str, outcome: Outcome, pair: tuple[str, ...]) -> None:
+    everything = outcome.output + outcome.messages
+    if command == "verify" and outcome.status == 2:  # after `clean`
+        assert "clean" in pair
+        assert "has no image" in everything
+    else:
+        assert outcome.status == 0, everything
 
 
 def test_command_that_should_not_wait_is_refused(pair_project, engine_of):
