@@ -116,7 +116,7 @@ def _run_checked(
 def _removals(output: str) -> list[str]:
     """Return the packages that apt-get would remove, according to its output."""
     heading = re.search(
-        r"^The following packages will be REMOVED:\n((?: +.*\n)*)", output, re.MULTILINE
+        r"^The following packages will be REMOVED:\n((?: .*\n)*)", output, re.MULTILINE
     )
     return heading[1].split() if heading else []
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
-# Variable names of secrets; not names of places, such as TOKEN_URL or PASSWORD_FILE.
+# Variable names of secrets ...
 _SECRET_NAME = re.compile(
     r"(?:PASSWORD|PASSWD|(?:^|_)(?:PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|AUTH"
-    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY))"
-    r"(?:$|_(?!(?:\w*_)?(?:FILE|PATH|DIR|URL|URI|HEADER|NAME|SOCK|TTL)$))",
+    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY))(?:$|_)",
     re.IGNORECASE,
 )
+# ... and the ends of names of places, such as TOKEN_URL or PASSWORD_FILE.
+_PLACE_NAME = re.compile(r"_(?:FILE|PATH|DIR|URL|URI|HEADER|NAME|SOCK|TTL)$", re.IGNORECASE)
+_WORD = re.compile(r"\w*")
 # Regular expressions of formats that only secrets have, by kind of secret.
 SECRET_FORMATS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
@@ -36,7 +38,14 @@ def is_secret(name: str, value: str) -> bool:
     unquoted = value.strip("\"' ")
     if not unquoted or unquoted.startswith("$"):  # $NAME, ${NAME} and $(command) are no values
         return False
-    return bool(_SECRET_NAME.search(name) or _ANY_FORMAT.search(value))
+    return _is_secret_name(name) or bool(_ANY_FORMAT.search(value))
+
+
+def _is_secret_name(name: str) -> bool:
+    if _PLACE_NAME.search(name):  # what stands before its last word can still be a secret's name
+        last_word = _WORD.match(name[::-1])
+        name = name[: len(name) - len(last_word[0])] if last_word else name
+    return bool(_SECRET_NAME.search(name))
 
 
 def contains_secret(text: str) -> bool:

@@ -7,6 +7,7 @@ them buildx prints plain text, such as its final error.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import time
@@ -29,6 +30,8 @@ _STEP_NAME = re.compile(r"^\[(?P<place>[^\]]+)\]\s+(?P<instruction>.*)$", re.DOT
 _PLACE = re.compile(
     r"^(?:(?P<image>[\w.-]+) (?=\S+ ))?(?:(?P<stage>\S+) +)?(?P<number>\d+)/(?P<count>\d+)$"
 )
+
+MAX_MESSAGE_LINES = 1000  # more are no message, but text that begins with a brace
 
 
 @dataclass
@@ -123,20 +126,21 @@ def _parse_time(text: str | None) -> datetime | None:
 def parse_messages(lines: Iterable[str], other_lines: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of the stream, and append all other lines to `other_lines`."""
     decoder = json.JSONDecoder()
-    buffer = ""
+    buffer, count = "", 0
     for line in lines:
         if not buffer and not line.lstrip().startswith("{"):
             other_lines.append(line.rstrip())
             continue
-        buffer += line
-        if not line.rstrip().endswith("}"):
-            continue
-        try:
-            message, _ = decoder.raw_decode(buffer.lstrip())
-        except json.JSONDecodeError:
-            continue  # an inner brace: the object goes on
-        buffer = ""
-        yield message
+        buffer, count = buffer + line, count + 1
+        if line.rstrip().endswith("}"):
+            # If it fails, the brace is an inner one: the object goes on.
+            with contextlib.suppress(json.JSONDecodeError, RecursionError):
+                message, _ = decoder.raw_decode(buffer.lstrip())
+                buffer, count = "", 0
+                yield message
+        if count >= MAX_MESSAGE_LINES:
+            other_lines += buffer.splitlines()
+            buffer, count = "", 0
 
 
 def show_progress(lines: Iterable[str], log: BuildLog, console: Console) -> None:

@@ -72,7 +72,9 @@ def _package_from_row(row: Sequence[Any]) -> Package:
 
 
 def store_layer(cache: Path | None, layer: Layer) -> None:
-    """Write a layer's facts to the cache."""
+    """Write a layer's facts to the cache, unless some of its files were not searched."""
+    if layer.unsearched:
+        return
     document: dict[str, Any] = {
         "size": layer.size,
         "files": {name: [getattr(file, name) for file in layer.files] for name in _FILE_FIELDS},

@@ -81,7 +81,8 @@ class Layer:
     """Layer of an image; `size` in bytes of the uncompressed tar.
 
     `texts`: small files that checks read, such as etc/passwd. `anomalies`: entries that no honest
-    builder writes, such as a path with `..` or a name with control characters.
+    builder writes, such as a path with `..` or a name with control characters. `unsearched`: why
+    some files were not searched for secrets, "" if all were.
     """
 
     diff_id: str
@@ -92,6 +93,7 @@ class Layer:
     secret_candidates: tuple[SecretCandidate, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     anomalies: tuple[str, ...] = ()
+    unsearched: str = ""
 
 
 class FileInLayer(NamedTuple):

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from imageproof.errors import ImageDamaged
-from imageproof.image.facts import File, FileKind, Layer, SecretCandidate
+from imageproof.image.facts import File, FileKind, Layer
 from imageproof.image.packages import max_record_bytes, may_be_truncated, read_packages
-from imageproof.image.secret_candidates import MAX_CANDIDATES, FileScan
+from imageproof.image.secret_candidates import SecretSearch
 from imageproof.image.stream import Digest
 from imageproof.image.tar import printable, read_entries
 
@@ -41,7 +41,7 @@ class _Reading:
     files: list[File] = field(default_factory=list)
     records: dict[str, bytes] = field(default_factory=dict)
     record_bytes: int = 0
-    secret_candidates: list[SecretCandidate] = field(default_factory=list)
+    search: SecretSearch = field(default_factory=SecretSearch)
     texts: dict[str, str] = field(default_factory=dict)
     anomalies: list[str] = field(default_factory=list)
     anomaly_count: int = 0
@@ -90,9 +90,10 @@ def read_layer(
         size=digest.size,
         files=tuple(reading.files),
         packages=tuple(read_packages(reading.records)),
-        secret_candidates=tuple(reading.secret_candidates),
+        secret_candidates=tuple(reading.search.candidates),
         texts=reading.texts,
         anomalies=tuple(reading.anomalies),
+        unsearched=reading.search.unsearched,
     )
 
 
@@ -127,18 +128,17 @@ def _read_content(
 ) -> str:
     """Scan a file for secrets, keep a text or package record, and return the file's digest."""
     sha = hashlib.sha256()
-    scan = FileScan(path)
+    reading.search.begin(path)
     max_bytes = MAX_TEXT_BYTES if path in TEXT_FILES else max_record_bytes(path)
     parts = []
     size = 0
     for chunk in content:
         sha.update(chunk)
-        scan.feed(chunk)
+        reading.search.feed(chunk)
         if size < max_bytes:
             parts.append(chunk[: max_bytes - size])
             size += len(parts[-1])
-    if len(reading.secret_candidates) < MAX_CANDIDATES:
-        reading.secret_candidates += scan.candidates()
+    reading.search.end()
     if max_bytes:
         _keep_content(b"".join(parts), path, member, reading)
     if member.issparse():

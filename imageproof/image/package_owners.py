@@ -22,7 +22,8 @@ def package_owners(facts: ImageFacts) -> dict[str, Package]:
     system_files = _system_files(facts)
     for package, _ in facts.packages:
         is_system = package.kind in SYSTEM_KINDS
-        for path in system_files[_identity(package)] if is_system else package.owns:
+        # Only once: a hostile record may repeat a package.
+        for path in system_files.pop(_identity(package), ()) if is_system else package.owns:
             if path.endswith("/"):
                 by_folder[path[:-1]] = package
             else:

@@ -85,12 +85,13 @@ def _fields(paragraph: str) -> dict[str, str]:
 
 def _dpkg(records: Records) -> Iterator[Package]:
     """Parse dpkg's status and file lists, and the status folder of distroless images."""
-    file_lists = _dpkg_file_lists(records)
+    file_lists = _dpkg_file_lists(records)  # of all architectures of a package together
     for paragraph in re.split(r"\n\s*\n", _text(records.get(_DPKG_STATUS, b""))):
         fields = _fields(paragraph)
         state = fields.get("status", "installed").rpartition(" ")[2]
         if fields.get("package") and state in ("installed", "half-installed"):
-            yield _dpkg_package(fields, _DPKG_STATUS, file_lists.get(fields["package"], ()))
+            # Only once: a hostile status may repeat a package with many files 100,000 times.
+            yield _dpkg_package(fields, _DPKG_STATUS, file_lists.pop(fields["package"], ()))
     for path, content in records.items():
         if path.startswith(_DPKG_STATUS_FOLDER) and not path.endswith(".md5sums"):
             fields = _fields(_text(content).split("\n\n")[0])

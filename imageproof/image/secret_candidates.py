@@ -9,23 +9,30 @@ avoid false alarms:
 - A password in a URL counts in configuration files (_CONFIGURATION), not in code or documentation
   (_PROSE), which are full of examples.
 
-The content may be hostile: each pattern takes linear time.
+The content may be hostile: each pattern takes linear time, and the search of a layer has a bound.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Iterator
 
 from imageproof.image.facts import SecretCandidate
 from imageproof.redaction import SECRET_FORMATS
 
 MAX_CANDIDATES = 1000  # of one layer
+# The search of a layer may take this long: a real one reaches 100 MB in a second of CPU time.
+BASE_SECONDS = 5.0
+MIN_BYTES_PER_SECOND = 4e6
 OVERLAP_BYTES = 1 << 14  # of two windows: a private key of 16384 bits fits
 HEAD_BYTES = 1 << 16  # of a file whose name matches a rule: searched for evidence
 _KEY = re.compile(
-    rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-    rb"(?:\s|\\n|\\r)*+(?:[A-Za-z-]+: [^\n]*\n)*+[A-Za-z0-9+/=\s\\]{56,}+-----END "
+    rb"-----BEGIN (?:[A-Z0-9]{1,32} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+    # Few and short headers: the next key may begin in one, and is searched again.
+    rb"(?:\s|\\n|\\r)*+(?:[A-Za-z-]{1,32}: [^\n]{0,128}\n){0,8}+"
+    rb"[A-Za-z0-9+/=\s\\]{56,}+-----END "
 )
 _KEY_WORDS = b"PRIVATE KEY"
 _LIBRARY = re.compile(r"(?:^|/)lib[^/]*\.so(?:\.[\d.]+)?$")
@@ -86,6 +93,50 @@ _NAME_RULES: tuple[tuple[str, re.Pattern[str], re.Pattern[bytes]], ...] = tuple(
 )  # fmt: skip
 # One search rules out most files.
 _ANY_NAME = re.compile("|".join(f"(?:{name.pattern})" for _, name, _ in _NAME_RULES))
+
+
+class SecretSearch:
+    """Search of one layer, file by file. Beyond a bound it stops, and `unsearched` says why."""
+
+    def __init__(self) -> None:
+        self.candidates: list[SecretCandidate] = []
+        self.unsearched = ""
+        self._path = ""
+        self._scan = FileScan("")
+        self._bytes = 0
+        self._seconds = 0.0
+
+    def begin(self, path: str) -> None:
+        """Begin with a file."""
+        self._path = path
+        self._scan = FileScan(path)
+
+    def feed(self, chunk: bytes) -> None:
+        """Search the file's next chunk."""
+        self._bytes += len(chunk)
+        if not self.unsearched:
+            with self._counted():
+                self._scan.feed(chunk)
+
+    def end(self) -> None:
+        """Add the file's candidates."""
+        if not self.unsearched:
+            with self._counted():
+                self.candidates += self._scan.candidates()
+            if len(self.candidates) > MAX_CANDIDATES:
+                self.unsearched = f"more than {MAX_CANDIDATES:,} files look like secrets"
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        # CPU time: a busy machine and a slow registry change nothing.
+        before = time.thread_time()
+        yield
+        self._seconds += time.thread_time() - before
+        if self._seconds > BASE_SECONDS + self._bytes / MIN_BYTES_PER_SECOND:
+            self.unsearched = (
+                f"the search took {self._seconds:.0f} s for {self._bytes / 1e6:.1f} MB, "
+                f"the last file was /{self._path}"
+            )
 
 
 class FileScan:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BASE_NAME = "org.opencontainers.image.base.name"
 MAX_NAME_CHARACTERS = 100
 MIN_FILE_BYTES = 100_000  # smaller files are not recorded
-_HOST_AND_LIBRARY = re.compile(r"^(?:(?:localhost|[^/]*[.:][^/]*)/)?(?:library/)?")
+_HOST_AND_LIBRARY = re.compile(r"^(?:(?:localhost|[^/.:]*[.:][^/]*)/)?(?:library/)?")
 
 
 def sizes_of(facts: ImageFacts) -> Baseline:

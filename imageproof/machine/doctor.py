@@ -100,7 +100,7 @@ def _prerequisites(contract: Contract, engine: Engine) -> Iterator[Prerequisite]
 
 def _check_version(name: str, output: str, minimum: tuple[int, ...]) -> Prerequisite:
     """Compare the first version number in a program's output with the minimum."""
-    match = re.search(r"\d+(?:\.\d+)+", output)
+    match = re.search(r"(?<!\d)\d+(?:\.\d+)+", output)
     version = match[0] if match else output
     if tuple(map(int, re.findall(r"\d+", version)))[: len(minimum)] >= minimum:
         return Prerequisite(name, version)

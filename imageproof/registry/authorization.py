@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_TOKEN_BYTES = 1 << 16
+MAX_CHALLENGE_CHARACTERS = 1 << 13
 CLIENT_ID = "imageproof"
 _TOKEN = re.compile(r"[!-~]+")  # characters that a header may hold
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_PARAMETER = re.compile(r'\b(\w+)="([^"]*)"')
 
 
 class Authorization:
@@ -51,7 +52,9 @@ class Authorization:
         """
         if not self._is_registry(response.url):
             return False
-        kind, _, parameters = response.headers.get("WWW-Authenticate", "").partition(" ")
+        kind, _, parameters = response.headers.get("WWW-Authenticate", "")[
+            :MAX_CHALLENGE_CHARACTERS
+        ].partition(" ")
         self._credentials = self._credentials or find_credentials(self._host)
         if kind.lower() == "basic" and self._credentials:
             self._headers[tuple(scopes)] = self._credentials.basic_header

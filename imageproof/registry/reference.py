@@ -22,12 +22,14 @@ _REFERENCE = re.compile(
     rf"(?P<host>{_HOST})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{DIGEST_PATTERN}))?",
     re.ASCII,
 )
+_DIGEST = re.compile(DIGEST_PATTERN)
+_ONLY_TAG = re.compile(_TAG, re.ASCII)
 _PREFIX = re.compile(rf"{_HOST}(?:/{_PATH})?", re.ASCII)
 
 
 def is_digest(text: str) -> bool:
     """Return whether a text is a digest as in OCI descriptors."""
-    return re.fullmatch(DIGEST_PATTERN, text) is not None
+    return _DIGEST.fullmatch(text) is not None
 
 
 SCHEME = "docker://"  # as in skopeo and podman
@@ -88,7 +90,7 @@ def parse_prefix(text: str, action: str = "reading the command line") -> str:
 
 def parse_tag(text: str) -> str:
     """Return the tag. Raise UsageError if it is invalid."""
-    if not re.fullmatch(_TAG, text, re.ASCII):
+    if not _ONLY_TAG.fullmatch(text):
         hint = "a tag has at most 128 characters: letters, digits, `_`, `.` and `-`"
         raise UsageError("reading the command line", f"{text!r} is not a valid tag", hint=hint)
     return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from imageproof.checks.base.pinned import BASE_DIGEST
 from imageproof.errors import ImageDamaged, VerifyFailed
 from imageproof.image.sizes import BASE_NAME
 from imageproof.image.tar import printable
-from imageproof.registry.reference import DIGEST_PATTERN, Reference
+from imageproof.registry.reference import Reference, is_digest
 from imageproof.release.manifest import Base, ContractResult, Release, ReleasedImage
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def provenance(contract: Contract, verdicts: Sequence[Verdict]) -> Provenance:
     bases = {
         (labels[BASE_NAME], labels[BASE_DIGEST])
         for labels in all_labels
-        if labels.get(BASE_NAME) and re.fullmatch(DIGEST_PATTERN, labels.get(BASE_DIGEST, ""))
+        if labels.get(BASE_NAME) and is_digest(labels.get(BASE_DIGEST, ""))
     }
     base = _single("base images", bases)
     return Provenance(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PROGRAM_SECONDS = 60.0  # time limit of a program; a smoke command has one in the contract
 WORKERS = 4  # each waits for the engine; the programs share the processors
 MAX_OUTPUT_LINES = 200
+MAX_LINE_CHARACTERS = 1000  # the contract's patterns are searched in the lines
 CANNOT_START = {126, 127}  # exit statuses: not executable, not found (chroot(1))
 MAX_RUNS = 3
 # A program can neither flood the host's disk with its log nor use up the host's memory.
@@ -159,7 +160,7 @@ def run_command(
         with contextlib.suppress(ImageproofError), translating(action):
             engine.whales.container.remove(name, force=True, volumes=True)
     return None if timed_out.is_set() else status, [
-        redact(line) for line in clean_lines(str(output))
+        redact(line[:MAX_LINE_CHARACTERS]) for line in clean_lines(str(output))
     ]
 
 

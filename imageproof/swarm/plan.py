@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["new", "changed", "unchanged", "removed"]
 HIDDEN = "(hidden)"  # shown instead of a secret
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
+_DURATION = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
 _NANOSECONDS = {"h": 3600e9, "m": 60e9, "s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
 
 

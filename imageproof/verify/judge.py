@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
+MAX_FINDINGS = 1000  # of a check for one subject
+MAX_TEXT_CHARACTERS = 5000  # of a finding; a path has at most 4096
 # Why a check was not run, by the kind of its missing facts. A request may know a better reason.
 NOT_RUN_REASONS: Mapping[FactKind, str] = {
     "image": "the image was not read",
@@ -139,13 +141,34 @@ def _apply(
 ) -> Result:
     if facts is None:
         return Result(check, subject, "not run", reason=not_run_reason)
-    findings = tuple(check.function(contract, facts))
+    findings = _bounded(check.function(contract, facts))
     if waiver and findings:
         return Result(check, subject, "waived", findings, waiver)
     if waiver:  # it would hide the next violation
         needless = Finding(f"the waiver waives nothing, remove it: {waiver}")
         return Result(check, subject, "fail", (needless,))
     return Result(check, subject, _status(check, findings), findings)
+
+
+def _bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the first findings, with short texts: a hostile image can have millions of them."""
+    findings = tuple(findings)
+    shown, rest = findings[:MAX_FINDINGS], findings[MAX_FINDINGS:]
+    if rest:
+        unknown = all(finding.unknown or finding.warning for finding in rest)
+        warning = all(finding.warning for finding in rest)
+        more = Finding(f"and {len(rest):,} more", unknown=unknown, warning=warning)
+        shown = (*shown, more)
+    return tuple(map(_shorten, shown))
+
+
+def _shorten(finding: Finding) -> Finding:
+    long = {
+        name: f"{value[:MAX_TEXT_CHARACTERS]}..."
+        for name, value in vars(finding).items()
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS
+    }
+    return replace(finding, **long) if long else finding
 
 
 def _status(check: Check, findings: Sequence[Finding]) -> Status:

@@ -21,30 +21,34 @@ class Manager:
     """A package manager."""
 
     name: str
-    programs: str  # pattern of its programs' names
+    programs: re.Pattern[str]  # the names of its programs
     package: str = ""  # its own package: kind:name
 
 
+def _manager(name: str, programs: str, package: str = "") -> Manager:
+    return Manager(name, re.compile(programs), package)
+
+
 MANAGERS = (
-    Manager("apt", r"apt|apt-get|aptitude", "dpkg:apt"),
-    Manager("dpkg", r"dpkg|dpkg-deb", "dpkg:dpkg"),
-    Manager("apk", r"apk", "apk:apk-tools"),
-    Manager("dnf", r"yum|dnf[\d-]*|microdnf"),
-    Manager("rpm", r"rpm"),
-    Manager("zypper", r"zypper"),
-    Manager("pacman", r"pacman"),
-    Manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip"),
-    Manager("pipx", r"pipx", "python:pipx"),
-    Manager("uv", r"uvx?", "python:uv"),
-    Manager("poetry", r"poetry", "python:poetry"),
-    Manager("pdm", r"pdm", "python:pdm"),
-    Manager("conda", r"conda|mamba|micromamba", "python:conda"),
-    Manager("npm", r"npm|npx", "npm:npm"),
-    Manager("yarn", r"yarn|yarnpkg", "npm:yarn"),
-    Manager("pnpm", r"pnpm|pnpx", "npm:pnpm"),
-    Manager("corepack", r"corepack", "npm:corepack"),
-    Manager("gem", r"gem[\d.]*"),
-    Manager("composer", r"composer"),
+    _manager("apt", r"apt|apt-get|aptitude", "dpkg:apt"),
+    _manager("dpkg", r"dpkg|dpkg-deb", "dpkg:dpkg"),
+    _manager("apk", r"apk", "apk:apk-tools"),
+    _manager("dnf", r"yum|dnf[\d-]*|microdnf"),
+    _manager("rpm", r"rpm"),
+    _manager("zypper", r"zypper"),
+    _manager("pacman", r"pacman"),
+    _manager("pip", r"pip[\d.]*|easy_install[\d.-]*", "python:pip"),
+    _manager("pipx", r"pipx", "python:pipx"),
+    _manager("uv", r"uvx?", "python:uv"),
+    _manager("poetry", r"poetry", "python:poetry"),
+    _manager("pdm", r"pdm", "python:pdm"),
+    _manager("conda", r"conda|mamba|micromamba", "python:conda"),
+    _manager("npm", r"npm|npx", "npm:npm"),
+    _manager("yarn", r"yarn|yarnpkg", "npm:yarn"),
+    _manager("pnpm", r"pnpm|pnpx", "npm:pnpm"),
+    _manager("corepack", r"corepack", "npm:corepack"),
+    _manager("gem", r"gem[\d.]*"),
+    _manager("composer", r"composer"),
 )
 _PROGRAM_FOLDER = re.compile(r"(?:^|/)s?bin$")
 # pip's own wheel, which `python -m venv` and `python -m ensurepip` install.
@@ -72,7 +76,7 @@ def package_managers(contract: ServiceContract, facts: ImageFacts) -> Iterator[F
         matches = {
             entry.file.path: entry
             for entry in programs
-            if re.fullmatch(manager.programs, entry.file.name)
+            if manager.programs.fullmatch(entry.file.name)
         }
         for package, _ in facts.packages:
             # dpkg and apk keep the record of a package whose programs were deleted.
@@ -105,7 +109,7 @@ def _programs(facts: ImageFacts) -> Iterator[FileInLayer]:
 
 def _is_in_contract(manager: Manager, contract: ServiceContract) -> bool:
     return any(
-        name == manager.package or re.fullmatch(manager.programs, name)
+        name == manager.package or manager.programs.fullmatch(name)
         for name in (*contract.absent, *contract.programs)
     )
 

@@ -38,6 +38,13 @@ def secret_files(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
             hiding = hidden_by.get((path, layer.diff_id))
             hidden = f", though {hiding.instruction or 'a later layer'} hides it" if hiding else ""
             yield finding_at(path, layer, f"/{path} looks like a secret: {candidate.rule}{hidden}")
+        if layer.unsearched:
+            yield Finding(
+                f"files of a layer were not searched: {layer.unsearched}",
+                layer=layer.diff_id,
+                instruction=layer.instruction,
+                unknown=True,
+            )
 
 
 def _is_visible(path: str, layer: Layer, facts: ImageFacts) -> bool:

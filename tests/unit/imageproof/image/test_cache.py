@@ -141,6 +141,11 @@ def test_folder_instead_of_a_file_is_ignored(tmp_path):
     assert load_layer(tmp_path, LAYER.diff_id) is None
 
 
+def test_layer_that_was_not_searched_whole_is_not_stored(tmp_path):
+    store_layer(tmp_path, replace(LAYER, unsearched="it took too long"))
+    assert load_layer(tmp_path, LAYER.diff_id) is None
+
+
 def test_nothing_is_cached_without_a_folder():
     store_layer(None, LAYER)
     assert load_layer(None, LAYER.diff_id) is None

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from imageproof.image import secret_candidates
-from imageproof.image.secret_candidates import FileScan
+from imageproof.image.secret_candidates import FileScan, SecretSearch
 from imageproof.redaction import SECRET_FORMATS
 
 BODY = base64.b64encode(random.Random(1).randbytes(600)).decode()
@@ -176,3 +176,35 @@ def test_no_content_makes_the_scan_slow(path, text):
 
 def test_each_rule_is_reported_once_for_a_file():
     assert _rules("x", KEY * 3, KEY) == ["private key"]
+
+
+# --- the search of a whole layer
+
+
+def _search(*files: tuple[str, str]) -> SecretSearch:
+    search = SecretSearch()
+    for path, content in files:
+        search.begin(path)
+        search.feed(content.encode())
+        search.end()
+    return search
+
+
+def test_layer_is_searched_file_by_file():
+    search = _search(("a", KEY), ("b", "x"), ("c", KEY))
+    assert [candidate.path for candidate in search.candidates] == ["a", "c"]
+    assert search.unsearched == ""
+
+
+def test_search_beyond_its_time_stops_with_the_reason(monkeypatch):
+    monkeypatch.setattr(secret_candidates, "BASE_SECONDS", -1.0)
+    search = _search(("a", "x"), ("b", KEY))
+    assert "the last file was /a" in search.unsearched
+    assert search.candidates == []
+
+
+def test_search_beyond_the_number_of_candidates_stops_with_the_reason(monkeypatch):
+    monkeypatch.setattr(secret_candidates, "MAX_CANDIDATES", 2)
+    search = _search(*((name, KEY) for name in "abcd"))
+    assert search.unsearched == "more than 2 files look like secrets"
+    assert len(search.candidates) == 3

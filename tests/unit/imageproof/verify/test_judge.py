@@ -10,6 +10,7 @@ import pytest
 from imageproof.checks import REGISTRY, Check, Finding
 from imageproof.errors import ContractError
 from imageproof.verify.judge import (
+    MAX_TEXT_CHARACTERS,
     NOT_RUN_REASONS,
     PROJECT,
     ProjectFacts,
@@ -166,3 +167,17 @@ def test_waiver_in_the_wrong_table_is_refused(of_image, of_project):
     waivers = {of_project: REASON} if of_project else {}
     with pytest.raises(ContractError, match="there is no check"):
         require_known_waivers(contract(images=images, waivers=waivers))
+
+
+@pytest.mark.parametrize(("last", "status"), [(FAULT, "fail"), (UNKNOWN, "unknown")])
+def test_findings_beyond_the_bound_are_counted_and_still_decide(monkeypatch, last, status):
+    monkeypatch.setattr("imageproof.verify.judge.MAX_FINDINGS", 2)
+    result = _judge(WARNING, WARNING, WARNING, last)
+    assert [finding.message for finding in result.findings[2:]] == ["and 2 more"]
+    assert result.status == status
+
+
+def test_long_texts_of_findings_are_cut():
+    result = _judge(Finding("x" * 10_000, instruction="y" * 10_000, measured=10**6000))
+    assert len(result.findings[0].message) == MAX_TEXT_CHARACTERS + 3
+    assert len(result.findings[0].instruction or "") == MAX_TEXT_CHARACTERS + 3

@@ -71,6 +71,10 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "secret.file": [
         (
+            image(layers=(layer(unsearched="the search took 9 s"),)),
+            "files of a layer were not searched: the search took 9 s",
+        ),
+        (
             with_files(file("app/.env"), secret_candidates=ENV_FILE),
             "/app/.env looks like a secret: environ",
         ),
