@@ -163,7 +163,7 @@ def _bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _shorten(finding: Finding) -> Finding:
-    long = {
+    long: dict[str, Any] = {
         name: f"{value[:MAX_TEXT_CHARACTERS]}..."
         for name, value in vars(finding).items()
         if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS
