@@ -6,6 +6,7 @@ unset variables. A value can also come from the file ``/run/secrets/<name>`` (lo
 the variable takes precedence.
 """
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import unquote
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BeforeValidator,
     Field,
@@ -109,9 +111,38 @@ PollInterval = Annotated[
     Field(gt=0, le=3600, allow_inf_nan=False),
     Accepts("a number of seconds above 0 and at most 3600"),
 ]
+
+
+def _without_blanks(value: object) -> object:
+    """Refuse spaces and control characters: a URL parser would drop or encode them silently."""
+    if (isinstance(value, str) and not value.isprintable()) or " " in str(value):
+        raise ValueError("it contains a space or a control character")
+    return value
+
+
+def _store_url(url: Secret[RedisDsn]) -> Secret[RedisDsn]:
+    """Refuse what the client of the store would ignore or read in another way."""
+    _, _, rest = str(url.get_secret_value()).partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    if not re.fullmatch(r"[\w.-]+(:[1-9]\d*)?|\[[\da-fA-F:.]+\](:[1-9]\d*)?", host):
+        raise ValueError("it needs one host, and may have a port")
+    if not re.fullmatch(r"(/\d{0,5})?", url.get_secret_value().path or ""):
+        raise ValueError("its path is the number of a database, such as /0")
+    if url.get_secret_value().fragment is not None:
+        raise ValueError("`#` must be written as %23")
+    return url
+
+
 # Secret, because such a URL often contains user:password.
-SecretUrl = Annotated[Secret[AnyHttpUrl], Accepts("an http:// or https:// URL")]
-StoreUrl = Annotated[Secret[RedisDsn], Accepts("a redis:// or rediss:// URL")]
+SecretUrl = Annotated[
+    Secret[AnyHttpUrl], BeforeValidator(_without_blanks), Accepts("an http:// or https:// URL")
+]
+StoreUrl = Annotated[
+    Secret[RedisDsn],
+    BeforeValidator(_without_blanks),
+    AfterValidator(_store_url),
+    Accepts("a redis:// or rediss:// URL"),
+]
 Rate = Annotated[
     float,
     Field(gt=0, le=10_000, allow_inf_nan=False),
@@ -124,7 +155,34 @@ Lifetime = Annotated[
 ]
 STACK_STORE_URL = "redis://cache:6379/0"
 """URL of the stack's own cache."""
-SecretText = Annotated[SecretStr, Accepts("text")]
+MIN_TOKEN_CHARACTERS = 16
+
+
+def _header_text(value: SecretStr) -> SecretStr:
+    """Refuse what no HTTP header can carry."""
+    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+        raise ValueError("it contains a space, or a character that is not ASCII")
+    return value
+
+
+def _bearer_token(value: SecretStr) -> SecretStr:
+    """Refuse a token that clients cannot send (RFC 6750), or that is easily guessed."""
+    token = value.get_secret_value()
+    if not re.fullmatch(r"[\w.~+/-]+=*", token, re.ASCII):
+        raise ValueError("other characters cannot be sent as a bearer token")
+    if len(token) < MIN_TOKEN_CHARACTERS:
+        raise ValueError(f"it has {len(token)}; `openssl rand -hex 32` makes a good one")
+    return value
+
+
+HeaderSecret = Annotated[
+    SecretStr, AfterValidator(_header_text), Accepts("printable ASCII text without spaces")
+]
+BearerToken = Annotated[
+    SecretStr,
+    AfterValidator(_bearer_token),
+    Accepts(f"at least {MIN_TOKEN_CHARACTERS} characters: letters, digits, and any of - . _ ~ + /"),
+]
 
 
 class Settings(BaseSettings):
@@ -181,7 +239,7 @@ class Settings(BaseSettings):
 class ApiSettings(Settings):
     """Settings of the API."""
 
-    api_token: SecretText | None = Field(default=None, description="Bearer token for /v1")
+    api_token: BearerToken | None = Field(default=None, description="Bearer token for /v1")
     api_rate_limit: Rate = Field(
         default=20,
         description="Sustained rate of review requests per second; bursts may be twice as large",
@@ -198,7 +256,9 @@ class WorkerSettings(Settings):
     llm_provider: LlmProvider = Field(
         default="none", description="LLM provider that writes the summary"
     )
-    llm_api_key: SecretText | None = Field(default=None, description="API key for the LLM provider")
+    llm_api_key: HeaderSecret | None = Field(
+        default=None, description="API key for the LLM provider"
+    )
     llm_base_url: SecretUrl | None = Field(
         default=None, description="Base URL of the LLM API; unset: the provider's own"
     )
@@ -206,7 +266,7 @@ class WorkerSettings(Settings):
     artifactory_url: SecretUrl | None = Field(
         default=None, description="URL of the npm registry; unset: npm's default"
     )
-    artifactory_token: SecretText | None = Field(
+    artifactory_token: HeaderSecret | None = Field(
         default=None, description="Bearer token for ARTIFACTORY_URL"
     )
     worker_poll_interval: PollInterval = Field(
@@ -256,10 +316,16 @@ def _refuse(settings_cls: type[Settings], error: ValidationError) -> NoReturn:
         name, reason = str(problem["loc"][0]), problem["msg"]
         line = f"{name.upper()} must be {_accepted_values(settings_cls, name)}"
         if problem["type"] != "literal_error":  # its message repeats the accepted values
-            line += f" ({reason[:1].lower()}{reason[1:]})"
+            line += f" ({_begin_small(reason.removeprefix('Value error, '))})"
         lines.setdefault(name, line)
     # `from None`, because the original error shows values.
     raise ConfigError("; ".join(lines.values())) from None
+
+
+def _begin_small(sentence: str) -> str:
+    """Return a sentence that continues another one; a word in capitals, such as URL, stays."""
+    first_word = sentence.split(" ", 1)[0]
+    return sentence if first_word[1:2].isupper() else f"{sentence[:1].lower()}{sentence[1:]}"
 
 
 def _accepted_values(settings_cls: type[Settings], name: str) -> str:

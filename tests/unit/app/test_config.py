@@ -161,3 +161,66 @@ def test_secrets_include_url_passwords_as_written_and_decoded(
     monkeypatch.setenv("LLM_API_KEY", SECRET)
     monkeypatch.setenv("ARTIFACTORY_URL", "https://user:p%40ss@npm.test/")
     assert load(WorkerSettings).secrets() == (SECRET, "p%40ss", "p@ss")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("STORE_URL", "redis://ca che:6379/0", "a space"),
+        ("STORE_URL", " redis://cache:6379/0", "a space"),
+        ("STORE_URL", "redis://cache:6379/0 ", "a space"),
+        ("STORE_URL", f"redis://:{SECRET} x@cache/0", "a space"),
+        ("STORE_URL", "redis://ca\tche/0", "a control character"),
+        ("STORE_URL", "redis://cache\u00a0/0", "a control character"),
+        ("STORE_URL", "redis://cache:0/0", "one host"),
+        ("STORE_URL", "redis://cache,other:6379/0", "one host"),
+        ("STORE_URL", "redis://cache:6379/x", "number of a database"),
+        ("STORE_URL", "redis://cache:6379/0/1", "number of a database"),
+        ("STORE_URL", "redis://cache:6379/0#x", "%23"),
+        ("STORE_URL", "http://cache/0", "URL scheme should be 'redis'"),
+        ("API_TOKEN", "hello", "it has 5"),
+        ("API_TOKEN", "x" * 15, "it has 15"),
+        ("API_TOKEN", "two words of a token", "bearer token"),
+        ("API_TOKEN", "schl\u00fcssel-schl\u00fcssel", "bearer token"),
+        ("API_TOKEN", "hush\n" + "x" * 16, "bearer token"),
+    ],
+)
+def test_value_that_cannot_be_used_is_refused_with_its_reason(
+    variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as caught:
+        load(ApiSettings)
+    assert str(caught.value).startswith(f"{variable} must be ")
+    assert reason in str(caught.value)
+    assert value not in str(caught.value)
+    assert "uRL" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["LLM_API_KEY", "ARTIFACTORY_TOKEN", "LLM_BASE_URL"])
+@pytest.mark.parametrize("value", ["a b", "k\u00e4y", "a\x7fb"])
+def test_secret_that_no_header_can_carry_is_refused(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=rf"^{variable} must be "):
+        load(WorkerSettings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("STORE_URL", "redis://cache"),
+        ("STORE_URL", "rediss://user:p%20w@store.test:6380/15"),
+        ("STORE_URL", "redis://:pass@[::1]:6379/0"),
+        ("STORE_URL", "redis://my_cache:6379/"),
+        ("STORE_URL", "redis://cache:6379/0?ssl_cert_reqs=none"),
+        ("API_TOKEN", "0123456789abcdef"),
+        ("API_TOKEN", "abc.DEF_123-~+/abc=="),
+    ],
+)
+def test_value_that_can_be_used_is_accepted(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert getattr(load(ApiSettings), variable.lower()) is not None

@@ -45,7 +45,7 @@ def _running() -> Iterator[tuple[subprocess.Popen[str], str]]:
     with subprocess.Popen(
         [sys.executable, "-c", ON_FREE_PORT],
         cwd=ROOT,
-        env=_environment(API_TOKEN="hush-5f3a"),
+        env=_environment(API_TOKEN="hush-5f3a-hush-5f3a"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
