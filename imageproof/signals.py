@@ -54,6 +54,7 @@ def install_handlers() -> None:
         if not _deferred:
             raise Interruption(number)
         _deferred[0].append(number)
+        console.say("  interrupted; this step ends first")
 
     for number in handled:
         signal.signal(number, interrupt)

@@ -130,9 +130,10 @@ def _unread_dockerfiles(contract: Contract, engine: Engine) -> tuple[str, ...]:
             if dockerfile is None:
                 warnings.append(f"{service}: its Dockerfile is not a file, so it is not linted")
             elif dockerfile.resolve() not in linted:
+                name = os.path.relpath(dockerfile, contract.root)
                 warnings.append(
-                    f"{service}: {dockerfile} is not linted: no glob of `dockerfiles` in the "
-                    "contract matches it"
+                    f"{service}: {name} is not linted: no glob of `dockerfiles` in the contract "
+                    "matches it"
                 )
     return tuple(warnings)
 

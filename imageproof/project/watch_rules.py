@@ -178,5 +178,5 @@ def _dockerignore(context: Path, dockerfile: Path) -> IgnorePatterns:
     """Read the patterns of a build: those of its Dockerfile, else those of its context."""
     for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore"):
         if path.is_file():
-            return IgnorePatterns(path.read_text().splitlines())
+            return IgnorePatterns(path.read_text(errors="replace").splitlines())
     return NOTHING

@@ -83,7 +83,9 @@ def _print_log(engine: Engine, service: str, container: str) -> None:
         console.write(strip_escapes(line))
     status = _inspect(engine, service, container)["State"]["ExitCode"]
     if status:
-        raise StackFailed(f"running {service}", f"it ended with status {status}")
+        raise StackFailed(
+            f"running {service}", f"it ended with status {status}", hint="its log is above"
+        )
     console.say(f"  {service} ended")
 
 

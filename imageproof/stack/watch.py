@@ -1,7 +1,8 @@
 """Rebuild and replace services when their files change, one service after the other.
 
-The files are polled: their state is compared with the state at the begin of the last build, so no
-change is lost, whether it comes during a build or removes and creates whole folders.
+The files are polled: their state is compared with that before the last build, so no change is lost,
+whether it comes during a build or recreates whole folders. The kernel's events (inotify) would need
+a library, a reader during builds, and the same comparison for network mounts and exceeded limits.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SHOWN_FILES = 3
 
 
 class StackRemoved(StackFailed):
-    """No watched service has a container any more."""
+    """Another command removed the containers of all watched services."""
 
 
 class Watcher:

@@ -135,7 +135,7 @@ def test_interrupted_watch_leaves_both_services(shop: Shop):
     with start_command(shop, "watch") as process:
         read_until(process, "watching;")
         (shop.root / "shared/index.html").write_text("interrupted\n")
-        read_until(process, "till")  # it is replaced, the other one not yet
+        read_until(process, "healthy after")  # it is replaced, the other one not yet
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
     assert shop.containers() == [f"{shop.name}-{service}-1" for service in SERVICES]
