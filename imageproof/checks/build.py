@@ -35,6 +35,7 @@ def reproducible(_: ServiceContract, facts: BuildFacts) -> Iterator[Finding]:
                 file=f"/{difference.paths[0]}",
                 instruction=difference.instruction,
                 measured=len(difference.paths),
+                bound=0,
             )
         else:
             # Not the build's doing: the classic image store archives a layer in one of two orders,

@@ -189,8 +189,13 @@ def env(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     for name, value in contract.env.items():
         if facts.environment.get(name) != value:
             # The actual value may be a secret.
-            actual = "has another value" if name in facts.environment else "is not set"
-            yield Finding(f"{name} {actual}, the contract's is {value!r}", bound=value)
+            is_set = name in facts.environment
+            actual = "has another value" if is_set else "is not set"
+            yield Finding(
+                f"{name} {actual}, the contract's is {value!r}",
+                measured="another value" if is_set else "not set",
+                bound=value,
+            )
     for name, value in facts.environment.items():
         if name in contract.env or not value:
             continue

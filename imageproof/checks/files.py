@@ -67,4 +67,4 @@ def findings_by_layer(files: FilesByPath, problem: str) -> Iterator[Finding]:
     for paths in paths_by_layer.values():
         _, layer = files[paths[0]]
         message = f"{problem}: {format_paths(paths)}"
-        yield finding_at(min(paths), layer, message, measured=len(paths))
+        yield finding_at(min(paths), layer, message, measured=len(paths), bound=0)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.project.swarm_file import ServiceSettings, StackFileFacts
 
+_Difference = tuple[str, str, str]  # message, actual value, expected value
+
 
 @check(
     "stack.parity",
@@ -36,23 +38,24 @@ def parity(contract: Contract, facts: StackFileFacts) -> Iterator[Finding]:
             yield Finding(message, file=compose_file)
         else:
             compose, swarm = facts.compose[name], facts.swarm[name]
-            for problem in (
+            for problem, actual, expected in (
                 *_settings(compose, swarm, compose_file, stack_file),
                 *_variables(compose, swarm, compose_file, stack_file, facts.secret_variables),
             ):
-                yield Finding(f"{name}: {problem}", file=stack_file)
+                yield Finding(
+                    f"{name}: {problem}", file=stack_file, measured=actual, bound=expected
+                )
 
 
 def _settings(
     compose: ServiceSettings, swarm: ServiceSettings, compose_file: str, stack_file: str
-) -> Iterator[str]:
+) -> Iterator[_Difference]:
     for setting in sorted(compose.settings.keys() | swarm.settings.keys()):
         expected, actual = compose.settings.get(setting), swarm.settings.get(setting)
         if actual != expected:
-            yield (
-                f"{setting} is {expected or 'not set'} in {compose_file}, "
-                f"{actual or 'not set'} in {stack_file}"
-            )
+            expected, actual = expected or "not set", actual or "not set"
+            problem = f"{setting} is {expected} in {compose_file}, {actual} in {stack_file}"
+            yield problem, actual, expected
 
 
 def _variables(
@@ -61,21 +64,23 @@ def _variables(
     compose_file: str,
     stack_file: str,
     secrets: AbstractSet[str],
-) -> Iterator[str]:
+) -> Iterator[_Difference]:
     in_stack_file = swarm.environment.keys() | swarm.secrets
     for variable in sorted(compose.environment.keys() - in_stack_file):
-        yield f"{variable} is set in {compose_file} but not in {stack_file}"
+        yield f"{variable} is set in {compose_file} but not in {stack_file}", "not set", "set"
     for variable in sorted(in_stack_file - compose.environment.keys() - compose.secrets):
-        yield f"{variable} is set in {stack_file} but not in {compose_file}"
+        yield f"{variable} is set in {stack_file} but not in {compose_file}", "set", "not set"
     for variable in sorted(swarm.environment.keys() & compose.environment.keys()):
         expected, actual = compose.environment[variable], swarm.environment[variable]
         if variable in secrets:
-            yield (
+            problem = (
                 f"the secret {variable} is under `environment:` in {stack_file}, where everyone "
                 "with access to the swarm can read it, expected under `secrets:`"
             )
+            yield problem, "environment", "secrets"
         elif actual != expected:
-            yield (
+            problem = (
                 f"{variable} has the default {expected!r} in {compose_file}, "
                 f"{actual!r} in {stack_file}"
             )
+            yield problem, actual, expected

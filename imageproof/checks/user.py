@@ -94,6 +94,7 @@ def accounts(contract: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
                 "/usr/sbin/nologin",
                 file=f"/{PASSWD}",
                 measured=shell,
+                bound="/usr/sbin/nologin",
             )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 
+EXPECTED = "sha256: and 64 hexadecimal digits"
+
 
 @check(
     "base.pinned",
@@ -32,6 +34,7 @@ def pinned(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:
     if name != "scratch" and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         actual = repr(digest) if digest else "nothing"
         yield Finding(
-            f"the label {BASE_DIGEST} holds {actual}, expected sha256: and 64 hexadecimal digits",
-            measured=digest,
+            f"the label {BASE_DIGEST} holds {actual}, expected {EXPECTED}",
+            measured=digest or "nothing",
+            bound=EXPECTED,
         )

@@ -37,6 +37,7 @@ def health_notices(_: ServiceContract, facts: TrialFacts) -> Iterator[Finding]:
         yield Finding(
             f"with every process stopped it was not unhealthy after {facts.wait_limit:.0f} s, "
             f"the limit is {limit:.0f} s",
+            measured=f"over {facts.wait_limit:.0f}",
             bound=limit,
         )
     elif facts.unhealthy_after > limit:

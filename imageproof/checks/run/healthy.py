@@ -37,7 +37,7 @@ def healthy(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Itera
             yield Finding(
                 f"{container.name} is {container.health or 'without a health check'}, expected "
                 f"healthy{_output(container)}",
-                measured=container.health,
+                measured=container.health or "no health check",
                 bound="healthy",
             )
         elif container.ready_after and container.ready_after > limit:

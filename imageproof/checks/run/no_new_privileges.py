@@ -29,4 +29,5 @@ def no_new_privileges(_: ServiceContract, facts: Sequence[ContainerFacts]) -> It
             continue
         name, process = item
         if not process.no_new_privileges:
-            yield Finding(f"{name} can gain privileges: no_new_privs is 0, expected 1")
+            message = f"{name} can gain privileges: no_new_privs is 0, expected 1"
+            yield Finding(message, measured=0, bound=1)

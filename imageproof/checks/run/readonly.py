@@ -63,7 +63,7 @@ def _writable(
     place = "the image with a writable root" if in_image else "the running container"
     if not in_image and not writes.read_only:
         message = f"{container.name}: the root is mounted writable, expected read-only"
-        yield Finding(message, file="/")
+        yield Finding(message, file="/", measured="writable", bound="read-only")
     for path in writes.paths:
         if path not in reported and not is_within(path, (*contract.writable, *ENGINE_FOLDERS)):
             reported.add(path)
@@ -72,6 +72,8 @@ def _writable(
                 f"{container.name}: {writes.user} can write {path} in {place}; "
                 f"the contract's writable paths: {expected}",
                 file=path,
+                measured=path,
+                bound=expected,
             )
     if writes.incomplete or not writes.tried:
         reason = writes.incomplete or "no path was tried"

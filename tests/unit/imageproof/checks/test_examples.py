@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,29 @@ def test_fault_is_found(id_, case):
     facts, text, own_contract = _fault(case)
     findings = _findings(id_, facts, own_contract)
     assert any(text in finding.message for finding in findings), findings
+
+
+# Words of a message that compares two values.
+_COMPARES = re.compile(
+    r", expected |the contract's (?:is|writable)|the limit is| allowed\)"
+    r"| in \S+\.yaml, .* in \S+\.yaml$"
+)
+
+
+@pytest.mark.parametrize(("id_", "case"), _parameters(FAULTS))
+def test_finding_that_compares_has_both_values(id_, case):
+    facts, _, own_contract = _fault(case)
+    for finding in _findings(id_, facts, own_contract):
+        is_about_a_secret = finding.message.startswith("the secret ")  # its value is not shown
+        if _COMPARES.search(finding.message) and not (finding.unknown or is_about_a_secret):
+            assert None not in (finding.measured, finding.bound), finding
+
+
+def test_command_finding_names_both_commands():
+    facts = image(command=("python", "-m", "other"))
+    (finding,) = _findings("config.exec-form", facts)
+    assert "`python -m other`" in finding.message
+    assert "`python -m shop`" in finding.message
 
 
 @pytest.mark.parametrize(("id_", "case"), _parameters(NEAR_MISSES))
