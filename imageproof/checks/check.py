@@ -32,7 +32,7 @@ from imageproof.suggestion import did_you_mean
 # Facts about one image; its check gets them with the contract of the service (ServiceContract).
 ImageFactKind = Literal["image", "programs", "containers", "trial", "build"]
 # Facts about the project; its check gets them with the whole contract (Contract).
-ProjectFactKind = Literal["images", "variables", "compose", "stack", "teardown"]
+ProjectFactKind = Literal["images", "variables", "compose", "stack", "updates", "teardown"]
 FactKind = Literal[ImageFactKind, ProjectFactKind]
 FACT_KINDS: Mapping[FactKind, str] = {
     "image": "the image: its configuration, its history and every file of every layer",
@@ -44,6 +44,7 @@ FACT_KINDS: Mapping[FactKind, str] = {
     "variables": "settings classes, `.env.example` and the compose file; also in `./inv lint`",
     "compose": "the compose file with its defaults, without `.env`; also in `./inv lint`",
     "stack": "the compose file and the Swarm file, if the contract names one; also in `./inv lint`",
+    "updates": "the Swarm file, if the contract names one, and the images' health checks",
     "teardown": "the leftovers of a stopped copy of the stack; only with `--deep`",
 }
 PROJECT_FACT_KINDS = get_args(ProjectFactKind)

@@ -63,7 +63,7 @@ def read_stack_files(contract: Contract, engine: Engine) -> StackFileFacts | Non
     class_paths = [i.environment.settings for i in contract.images.values() if i.environment]
     return StackFileFacts(
         compose=_read_services(engine.with_compose_file(contract.compose_file)),
-        swarm=_read_services(_engine_with_stack_file(engine, contract.stack_file)),
+        swarm=_read_services(engine_with_stack_file(engine, contract.stack_file)),
         secret_variables=frozenset(
             variable.name
             for class_path in class_paths
@@ -86,11 +86,11 @@ def engine_for_stack(contract: Contract, engine: Engine, name: str) -> Engine:
             hint='add `stack = "…"` to [tool.imageproof]',
         )
     variables = compose_variables(contract.root)
-    engine = _engine_with_stack_file(engine, contract.stack_file, variables)
+    engine = engine_with_stack_file(engine, contract.stack_file, variables)
     return replace(engine, swarm_stack=name)
 
 
-def _engine_with_stack_file(
+def engine_with_stack_file(
     engine: Engine, file: Path, variables: Mapping[str, str] | None = None
 ) -> Engine:
     """Return the engine with this file only, and a filler for each variable that it requires."""

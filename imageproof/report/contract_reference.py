@@ -22,7 +22,7 @@ COMMAND = f"./inv explain {TOPIC} > {FILE}"
 # Checks and commands (`./inv NAME`) that use each key.
 PROJECT_USES: Mapping[str, tuple[str, ...]] = {
     "compose": ("build", "up", "compose.*", "env.parity", "env.secrets-blank", "stack.parity"),
-    "stack": ("deploy", "stack.parity"),
+    "stack": ("deploy", "stack.*"),
     "watch": ("watch",),
     "env_example": ("env.*",),
     "dockerfiles": ("lint",),

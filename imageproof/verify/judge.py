@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imageproof.project.compose_file import ComposeFacts
     from imageproof.project.env_vars import VariableFacts
     from imageproof.project.swarm_file import StackFileFacts
+    from imageproof.project.update_settings import UpdateFacts
     from imageproof.runtime.containers import ContainerFacts
     from imageproof.runtime.programs import ProgramFacts
 
@@ -39,6 +40,7 @@ NOT_RUN_REASONS: Mapping[FactKind, str] = {
     "variables": "the project's files were not read",
     "compose": "the project's files were not read",
     "stack": "the contract names no Swarm file",
+    "updates": "the contract names no Swarm file",
 }
 
 
@@ -80,6 +82,7 @@ class ProjectFacts:
     variables: VariableFacts | None = None
     compose: ComposeFacts | None = None
     stack: StackFileFacts | None = None
+    updates: UpdateFacts | None = None
     teardown: TeardownFacts | None = None
 
 

@@ -18,6 +18,7 @@ from imageproof.project.compose_file import read_compose_file
 from imageproof.project.env_vars import read_variables
 from imageproof.project.project_files import read_project_files
 from imageproof.project.swarm_file import engine_for_stack, read_stack_files
+from imageproof.project.update_settings import CheckTimes, read_update_settings
 from imageproof.runtime.containers import ContainerFacts, read_containers
 from imageproof.runtime.programs import ProgramFacts, run_programs
 from imageproof.user_cache import open_folder
@@ -81,7 +82,7 @@ def collect_facts(
         # Both wait for docker processes most of the time.
         pending = pool.submit(read_project, contract, engine, needs) if whole_project else None
         subjects = _subjects(contract, engine, request, services)
-        if needs & {"image", "images"}:
+        if needs & {"image", "images", "updates"}:
             subjects = _with_images(contract, engine, subjects, request.platform)
         subjects = _with_runtime(contract, engine, request, subjects, needs)
         project = pending.result() if pending else None
@@ -91,6 +92,7 @@ def collect_facts(
     if project:
         images = {subject.name: subject.image for subject in subjects if subject.image}
         project = replace(project, images=images or None, teardown=teardown)
+        project = with_image_checks(project, subjects)
     return subjects, project
 
 
@@ -123,7 +125,20 @@ def read_project(contract: Contract, engine: Engine, needs: AbstractSet[FactKind
         variables=read_variables(contract, engine) if "variables" in needs else None,
         compose=read_compose_file(contract, engine) if "compose" in needs else None,
         stack=read_stack_files(contract, engine) if "stack" in needs else None,
+        updates=read_update_settings(contract, engine) if "updates" in needs else None,
     )
+
+
+def with_image_checks(project: ProjectFacts, subjects: Sequence[Subject]) -> ProjectFacts:
+    """Add the health checks of the images to the facts of the Swarm file."""
+    if not project.updates:
+        return project
+    checks = {
+        subject.contract.service: CheckTimes(check.interval, check.timeout, check.retries)
+        for subject in subjects
+        if subject.image and (check := subject.image.healthcheck)
+    }
+    return replace(project, updates=project.updates.with_image_checks(checks))
 
 
 def today() -> date:

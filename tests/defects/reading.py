@@ -29,7 +29,7 @@ from imageproof.runtime.containers import read_containers
 from imageproof.runtime.programs import run_programs
 from imageproof.stack import compose
 from imageproof.verify.judge import ProjectFacts, Result, Subject, judge, judge_project
-from imageproof.verify.run import read_project
+from imageproof.verify.run import read_project, with_image_checks
 from tests.defects.corpus import GOOD, Case, Project, reference
 
 MAX_START_SECONDS = 60.0
@@ -109,6 +109,7 @@ class Reader:
         ]
         images = {subject.name: subject.image for subject in subjects}
         project_facts = replace(self._project(project, case_contract, engine), images=images)
+        project_facts = with_image_checks(project_facts, subjects)
         facts = CaseFacts(project.case, case_contract, tuple(subjects), project_facts)
         return self._add_costly(project, engine, facts)
 
@@ -134,7 +135,7 @@ class Reader:
         first = self.projects.setdefault(key, own)  # atomic
         if first is own:
             try:
-                needs = {"variables", "compose", "stack"}
+                needs = {"variables", "compose", "stack", "updates"}
                 own.set_result(read_project(case_contract, engine, needs))
             except BaseException as error:
                 own.set_exception(error)

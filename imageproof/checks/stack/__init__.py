@@ -1,0 +1,1 @@
+"""Checks stack.*: the file for a Docker Swarm."""
