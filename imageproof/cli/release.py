@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from imageproof.cli.command import command, load_project
+from imageproof.cli.command import CHANGE_HELP, command, load_project
 from imageproof.cli.options import one_of, output_new_file, registry_prefix
 from imageproof.cli.options import tag as valid_tag
 
@@ -16,13 +16,20 @@ from imageproof.cli.options import tag as valid_tag
         "registry": "HOST/PREFIX; each image is pushed to HOST/PREFIX/NAME",
         "tag": "tag to push (default: the commit)",
         "output": "the release file (default: .imageproof/release.json)",
+        "dry-run": CHANGE_HELP["dry-run"],
     },
 )
-def push(_: Context, registry: str = "", tag: str | None = None, output: str | None = None) -> None:
+def push(
+    _: Context,
+    registry: str = "",
+    tag: str | None = None,
+    output: str | None = None,
+    dry_run: bool = False,
+) -> None:
     """Verify the images, push them, and write their digests to the release file"""
     from imageproof.commands import push as commands
 
-    commands.push(*load_project(), registry, tag, output)
+    commands.push(*load_project(), registry, tag, output, dry_run=dry_run)
 
 
 @command(
@@ -34,15 +41,21 @@ def push(_: Context, registry: str = "", tag: str | None = None, output: str | N
         "to": "HOST/PREFIX to copy to",
         "tag": "new tag (default: the same)",
         "output": "the new release file (default: .imageproof/release.json)",
+        "dry-run": CHANGE_HELP["dry-run"],
     },
 )
 def promote(
-    _: Context, release: str, to: str = "", tag: str | None = None, output: str | None = None
+    _: Context,
+    release: str,
+    to: str = "",
+    tag: str | None = None,
+    output: str | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Verify a release in its registry, and copy it to another by digest, without a build"""
     from imageproof.commands import promote as commands
 
-    commands.promote(*load_project(), release, to, tag, output)
+    commands.promote(*load_project(), release, to, tag, output, dry_run=dry_run)
 
 
 TARGET_HELP = {
@@ -56,8 +69,10 @@ TARGET_HELP = {
     "release",
     help={
         **TARGET_HELP,
-        "release": "file written by push or promote (default: .imageproof/release.json)",
-        "plan": "print what would change, and change nothing",
+        "release": "file written by push or promote (default: the project's "
+        ".imageproof/release.json)",
+        "dry-run": CHANGE_HELP["dry-run"],
+        "plan": "the same as --dry-run",
         "within": "seconds until an unfinished deployment is rolled back (default: 600)",
     },
 )
@@ -65,6 +80,7 @@ def deploy(
     _: Context,
     release: str | None = None,
     name: str | None = None,
+    dry_run: bool = False,
     plan: bool = False,
     within: float = 600.0,
     host: str | None = None,
@@ -75,25 +91,33 @@ def deploy(
     from imageproof.swarm.target import Target
 
     target = Target(name, host, context)
-    commands.deploy(*load_project(), release, target, plan=plan, within=within)
+    commands.deploy(*load_project(), release, target, dry_run=dry_run or plan, within=within)
 
 
 @command(
     "release",
-    help={**TARGET_HELP, "within": "seconds until an unfinished rollback fails (default: 600)"},
+    help={
+        **TARGET_HELP,
+        "to": "number of a release that `status` shows (default: the one before the running one)",
+        "dry-run": CHANGE_HELP["dry-run"],
+        "within": "seconds until an unfinished rollback fails (default: 600)",
+    },
 )
 def rollback(
     _: Context,
+    to: int = 0,
     name: str | None = None,
+    dry_run: bool = False,
     within: float = 600.0,
     host: str | None = None,
     context: str | None = None,
 ) -> None:
-    """Roll each service of the stack back to its state before the last deployment"""
+    """Restore the last release that ran healthy before the running one"""
     from imageproof.commands import deploy as commands
     from imageproof.swarm.target import Target
 
-    commands.rollback(load_project()[1], Target(name, host, context), within=within)
+    target = Target(name, host, context)
+    commands.rollback(load_project()[1], target, to or None, dry_run=dry_run, within=within)
 
 
 @command(
@@ -108,7 +132,7 @@ def status(
     host: str | None = None,
     context: str | None = None,
 ) -> None:
-    """Show the services of a stack on a swarm, and each task: node, state, image, error"""
+    """Show a stack's releases and services on a swarm, and each task: node, state, image, error"""
     from imageproof.commands import deploy as commands
     from imageproof.swarm.target import Target
 

@@ -12,6 +12,7 @@ from imageproof.commands.verify import require_all_pass
 from imageproof.registry.reference import parse_prefix, parse_tag
 from imageproof.release import push as release_push
 from imageproof.release.manifest import DEFAULT_FILE, write
+from imageproof.release.plan import plan_push
 from imageproof.report import summary
 from imageproof.verify import run
 from imageproof.verify.request import Request
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
 
 
 def push(
-    contract: Contract, engine: Engine, registry: str, tag: str | None, output: str | None
+    contract: Contract,
+    engine: Engine,
+    registry: str,
+    tag: str | None,
+    output: str | None,
+    *,
+    dry_run: bool,
 ) -> None:
     """Verify the images, push them, and write the release file. Raises VerifyFailed.
 
-    `registry`: HOST/PREFIX.
+    `registry`: HOST/PREFIX. If `dry_run`, only print what would be pushed.
     """
     prefix = parse_prefix(registry)
     pushed_tag = parse_tag(tag) if tag else bake.default_tag(contract.root)
@@ -35,6 +42,10 @@ def push(
     require_all_pass([verdict])
     if has_uncommitted_changes(contract.root):
         console.warn("the working tree differs from the commit that the release names")
+    if dry_run:
+        copies = plan_push(contract, verdict, prefix, pushed_tag)
+        summary.print_copies(copies, release_path(contract, output))
+        return
     console.step(f"push to {prefix}")
     release = release_push.push(contract, engine, verdict, prefix, pushed_tag)
     write_release(contract, release, output)
@@ -42,7 +53,12 @@ def push(
 
 def write_release(contract: Contract, release: Release, output: str | None) -> None:
     """Write the release file to `output`, or to its default path, and print it."""
-    path = Path(output) if output else contract.root / DEFAULT_FILE
+    path = release_path(contract, output)
     write(release, path)
     summary.print_release(release)
     console.done(f"written to {path}")
+
+
+def release_path(contract: Contract, output: str | None) -> Path:
+    """Return the release file: `output`, relative to the current folder, or the default one."""
+    return Path(output) if output else contract.root / DEFAULT_FILE

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imageproof.docker import api
 from imageproof.docker.command import follow_lines, read_chunks, stream_lines
 from imageproof.docker.compose_command import ComposeProject, read_default_model, read_model
 from imageproof.docker.errors import client_missing, translate
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 30.0  # a busy engine takes a second; another server may never answer
 _NO_SUCH_IMAGE = re.compile(r"no such image: (\S+)", re.IGNORECASE)
-_NO_SUCH_TASK = re.compile(r"no such task|task \S+ not found", re.IGNORECASE)
 
 
 def service_of(container: Mapping[str, Any]) -> str | None:
@@ -106,6 +106,26 @@ class Engine:
             raise self._with_own_hint(error)
         return result.stdout
 
+    def request(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] = api.NO_HEADERS,
+    ) -> Any:
+        """Send a request to the engine's API, and return its answer, decoded from JSON.
+
+        Raises:
+            ImageproofError: the engine does not answer, or refuses the request.
+        """
+        answer = api.exchange(self._command_prefix, action, method, path, body, headers)
+        return answer.require_success(action)
+
+    def exchange(self, action: str, method: str, path: str) -> api.Answer:
+        """Send a request without a body to the engine's API; see `api.exchange`."""
+        return api.exchange(self._command_prefix, action, method, path)
+
     def compose(self, action: str, *arguments: str) -> str:
         """Run a command of `docker compose` on the project, and return its standard output.
 
@@ -152,6 +172,10 @@ class Engine:
     def start_attached(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a docker command on this program's own standard input and outputs."""
         return subprocess.Popen([*self._command_prefix, *arguments])
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the words of a docker command for this engine."""
+        return [*self._command_prefix, *arguments]
 
     @property
     def _command_prefix(self) -> list[str]:
@@ -373,15 +397,6 @@ class Engine:
         command = ("container", "rm", "--force", "--volumes", "--", name)
         with deferring(), contextlib.suppress(StackFailed):  # there is none
             self.query(f"removing {name}", *command)
-
-    def tasks(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return `docker inspect` of swarm tasks, without tasks that Swarm has deleted."""
-        action = "inspecting the tasks of the swarm"
-        result = self._run(action, "inspect", "--type=task", *ids)
-        if result.returncode != 0 and not _NO_SUCH_TASK.search(result.stderr):
-            raise translate(action, result.stderr)
-        tasks: list[dict[str, Any]] = json.loads(result.stdout or "[]")
-        return tasks
 
     # --- the compose project, and other objects
 

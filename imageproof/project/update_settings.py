@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_MONITOR = 5.0
 DEFAULT_GRACE_PERIOD = 10.0
 DEFAULT_CHECK = (30.0, 30.0, 3)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
+_DURATION = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _ALIAS = re.compile(r"[*]([\w.-]+)")
 MAX_ALIASES = 20  # followed for one setting

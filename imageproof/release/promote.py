@@ -104,9 +104,7 @@ def promote(
         shared = Provenance(release.revision, release.base, release.locks)
     promoted = {}
     for name, source in images.items():
-        target = parse_reference(
-            f"{prefix}/{name}:{tag or source.tag}", "naming the promoted image"
-        )
+        target = target_reference(prefix, name, tag or source.tag)
         console.say(f"  {source.reference} → {target}")
         with Registry(source.reference.host) as origin, Registry(target.host) as destination:
             copy_image(origin, source.reference, destination, target)
@@ -116,3 +114,8 @@ def promote(
         result = contract_result(name, contract.images[name], verdicts[name])
         promoted[name] = ReleasedImage(reference=str(target), digest=digest, contract=result)
     return new_release(shared, promoted)
+
+
+def target_reference(prefix: str, name: str, tag: str) -> Reference:
+    """Return the reference of a promoted image."""
+    return parse_reference(f"{prefix}/{name}:{tag}", "naming the promoted image")

@@ -12,6 +12,8 @@ from imageproof.report.format_option import require_format
 from imageproof.report.size_changes import changes_since_baseline, growth_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from imageproof.build.bake import BuildResult
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from imageproof.image.facts import ImageFacts
     from imageproof.machine.doctor import Prerequisite
     from imageproof.release.manifest import Release
+    from imageproof.release.plan import PlannedCopy
     from imageproof.stack.states import ServiceState
     from imageproof.verify.judge import Subject
 
@@ -52,6 +55,18 @@ def print_release(release: Release) -> None:
     """Print each image with the reference by digest that a deployment uses."""
     for name, image in release.images.items():
         console.write(f"{name}  {image.pinned}")
+
+
+def print_copies(copies: Sequence[PlannedCopy], release_file: Path) -> None:
+    """Print what a push or promotion would copy, and the release file that it would write."""
+    for copy in copies:
+        if copy.present:
+            outcome = " (is there already)"
+        else:
+            outcome = f" (replaces {copy.replaces})" if copy.replaces else " (new)"
+        console.write(f"would copy {copy.source} → {copy.target}{outcome}")
+    verb = "replace" if release_file.exists() else "write"
+    console.write(f"would {verb} {release_file}")
 
 
 def print_containers(states: Sequence[ServiceState], format_: str = "table") -> None:

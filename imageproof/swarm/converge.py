@@ -14,7 +14,14 @@ from imageproof import console
 from imageproof.errors import EngineUnavailable, ImageproofError
 from imageproof.redaction import redact
 from imageproof.signals import pause
-from imageproof.swarm.state import ENDED_BY_ITSELF, Service, Task, container_settings, read_stack
+from imageproof.swarm.state import (
+    ENDED_BY_ITSELF,
+    RECONCILED_AT,
+    Service,
+    Task,
+    container_settings,
+    read_stack,
+)
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -28,7 +35,6 @@ MAX_DUPLICATE_SECONDS = 10.0  # an update may be about to remove one of two task
 MAX_STARTS = 3
 # swarmkit, updater.go: an update is rolled back "due to failure or early termination of task ID"
 BLAMED_TASK = re.compile(r"of task (\w+)")
-RECONCILED_AT = "imageproof.reconciled-at"  # label; its change makes Swarm reconcile a service
 # States of an update that Swarm does not continue.
 STOPPED = {"paused": "Swarm paused the update", "rollback_paused": "the rollback failed too"}
 
@@ -50,7 +56,6 @@ class StackWatcher:
     stack: str
     before: Mapping[str, Service]  # the services before the change
     updating: frozenset[str] = frozenset()  # services that Swarm must report as completed
-    rollback: bool = False  # a rollback was requested: it is no failure
     node_names: dict[str, str] = field(default_factory=dict, init=False)  # by id
     printed_states: dict[str, str] = field(default_factory=dict, init=False)  # by task id
     blamed_tasks: dict[str, str] = field(default_factory=dict, init=False)  # task id by service
@@ -137,9 +142,8 @@ class StackWatcher:
                     self.reconciled.add(name)
 
     def _is_done(self, service: Service) -> bool:
-        expected = "rollback_completed" if self.rollback else "completed"
         needs_report = service.name in self.updating and service.name not in self.reconciled
-        return service.settled and (service.update == expected or not needs_report)
+        return service.settled and (service.update == "completed" or not needs_report)
 
     def _failure(self, service: Service, old_tasks: set[str]) -> Failure | None:
         """Return the failure of a service; None if it may still converge."""
@@ -151,7 +155,7 @@ class StackWatcher:
         cause = describe(task) if task else service.message
         if service.update in STOPPED:
             return Failure(service.name, f"{cause}; {STOPPED[service.update]}", task)
-        if service.update.startswith("rollback") and not self.rollback:
+        if service.update.startswith("rollback"):
             return Failure(service.name, cause, task)
         for waiting in new:
             if (
@@ -169,14 +173,6 @@ class StackWatcher:
 def _rollback_continues(service: Service) -> bool:
     """Return whether Swarm is rolling the service back, or duplicate tasks delay its end."""
     return service.update == "rollback_started" or service.has_duplicate_tasks
-
-
-def spec_differs(old: Service, new: Service) -> bool:
-    """Return whether the specifications differ, ignoring the label RECONCILED_AT."""
-    specs = [{**s.spec, "Labels": {**(s.spec.get("Labels") or {})}} for s in (old, new)]
-    for spec in specs:
-        spec["Labels"].pop(RECONCILED_AT, None)
-    return specs[0] != specs[1]
 
 
 def updated_services(before: Mapping[str, Service], after: Mapping[str, Service]) -> frozenset[str]:

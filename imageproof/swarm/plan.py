@@ -1,28 +1,31 @@
-"""Plan of a deployment: the settings of each service that would change."""
+"""Plan of a deployment or a rollback: what it would change. Making it changes nothing."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imageproof.redaction import is_secret
-from imageproof.swarm.secrets import names_by_file
+from imageproof.swarm import secrets
+from imageproof.swarm.deploy import post
+from imageproof.swarm.dry_run import Change as Request
+from imageproof.swarm.dry_run import recording
+from imageproof.swarm.rollback import choose_release, describe, read_existing
+from imageproof.swarm.spec_settings import settings
+from imageproof.swarm.state import Service, read_stack, require_manager
 
 if TYPE_CHECKING:
+    from imageproof.docker.client import Engine
     from imageproof.swarm.stack_file import StackFile
-    from imageproof.swarm.state import Service
 
 Kind = Literal["new", "changed", "unchanged", "removed"]
 HIDDEN = "(hidden)"  # shown instead of a secret
-_DURATION = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
-_NANOSECONDS = {"h": 3600e9, "m": 60e9, "s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
 
 
 @dataclass(frozen=True)
 class Change:
-    """A setting of a service before and after the deployment; empty text if it is unset."""
+    """A setting of a service before and after; empty text if it is unset."""
 
     setting: str
     before: str
@@ -38,131 +41,68 @@ class ServicePlan:
     changes: tuple[Change, ...] = ()
 
 
-def plan(stack_file: StackFile, current: Mapping[str, Service]) -> list[ServicePlan]:
-    """Compare the stack file with the services of the swarm, and return a plan per service."""
+@dataclass(frozen=True)
+class Plan:
+    """Changes of the services, and of other objects: one line each."""
+
+    services: tuple[ServicePlan, ...]
+    others: tuple[str, ...] = ()
+
+
+def plan_deployment(engine: Engine, stack_file: StackFile) -> Plan:
+    """Return what a deployment would change."""
+    stack = stack_file.stack
+    before = read_stack(engine, stack)
+    missing = secrets.missing(engine, stack, stack_file.secrets)
+    with recording(engine, [secret.name for secret in stack_file.secrets]) as (safe, recorder):
+        post(safe, f"planning the deployment of {stack}", stack_file)
+    specs = {
+        change.body["Name"].removeprefix(f"{stack}_"): change.body
+        for change in recorder.changes
+        if change.kind == "services" and change.body
+    }
+    others = [f"secret {secret.name}: new" for secret in missing]
+    others += [line for change in recorder.changes if (line := _describe_new(change))]
+    return Plan(_compare(engine, before, specs), tuple(others))
+
+
+def plan_rollback(engine: Engine, stack: str, number: int | None) -> Plan:
+    """Return what a rollback would change."""
+    require_manager(engine)
+    services, history = read_existing(engine, stack)
+    target = choose_release(stack, services, history, number)
+    return Plan(_compare(engine, services, target.specs), (f"rollback to {describe(target)}",))
+
+
+def _compare(
+    engine: Engine, before: Mapping[str, Service], after: Mapping[str, Mapping[str, Any]]
+) -> tuple[ServicePlan, ...]:
+    networks = engine.request("listing the networks", "GET", "/networks")
+    names = {network["Id"]: network["Name"] for network in networks}
     plans = []
-    for name in sorted(stack_file.services.keys() | current.keys()):
-        if name not in stack_file.services:
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
             plans.append(ServicePlan(name, "removed"))
             continue
-        before = _settings_of_spec(current[name].spec) if name in current else {}
-        changes = _changes(before, _settings_of_file(stack_file.services[name]))
+        old = settings(before[name].spec, names) if name in before else {}
+        changes = tuple(_changes(old, settings(after[name], names)))
         kind: Kind = "changed" if changes else "unchanged"
-        plans.append(ServicePlan(name, kind if name in current else "new", tuple(changes)))
-    return plans
+        plans.append(ServicePlan(name, kind if name in before else "new", changes))
+    return tuple(plans)
 
 
-def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    changes = []
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Change]:
     for setting in sorted(before.keys() | after.keys()):
         old, new = before.get(setting, ""), after.get(setting, "")
         if old != new:
             kind, _, name = setting.partition(" ")
             if kind == "environment" and (is_secret(name, old) or is_secret(name, new)):
-                old, new = ("", HIDDEN) if new else (HIDDEN, "")
-            changes.append(Change(setting, old, new))
-    return changes
+                old, new = (HIDDEN if old else "", HIDDEN if new else "")
+            yield Change(setting, old, new)
 
 
-def _settings_of_file(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a service in the stack file as text, without unset ones."""
-    deploy = definition.get("deploy") or {}
-    resources, placement = deploy.get("resources") or {}, deploy.get("placement") or {}
-    settings = {
-        "image": str(definition["image"]),
-        "replicas": str(deploy.get("replicas", 1)) if deploy.get("mode") != "global" else "global",
-        "endpoint": str(deploy.get("endpoint_mode") or "vip"),
-        "init": _flag(definition.get("init")),
-        "read_only": _flag(definition.get("read_only")),
-        "cap_drop": _list(definition.get("cap_drop")),
-        "cap_add": _list(definition.get("cap_add")),
-        "stop_grace_period": _seconds(definition.get("stop_grace_period")),
-        "constraints": _list(placement.get("constraints")),
-        "max replicas per node": str(placement.get("max_replicas_per_node") or ""),
-        "update order": str((deploy.get("update_config") or {}).get("order") or "stop-first"),
-        "on failure": str((deploy.get("update_config") or {}).get("failure_action") or "pause"),
-    }
-    for kind in ("limits", "reservations"):
-        amounts = resources.get(kind) or {}
-        settings |= _resources(
-            kind,
-            cpus=amounts.get("cpus"),
-            memory=amounts.get("memory"),
-            pids=amounts.get("pids"),
-        )
-    for name, value in (definition.get("environment") or {}).items():
-        # Compose escapes a dollar sign by a second one.
-        settings[f"environment {name}"] = "" if value is None else str(value).replace("$$", "$")
-    settings |= {f"secret {file}": name for file, name in definition["secrets"].items()}
-    for mount in definition.get("volumes") or ():
-        size = (mount.get("tmpfs") or {}).get("size") or ""
-        settings[f"mount {mount['target']}"] = f"{mount['type']} {size}".strip()
-    for port in definition.get("ports") or ():
-        settings[f"port {port['target']}"] = (
-            f"{port.get('published')} {port.get('mode') or 'ingress'}"
-        )
-    return {setting: value for setting, value in settings.items() if value}
-
-
-def _settings_of_spec(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a service in the swarm, with the same names and texts."""
-    task = spec["TaskTemplate"]
-    container, placement = task["ContainerSpec"], task.get("Placement") or {}
-    endpoint, update = spec.get("EndpointSpec") or {}, spec.get("UpdateConfig") or {}
-    replicated = spec["Mode"].get("Replicated")
-    settings = {
-        "image": container["Image"],
-        "replicas": str(replicated["Replicas"]) if replicated else "global",
-        "endpoint": endpoint.get("Mode") or "vip",
-        "init": _flag(container.get("Init")),
-        "read_only": _flag(container.get("ReadOnly")),
-        "cap_drop": _list(container.get("CapabilityDrop")),
-        "cap_add": _list(container.get("CapabilityAdd")),
-        "stop_grace_period": _seconds(f"{container['StopGracePeriod']}ns")
-        if container.get("StopGracePeriod")
-        else "",
-        "constraints": _list(placement.get("Constraints")),
-        "max replicas per node": str(placement.get("MaxReplicas") or ""),
-        "update order": update.get("Order") or "stop-first",
-        "on failure": update.get("FailureAction") or "pause",
-    }
-    resources = task.get("Resources") or {}
-    for kind in ("limits", "reservations"):
-        amounts = resources.get(kind.capitalize()) or {}
-        cpus = (amounts.get("NanoCPUs") or 0) / 1e9
-        settings |= _resources(
-            kind, cpus=cpus, memory=amounts.get("MemoryBytes"), pids=amounts.get("Pids")
-        )
-    for entry in container.get("Env") or ():
-        name, _, value = entry.partition("=")
-        settings[f"environment {name}"] = value
-    settings |= {f"secret {file}": name for file, name in names_by_file(spec).items()}
-    for mount in container.get("Mounts") or ():
-        size = (mount.get("TmpfsOptions") or {}).get("SizeBytes") or ""
-        settings[f"mount {mount['Target']}"] = f"{mount['Type']} {size}".strip()
-    for port in endpoint.get("Ports") or ():
-        mode = port.get("PublishMode") or "ingress"
-        settings[f"port {port['TargetPort']}"] = f"{port.get('PublishedPort')} {mode}"
-    return {setting: value for setting, value in settings.items() if value}
-
-
-def _resources(kind: str, *, cpus: Any, memory: Any, pids: Any) -> dict[str, str]:
-    return {
-        f"{kind} cpus": f"{float(cpus):g}" if cpus else "",
-        f"{kind} memory": str(memory or ""),
-        f"{kind} pids": str(pids or ""),
-    }
-
-
-def _flag(value: Any) -> str:
-    return "yes" if value else ""
-
-
-def _list(values: Sequence[Any] | None) -> str:
-    return ", ".join(sorted(map(str, values or ())))
-
-
-def _seconds(text: Any) -> str:
-    """Return a duration such as `1m30s` in seconds, `90 s`; empty text without one."""
-    parts = _DURATION.findall(str(text or ""))
-    return f"{sum(float(n) * _NANOSECONDS[unit] for n, unit in parts) / 1e9:g} s" if parts else ""
+def _describe_new(change: Request) -> str:
+    """Return a line about a new network, secret or config; empty text for other changes."""
+    if change.kind == "services" or change.object != "create":
+        return ""
+    return f"{change.kind.removesuffix('s')} {change.body['Name']}: new"

@@ -16,6 +16,7 @@ from imageproof.swarm.state import NAMESPACE
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
+    from imageproof.swarm.history import History
     from imageproof.swarm.state import Service
 
 MAX_NAME_LENGTH = 64  # swarmkit, secret names
@@ -42,21 +43,28 @@ def make_secret(stack: str, key: str, value: str) -> Secret:
     return Secret(f"{f'{stack}_{key}'[:prefix_length]}_{digest}", value or UNSET)
 
 
+def missing(engine: Engine, stack: str, secrets: Iterable[Secret]) -> list[Secret]:
+    """Return the secrets that the swarm does not have yet."""
+    existing = _list_names(engine, stack)
+    return [secret for secret in secrets if secret.name not in existing]
+
+
 def create(engine: Engine, stack: str, secrets: Iterable[Secret]) -> None:
     """Create the missing secrets. The client reads their values from its standard input."""
-    existing = _list_names(engine, stack)
-    for secret in secrets:
-        if secret.name not in existing:
-            engine.query(
-                f"creating the secret {secret.name}",
-                *("secret", "create", "--label", f"{NAMESPACE}={stack}", secret.name, "-"),
-                stdin=secret.value,
-            )
+    for secret in missing(engine, stack, secrets):
+        engine.query(
+            f"creating the secret {secret.name}",
+            *("secret", "create", "--label", f"{NAMESPACE}={stack}", secret.name, "-"),
+            stdin=secret.value,
+        )
 
 
-def remove_unused(engine: Engine, stack: str, services: Mapping[str, Service]) -> None:
+def remove_unused(
+    engine: Engine, stack: str, services: Mapping[str, Service], history: History
+) -> None:
     """Remove the stack's secrets that no service uses, now or after a rollback."""
-    specs = [spec for s in services.values() for spec in (s.spec, s.previous) if spec]
+    specs = [service.spec for service in services.values()]
+    specs += [spec for record in history.records for spec in record.specs.values()]
     used = {name for spec in specs for name in names_by_file(spec).values()}
     for name in sorted(_list_names(engine, stack) - used):
         console.say(f"  removing the unused secret {name}")

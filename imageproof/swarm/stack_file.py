@@ -36,7 +36,7 @@ class StackFile:
     stack: str
     variables: Mapping[str, str] = field(repr=False)
     secrets: Sequence[Secret]
-    services: Mapping[str, Mapping[str, Any]]  # by name, as Compose resolves them
+    revision: str = ""  # commit of the release
 
 
 def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> StackFile:
@@ -62,17 +62,13 @@ def fill(contract: Contract, engine: Engine, release: Release, stack: str) -> St
             secrets[variable[1]] = make_secret(stack, key, value)
     variables |= {variable: secret.name for variable, secret in secrets.items()}
     filled = replace(stack_engine, variables=variables).compose_model(interpolate=True)
-    services = {
-        name: {**definition, "secrets": _secret_names(definition, filled)}
-        for name, definition in (filled.get("services") or {}).items()
-    }
-    _require_digests(contract, services)
+    _require_digests(contract, filled.get("services") or {})
     return StackFile(
         path=contract.stack_file,
         stack=stack,
         variables=variables,
         secrets=tuple(secrets.values()),
-        services=services,
+        revision=release.revision,
     )
 
 
@@ -105,15 +101,6 @@ def _image_variables(
                 )
             variables[variable[1]] = release.images[image].pinned
     return variables
-
-
-def _secret_names(definition: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of a service's secrets in the swarm by their files in /run/secrets."""
-    names = {}
-    for secret in definition.get("secrets") or ():
-        file = str(secret.get("target") or secret["source"]).rpartition("/")[2]
-        names[file] = str(model["secrets"][secret["source"]].get("name") or secret["source"])
-    return names
 
 
 def _require_digests(contract: Contract, services: Mapping[str, Mapping[str, Any]]) -> None:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from imageproof.errors import EngineUnavailable, UsageError
+from imageproof.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 # design/task_model.md).
 ENDED_BY_ITSELF = frozenset({"complete", "failed", "rejected"})
 NAMESPACE = "com.docker.stack.namespace"
+# Label of a service; its change makes Swarm reconcile the service.
+RECONCILED_AT = "imageproof.reconciled-at"
+# States of an update that has come to its end.
+ENDED_UPDATES = frozenset({"", "completed", "rollback_completed"})
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the stack, with its current and previous specification."""
+    """A service of the stack, with its specification."""
 
+    id: str
+    version: int  # Swarm refuses a change of another version than the current one
     name: str
     full_name: str  # STACK_NAME
     spec: Mapping[str, Any] = field(repr=False)
-    previous: Mapping[str, Any] | None = field(repr=False)
     update: str  # state of its last update: updating, completed, rollback_completed, …, or empty
     message: str  # of that update
     tasks: tuple[Task, ...]
@@ -85,7 +91,7 @@ class Service:
         """Whether exactly the wanted tasks run, with the current specification."""
         wanted = [task for task in self.tasks if task.wanted]
         return (
-            self.update in ("", "completed", "rollback_completed")
+            self.update in ENDED_UPDATES
             and len(wanted) == len(self.running) == self.replicas
             and all(map(self._is_current, wanted))
         )
@@ -127,6 +133,17 @@ def container_settings(template: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def release_settings(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a service's specification that belongs to a release.
+
+    The label RECONCILED_AT does not, and neither does the counter that `docker service update
+    --force` increases.
+    """
+    labels = {k: v for k, v in (spec.get("Labels") or {}).items() if k != RECONCILED_AT}
+    template = {k: v for k, v in spec["TaskTemplate"].items() if k != "ForceUpdate"}
+    return {**spec, "Labels": labels, "TaskTemplate": template}
+
+
 def require_manager(engine: Engine) -> None:
     """Raise EngineUnavailable unless the engine is a manager of a swarm."""
     action = "looking for the swarm"
@@ -159,13 +176,13 @@ def read_stack(
             unknown node.
     """
     action = f"reading the stack {stack}"
-    label = ("--filter", f"label={NAMESPACE}={stack}")
-    ids = engine.query(action, "service", "ls", "--quiet", *label).split()
-    if not ids:
+    # From the API, not by `docker service inspect`, which fills in defaults and drops settings that
+    # the program does not know.
+    of_stack = "filters=" + quote(json.dumps({"label": [f"{NAMESPACE}={stack}"]}))
+    services = engine.request(action, "GET", f"/services?{of_stack}")
+    if not services:
         return {}
-    services = json.loads(engine.query(action, "service", "inspect", *ids))
-    task_ids = engine.query(action, "service", "ps", "--quiet", "--no-trunc", *ids).split()
-    tasks = engine.tasks(task_ids) if task_ids else []
+    tasks = engine.request(action, "GET", f"/tasks?{of_stack}")
     names = {} if node_names is None else node_names
     if any(task.get("NodeID") not in names for task in tasks if task.get("NodeID")):
         names |= {node["ID"]: node["Hostname"] for node in read_nodes(engine)}
@@ -176,27 +193,16 @@ def read_stack(
         own_tasks = [_task(name, t, names) for t in tasks if t["ServiceID"] == service["ID"]]
         update = service.get("UpdateStatus") or {}
         by_name[name] = Service(
+            id=service["ID"],
+            version=service["Version"]["Index"],
             name=name,
             full_name=full_name,
             spec=service["Spec"],
-            previous=service.get("PreviousSpec"),
             update=update.get("State") or "",
             message=update.get("Message") or "",
             tasks=tuple(sorted(own_tasks, key=lambda task: (task.slot, task.created))),
         )
     return by_name
-
-
-def read_existing(engine: Engine, stack: str) -> dict[str, Service]:
-    """Return the services of a stack, as `read_stack` does. Raises UsageError if there is none."""
-    services = read_stack(engine, stack)
-    if not services:
-        raise UsageError(
-            f"reading the stack {stack}",
-            "the swarm has no stack with this name",
-            hint="`docker stack ls` lists the stacks; `./inv deploy --name NAME` creates one",
-        )
-    return services
 
 
 def read_nodes(engine: Engine) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def log_tail(engine: Engine, task: Task) -> list[str]:
 def _log(engine: Engine, task: Task) -> list[str]:
     if not task.container:
         return []
-    command = [engine.program, "service", "logs", "--raw", f"--tail={LOG_LINES}", task.id]
+    command = engine.command("service", "logs", "--raw", f"--tail={LOG_LINES}", task.id)
     # Swarm fetches the log from the task's node, and waits forever if that node is gone.
     with contextlib.suppress(subprocess.TimeoutExpired, FileNotFoundError):
         result = subprocess.run(

@@ -125,6 +125,36 @@ def test_release_is_promoted_by_digest_even_if_its_tag_moved(built, registry, tm
     assert registry.count_requests("mount=") > 0  # mounted, not copied, within one registry
 
 
+def test_dry_runs_print_what_is_copied_and_change_nothing(built, registry):
+    def files() -> dict[str, bytes]:
+        paths = [path for path in built.root.rglob("*") if path.is_file()]
+        return {str(path.relative_to(built.root)): path.read_bytes() for path in paths}
+
+    names = (f"{built.name}/web", f"{built.name}-production/web")
+    target = f"{registry.host}/{names[1]}:2.0"
+    before = files()
+    push_options = ("push", "--registry", f"{registry.host}/{built.name}", "--tag", "1.0")
+    planned = built.inv(*push_options, "--dry-run")
+    assert planned.status == 0, planned.messages
+    assert f" → {registry.host}/{names[0]}:1.0 (new)" in planned.output
+    assert (registry.digest(names[0], "1.0"), files()) == (None, before)
+    assert f"{registry.host}/" not in docker("image", "ls", "--format", "{{.Repository}}")
+    assert built.inv(*push_options).status == 0
+    assert "(is there already)" in built.inv(*push_options, "--dry-run").output
+
+    before = files()
+    to = f"{registry.host}/{built.name}-production"
+    options = ("promote", ".imageproof/release.json", "--to", to, "--tag", "2.0")
+    planned = built.inv(*options, "--dry-run")
+    assert planned.status == 0, planned.messages
+    digest = registry.digest(names[0], "1.0")
+    assert f"{names[0]}@{digest} → {target} (new)" in planned.output
+    assert "would replace " in planned.output
+    assert (registry.digest(names[1], "2.0"), files()) == (None, before)
+    assert built.inv(*options).status == 0
+    assert registry.digest(names[1], "2.0") == digest
+
+
 def test_images_pushed_by_a_build_are_promoted(built, registry):
     staging = f"{built.name}-staging"
     outcome = built.inv("build", "--push", f"{registry.host}/{staging}", "--tag", "7")

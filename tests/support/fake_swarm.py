@@ -1,15 +1,15 @@
-"""Fake engine of a swarm manager: prints services and tasks in Docker's format."""
+"""Fake engine of a swarm manager: answers with services and tasks in Docker's format."""
 
 from __future__ import annotations
 
+import base64
 import copy
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from imageproof.errors import EngineUnavailable, StackFailed
+from imageproof.errors import EngineUnavailable, ImageproofError, StackFailed
 
 OLD, NEW = f"host.invalid/shop@sha256:{'0' * 64}", f"host.invalid/shop@sha256:{'1' * 64}"
 
@@ -50,7 +50,7 @@ def spec(image: str = OLD, replicas: int = 1, **container: Any) -> dict[str, Any
 
 
 def task(id_: str, image: str = OLD, state: str = "running", **changes: Any) -> dict[str, Any]:
-    """Return a task as `docker inspect --type=task` prints it.
+    """Return a task as the engine's API describes it.
 
     `changes` replace its keys; `error` replaces the error in its status.
     """
@@ -82,7 +82,6 @@ class Snapshot:
 
     tasks: tuple[dict[str, Any], ...]
     spec: Mapping[str, Any] = field(default_factory=spec)
-    previous: Mapping[str, Any] | None = None
     update: str = ""
     message: str = ""
 
@@ -96,53 +95,80 @@ LEADERLESS = Snapshot((), message="no leader")  # no manager answers
 
 @dataclass(frozen=True)
 class FakeEngine:
-    """Engine that shows the next snapshot each time the stack is read, and repeats the last."""
+    """Engine that shows the next snapshot each time the stack is read, and repeats the last.
+
+    `calls` are docker commands, and requests as ("POST", path). `inputs` are what they send.
+    """
 
     snapshots: list[Snapshot]
     calls: list[tuple[str, ...]] = field(default_factory=list)
-    inputs: list[str] = field(default_factory=list)  # standard input of the calls
+    inputs: list[Any] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+    configs: dict[str, str] = field(default_factory=dict)  # content by name
     program: str = "docker"
     project: str | None = None
     manager: str = '{"ControlAvailable": true, "LocalNodeState": "active"}'
+    help: str = "--detach"  # of `docker stack deploy`
+    refusals: list[ImageproofError] = field(default_factory=list)  # of the next POST requests
 
     def query(self, action: str, *arguments: str, stdin: str | None = None, **_: Any) -> str:
         self.calls.append(arguments)
         if stdin is not None:
             self.inputs.append(stdin)
-        command, snapshot = " ".join(arguments[:2]), self.snapshots[0]
+        command = " ".join(arguments[:2])
         if command == "container inspect":
             raise StackFailed(action, "no such container")
-        if snapshot == LEADERLESS:
-            self.snapshots.pop(0)
-            raise EngineUnavailable(action, "the swarm has no leader")
-        if command == "service ls" and not snapshot.tasks:  # the tasks will not be read
-            self._next_snapshot()
+        if command == "config create":
+            self.configs[arguments[-2]] = str(stdin)
+        if command == "config rm":
+            for name in arguments[2:]:
+                del self.configs[name]
         outputs = {
             "info --format": self.manager,
-            "service ls": "s1" if snapshot.tasks else "",
-            "service inspect": json.dumps([self._service(snapshot)]),
-            "service ps": "\n".join(task["ID"] for task in snapshot.tasks),
             "node ls": '{"ID": "n1", "Hostname": "one"}\n{"ID": "n2", "Hostname": "two"}',
             "secret ls": "\n".join(self.secrets),
         }
-        return outputs.get(command, "")
+        return self.help if "--help" in arguments else outputs.get(command, "")
 
-    def tasks(self, _: Any) -> list[dict[str, Any]]:
-        """Return the tasks, and go on to the next snapshot: tasks are read last."""
-        return list(self._next_snapshot().tasks)
+    def command(self, *arguments: str) -> list[str]:
+        return [self.program, *arguments]
+
+    def request(self, action: str, method: str, path: str, body: Any = None, *_: Any) -> Any:
+        path, snapshot = path.partition("?")[0], self.snapshots[0]
+        self.calls.append((method, path))
+        if method == "POST":
+            if self.refusals:
+                raise self.refusals.pop(0)
+            self.inputs.append(body)
+            return {"ID": "new"}
+        if path == "/tasks":  # tasks are read last
+            return list(self._next_snapshot().tasks)
+        if path != "/services":
+            configs = [self._config(name) for name in self.configs]
+            others = {"/configs": configs, "/networks": [], "/services/s1": self._service(snapshot)}
+            return others[path]
+        if snapshot == LEADERLESS:
+            self.snapshots.pop(0)
+            raise EngineUnavailable(action, "the swarm has no leader")
+        if not snapshot.tasks:  # the tasks will not be read
+            self._next_snapshot()
+        return [self._service(snapshot)] if snapshot.tasks else []
 
     def _next_snapshot(self) -> Snapshot:
         """Return the current snapshot, and go on to the next one."""
         return self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
+
+    def _config(self, name: str) -> dict[str, Any]:
+        data = base64.b64encode(self.configs[name].encode()).decode()
+        return {"Spec": {"Name": name, "Data": data}, "CreatedAt": "2026-01-01T00:00:00.5Z"}
 
     @staticmethod
     def _service(snapshot: Snapshot) -> dict[str, Any]:
         update = {"State": snapshot.update, "Message": snapshot.message}
         return {
             "ID": "s1",
+            "Version": {"Index": 7},
             "Spec": snapshot.spec,
-            "PreviousSpec": snapshot.previous,
             "UpdateStatus": update if snapshot.update else None,
         }
 
@@ -153,6 +179,8 @@ def fake_engine(*snapshots: Snapshot, **attributes: Any) -> Any:
 
 
 def commands(engine: Any) -> Iterator[str]:
-    """Yield the commands that change the swarm."""
-    reading = ("ls", "inspect", "ps", "--format")
-    yield from (" ".join(call) for call in engine.calls if call[1] not in reading)
+    """Yield the commands and requests that change the swarm."""
+    reading = ("ls", "inspect", "--format")
+    for call in engine.calls:
+        if call[0] != "GET" and call[1] not in reading and "--help" not in call:
+            yield " ".join(call)

@@ -58,6 +58,14 @@ class Node:
         assert result.returncode == 0, result.stderr.decode()
         return result.stdout.decode().strip()
 
+    def load(self, *images: str) -> None:
+        """Copy images from the machine's engine to this node's."""
+        save = ["docker", "image", "save", *images]
+        with subprocess.Popen(save, stdout=subprocess.PIPE) as process:
+            command = ["docker", "--host", self.host, "image", "load"]
+            result = subprocess.run(command, stdin=process.stdout, capture_output=True)
+        assert result.returncode == 0, result.stderr
+
     def answers(self) -> bool:
         """Return whether the engine answers. Fails with its log if it has ended."""
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]

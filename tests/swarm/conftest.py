@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -51,11 +50,7 @@ def swarm() -> Iterator[cluster.Swarm]:
 def images(swarm, local_images, probe_image) -> Images:
     """Push the images to the nodes' registry, with three versions of the API."""
     manager = swarm.manager
-    save = ["docker", "image", "save", *local_images.values(), probe_image]
-    with subprocess.Popen(save, stdout=subprocess.PIPE) as process:
-        load = ["docker", "--host", manager.host, "image", "load"]
-        result = subprocess.run(load, stdin=process.stdout, capture_output=True)
-    assert result.returncode == 0, result.stderr
+    manager.load(*local_images.values(), probe_image)
     api = local_images["api"]
     return Images(
         {name: _push(manager, tag, name, "1") for name, tag in local_images.items()},

@@ -58,6 +58,7 @@ class Stack:
             "API_REPLICAS": str(API_REPLICAS),
             "WORKER_REPLICAS": str(WORKER_REPLICAS),
             "API_RATE_LIMIT": "1000",
+            "UPDATE_MONITOR": "15s",
             "API_TOKEN": TOKEN,
             "WORKER_POLL_INTERVAL": "0.2",
             "ARTIFACTORY_URL": self.npm.address,

@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from imageproof.docker.client import Engine
 from tests.support.commands import wait_until
 from tests.swarm.stack import API_REPLICAS, STACK, TOKEN, WORKER_REPLICAS, nodes_of
 
@@ -187,11 +186,10 @@ def test_changed_secret_is_a_rolling_update_and_is_never_shown(stack, images, sw
     assert outcome.status == 0, outcome.messages
     assert stack.request("GET", "/v1/reviews", token=other).status_code == 200
     assert stack.request("GET", "/v1/reviews", token=TOKEN).status_code == 401
-    # The old secret stays for a rollback until the next deployment.
     assert len(_secrets(swarm) - secrets_before) == 1
-    assert secrets_before <= _secrets(swarm)
     repeated = stack.deploy(images.first, API_TOKEN=other)
-    assert len(secrets_before - _secrets(swarm)) == 1
+    # The old secret stays as long as a recorded release uses it.
+    assert secrets_before <= _secrets(swarm)
     for text in (r.output + r.messages for r in (plan, outcome, repeated)):
         assert TOKEN not in text
         assert other not in text
@@ -201,8 +199,7 @@ def _secrets(swarm) -> set[str]:
     return set(swarm.manager.docker("secret", "ls", "--format", "{{.Name}}").split())
 
 
-def test_absent_stack_and_engine_have_their_exit_statuses(any_stack, swarm, tmp_path):
+def test_absent_stack_and_engine_have_their_exit_statuses(any_stack, tmp_path):
     assert any_stack.inv("status", "--name", "absent").status == 2
     assert any_stack.inv("verify", "--stack", "absent").status == 2
     assert any_stack.inv("status", "--host", f"unix://{tmp_path}/absent.sock").status == 3
-    assert Engine((), host=swarm.manager.host).tasks(["absent"]) == []

@@ -123,16 +123,6 @@ def test_query_passes_standard_input(install_docker):
     assert Engine(()).query("creating", "secret", stdin="word") == "word"
 
 
-def test_task_that_swarm_has_forgotten_is_left_out(install_docker):
-    install_docker("echo '[{\"ID\": \"t1\"}]'; echo 'Error: No such task: t0' >&2; exit 1")
-    assert Engine(()).tasks(["t0", "t1"]) == [{"ID": "t1"}]
-    install_docker("echo '[]'; echo 'Error response from daemon: task t0 not found' >&2; exit 1")
-    assert Engine(()).tasks(["t0"]) == []
-    install_docker("echo 'Error: the swarm does not have a leader' >&2; exit 1")
-    with pytest.raises(EngineUnavailable):
-        Engine(()).tasks(["t0"])
-
-
 def test_every_command_uses_the_context(install_docker):
     install_docker('echo "$*"')
     engine = Engine((), context="second")

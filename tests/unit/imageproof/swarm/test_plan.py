@@ -1,103 +1,194 @@
-"""Tests of the deployment plan."""
+"""Tests of the deployment plan: the comparison of specifications, and the recorded dry run."""
 
 from __future__ import annotations
 
+import copy
+import http.client
+import json
+import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from imageproof.swarm.plan import Change, plan
-from imageproof.swarm.stack_file import StackFile
-from imageproof.swarm.state import read_stack
-from tests.support.fake_swarm import NEW, OLD, Snapshot, fake_engine, task
-from tests.support.sample_facts import SECRET, contract
-
-# The service of `spec()`, as `docker compose config --format json` prints it.
-SHOP: dict[str, Any] = {
-    "image": OLD,
-    "environment": {"LOG_LEVEL": "info"},
-    "init": True,
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "stop_grace_period": "10s",
-    "secrets": {"api_token": "till_api_token_1"},
-    "volumes": [
-        {"type": "tmpfs", "target": "/tmp", "tmpfs": {"size": "1048576"}},
-        {"type": "volume", "source": "data", "target": "/data"},
-    ],
-    "ports": [{"target": 8000, "published": "80", "mode": "host"}],
-    "deploy": {
-        "replicas": 1,
-        "endpoint_mode": "dnsrr",
-        "update_config": {"order": "start-first", "failure_action": "rollback"},
-        "placement": {"constraints": ["node.labels.data == here"], "max_replicas_per_node": 1},
-        "resources": {
-            "limits": {"cpus": 1, "memory": "268435456", "pids": 64},
-            "reservations": {"cpus": 0.1},
-        },
-    },
-}
+from imageproof.docker.api import Answer
+from imageproof.docker.client import Engine
+from imageproof.errors import EngineUnavailable
+from imageproof.swarm import plan as planning
+from imageproof.swarm.dry_run import recording
+from imageproof.swarm.history import Record
+from imageproof.swarm.plan import Change, plan_rollback
+from imageproof.swarm.spec_settings import settings
+from tests.support.fake_swarm import NEW, OLD, Snapshot, fake_engine, spec, task
+from tests.support.sample_facts import SECRET
 
 
-def _plan(**services: dict[str, Any]):
-    """Plan the deployment of these services to a swarm that runs SHOP."""
-    stack_file = StackFile(contract().root, "till", {}, (), services)
-    return plan(stack_file, read_stack(fake_engine(Snapshot((task("t1"),))), "till"))
+def _changed(path: str, value: Any) -> dict[str, Any]:
+    """Return the specification with one key changed; None removes it."""
+    changed = copy.deepcopy(spec())
+    *parents, key = path.split(".")
+    table = changed
+    for parent in parents:
+        table = table.setdefault(parent, {})
+    table[key] = value
+    if value is None:
+        del table[key]
+    return changed
+
+
+def _plan(**specs: dict[str, Any]):
+    """Plan the change from the specification of `spec()` to these services."""
+    records = {"one": Record(number=1, origin=1, specs=specs).model_dump_json()}
+    return plan_rollback(fake_engine(Snapshot((task("t1"),)), configs=records), "till", 1).services
 
 
 def test_equal_service_is_unchanged():
-    assert [(p.service, p.kind) for p in _plan(shop=SHOP)] == [("shop", "unchanged")]
+    assert [(p.service, p.kind) for p in _plan(shop=spec())] == [("shop", "unchanged")]
+
+
+TASK, CONTAINER = "TaskTemplate", "TaskTemplate.ContainerSpec"
 
 
 @pytest.mark.parametrize(
-    ("change", "setting", "after"),
+    ("path", "value", "change"),
     [
-        ({"image": NEW}, "image", NEW),
-        ({"environment": {"LOG_LEVEL": "debug"}}, "environment LOG_LEVEL", "debug"),
-        ({"environment": {}}, "environment LOG_LEVEL", ""),
-        ({"secrets": {"api_token": "till_api_token_2"}}, "secret api_token", "till_api_token_2"),
-        ({"read_only": False}, "read_only", ""),
-        ({"cap_drop": []}, "cap_drop", ""),
-        ({"stop_grace_period": "1m0s"}, "stop_grace_period", "60 s"),
-        ({"ports": [{"target": 8000, "published": "81", "mode": "host"}]}, "port 8000", "81 host"),
-        ({"volumes": SHOP["volumes"][1:]}, "mount /tmp", ""),
-    ],
-)
-def test_each_changed_setting_is_listed(change, setting, after):
-    (service,) = _plan(shop={**SHOP, **change})
-    assert service.kind == "changed"
-    assert [(c.setting, c.after) for c in service.changes] == [(setting, after)]
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "change"),
-    [
-        ("replicas", 3, Change("replicas", "1", "3")),
-        ("endpoint_mode", "vip", Change("endpoint", "dnsrr", "vip")),
-        ("placement", {}, None),
-        ("update_config", {"order": "start-first"}, Change("on failure", "rollback", "pause")),
+        (f"{CONTAINER}.Image", NEW, Change("image", OLD, NEW)),
+        (f"{CONTAINER}.Env", ["LOG_LEVEL=a=b"], Change("environment LOG_LEVEL", "info", "a=b")),
+        (f"{CONTAINER}.Env", [], Change("environment LOG_LEVEL", "info", "")),
         (
-            "resources",
-            {
-                "limits": {"cpus": 2, "memory": "268435456", "pids": 64},
-                "reservations": {"cpus": 0.1},
-            },
-            Change("limits cpus", "1", "2"),
+            f"{CONTAINER}.Secrets",
+            [{"File": {"Name": "api_token"}, "SecretName": "till_api_token_2"}],
+            Change("secret api_token", "till_api_token_1", "till_api_token_2"),
         ),
+        (f"{CONTAINER}.ReadOnly", False, Change("read_only", "yes", "")),
+        (f"{CONTAINER}.CapabilityDrop", None, Change("cap_drop", "ALL", "")),
+        (f"{CONTAINER}.StopGracePeriod", 60 * 10**9, Change("stop_grace_period", "10 s", "60 s")),
+        (f"{CONTAINER}.Command", ["a", "b"], Change("entrypoint", "", '["a", "b"]')),
+        (f"{CONTAINER}.Args", ["b", "a"], Change("command", "", '["b", "a"]')),
+        (f"{CONTAINER}.Healthcheck.Interval", 10**9, Change("healthcheck interval", "", "1 s")),
+        (f"{CONTAINER}.Labels", {"a.b": "c"}, Change("container label a.b", "", "c")),
+        (f"{CONTAINER}.Sysctls", {"net.x": "1"}, Change("sysctl net.x", "", "1")),
+        ("Labels", {"team": "till"}, Change("label team", "", "till")),
+        ("Labels", {"com.docker.stack.image": "x"}, None),
+        ("Labels", {"imageproof.reconciled-at": "now"}, None),
+        (f"{TASK}.ForceUpdate", 3, None),
+        (f"{TASK}.Runtime", "container", None),
+        (f"{TASK}.Networks", [{"Target": "till_net"}], Change("network till_net", "", "yes")),
+        (f"{TASK}.LogDriver", {"Name": "local"}, Change("log driver name", "", "local")),
+        (f"{TASK}.RestartPolicy.Delay", 10**9, Change("restart policy delay", "", "1 s")),
+        (f"{TASK}.Resources.Limits.NanoCPUs", 2 * 10**9, Change("limits cpus", "1", "2")),
+        ("Mode", {"Replicated": {"Replicas": 3}}, Change("replicas", "1", "3")),
+        ("Mode", {"Replicated": {"Replicas": 0}}, Change("replicas", "1", "0")),
+        ("Mode", {"Replicated": {}}, None),
+        ("EndpointSpec.Mode", "vip", Change("endpoint", "dnsrr", "")),
+        (
+            "EndpointSpec.Ports",
+            [{"TargetPort": 8000, "PublishedPort": 81, "PublishMode": "host", "Protocol": "tcp"}],
+            Change("port 8000", "80 host", "81 host"),
+        ),
+        ("UpdateConfig.FailureAction", "pause", Change("on failure", "rollback", "pause")),
+        ("UpdateConfig.Monitor", 50 * 10**9, Change("update monitor", "", "50 s")),
+        ("UpdateConfig.Parallelism", 0, Change("update parallelism", "1", "0")),
+        ("UpdateConfig.Parallelism", 1, None),
+        ("RollbackConfig", {"Order": "stop-first", "FailureAction": "pause"}, None),
     ],
 )
-def test_each_changed_deploy_setting_is_listed(key, value, change):
-    (service,) = _plan(shop={**SHOP, "deploy": {**SHOP["deploy"], key: value}})
-    assert service.kind == "changed"
-    if change:
-        assert service.changes == (change,)
+def test_each_changed_setting_is_listed(path, value, change):
+    (service,) = _plan(shop=_changed(path, value))
+    assert service.changes == ((change,) if change else ())
+    assert service.kind == ("changed" if change else "unchanged")
+
+
+def test_setting_without_a_name_of_its_own_is_compared_too():
+    assert (
+        settings(_changed("SomethingNew.DeepInside", "x"), {})["something new deep inside"] == "x"
+    )
+
+
+def test_network_is_shown_by_its_name():
+    with_id = _changed("TaskTemplate.Networks", [{"Target": "a1b2", "Aliases": ["shop"]}])
+    assert settings(with_id, {"a1b2": "till_default"})["network till_default"] == "shop"
 
 
 def test_new_and_removed_services_are_listed():
-    assert [(p.service, p.kind) for p in _plan(till=SHOP)] == [("shop", "removed"), ("till", "new")]
+    plans = _plan(office=spec())
+    assert [(p.service, p.kind) for p in plans] == [("office", "new"), ("shop", "removed")]
 
 
 def test_secret_variable_is_listed_without_its_value():
-    environment = {"LOG_LEVEL": "info", "API_TOKEN": SECRET}
-    (service,) = _plan(shop={**SHOP, "environment": environment})
+    environment = ["LOG_LEVEL=info", f"API_TOKEN={SECRET}"]
+    (service,) = _plan(shop=spec(Env=environment))
     assert service.changes == (Change("environment API_TOKEN", "", "(hidden)"),)
+
+
+def test_changed_secret_variable_is_listed_without_its_values(monkeypatch):
+    changes = list(
+        planning._changes({"environment API_TOKEN": "a"}, {"environment API_TOKEN": "b"})
+    )
+    assert changes == [Change("environment API_TOKEN", "(hidden)", "(hidden)")]
+
+
+# --- the recorded dry run
+
+
+def _send(engine: Engine, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Send a request to the socket of an engine."""
+    connection = http.client.HTTPConnection("docker")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(engine.host).removeprefix("unix://"))
+    connection.request(method, path, body=None if body is None else json.dumps(body))
+    with connection.getresponse() as response:
+        text = response.read()
+    connection.close()
+    return response.status, json.loads(text) if text else None
+
+
+def _passing(answers: dict[str, Any]) -> Any:
+    """Return an engine with these answers to GET requests."""
+
+    def exchange(_: str, method: str, path: str) -> Answer:
+        assert method in ("GET", "HEAD"), "a dry run changes nothing"
+        return Answer(200, {"Api-Version": "1.45"}, json.dumps(answers[path]).encode())
+
+    return SimpleNamespace(exchange=exchange)
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Record the requests to a fake engine."""
+    import imageproof.swarm.dry_run as module
+
+    monkeypatch.setattr(module, "replace", lambda _, **changes: SimpleNamespace(**changes))
+    return lambda answers, *secrets: recording(_passing(answers), secrets)
+
+
+def test_reading_requests_are_passed_on_and_others_recorded(recorded):
+    with recorded({"/v1.45/services": [1]}) as (engine, recorder):
+        assert _send(engine, "GET", "/v1.45/services") == (200, [1])
+        assert _send(engine, "POST", "/v1.45/services/create", {"Name": "till_shop"})[0] == 200
+        assert _send(engine, "POST", "/v1.45/services/s1/update?version=7", {"Name": "x"})[0] == 200
+        assert _send(engine, "DELETE", "/v1.45/services/s2")[0] == 200
+    assert [(c.method, c.kind, c.object) for c in recorder.changes] == [
+        ("POST", "services", "create"),
+        ("POST", "services", "s1"),
+        ("DELETE", "services", "s2"),
+    ]
+    assert recorder.changes[0].body == {"Name": "till_shop"}
+
+
+def test_secrets_and_configs_that_would_exist_are_listed(recorded):
+    answers = {"/secrets?filters=x": [{"Spec": {"Name": "old"}}], "/configs": None}
+    with recorded(answers, "till_api_token_2") as (engine, _):
+        _send(engine, "POST", "/secrets/create", {"Name": "till_file"})
+        _, secrets = _send(engine, "GET", "/secrets?filters=x")
+        assert _send(engine, "GET", "/configs") == (200, [])
+    assert [item["Spec"]["Name"] for item in secrets] == ["old", "till_api_token_2", "till_file"]
+
+
+def test_engine_that_does_not_answer_is_reported_to_the_docker_program(recorded, monkeypatch):
+    def exchange(*_):
+        raise EngineUnavailable("reading", "the Docker engine does not answer")
+
+    with recorded({}) as (engine, recorder):
+        recorder.engine.exchange = exchange
+        assert _send(engine, "GET", "/services")[0] == 503

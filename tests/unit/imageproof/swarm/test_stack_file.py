@@ -73,7 +73,6 @@ def filled(tmp_path, monkeypatch, template):
 
 def test_image_is_filled_in_with_the_releases_digest(filled):
     file = filled(shop=DIGEST)
-    assert file.services["shop"]["image"] == f"host.invalid/shop@{DIGEST}"
     assert file.variables["SHOP_IMAGE"] == f"host.invalid/shop@{DIGEST}"
 
 
@@ -97,7 +96,7 @@ def test_secret_comes_from_the_environment_then_env_file_then_secret_file(
     monkeypatch.setenv("API_TOKEN_FILE", "token")
     file = filled(shop=DIGEST)
     assert [secret.value for secret in file.secrets] == [SECRET]
-    assert file.services["shop"]["secrets"] == {"api_token": file.secrets[0].name}
+    assert file.variables["API_TOKEN_SECRET"] == file.secrets[0].name
     (tmp_path / ".env").write_text("API_TOKEN=of-the-env-file\n")
     assert filled(shop=DIGEST).secrets[0].value == "of-the-env-file"
     monkeypatch.setenv("API_TOKEN", "of-the-shell")

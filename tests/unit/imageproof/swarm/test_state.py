@@ -6,11 +6,11 @@ import pytest
 
 from imageproof.errors import MachineError
 from imageproof.swarm.state import read_stack, require_manager
-from tests.support.fake_swarm import NEW, OLD, Snapshot, ended, fake_engine, spec, task
+from tests.support.fake_swarm import NEW, Snapshot, ended, fake_engine, spec, task
 
 RUNS = Snapshot((task("t1"),))
-POSTED = Snapshot((task("t1"),), spec(NEW), spec(OLD))  # the update has not started
-DONE = Snapshot((task("t2", NEW),), spec(NEW), spec(OLD), "completed")
+POSTED = Snapshot((task("t1"),), spec(NEW))  # the update has not started
+DONE = Snapshot((task("t2", NEW),), spec(NEW), "completed")
 TWICE = RUNS.but(tasks=(task("t2"), task("t3")))
 UNSCHEDULABLE = task(
     "t3", state="pending", NodeID="", error="host-mode port already in use on 3 nodes"
