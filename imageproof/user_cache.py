@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def remove_folder(root: Path) -> None:
 def locks_folder() -> Path:
     """Return the folder of lock files, apart from the caches, whose old files are removed.
 
+    It is beside the caches. A user without such a place, as in a container with a made-up uid, has
+    one in the folder of temporary files.
+
     Raises:
         MachineError: there is no folder that only this user can write.
     """
@@ -58,19 +62,16 @@ def locks_folder() -> Path:
         folder = _base() / f"{NAME}-locks"
         if not folder.exists():
             _require_own_place(folder)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _require_own_folder(folder)
-    except OSError as error:
-        reason = f"{error.filename}: {error.strerror}"
-    except _Unusable as error:
-        reason = str(error)
-    else:
-        return folder
-    raise MachineError(
-        "locking the project",
-        reason,
-        hint="set XDG_CACHE_HOME to a folder of your own on this machine",
-    )
+        _make_own_folder(folder)
+    except (OSError, _Unusable):
+        folder = Path(tempfile.gettempdir(), f"{NAME}-locks-{os.geteuid()}")
+        try:
+            _make_own_folder(folder)
+        except (OSError, _Unusable) as error:
+            reason = f"{folder}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            hint = "set XDG_CACHE_HOME to a folder of your own on this machine"
+            raise MachineError("locking the project", reason, hint=hint) from error
+    return folder
 
 
 def read_file(path: Path) -> bytes | None:
@@ -95,10 +96,8 @@ def _open(root: Path) -> Path:
     if not home.exists():
         _require_own_place(home)
     folder = home / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
-    home.parent.mkdir(parents=True, exist_ok=True)
-    for path in (home, folder):
-        path.mkdir(mode=0o700, exist_ok=True)
-        _require_own_folder(path)
+    _make_own_folder(home)
+    _make_own_folder(folder)
     _remove_old_files(home)
     return folder
 
@@ -117,6 +116,11 @@ def _require_own_place(home: Path) -> None:
     place = next(parent for parent in home.parents if parent.exists())
     if place.stat().st_uid != os.geteuid():
         raise _Unusable(f"{place} belongs to another user")
+
+
+def _make_own_folder(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_own_folder(path)
 
 
 def _require_own_folder(path: Path) -> None:

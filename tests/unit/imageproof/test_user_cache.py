@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,14 @@ from types import SimpleNamespace
 import pytest
 
 from imageproof import user_cache
-from imageproof.user_cache import MAX_AGE_SECONDS, open_folder, read_file, remove_folder
+from imageproof.errors import MachineError
+from imageproof.user_cache import (
+    MAX_AGE_SECONDS,
+    locks_folder,
+    open_folder,
+    read_file,
+    remove_folder,
+)
 
 
 @pytest.fixture
@@ -207,3 +215,22 @@ def test_old_files_of_all_projects_are_removed(file, project, tmp_path):
     assert open_folder(project) == file.parent
     assert not other.exists()
     assert file.exists()
+
+
+# --- locks
+
+
+def test_locks_are_beside_the_caches(caches):
+    assert locks_folder() == caches / "imageproof-locks"
+
+
+def test_locks_of_a_user_without_a_home_are_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", "/proc/no-folder-can-be-made-here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = locks_folder()
+    assert folder.parent == tmp_path
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(MachineError, match="others may write it"):
+        locks_folder()

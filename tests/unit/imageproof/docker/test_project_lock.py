@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from imageproof.errors import MachineError, ProjectBusy
 
 ROOT = Path(__file__).parents[4]
 HOLD = """
+import tempfile
 import sys
 from types import SimpleNamespace
 from imageproof.docker.project_lock import project_lock
@@ -132,6 +134,7 @@ def test_unknown_holder_is_another_command(content, tmp_path):
 def test_unusable_folder_is_a_machine_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     with pytest.raises(MachineError, match="file"), project_lock(_engine(), "up"):
         pass
 
