@@ -11,7 +11,14 @@ from app.store import Store
 def create_app(settings: ApiSettings, store: Store) -> FastAPI:
     """Return the API. Reads no environment variable and starts nothing."""
     # Without documentation pages, which load scripts from a CDN. /openapi.json stays.
-    app = FastAPI(title="upgrade-gate", version="1", docs_url=None, redoc_url=None)
+    # Without redirects to a path with or without a slash, because the client names their host.
+    app = FastAPI(
+        title="upgrade-gate",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.store = store
     app.state.draining = app.state.ready_checked = False  # app/drain.py
     problems.install(app)

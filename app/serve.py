@@ -4,7 +4,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from app import log
 from app.config import EXIT_CONFIG, ApiSettings, ConfigError, load
 from app.drain import Server
 from app.main import create_app
+from app.protocol import BACKLOG, BoundedProtocol, Gate
 from app.store import Store, connect
 
 HOST = "0.0.0.0"
@@ -28,11 +30,14 @@ def serve() -> int:
     except ConfigError as error:
         print(f"configuration: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    log.configure(settings.log_level, settings.secrets())
+    repeats = log.configure(settings.log_level, settings.secrets())
     store = Store(connect(settings.effective_store_url), ttl_seconds=settings.review_ttl)
     app = create_app(settings, store)
-    server = Server(_config(app), app.state)
-    server.run()
+    server = Server(_config(app, repeats), app.state)
+    try:
+        server.run()
+    finally:
+        repeats.summarize()
     return 0 if server.started else 1
 
 
@@ -44,7 +49,7 @@ def check() -> int:
     """
     logging.disable(logging.WARNING)  # "store does not answer", which is expected here
     app = create_app(ApiSettings.model_construct(), Store(connect("unix:///nowhere")))
-    _config(app).load()
+    _config(app, log.Repeats()).load()
     app.openapi()
     # There is no store and no token here: the check covers both error responses.
     for path, expected in (("/health", 200), ("/ready", 503), ("/v1/reviews", 503)):
@@ -55,13 +60,19 @@ def check() -> int:
     return 0
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
-    # Named, because "auto" makes uvicorn search for faster ones, which are not installed.
+def _config(app: FastAPI, repeats: log.Repeats) -> uvicorn.Config:
+    async def summarize() -> None:
+        repeats.summarize()
+
     return uvicorn.Config(
         app,
         host=HOST,
         port=PORT,
-        http="h11",
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, Gate())),
+        backlog=BACKLOG,
+        callback_notify=summarize,
+        timeout_notify=log.SUMMARY_SECONDS,
+        # Named, because "auto" makes uvicorn search for faster ones, which are not installed.
         ws="none",
         loop="asyncio",
         log_config=None,

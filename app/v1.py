@@ -30,7 +30,7 @@ router = APIRouter(
     prefix="/v1/reviews",
     tags=["reviews"],
     dependencies=[Security(_BEARER)],
-    responses=documented(401, 503),
+    responses=documented(401, 429, 503),
 )
 
 Name = Annotated[
@@ -87,9 +87,7 @@ def _json(model: BaseModel, status: int = 200, **headers: str) -> Response:
 
 
 # Routes that use the store are not async: FastAPI runs them in threads, so /health does not wait.
-@router.post(
-    "", status_code=202, response_model=Review, responses=_ACCEPTED | documented(413, 422, 429)
-)
+@router.post("", status_code=202, response_model=Review, responses=_ACCEPTED | documented(413, 422))
 def submit(
     upgrade: Upgrade,
     store: AppStore,

@@ -86,3 +86,66 @@ def test_log_goes_to_stdout_by_default(capsys: pytest.CaptureFixture[str]) -> No
     log.configure("info")
     logging.getLogger("x").info("m")
     assert json.loads(capsys.readouterr().out)["message"] == "m"
+
+
+# --- lines that a client can cause at will
+
+
+def _access(path: str, status: int) -> None:
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", path, "1.1", status
+    )
+
+
+def test_repeated_lines_are_counted_in_one_summary() -> None:
+    stream = io.StringIO()
+    repeats = log.configure("info", stream=stream)
+    for _ in range(1000):
+        _access("/v1/reviews", 401)
+        logging.getLogger("x").warning("broken", extra={"reason": "chunk", **log.REPEATS})
+    repeats.summarize()
+    repeats.summarize()
+    first, second, summary = _lines(stream)
+    assert (first["message"].split()[-1], second["message"]) == ("401", "broken")
+    assert "repeats" not in second
+    assert summary["left_out"] == {
+        "requests without the token, status 401": 999,
+        "broken: chunk": 999,
+    }
+    _access("/v1/reviews", 401)
+    assert len(_lines(stream)) == 4
+
+
+def test_summary_comes_with_the_next_line_after_a_minute() -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    log.configure("info", stream=stream)
+    repeats = log.Repeats(lambda: now[0])
+    logging.getLogger().handlers[0].filters[-1:] = [repeats]
+    for _ in range(3):
+        _access("/nothing", 404)
+    now[0] = log.SUMMARY_SECONDS
+    _access("/nothing", 404)
+    messages = [line["message"] for line in _lines(stream)]
+    assert messages[1:2] == ["repeated lines"]
+    assert len(messages) == 3
+
+
+def test_requests_with_the_token_are_all_logged() -> None:
+    stream = io.StringIO()
+    log.configure("info", stream=stream)
+    token = log.has_token.set(True)
+    try:
+        for _ in range(5):
+            _access("/v1/reviews", 200)
+    finally:
+        log.has_token.reset(token)
+    assert len(_lines(stream)) == 5
+
+
+def test_debug_level_leaves_nothing_out() -> None:
+    stream = io.StringIO()
+    log.configure("debug", stream=stream)
+    for _ in range(5):
+        _access("/nothing", 404)
+    assert len(_lines(stream)) == 5

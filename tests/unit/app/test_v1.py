@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.guard import MAX_BODY_BYTES, TokenBucket
+from app.guard import FAILURES_BURST, MAX_BODY_BYTES, MAX_CLIENTS, FailureLimiter, TokenBucket
 from app.reviews import Failure, Result, Statistics
 from app.store import Store, connect, diff_key, review_key
 from tests.support.api_client import TOKEN, Api
@@ -288,3 +288,65 @@ def test_internal_error_is_a_problem_without_details(api, monkeypatch):
     response = api.get("/v1/reviews/0123456789abcdef", headers={"X-Request-ID": "broken-17"})
     assert "division" not in _problem_detail(response, 500)
     assert response.headers["x-request-id"] == "broken-17"
+
+
+# --- methods and paths
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/openapi.json", "/v1/reviews", "/v1/reviews/0123456789abcdef"]
+)
+def test_head_is_get_without_a_body(api, path):
+    get, head = api.get(path), api.request("HEAD", path)
+    assert head.content == b""
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == get.headers[name]
+    assert head.status_code == get.status_code
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/reviews", {"GET", "HEAD", "POST"}),
+        ("POST", "/health", {"GET", "HEAD"}),
+        ("OPTIONS", "/ready", {"GET", "HEAD"}),
+        ("X" * 500, "/openapi.json", {"GET", "HEAD"}),
+    ],
+)
+def test_unsupported_method_names_those_that_are_supported(api, method, path, allowed):
+    response = api.request(method, path)
+    _problem_detail(response, 405)
+    assert set(response.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/health/", "/ready/", "/v1/reviews/", "/openapi.json/"])
+def test_path_with_a_slash_is_no_redirect(api, path):
+    response = api.get(path, headers={"Host": "evil.invalid"})
+    _problem_detail(response, 404)
+    assert "location" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/v1%2Freviews", "/v1/reviews%2f0123456789abcdef", "/%2fhealth"])
+def test_encoded_slash_is_no_slash(api, path):
+    for token in (f"Bearer {TOKEN}", None):
+        _problem_detail(api.get(path, headers={"Authorization": token}), 404)
+
+
+def test_wrong_tokens_are_limited_a_client_network():
+    now = [0.0]
+    limiter = FailureLimiter(lambda: now[0])
+    for client in ("192.0.2.1", "2001:db8::1"):
+        assert [limiter.take(client) for _ in range(FAILURES_BURST)] == [0] * FAILURES_BURST
+        assert limiter.take(client) > 0
+    assert limiter.take("2001:db8::2:1") > 0  # the same host's network
+    assert limiter.take("::ffff:192.0.2.1") > 0  # the same address
+    assert limiter.take("192.0.2.2") == limiter.take("2001:db8:0:1::1") == limiter.take("x") == 0
+    now[0] += 1
+    assert limiter.take("192.0.2.1") == 0
+
+
+def test_number_of_limited_clients_is_bounded():
+    limiter = FailureLimiter()
+    for number in range(2 * MAX_CLIENTS):
+        limiter.take(f"client-{number}" + "x" * 1000)
+    assert len(limiter._buckets) == MAX_CLIENTS
