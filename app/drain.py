@@ -21,6 +21,8 @@ from starlette.datastructures import State
 
 DRAIN_SECONDS = 3.0
 """How long to serve after the signal: three checks of a balancer that checks every second."""
+LISTEN_QUEUE = 512
+"""Connections that wait to be accepted. A longer queue would only delay them more."""
 log = logging.getLogger(__name__)
 
 
@@ -31,6 +33,15 @@ class Server(uvicorn.Server):
         """Serve `config`; `state` is the application's state, which app/health.py shares."""
         super().__init__(config)
         self._state = state
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as uvicorn does; it logs no address of sockets that it is given."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            # Again, because uvicorn's backlog is also the number of connections that are accepted
+            # at once, and therefore small.
+            listener.listen(LISTEN_QUEUE)
+            log.info("running on http://%s:%d", *listener.getsockname())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Report not ready, serve for `DRAIN_SECONDS`, then stop as uvicorn does."""

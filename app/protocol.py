@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import socket
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -29,11 +28,10 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 1024
 RESERVED_CONNECTIONS = 16
-"""Connections above the maximum for this host's own health probe."""
+"""Connections above the maximum for clients on this host, such as the container's health probe."""
 BACKLOG = 128
 """Connections that asyncio accepts at once: few compared with the maximum, so that a request is
 read before so many newer connections arrive that its connection must make room."""
-RECEIVE_BUFFER_BYTES = 16 * 1024
 logger = logging.getLogger(__name__)
 
 
@@ -67,17 +65,32 @@ class Gate:
         """Admit all until there are `MAX_CONNECTIONS`."""
         # Connections that wait for their client, by the time since when. A dict is ordered.
         self.waiting: dict[BoundedProtocol, None] = {}
+        self.reserved: set[BoundedProtocol] = set()
 
     def admit(self, connection: BoundedProtocol) -> bool:
         """Return whether a new connection is admitted. Close the longest-waiting one if needed."""
-        count = len(connection.connections)
-        if count <= MAX_CONNECTIONS:
+        if len(self.reserved) < RESERVED_CONNECTIONS and connection.is_local:
+            self.reserved.add(connection)
+            return True
+        if len(connection.connections) - len(self.reserved) <= MAX_CONNECTIONS:
             return True
         longest_waiting = next(iter(self.waiting), None)
-        if longest_waiting is not None:
-            longest_waiting.drop("too many connections")
-            return True
-        return connection.is_local and count <= MAX_CONNECTIONS + RESERVED_CONNECTIONS
+        if longest_waiting is None:
+            return False
+        longest_waiting.drop("too many connections")
+        return True
+
+    def set_waiting(self, connection: BoundedProtocol, is_waiting: bool) -> None:
+        """Note whether a connection waits for its client."""
+        if not is_waiting or connection in self.reserved:
+            self.waiting.pop(connection, None)
+        else:
+            self.waiting.setdefault(connection)
+
+    def forget(self, connection: BoundedProtocol) -> None:
+        """Forget a connection that is closed."""
+        self.waiting.pop(connection, None)
+        self.reserved.discard(connection)
 
 
 class BoundedProtocol(H11Protocol):
@@ -112,10 +125,6 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or answer 503."""
         super().connection_made(transport)
-        # Bounds what the kernel, and then one read, can hold for a connection.
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES
-        )
         if self._gate.admit(self):
             self._update()
         else:
@@ -161,7 +170,7 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
-        self._gate.waiting.pop(self, None)
+        self._gate.forget(self)
         if self._deadline:
             self._deadline.cancel()
 
@@ -171,7 +180,7 @@ class BoundedProtocol(H11Protocol):
         """Close the connection at once."""
         self._log(reason)
         self.connections.discard(self)
-        self._gate.waiting.pop(self, None)
+        self._gate.forget(self)
         self.transport.abort()
 
     def _update(self) -> None:
@@ -182,13 +191,13 @@ class BoundedProtocol(H11Protocol):
             if self._deadline:
                 self._deadline.cancel()
             self._deadline = self.loop.call_later(phase.seconds, self._expire)
-            self._gate.waiting.pop(self, None)
+            self._gate.set_waiting(self, False)
         if phase is Phase.IDLE and self._client_has_finished:
             self.transport.close()
-        if self.transport.is_closing() or (phase is Phase.RESPONSE and not self._write_paused):
-            self._gate.waiting.pop(self, None)
-        else:
-            self._gate.waiting.setdefault(self)
+        is_open = not self.transport.is_closing()
+        self._gate.set_waiting(
+            self, is_open and (phase is not Phase.RESPONSE or self._write_paused)
+        )
 
     def _current_phase(self) -> Phase:
         if self._refused:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import MutableMapping
 from functools import partial
@@ -18,9 +19,12 @@ from app.protocol import BACKLOG, BoundedProtocol, Gate
 from app.store import Store, connect
 
 HOST = "0.0.0.0"
+LOOPBACK = "127.0.0.1"
 PORT = 8000
+RECEIVE_BUFFER_BYTES = 16 * 1024
 MAX_SHUTDOWN_SECONDS = 5
 """Time limit for open requests after DRAIN_SECONDS. Docker kills the API 10 s after SIGTERM."""
+logger = logging.getLogger(__name__)
 
 
 def serve() -> int:
@@ -33,9 +37,14 @@ def serve() -> int:
     repeats = log.configure(settings.log_level, settings.secrets())
     store = Store(connect(settings.effective_store_url), ttl_seconds=settings.review_ttl)
     app = create_app(settings, store)
+    try:
+        listeners = _listeners(PORT)
+    except OSError as error:
+        logger.error("cannot listen", extra={"port": PORT, "error": error.strerror})
+        return 1
     server = Server(_config(app, repeats), app.state)
     try:
-        server.run()
+        server.run(listeners)
     finally:
         repeats.summarize()
     return 0 if server.started else 1
@@ -60,14 +69,37 @@ def check() -> int:
     return 0
 
 
+def _listeners(port: int) -> list[socket.socket]:
+    """Return sockets that are bound to the port, on all addresses and on the loopback.
+
+    Each has a queue of connections that wait to be accepted. The kernel gives a connection to the
+    most specific one, so a full queue of clients does not delay the container's health probe.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    listeners: list[socket.socket] = []
+    for host in (HOST, LOOPBACK):
+        listener = socket.socket()
+        listeners.append(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == LOOPBACK:
+            # Only now: another API on this port is still an error.
+            for each in listeners:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Connections inherit it: it bounds what the kernel, and then one read, holds for each.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        listener.bind((host, port))
+        port = listener.getsockname()[1]
+    return listeners
+
+
 def _config(app: FastAPI, repeats: log.Repeats) -> uvicorn.Config:
     async def summarize() -> None:
         repeats.summarize()
 
     return uvicorn.Config(
         app,
-        host=HOST,
-        port=PORT,
         http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, Gate())),
         backlog=BACKLOG,
         callback_notify=summarize,
