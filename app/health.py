@@ -1,9 +1,11 @@
 """Routes that report the API's own health."""
 
+import asyncio
 import logging
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -70,14 +72,19 @@ async def health() -> Health:
     return Health()
 
 
-# Not async: check may block, so FastAPI runs it in a thread, and /health does not wait.
 @router.get("/ready", response_model=Ready, responses=_NOT_READY)
-def ready(request: Request, store: Annotated[Store, Depends(store_of)]) -> Ready | JSONResponse:
+async def ready(
+    request: Request, store: Annotated[Store, Depends(store_of)]
+) -> Ready | JSONResponse:
     """Report whether the API serves requests, and the store answers and accepts writes."""
     state = request.app.state
     state.ready_checked = True  # app/drain.py
+    # No token is needed, so all requests that come during a check wait for this one: otherwise a
+    # flood of them would occupy every thread while the store does not answer.
+    if state.store_check is None or state.store_check.done():
+        state.store_check = asyncio.create_task(run_in_threadpool(store.check))
     try:
-        store.check()
+        await asyncio.shield(state.store_check)
     except StoreError as error:
         # Only the class of the cause: its text may contain an address or a password.
         extra = {"dependency": "store", "state": error.state, "error": str(error)}

@@ -20,6 +20,7 @@ def create_app(settings: ApiSettings, store: Store) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.store = store
+    app.state.store_check = None  # app/health.py
     app.state.draining = app.state.ready_checked = False  # app/drain.py
     problems.install(app)
     app.include_router(health.router)

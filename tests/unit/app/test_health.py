@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from app import health, problems
@@ -141,3 +144,24 @@ def test_seldom_logs_each_failure_once_a_minute(caplog):
         seldom.warning("store unavailable", {"state": "full"})
         seldom.warning("store unavailable", {"state": "down"})
     assert [record.state for record in caplog.records] == ["full", "down"] * 2
+
+
+def test_requests_during_a_check_of_the_store_share_it(monkeypatch, api):
+    checks, may_end = [], threading.Event()
+
+    def check(_: Store) -> None:
+        checks.append(1)
+        may_end.wait(20)
+
+    monkeypatch.setattr(Store, "check", check)
+
+    async def send_many() -> list[int]:
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+            requests = [asyncio.create_task(client.get("/ready")) for _ in range(100)]
+            assert (await client.get("/health")).status_code == 200
+            may_end.set()
+            return [response.status_code for response in await asyncio.gather(*requests)]
+
+    assert asyncio.run(send_many()) == [200] * 100
+    assert len(checks) <= 2  # a second one if a request came after the first had ended

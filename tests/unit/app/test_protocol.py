@@ -269,10 +269,10 @@ app.protocol.MAX_CONNECTIONS = 1
 app.protocol.RESERVED_CONNECTIONS = 0
 app.protocol.Phase.seconds = 20
 import logging, threading, app.store
-def ping(_):
+def check(_):
     logging.getLogger().warning("in the application")
     threading.Event().wait()
-app.store.Store.ping = ping
+app.store.Store.check = check
 """
     with running(setup) as api, api.connect() as busy:
         busy.sendall(GET.replace(b"/health", b"/ready") + b"\r\n")
