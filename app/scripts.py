@@ -175,10 +175,12 @@ CHECK = (
     _KEYS
     + FUNCTIONS
     + """
--- This writes nothing, but is refused as a write is: read-only, out of memory, no disk.
+local max_bytes, must_write = tonumber(ARGV[1]), ARGV[2] == '1'
+-- This writes nothing, but is refused as a write is: read-only, out of memory, failed snapshot.
 redis.call('SET', policy .. ':absent', '', 'XX')
+if must_write then redis.call('SET', policy .. ':check', '', 'EX', 60) end
 local used, limit = memory()
-if limit == 0 or used + tonumber(ARGV[1]) <= limit * MARK then return 1 end
+if limit == 0 or used + max_bytes <= limit * MARK then return 1 end
 fill_windows()
 return math.min(1, redis.call('ZCARD', diffs) + redis.call('ZCARD', ended))
 """

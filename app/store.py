@@ -17,8 +17,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Self, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -31,6 +31,9 @@ from app.scripts import CHECK, SUBMIT
 from app.space import MAX_QUEUED, MAX_QUEUED_BYTES
 from app.store_errors import StoreError, StoreFull, store_errors
 from app.stored_diff import unpack
+
+if TYPE_CHECKING:
+    from redis.commands.core import Script
 
 __all__ = ["Store", "StoreError", "StoreFull", "connect", "store_errors"]
 
@@ -47,6 +50,8 @@ FAR_FUTURE_MS = 9_999_999_999_999  # in the year 2286
 REVIEW_TTL_SECONDS = 7 * 24 * 3600
 STORE_TIMEOUT_SECONDS = 1.5
 """Time limit of connecting, and of each command."""
+LOST_WRITE_SECONDS = 5.0
+"""Time after a lost write until the next check tries one."""
 _REVIEW_ID = re.compile("[0-9a-f]{16}")
 _CREATED, _REFUSED = 1, 2  # outcomes of SUBMIT
 log = logging.getLogger(__name__)
@@ -99,17 +104,37 @@ class _IndexEntry(NamedTuple):
 class Store:
     """Reviews in the store. Each method returns, or raises StoreError, within seconds."""
 
-    def __init__(self, client: redis.Redis, *, ttl_seconds: int = REVIEW_TTL_SECONDS) -> None:
-        """Use `client`; reviews expire after `ttl_seconds`."""
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        ttl_seconds: int = REVIEW_TTL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Use `client`; reviews expire after `ttl_seconds`; `clock` returns seconds."""
         self._client = client
         self._ttl_seconds = ttl_seconds
+        self._clock = clock
+        self._lost_write_at: float | None = None
         self._submit_script = client.register_script(SUBMIT)
         self._check_script = client.register_script(CHECK)
 
     def check(self) -> None:
-        """Raise StoreError if the store does not answer, refuses writes or has no more room."""
-        with store_errors():
-            has_room = self._check_script(keys=script_keys(), args=[MAX_QUEUED_BYTES])
+        """Raise StoreError if the store does not answer, refuses writes or has no more room.
+
+        Checks without a write, unless a submission was lost: a store that ends if it cannot write
+        (``appendfsync always`` on a full disk) answers everything else after its restart.
+        """
+        lost_at = self._lost_write_at
+        if lost_at is not None and self._clock() - lost_at < LOST_WRITE_SECONDS:
+            with store_errors():
+                self._client.ping()
+            raise StoreError("lost write", "failing")
+        if lost_at is None:
+            with store_errors():
+                has_room = self._check_script(keys=script_keys(), args=[MAX_QUEUED_BYTES, 0])
+        else:
+            has_room = self._write(self._check_script, script_keys(), [MAX_QUEUED_BYTES, 1])
         if not has_room:
             raise StoreFull("no room", "full")
 
@@ -145,8 +170,7 @@ class Store:
             new_id, self._ttl_seconds, int(force), int(is_exact), now_ms, MAX_QUEUED,
             MAX_QUEUED_BYTES, json.dumps(fields),
         ]  # fmt: skip
-        with store_errors():
-            reply = self._submit_script(keys=[*script_keys(), upgrade], args=arguments)
+        reply = self._write(self._submit_script, [*script_keys(), upgrade], arguments)
         stored_id, outcome = cast("tuple[str, int]", reply)
         if outcome == _REFUSED:
             raise _queue_full() if stored_id == "queue" else StoreFull("no room", "full")
@@ -159,6 +183,18 @@ class Store:
         if review is None:
             raise StoreError("the review expired while it was submitted")
         return review, outcome == _CREATED
+
+    def _write(self, script: Script, keys: list[str], arguments: Sequence[str | int]) -> object:
+        """Run a script that writes, and note whether the store ended meanwhile."""
+        try:
+            with store_errors():
+                reply = script(keys=keys, args=arguments)
+        except StoreError as error:
+            if error.state in ("down", "loading"):
+                self._lost_write_at = self._clock()
+            raise
+        self._lost_write_at = None
+        return reply
 
     def get(self, review_id: str) -> Review | None:
         """Return a review, or None if it does not exist, has expired or was dropped.

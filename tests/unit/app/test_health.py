@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 
 from app import health, problems
 from app.log import SELDOM_SECONDS, Seldom
-from app.store import Store, connect
+from app.store import LOST_WRITE_SECONDS, Store, connect
 from tests.support import redis_server
 from tests.support.api_client import Api
 
@@ -117,6 +118,24 @@ def test_min_replicas_are_reported_and_the_state_heals(own_server):
     assert api.get("/ready").json()["dependencies"] == {"store": "failing"}
     own_server.config_set("min-replicas-to-write", 0)
     assert api.get("/ready").status_code == 200
+
+
+def test_store_that_ended_at_a_write_is_not_ready_until_a_write_succeeds():
+    """`appendfsync always` ends a store on a full disk; after its restart it answers reads."""
+    now = [0.0]
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "s")
+        store = Store(connect(f"unix://{link}"), clock=lambda: now[0])
+        api = Api(store)
+        body = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0"}
+        assert api.post("/v1/reviews", json=body).status_code == 503
+        assert api.get("/ready").json()["dependencies"] == {"store": "down"}
+        with redis_server.running() as url:
+            link.symlink_to(url.removeprefix("unix://"))
+            assert api.get("/ready").json()["dependencies"] == {"store": "failing"}
+            now[0] += LOST_WRITE_SECONDS
+            assert api.get("/ready").status_code == 200
+            assert connect(url).dbsize() == 1, "the check wrote"
 
 
 def test_ready_writes_nothing(api, client):

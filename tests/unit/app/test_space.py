@@ -140,20 +140,20 @@ def test_a_finished_review_takes_at_most_the_counted_memory(client, reviews, wor
 
 
 def test_the_oldest_diffs_are_dropped_and_no_review_is_refused_or_lost(client, reviews, worker):
-    ids = [_review(reviews, worker, n, diff=_diff(n)) for n in range(40)]
+    ids = [_review(reviews, worker, n, diff=_diff(n)) for n in range(16)]
     stored = [reviews.get(id_) for id_ in ids]
     assert {review.status for review in stored} == {Status.DONE}
     dropped = [review.diff_dropped for review in stored]
     assert dropped == sorted(dropped, reverse=True), "the oldest first"
     assert [reviews.diff(id_) is None for id_ in ids] == dropped
-    assert reviews.diff(ids[-1]) == _diff(39)
+    assert reviews.diff(ids[-1]) == _diff(15)
     kept = sum(client.strlen(store.diff_key(id_)) for id_ in ids)
     assert 4 * MIB <= kept <= 24 * MIB * space.DIFFS_SHARE
     assert _used(client) <= 24 * MIB * space.MARK
 
 
 def test_four_workers_lose_no_review_with_a_large_diff(client, reviews):
-    ids = [reviews.submit("p", "1.0.0", f"2.0.{n}")[0].id for n in range(40)]
+    ids = [reviews.submit("p", "1.0.0", f"2.0.{n}")[0].id for n in range(16)]
 
     def work(name: str) -> None:
         worker = Queue(connect(_url(client)), name)
@@ -227,7 +227,8 @@ def test_the_oldest_finished_reviews_are_dropped_before_new_ones_are_refused(
 
 
 def test_failed_reviews_are_dropped_like_finished_ones(client, reviews, worker):
-    count = int(24 * MIB * space.RESULTS_SHARE / space.OVERHEAD_BYTES) + 100
+    client.config_set("maxmemory", 6 * MIB)
+    count = int(6 * MIB * space.RESULTS_SHARE / space.OVERHEAD_BYTES) + 50
     for n in range(count):
         reviews.submit("p", "1.0.0", f"2.0.{n}")
         worker.fail(worker.claim(), FAILURE)
@@ -318,7 +319,7 @@ def test_the_queue_counts_reviews_that_wait_for_another_attempt(reviews, worker,
 
 def test_a_store_without_maxmemory_has_the_default_shares(client, reviews, worker):
     client.config_set("maxmemory", 0)
-    ids = [_review(reviews, worker, n, diff=_diff(n, 2 * MIB)) for n in range(20)]
+    ids = [_review(reviews, worker, n, diff=_diff(n, 3 * MIB)) for n in range(11)]
     kept = sum(client.strlen(store.diff_key(id_)) for id_ in ids)
     assert kept <= space.DEFAULT_MAXMEMORY * space.DIFFS_SHARE
     assert reviews.diff(ids[0]) is None
