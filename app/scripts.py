@@ -41,20 +41,20 @@ local function review_size(id)
   return OVERHEAD + #(field(id, 'result') or '') + #(field(id, 'failure') or '')
 end
 
--- Deletes a diff, and returns its size.
+-- Deletes a diff, and returns its size; 0 if it has expired.
 local function drop_diff(id)
   local bytes = diff_size(id)
-  redis.call('DEL', diff_key(id))
+  if redis.call('DEL', diff_key(id)) == 0 then return 0 end
   if field(id, 'status') then
     redis.call('HSET', review_key(id), 'diff_dropped', '1')
   end
   return bytes
 end
 
--- Deletes all keys of a review, and returns their size.
+-- Deletes all keys of a review, and returns their size; 0 if it has expired.
 local function drop_review(id)
   local bytes, upgrade = review_size(id), field(id, 'upgrade')
-  redis.call('DEL', diff_key(id), review_key(id))
+  if redis.call('DEL', diff_key(id), review_key(id)) == 0 then bytes = 0 end
   redis.call('ZREM', index, id)
   redis.call('ZREM', diffs, id)
   if upgrade and redis.pcall('GET', upgrade) == id then
@@ -92,6 +92,7 @@ end
 -- Lists the reviews that version 0.2 stored, which had no windows.
 local function fill_windows()
   if redis.call('EXISTS', ended) == 1 then return end
+  redis.call('DEL', ended) -- as the first write, ZADD would be refused if memory is full
   for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
     local status = field(id, 'status')
     if status == 'done' or status == 'failed' then

@@ -95,7 +95,8 @@ class LeaseRenewer:
             return self._queue.renew(self._job)
         except StoreError as error:
             # The next renewal, or the write of the outcome, shows whether the lease was lost.
-            log.warning("lease not renewed", extra={"job": self._job.id, "error": str(error)})
+            extra = {"job": self._job.id, "state": error.state, "error": str(error)}
+            log.warning("lease not renewed", extra=extra)
             return True
 
     def _cancel_job(self, reason: Literal["lost", "stopped"]) -> None:

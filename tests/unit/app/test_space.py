@@ -364,11 +364,18 @@ def test_reviews_of_version_0_2_are_read_and_its_jobs_are_done(client, reviews, 
     assert worker.claim().id == queued
 
 
+@pytest.mark.parametrize("is_beyond_maxmemory", [False, True])
 @pytest.mark.parametrize("healer", ["submission", "worker"])
-def test_a_store_that_version_0_2_filled_heals(client, reviews, worker, healer):
+def test_a_store_that_version_0_2_filled_heals(
+    client, reviews, worker, healer, is_beyond_maxmemory
+):
     ids: list[str] = []
     while _used(client) <= 24 * MIB * space.MARK:
         ids.append(_store_as_version_0_2(client, len(ids), _diff(len(ids))))
+    if is_beyond_maxmemory:
+        client.config_set("maxmemory", int(0.98 * _used(client)))
+        with pytest.raises(StoreError):
+            reviews.check()
     if healer == "submission":
         assert reviews.submit("p", "1.0.0", "3.0.0")[1]
     else:
