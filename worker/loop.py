@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.log import Seldom, request_id
@@ -12,7 +12,6 @@ from worker.queue import Job
 from worker.stop import StopSignal
 
 log = logging.getLogger(__name__)
-_seldom = Seldom(log)
 
 
 class JobSource(Protocol):
@@ -34,6 +33,7 @@ class Loop:
         heartbeat: beats on each turn, before each job and while waiting.
         poll_interval: seconds between two checks of an empty queue.
         stop: the stop request: it ends a wait at once, and the loop after the current job.
+        seldom: logger of failures that each poll of the queue may repeat.
     """
 
     queue: JobSource
@@ -42,6 +42,7 @@ class Loop:
     heartbeat: Heartbeat
     poll_interval: float
     stop: StopSignal
+    seldom: Seldom = field(default_factory=lambda: Seldom(log))
 
     def run(self) -> None:
         """Run until a stop is requested."""
@@ -70,7 +71,7 @@ class Loop:
             # Not the error's text, which may contain a password.
             state = error.state if isinstance(error, StoreError) else ""
             extra = {"error": type(error).__name__, "state": state}
-            _seldom.warning("queue unavailable", extra)
+            self.seldom.warning("queue unavailable", extra)
             return None
 
     def _process(self, job: Job) -> None:

@@ -131,6 +131,15 @@ def test_a_queue_error_is_logged_without_its_text_and_the_loop_goes_on(
     assert len(heartbeat.beats) == 4
 
 
+def test_a_queue_that_stays_unavailable_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    full = StoreError("OutOfMemoryError", "full")
+    _run([StoreError("x"), StoreError("y"), full, full, None])
+    states = [vars(record)["state"] for record in caplog.records]
+    assert states == ["down", "full"]
+
+
 def test_the_log_context_has_the_request_id_during_the_job_only() -> None:
     stop, ids = StopSignal(), list[str]()
     queue = ScriptedQueue(stop, deque([job("bad"), None]))
