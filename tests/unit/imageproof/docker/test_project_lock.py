@@ -21,7 +21,6 @@ from imageproof.errors import MachineError, ProjectBusy
 
 ROOT = Path(__file__).parents[4]
 HOLD = """
-import tempfile
 import sys
 from types import SimpleNamespace
 from imageproof.docker.project_lock import project_lock
