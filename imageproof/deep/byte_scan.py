@@ -6,12 +6,12 @@ Unlike imageproof.image.layers nothing is cached: these images are built only to
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from imageproof.documents import parse_json
 from imageproof.image.stream import decompress
 from imageproof.image.tar import read_entries
 
@@ -52,7 +52,7 @@ def scan(chunks: Iterable[bytes], search: CanarySearch) -> Scan:
         if head[:1] in (b"{", b"["):  # a JSON document: manifest, configuration or index
             text = b"".join((head, *content))
             configuration |= search.find_in_chunks([text])
-            documents[member.name] = json.loads(text)
+            documents[member.name] = parse_json(text)
         elif head:
             layers[member.name] = _scan_layer(decompress(head, chain([head], content)), search)
     manifest = documents["manifest.json"][0]

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from imageproof.bounded_process import Ended, run_bounded
+from imageproof.documents import parse_json
 from imageproof.errors import ContractError
 from imageproof.project import settings_child
 from imageproof.redaction import redact
@@ -77,7 +78,7 @@ def _ask(root: Path, class_path: str, values: Sequence[tuple[str, str]]) -> dict
         stdin=json.dumps(values),
     )
     try:
-        answer: dict[str, Any] = json.loads(ended.output)
+        answer: dict[str, Any] = parse_json(ended.output)
     except ValueError:
         answer = {"error": _describe_end(ended)}
     if "error" not in answer:
