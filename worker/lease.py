@@ -14,7 +14,7 @@ from worker.stop import StopSignal
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 0.25
 """Time between two checks whether to renew or to cancel."""
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 3.0
 """Time from a stop request to the cancellation of a running job.
 
 Docker kills the worker 10 s after the request, so the rest is for writing.
@@ -76,12 +76,9 @@ class LeaseRenewer:
 
     def _run(self) -> None:
         renewed_at = time.monotonic()
-        stop_seen_at: float | None = None
         while not self._done.wait(CHECK_SECONDS):
             now = time.monotonic()
-            if self._stop.requested and stop_seen_at is None:
-                stop_seen_at = now
-            if stop_seen_at is not None and now - stop_seen_at >= self._grace_seconds:
+            if self._stop.requested and self._stop.seconds_ago() >= self._grace_seconds:
                 self._cancel_job("stopped")
                 return
             if now - renewed_at >= self._renewal_seconds:

@@ -4,6 +4,7 @@ Each request runs in a process of its own, so a hostile tarball can harm that pr
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Any
 
 from worker import node
 from worker.change import Change, FileChange, Version
+from worker.child import Bounds, ChildError, Children, ChildResult
+from worker.failure import ReviewError, ended, killed
 
 PROGRAM = Path(__file__).parent / "diff" / "dist" / "diff.cjs"
 TIMEOUT_SECONDS = 120.0
+_PART = "comparison"
 _MIB = 1024 * 1024
+_MAX_REFUSAL_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -42,47 +47,43 @@ class Limits:
         return {_camel_case(name): value for name, value in asdict(self).items()}
 
 
-class DiffError(Exception):
-    """Failure to diff two versions.
-
-    Attributes:
-        code: bad_request, not_found, no_such_version, unauthorized, registry_unavailable,
-            integrity, too_large, unsafe_path, unsafe_entry, bad_tar, bad_gzip or bad_manifest from
-            the program; "node" if the program could not run, crashed or was killed at a limit.
-        retry: whether the same request may succeed later.
-    """
-
-    def __init__(self, code: str, message: str, retry: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retry = retry
+def diff_versions(package: str, old: str, new: str, **options: Any) -> Change:
+    """Fetch two versions and return their difference. For trusted packages: see `fetch_diff`."""
+    return parse_answer(package, fetch_diff(Children(), package, old, new, **options))
 
 
-def diff_versions(
+def fetch_diff(
+    children: Children,
     package: str,
     old: str,
     new: str,
     *,
     registry: str | None,
     token: str | None,
+    hosts: Sequence[str] = (),
     limits: Limits = Limits(),
     timeout: float = TIMEOUT_SECONDS,
-) -> Change:
-    """Return the difference between two published versions of a package.
+) -> bytes:
+    """Return the program's answer: the difference between two published versions of a package.
+
+    The answer is untrusted and large: `parse_answer` reads it in a process of its own.
 
     Args:
+        children: runs the program.
         package: name, including the scope.
         old: version in use, or a range or dist-tag.
         new: requested version, or a range or dist-tag.
         registry: http:// or https:// address of an npm registry, with or without user:password;
             None for npm's default.
         token: bearer token of the registry; it is sent to no other host.
+        hosts: further hosts from which tarballs may come.
         limits: limits of the tarballs and the answer.
         timeout: seconds until the program is killed, downloads included.
 
     Raises:
-        DiffError: the registry does not serve both versions, a tarball is broken, hostile or
+        ReviewError: the registry does not serve both versions, a tarball is broken, hostile or
             above a limit, or the program failed. The message contains no address and no secret.
+        Cancelled: the job was cancelled.
     """
     request = {
         "package": package,
@@ -90,66 +91,81 @@ def diff_versions(
         "to": new,
         "registry": registry,
         "token": token,
+        "hosts": list(hosts),
         "limits": limits.as_json(),
     }
-    answer = send_request(request, timeout=timeout, max_output=limits.max_answer_bytes())
-    try:
-        return _change(package, answer)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DiffError("node", f"the diff program's answer is invalid: {error}") from error
+    return send_request(children, request, timeout=timeout, max_output=limits.max_answer_bytes())
 
 
 def send_request(
-    request: dict[str, Any], *, timeout: float = TIMEOUT_SECONDS, max_output: int = _MIB
-) -> dict[str, Any]:
+    children: Children,
+    request: dict[str, Any],
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    max_output: int = _MIB,
+) -> bytes:
     """Run the program with one request and return its answer.
 
     Args:
+        children: runs the program.
         request: the request; ``worker/diff/src/request.mjs`` reads it.
         timeout: seconds until the program is killed.
         max_output: maximum bytes of the answer.
 
     Raises:
-        DiffError: the program refused the request or failed.
+        ReviewError: the program refused the request or failed.
+        Cancelled: the job was cancelled.
     """
     if not PROGRAM.is_file():
         message = "worker/diff is not built: run `npm ci && npm run build` in that folder"
-        raise DiffError("node", message)
+        raise ReviewError("crashed", message)
+    bounds = Bounds(timeout, node.MAX_DATA_BYTES, max_output)
     try:
-        result = node.run(
-            PROGRAM, json.dumps(request).encode(), timeout=timeout, max_output=max_output
-        )
+        result = children.run(node.command(PROGRAM), json.dumps(request).encode(), bounds)
     except node.NodeError as error:
-        raise DiffError("node", str(error), retry=True) from error
+        raise ReviewError("cannot_start", str(error)) from error
+    except ChildError as error:
+        raise killed(_PART, error) from error
+    if result.exit_status == 0 and result.stdout:
+        return result.stdout
+    raise _refusal(result) or ended(_PART, result, bounds)
+
+
+def parse_answer(package: str, answer: bytes) -> Change:
+    """Return the difference that the program's answer describes.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: the answer is invalid.
+    """
+    fields = json.loads(answer)
+    return Change(
+        package=package,
+        old=_version(fields["from"]),
+        new=_version(fields["to"]),
+        files=tuple(_file(file) for file in fields["files"]),
+        diff=fields["diff"],
+        truncated=fields["truncated"],
+        stats=fields["stats"],
+        node_version=fields["node_version"],
+    )
+
+
+def _refusal(result: ChildResult) -> ReviewError | None:
+    """Return the error that the program answered, or None if it did not answer."""
+    if result.exit_status != 1 or len(result.stdout) > _MAX_REFUSAL_BYTES:
+        return None
     try:
-        answer = json.loads(result.stdout)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        detail = result.stderr_end or "its stderr is empty"
-        message = f"node exited with {result.exit_status} and no answer: {detail}"
-        raise DiffError("node", message, retry=True)
-    if "error" in answer:
-        raise DiffError(**answer["error"])
-    return answer
+        error = json.loads(result.stdout)["error"]
+        # A cut name may end in half a character, which cannot be stored.
+        texts = (str(error.get(key) or "") for key in ("code", "message", "detail"))
+        return ReviewError(*(text.encode("utf-8", "replace").decode() for text in texts))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _camel_case(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
-
-
-def _change(package: str, answer: dict[str, Any]) -> Change:
-    return Change(
-        package=package,
-        old=_version(answer["from"]),
-        new=_version(answer["to"]),
-        files=tuple(_file(file) for file in answer["files"]),
-        diff=answer["diff"],
-        truncated=answer["truncated"],
-        stats=answer["stats"],
-        node_version=answer["node_version"],
-    )
 
 
 def _version(version: dict[str, Any]) -> Version:

@@ -8,9 +8,11 @@ from functools import partial
 from app import log
 from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
 from app.store import STORE_TIMEOUT_SECONDS, connect
-from worker import node, npm_diff
+from worker import assess, node, npm_diff, summarize
+from worker.child import Children
+from worker.failure import ReviewError
 from worker.heartbeat import MAX_SILENCE_SECONDS, Heartbeat
-from worker.llm import LlmSettings, summarize
+from worker.llm import LlmSettings
 from worker.loop import Loop
 from worker.policy import policy
 from worker.queue import Queue
@@ -21,11 +23,14 @@ logger = logging.getLogger("worker")
 LLM_TIMEOUT_SECONDS = 30.0
 # The store's client tries each command twice.
 MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (2 * STORE_TIMEOUT_SECONDS + WRITE_RETRY_SECONDS)
-MARGIN_SECONDS = 5.0  # for the assessment, which has no time limit
 MAX_JOB_SECONDS = (
-    npm_diff.TIMEOUT_SECONDS + LLM_TIMEOUT_SECONDS + MAX_WRITE_SECONDS + MARGIN_SECONDS
+    npm_diff.TIMEOUT_SECONDS
+    + assess.BOUNDS.seconds
+    + LLM_TIMEOUT_SECONDS
+    + summarize.START_SECONDS
+    + MAX_WRITE_SECONDS
 )
-"""Longest duration of a job."""
+"""Longest duration of a job: the sum of its parts' own limits."""
 
 
 def run(stop: StopSignal) -> int:
@@ -94,12 +99,12 @@ def _reviewer(
         queue=queue,
         stop=stop,
         compare=partial(
-            npm_diff.diff_versions,
+            npm_diff.fetch_diff,
             registry=str(registry.get_secret_value()) if registry else None,
             token=token.get_secret_value() if token else None,
         ),
-        summarize=partial(summarize, llm),
-        cancel=node.kill_all,
+        assess=assess.Assessor(for_llm=llm.provider != "none"),
+        summarize=summarize.Summarizer(llm),
         threshold=settings.policy_threshold,
     )
 
@@ -112,15 +117,19 @@ def check() -> int:
     Returns:
         0, or 1 with one line on stderr if Node or the diff program does not run.
     """
-    from worker import probe, selftest  # noqa: F401 - checks that they load
-    from worker.llm import http_client  # noqa: F401 - likewise
+    from worker import (  # noqa: F401 - checks that they load
+        assess_child,
+        probe,
+        selftest,
+        summarize_child,
+    )
 
     try:
         node.version()
-        npm_diff.send_request({"package": None}, timeout=10)
+        npm_diff.send_request(Children(), {"package": None}, timeout=10)
     except node.NodeError as error:
         return _fail(str(error))
-    except npm_diff.DiffError as error:
+    except ReviewError as error:
         if error.code != "bad_request":  # the expected answer to this invalid request
             return _fail(str(error))
     print("ok")

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from worker.change import Change
-from worker.npm_diff import DiffError, diff_versions
+from worker.failure import ReviewError
+from worker.npm_diff import diff_versions
 
 PACKAGE = "self-test"
 OLD = {"package.json": b'{"version": "1.0.0"}\n', "index.js": b"a\nb\nc\n", "gone.js": b"x\n"}
@@ -33,7 +34,7 @@ def self_test() -> int:
     try:
         with _registry({"1.0.0": _tarball(OLD), "1.0.1": _tarball(NEW)}) as address:
             change = diff_versions(PACKAGE, "1.0.0", "1.0.1", registry=address, token=None)
-    except (OSError, DiffError) as error:
+    except (OSError, ReviewError, KeyError, TypeError, ValueError) as error:
         return _fail(f"{type(error).__name__}: {error}")
     if (actual := _summary(change)) != EXPECTED:
         return _fail(f"expected {sorted(EXPECTED)}, got {sorted(actual)}")

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import time
 from types import FrameType
 
 
@@ -16,7 +17,16 @@ class StopSignal:
     def __init__(self) -> None:
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._write_end, False)
-        self.requested = False
+        self.requested_at: float | None = None  # monotonic seconds
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop is requested."""
+        return self.requested_at is not None
+
+    def seconds_ago(self) -> float:
+        """Return the time since the request; 0 if there is none."""
+        return time.monotonic() - self.requested_at if self.requested_at is not None else 0.0
 
     def install(self) -> "StopSignal":
         """Handle SIGTERM and SIGINT from now on; return itself. Call it in the main thread."""
@@ -27,7 +37,7 @@ class StopSignal:
     def request(self) -> None:
         """Request a stop. Further calls change nothing."""
         if not self.requested:
-            self.requested = True
+            self.requested_at = time.monotonic()
             os.write(self._write_end, b"x")
 
     def wait(self, seconds: float) -> bool:

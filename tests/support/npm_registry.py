@@ -7,12 +7,15 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 Files = Mapping[str, bytes]
@@ -28,6 +31,7 @@ class Registry:
     Attributes:
         base: first part of each path, as with a repository manager.
         host: address that it listens on.
+        scheme: http, or https with `serving(certificate=...)`.
         replies: replies by path; to other paths, it replies 404.
         requests: path and authorization header of each request.
         closing: set at the end, for replies that wait.
@@ -36,6 +40,7 @@ class Registry:
     port: int
     base: str = ""
     host: str = "127.0.0.1"
+    scheme: str = "http"
     replies: dict[str, Reply] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -43,7 +48,7 @@ class Registry:
 
     @property
     def address(self) -> str:
-        return f"http://{self.host}:{self.port}{self.base}"
+        return f"{self.scheme}://{self.host}:{self.port}{self.base}"
 
     def publish(
         self,
@@ -109,12 +114,21 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(base: str = "", host: str = "127.0.0.1") -> Iterator[Registry]:
-    """Run an empty registry."""
+def serving(
+    base: str = "", host: str = "127.0.0.1", certificate: Path | None = None
+) -> Iterator[Registry]:
+    """Run an empty registry; with a certificate (PEM, with its key) behind TLS."""
     handler = type("RegistryHandler", (Handler,), {})
     with ThreadingHTTPServer((host, 0), handler) as server:
         server.daemon_threads = True
-        handler.registry = registry = Registry(server.server_port, base, host)
+        scheme = "https" if certificate else "http"
+        handler.registry = registry = Registry(server.server_port, base, host, scheme)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -167,3 +181,18 @@ def gzipped_tar(
         for info, content in members:
             archive.addfile(info, io.BytesIO(content))
     return gzip.compress(file.getvalue(), compresslevel=1, mtime=0)
+
+
+def certificate(folder: Path, name: str = "127.0.0.1") -> Path:
+    """Create a certificate that signs itself, with its key, in one file; return the file."""
+    file = folder / f"{name}.pem"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x"
+    )
+    extension = ["-addext", f"subjectAltName={'IP' if name[0].isdigit() else 'DNS'}:{name}"]
+    files = ["-keyout", str(file), "-out", f"{file}.crt"]
+    run = subprocess.run([*command.split(), *extension, *files], capture_output=True)
+    assert run.returncode == 0, run.stderr
+    with file.open("a") as joined:
+        joined.write(Path(f"{file}.crt").read_text())
+    return file

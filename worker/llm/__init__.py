@@ -1,6 +1,9 @@
-"""Optional language model: it writes a summary and may raise the risk, never lower it."""
+"""Optional language model: it writes a summary and may raise the risk, never lower it.
 
-from worker.llm.opinion import Opinion, summarize
-from worker.llm.settings import LlmSettings, MissingReason
+``opinion.py`` queries it. Only ``worker/summarize_child.py`` imports that module: its process may
+read a server's response.
+"""
 
-__all__ = ["LlmSettings", "MissingReason", "Opinion", "summarize"]
+from worker.llm.settings import LlmSettings, MissingReason, Opinion
+
+__all__ = ["LlmSettings", "MissingReason", "Opinion"]

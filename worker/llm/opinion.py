@@ -2,15 +2,13 @@
 
 import logging
 import secrets
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from worker.change import Change
-from worker.llm import prompt, providers
-from worker.llm.settings import LlmError, LlmSettings, MissingReason
-from worker.risk import Assessment, printable
+from worker.llm import http_client, prompt, providers
+from worker.llm.settings import LlmError, LlmSettings, MissingReason, Opinion
+from worker.risk.text import printable
 
 MAX_SUMMARY_CHARS = 2000
 MAX_REASON_CHARS = 500
@@ -18,23 +16,6 @@ MAX_REASONS = 10
 _REDACTED = "**********"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """The model's opinion, or the reason why it is missing.
-
-    Attributes:
-        risk: the assessed risk or the model's, whichever is higher.
-        summary: one line of plain text, or None.
-        reasons: why the model sees a risk, one line each.
-        missing: why the summary is missing, or None.
-    """
-
-    risk: float
-    summary: str | None = None
-    reasons: tuple[str, ...] = ()
-    missing: MissingReason | None = None
 
 
 class _Answer(BaseModel):
@@ -49,39 +30,40 @@ class _Answer(BaseModel):
     )
 
 
-def summarize(llm: LlmSettings, change: Change, assessment: Assessment) -> Opinion:
-    """Return the model's opinion of `change`. Never raises: a review goes on without it.
+def summarize(llm: LlmSettings, data: str, risk: float) -> Opinion:
+    """Return the model's opinion of an upgrade. Never raises: a review goes on without it.
 
     Takes at most `llm.timeout` seconds. Do not call it inside an event loop.
+
+    Args:
+        llm: the model.
+        data: description of the upgrade, by `prompt.describe`.
+        risk: the assessed risk.
     """
     if llm.provider == "none":
-        return Opinion(assessment.risk, missing=MissingReason.DISABLED)
+        return Opinion(risk, missing=MissingReason.DISABLED)
     try:
-        answer = _query(llm, change, assessment)
+        answer = _query(llm, data)
     except LlmError as error:
         reason = error.reason
     except Exception as error:  # noqa: BLE001 - a server may trigger any error in a library
         # Log only the type: the message may contain the request, and with it the key.
-        log.warning("llm request crashed", extra={"error": type(error).__name__})
+        log.warning("llm request crashed: %s", type(error).__name__)
         reason = MissingReason.FAILED
     else:
         llm_secrets = llm.secrets()
         return Opinion(
-            risk=max(assessment.risk, answer.risk),
+            risk=max(risk, answer.risk),
             summary=_one_line(answer.summary, MAX_SUMMARY_CHARS, llm_secrets),
             reasons=tuple(_one_line(r, MAX_REASON_CHARS, llm_secrets) for r in answer.reasons),
         )
-    log.warning("no summary", extra={"reason": reason.value, "provider": llm.provider})
-    return Opinion(assessment.risk, missing=reason)
+    return Opinion(risk, missing=reason)
 
 
-def _query(llm: LlmSettings, change: Change, assessment: Assessment) -> _Answer:
-    # Imported here: without a model, a worker saves httpx' 4 MB and 50 ms.
-    from worker.llm import http_client
-
+def _query(llm: LlmSettings, data: str) -> _Answer:
     boundary = secrets.token_hex(16)
     system = prompt.system_message(boundary)
-    user = prompt.user_message(change, assessment, boundary)
+    user = prompt.user_message(data, boundary)
     request = providers.build_request(llm, system, user)
     body = http_client.post(request, timeout=llm.timeout, pause=llm.pause)
     text = providers.extract_text(llm, body).strip()

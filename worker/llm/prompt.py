@@ -34,9 +34,13 @@ def system_message(boundary: str) -> str:
     return _TASK.format(boundary=boundary)
 
 
-def user_message(change: Change, assessment: Assessment, boundary: str) -> str:
-    """Return the data, at most MAX_DATA_BYTES, between its boundary lines."""
-    data = "\n".join(_limited(_describe(change, assessment), MAX_DATA_BYTES))
+def describe(change: Change, assessment: Assessment) -> str:
+    """Return the data about the upgrade, at most MAX_DATA_BYTES."""
+    return "\n".join(_limited(_describe(change, assessment), MAX_DATA_BYTES))
+
+
+def user_message(data: str, boundary: str) -> str:
+    """Return the data between its boundary lines."""
     return f"BEGIN {boundary}\n{data}\nEND {boundary}\nAnswer with the JSON object alone."
 
 

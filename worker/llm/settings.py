@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import AnyHttpUrl, Secret, SecretStr
@@ -35,6 +35,28 @@ class LlmSettings:
         password = self.base_url.get_secret_value().password if self.base_url else ""
         return tuple(secret for secret in (key, password, unquote(password or "")) if secret)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values, secrets included."""
+        base_url = self.base_url.get_secret_value() if self.base_url else None
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "api_key": self.api_key.get_secret_value() if self.api_key else None,
+            "base_url": str(base_url) if base_url else None,
+            "timeout": self.timeout,
+            "pause": self.pause,
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """Return the settings that `as_json` wrote."""
+        key, base_url = fields["api_key"], fields["base_url"]
+        secrets = {
+            "api_key": SecretStr(key) if key is not None else None,
+            "base_url": Secret(AnyHttpUrl(base_url)) if base_url else None,
+        }
+        return cls(**{**fields, **secrets})
+
 
 class MissingReason(StrEnum):
     """Why a summary is missing. Results and logs contain only these texts."""
@@ -53,6 +75,29 @@ class MissingReason(StrEnum):
     REFUSED = "the model refused to answer"
     INVALID_ANSWER = "the answer is not of the agreed shape"
     FAILED = "the request failed"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The model's opinion, or the reason why it is missing.
+
+    Attributes:
+        risk: the assessed risk or the model's, whichever is higher.
+        summary: one line of plain text, or None.
+        reasons: why the model sees a risk, one line each.
+        missing: why the summary is missing, or None.
+    """
+
+    risk: float
+    summary: str | None = None
+    reasons: tuple[str, ...] = ()
+    missing: MissingReason | None = None
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """Return the opinion that `dataclasses.asdict` and JSON made a mapping of."""
+        missing = MissingReason(fields["missing"]) if fields["missing"] else None
+        return cls(**{**fields, "reasons": tuple(fields["reasons"]), "missing": missing})
 
 
 class LlmError(Exception):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import pytest
 
 from app.reviews import Review, Status
 from app.store import Store, StoreError
-from worker import review
+from worker import lease, review
+from worker.assess import Assessed, Assessor
 from worker.change import Change, FileChange, Version
+from worker.child import Bounds, Children
+from worker.failure import ReviewError
+from worker.lease import LeaseRenewer
 from worker.llm import MissingReason, Opinion
-from worker.npm_diff import DiffError
 from worker.queue import Queue
 from worker.review import Reviewer
-from worker.risk import Assessment
 from worker.stop import StopSignal
 
 UPGRADE = ("left-pad", "^1.2.0", "latest")
@@ -46,6 +53,19 @@ CHANGE = Change(
 )
 
 
+ANSWER = json.dumps(
+    {
+        "from": asdict(CHANGE.old),
+        "to": asdict(CHANGE.new),
+        "files": [asdict(file) for file in CHANGE.files],
+        "diff": CHANGE.diff,
+        "truncated": False,
+        "stats": CHANGE.stats,
+        "node_version": "v20",
+    }
+).encode()
+
+
 @dataclass
 class Bench:
     """Reviewer with a scripted comparison and opinion, and a real store that holds one review."""
@@ -54,9 +74,11 @@ class Bench:
     queue: Queue
     successor: Queue
     id: str
-    compare: Callable[..., Change] = lambda *_: CHANGE
-    summarize: Callable[[Change, Assessment], Opinion] = field(
-        default=lambda _, assessment: Opinion(assessment.risk, missing=MissingReason.DISABLED)
+    stop: StopSignal = field(default_factory=StopSignal)
+    compare: Callable[..., bytes] = lambda *_: ANSWER
+    assess: Callable[..., Assessed] = field(default_factory=Assessor)
+    summarize: Callable[..., Opinion] = field(
+        default=lambda _children, _data, risk: Opinion(risk, missing=MissingReason.DISABLED)
     )
     threshold: float = 0.75
 
@@ -64,10 +86,10 @@ class Bench:
         """Do the job and return the stored review."""
         reviewer = Reviewer(
             queue=self.queue,
-            stop=StopSignal(),
+            stop=self.stop,
             compare=self.compare,
+            assess=self.assess,
             summarize=self.summarize,
-            cancel=lambda: None,
             threshold=self.threshold,
         )
         job = self.queue.claim()
@@ -86,8 +108,8 @@ def bench(client) -> Bench:
     return Bench(store, Queue(client, "first"), successor, submitted.id)
 
 
-def _raising(error: Exception) -> Callable[..., Change]:
-    def compare(*_: object) -> Change:
+def _raising(error: Exception) -> Callable[..., bytes]:
+    def compare(*_: object) -> bytes:
         raise error
 
     return compare
@@ -95,7 +117,7 @@ def _raising(error: Exception) -> Callable[..., Change]:
 
 def test_a_finished_review_contains_versions_findings_and_statistics(bench):
     compared: list[object] = []
-    bench.compare = lambda *versions: compared.append(versions) or CHANGE
+    bench.compare = lambda _, *versions: compared.append(versions) or ANSWER
     stored = bench.review()
     assert compared == [UPGRADE]
     assert stored.status == Status.DONE
@@ -137,24 +159,58 @@ def test_an_opinion_raises_the_risk_and_never_lowers_it(bench, model_risk):
     assert result.reasons == ("because",)
 
 
-def test_a_permanent_error_fails_the_review_with_its_reason(bench):
-    bench.compare = _raising(DiffError("not_found", "there is no left-pad", retry=False))
+def test_a_certain_failure_fails_the_review_at_once_with_its_reason(bench):
+    bench.compare = _raising(ReviewError("not_found", "there is no left-pad"))
     stored = bench.review()
-    assert (stored.status, stored.dead_letter) == (Status.FAILED, False)
+    assert (stored.status, stored.dead_letter, stored.attempts) == (Status.FAILED, False, 1)
     assert (stored.failure.code, stored.failure.message) == ("not_found", "there is no left-pad")
 
 
-def test_a_temporary_error_queues_the_review_again(bench):
-    bench.compare = _raising(DiffError("registry_unavailable", "it answers 503", retry=True))
+def test_an_outage_queues_the_review_again(bench):
+    bench.compare = _raising(ReviewError("registry_unavailable", "it answers 503"))
     stored = bench.review()
     assert stored.status == Status.QUEUED
     assert stored.failure.code == "registry_unavailable"
 
 
+def test_a_failure_by_chance_is_tried_twice(bench, client):
+    bench.queue = Queue(client, "first", clock=lambda: time.time() - 3600)  # the retry is due
+    bench.compare = _raising(ReviewError("out_of_time", "comparison: it took more than 120 s"))
+    assert bench.review().status == Status.QUEUED
+    bench.queue = Queue(client, "first")
+    stored = bench.review()
+    assert (stored.status, stored.dead_letter, stored.attempts) == (Status.FAILED, True, 2)
+
+
+def test_a_failed_assessment_is_no_pass(bench):
+    """Each limit is a failure of its own: no verdict, and the reason names the part."""
+    bench.assess = Assessor(bounds=Bounds(seconds=30, data_bytes=4 * 2**20, output_bytes=2**20))
+    stored = bench.review()
+    assert (stored.status, stored.result) == (Status.FAILED, None)
+    assert stored.failure.message.startswith("assessment: ")
+
+
+@pytest.mark.parametrize("part", ["compare", "assess", "summarize"])
+def test_a_stop_during_any_part_returns_the_job_without_an_attempt(bench, part, monkeypatch):
+    monkeypatch.setattr(lease, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(review, "LeaseRenewer", partial(LeaseRenewer, grace_seconds=0.05))
+
+    def hang(children: Children, *_: object) -> Opinion:
+        threading.Timer(0.1, bench.stop.request).start()
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        children.run(command, b"", Bounds(30, 2**28, 100))
+        raise AssertionError("the child was not killed")
+
+    setattr(bench, part, hang)
+    stored = bench.review()
+    assert (stored.status, stored.attempts, stored.failure) == (Status.QUEUED, 0, None)
+    assert bench.successor.claim() is not None  # at once, by another worker
+
+
 def test_a_worker_that_lost_the_job_writes_nothing(bench):
-    def compare(*_: object) -> Change:
+    def compare(*_: object) -> bytes:
         assert bench.successor.claim() is not None
-        return CHANGE
+        return ANSWER
 
     bench.compare = compare
     stored = bench.review()
@@ -193,3 +249,12 @@ def test_the_result_is_written_again_if_the_store_was_unavailable(
     monkeypatch.setattr(review, "WRITE_RETRY_SECONDS", 0)
     bench.queue = UnavailableQueue(bench.queue, failures)
     assert bench.review().status == status
+
+
+def test_after_a_stop_an_unavailable_store_is_soon_given_up(bench, monkeypatch):
+    """Docker would kill the worker; the lease expires anyway, and another worker claims the job."""
+    monkeypatch.setattr(review, "WRITE_RETRY_SECONDS", 0)
+    monkeypatch.setattr(review, "WRITE_SECONDS_AFTER_STOP", 0)
+    bench.queue = UnavailableQueue(bench.queue, 1)
+    bench.stop.request()
+    assert bench.review().status == Status.RUNNING

@@ -1,10 +1,11 @@
-// Error that becomes the answer {"error": {code, message, retry}}. The message never contains a
-// server's text or an address, because both may contain a credential.
+// Error that becomes the answer {"error": {code, message, detail}}. worker/failure.py lists the codes.
+// The message never contains a server's text or an address, because both may contain a credential.
+// The detail is for the log only.
 export class DiffError extends Error {
-  constructor(code, message, retry = false) {
+  constructor(code, message, detail = "") {
     super(message);
     this.code = code;
-    this.retry = retry;
+    this.detail = detail;
   }
 }
 

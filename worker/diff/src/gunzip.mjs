@@ -43,6 +43,7 @@ export class Gunzip {
     try {
       next = await this.#chunks.next();
     } catch (error) {
+      if (error.code === "Z_MEM_ERROR") throw error; // not the tarball's fault
       const message = `the tarball is not a complete gzip file (${error.code})`;
       throw new DiffError("bad_gzip", message);
     }

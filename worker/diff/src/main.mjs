@@ -1,8 +1,8 @@
 // Diffs two published versions of an npm package: one JSON request on stdin, one JSON answer on
 // stdout. The fields of versions and files are those of worker/change.py:
-//   {package, from, to, registry, token, limits}
+//   {package, from, to, registry, token, hosts, limits}
 //   {from: {...}, to: {...}, files: [...], diff, truncated, stats, node_version}
-//   {error: {code, message, retry}}
+//   {error: {code, message, detail}}
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { compare } from "./compare.mjs";
@@ -10,6 +10,8 @@ import { readDigests } from "./contents.mjs";
 import { DiffError, withSubject } from "./error.mjs";
 import { fetchBoth } from "./registry.mjs";
 import { readRequest } from "./request.mjs";
+
+const EXIT_OUT_OF_MEMORY = 71; // worker/child.py
 
 async function answer(text) {
   const request = readRequest(text);
@@ -41,11 +43,17 @@ function finish(result) {
   process.stdout.write(`${JSON.stringify(result)}\n`, exit);
 }
 
+// A buffer, a text or zlib's tables that cannot be allocated. V8 itself aborts the process.
+const isOutOfMemory = (error) =>
+  (error instanceof RangeError && /allocation failed|Invalid \w+ length/.test(error.message)) ||
+  ["ERR_STRING_TOO_LONG", "ERR_MEMORY_ALLOCATION_FAILED", "Z_MEM_ERROR"].includes(error?.code);
+
 function fail(error) {
   if (error instanceof DiffError) {
-    const { code, message, retry } = error;
-    return finish({ error: { code, message, retry } });
+    const { code, message, detail } = error;
+    return finish({ error: { code, message, detail } });
   }
+  if (isOutOfMemory(error)) process.exit(EXIT_OUT_OF_MEMORY);
   // A bug in this program. The message is left out: a library's may contain an address.
   const frames = String(error?.stack).split("\n").filter((line) => /^ {4}at /.test(line));
   process.stderr.write(`${error?.name} ${error?.code ?? ""}\n${frames.slice(0, 5).join("\n")}\n`);

@@ -4,20 +4,25 @@ import registryFetch from "npm-registry-fetch";
 import defaults from "npm-registry-fetch/lib/default-opts.js";
 import pacote from "pacote";
 import { DiffError, withSubject } from "./error.mjs";
+import { Hosts, refusal } from "./hosts.mjs";
 import { wellFormed } from "./well-formed.mjs";
 
 // The largest document of a well-known package has about 21 MB, and three times as much parsed.
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
+// npm's libraries look for credentials in time that grows with the square of an address.
+const MAX_ADDRESS_CHARS = 4096;
 // Never requested from a proxy, whose loopback is another machine's.
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 // Returns the metadata and tarball of both versions, within limits.fetchSeconds.
 export function fetchBoth(request) {
   const { from, to, limits } = request;
-  const options = fetchOptions(request);
+  const registry = request.registry ?? defaults.registry;
+  const hosts = new Hosts(registry, request.hosts);
+  const options = fetchOptions(request, registry, hosts);
   return within(limits.fetchSeconds, from.name, async () => {
     const document = await withSubject(from.name, () => fetchDocument(from, options));
-    const fetchOne = (spec) => fetchVersion(spec, document, options, limits.tarballBytes);
+    const fetchOne = (spec) => fetchVersion(spec, document, options, hosts, limits.tarballBytes);
     return Promise.all([fetchOne(from), fetchOne(to)]);
   });
 }
@@ -31,13 +36,12 @@ function within(seconds, name, work) {
   return Promise.race([work(), timeout]).finally(() => clearTimeout(timer));
 }
 
-function fetchOptions({ registry, credentials, limits }) {
-  const address = registry ?? defaults.registry;
-  const { host, origin, pathname } = new URL(address);
+function fetchOptions({ credentials, limits }, registry, hosts) {
+  const { host, pathname } = new URL(registry);
   return {
-    registry: address,
+    registry,
     ...(credentials && { [`//${host}${pathname}:${credentials.key}`]: credentials.value }),
-    agent: (url) => guardedAgent(url, origin),
+    agent: (url) => guardedAgent(url, hosts),
     timeout: limits.fetchSeconds * 1000,
     fetchRetries: 0, // the worker retries the job later
     fullMetadata: true,
@@ -45,17 +49,22 @@ function fetchOptions({ registry, credentials, limits }) {
   };
 }
 
+// Called for each request, redirects included. Refuses addresses that are not allowed.
 // pacote sends credentials to the registry's host, also after a redirect to another port of that
 // host, or from HTTPS to HTTP. This agent removes them if the origin differs.
-function guardedAgent(url, origin) {
+function guardedAgent(url, hosts) {
+  hosts.check(new URL(url));
   const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy ?? "", ...LOOPBACK].join();
   const agent = getAgent(url, { noProxy });
-  const addRequest = Object.getPrototypeOf(agent).addRequest;
+  const { addRequest, connect } = Object.getPrototypeOf(agent);
+  // One agent serves several hosts, so both methods look at the request that they get.
+  const target = (request) => new URL(`${request.protocol}//${request.getHeader("host")}`);
   agent.addRequest = (request, options) => {
-    const target = new URL(`${request.protocol}//${request.getHeader("host")}`);
-    if (target.origin !== origin) request.removeHeader("authorization");
+    if (!hosts.isRegistry(target(request))) request.removeHeader("authorization");
     return addRequest.call(agent, request, options);
   };
+  agent.connect = (request, options) =>
+    connect.call(agent, request, { ...options, ...hosts.check(target(request)) });
   return agent;
 }
 
@@ -77,10 +86,8 @@ async function fetchDocument(spec, options) {
   return document;
 }
 
-async function fetchVersion(spec, document, options, limit) {
-  // Without times: npm leaves out a version from the future, and clocks may differ.
-  const timeless = { ...document, time: undefined };
-  const packumentCache = { has: () => true, get: () => timeless };
+async function fetchVersion(spec, document, options, hosts, limit) {
+  const packumentCache = { has: () => true, get: () => choosable(document, hosts) };
   const fetcher = new pacote.RegistryFetcher(spec, { ...options, packumentCache });
   const choose = () => chooseVersion(fetcher, spec, document.versions);
   const manifest = await withSubject(spec.name, choose);
@@ -90,6 +97,33 @@ async function fetchVersion(spec, document, options, limit) {
     integrity: validIntegrity(manifest),
     tarball: await fetchTarball(fetcher, limit),
   }));
+}
+
+// Returns the parts of the document that npm needs to choose a version, so that it does not
+// normalize the others, which are untrusted and large. Without times: npm leaves out a version from
+// the future, and clocks may differ.
+function choosable(document, hosts) {
+  const entries = Object.entries(document.versions).map(([key, entry]) => {
+    if (typeof entry !== "object" || entry === null) return [key, entry];
+    const { name, version, deprecated, dist } = entry;
+    const engines = { node: shortText(entry.engines?.node) ?? "*" };
+    const isDeprecated = Boolean(deprecated);
+    return [key, { name, version, engines, deprecated: isDeprecated, dist: trimmed(dist, hosts) }];
+  });
+  const { name, policyRestrictions } = document;
+  const versions = Object.fromEntries(entries);
+  return { name, policyRestrictions, versions, "dist-tags": document["dist-tags"] };
+}
+
+function trimmed(dist, hosts) {
+  if (typeof dist !== "object" || dist === null) return dist;
+  const { tarball, integrity, shasum } = dist;
+  return { tarball: isWebAddress(tarball) ? hosts.tarball(tarball) : tarball, integrity, shasum };
+}
+
+function isWebAddress(text) {
+  if (typeof text !== "string" || text.length > MAX_ADDRESS_CHARS) return false;
+  return /^https?:\/\//.test(text) && URL.canParse(text);
 }
 
 // Returns the manifest of the version that npm would choose.
@@ -125,7 +159,7 @@ function validIntegrity({ _integrity: integrity, dist }) {
   if (!/(^|\s)sha(1|256|384|512)-/.test(integrity ?? "")) {
     throw new DiffError("integrity", "the registry states no checksum of the tarball");
   }
-  if (!/^https?:\/\//.test(dist.tarball)) {
+  if (!isWebAddress(dist.tarball)) {
     throw new DiffError("bad_manifest", "the registry states no http(s):// address of the tarball");
   }
   return integrity;
@@ -161,6 +195,7 @@ function collect(stream, limit, subject) {
 
 function toDiffError(error, subject) {
   if (error instanceof DiffError) return error;
+  if (error.code === "forbidden_address") return refusal(error.detail); // in a library's error
   const status = /^E([45]\d\d)$/.exec(error.code)?.[1];
   if (status === "401" || status === "403") {
     return new DiffError("unauthorized", `the registry refuses access to ${subject} (${status})`);
@@ -171,8 +206,27 @@ function toDiffError(error, subject) {
   if (error.code === "EINTEGRITY") {
     return new DiffError("integrity", `${subject} does not match the registry's checksum`);
   }
+  if (REDIRECT_CODES.has(error.code) || error.message === NOT_WEB) {
+    return new DiffError("bad_redirect", `${subject}: the registry redirects endlessly or to nowhere`);
+  }
+  if (CERTIFICATE_CODE.test(error.code)) {
+    const message = `${subject}: the certificate of its host is not trusted (${error.code})`;
+    return new DiffError("bad_certificate", message);
+  }
+  if (PROTOCOL_CODE.test(error.code)) {
+    const message = `${subject}: its host does not speak the address's protocol (${error.code})`;
+    return new DiffError("bad_protocol", message);
+  }
   const reason = status ?? error.code ?? error.type ?? error.name;
   return unavailable(`${subject} could not be fetched (${reason})`);
 }
 
-const unavailable = (message) => new DiffError("registry_unavailable", message, true);
+// Of make-fetch-happen; the last one is of `new URL`.
+const REDIRECT_CODES = new Set(["EINVALIDREDIRECT", "EMAXREDIRECT", "ERR_INVALID_URL"]);
+const NOT_WEB = "Only HTTP(S) protocols are supported"; // minipass-fetch's TypeError
+// OpenSSL's names of certificate errors, as Node reports them, and Node's own.
+const CERTIFICATE_CODE =
+  /CERT|^(UNABLE_TO_GET_(ISSUER|CRL)|CRL_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)/;
+const PROTOCOL_CODE = /^(HPE_|EPROTO$|ERR_SSL_|ERR_TLS_|ERR_HTTP)/;
+
+const unavailable = (message) => new DiffError("registry_unavailable", message);

@@ -15,7 +15,7 @@ const LIMITS = [
 
 export function readRequest(text) {
   const request = parse(text);
-  const { registry = null, token = null, limits } = request;
+  const { registry = null, token = null, hosts = [], limits } = request;
   if (token !== null && !isHeaderText(token)) {
     refuse("token must be printable ASCII without spaces");
   }
@@ -27,10 +27,13 @@ export function readRequest(text) {
   for (const name of Object.keys(limits)) {
     if (!LIMITS.includes(name)) refuse(`limits contains an unknown key, ${quoted(name)}`);
   }
+  if (!Array.isArray(hosts) || !hosts.every(isHostPattern)) {
+    refuse('hosts must be a list of names such as "host", "host:port" or "*.domain"');
+  }
   const name = packageName(request.package);
   const from = version(name, request.from, "from");
   const to = version(name, request.to, "to");
-  return { from, to, ...access(registry, token), limits };
+  return { from, to, ...access(registry, token), hosts, limits };
 }
 
 function parse(text) {
@@ -101,6 +104,8 @@ function unescaped(part) {
   }
 }
 
+const isHostPattern = (text) =>
+  typeof text === "string" && /^(\*\.)?[a-z0-9_.:[\]-]{1,260}$/.test(text);
 const isHeaderText = (text) => typeof text === "string" && /^[\x21-\x7e]+$/.test(text);
 const quoted = (text) => JSON.stringify(text.slice(0, 100));
 

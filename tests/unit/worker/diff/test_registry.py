@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.npm_registry import Handler, Registry, make_reply, npm_tarball, serving
 from worker.change import Change
-from worker.npm_diff import DiffError, Limits, diff_versions
+from worker.failure import ReviewError
+from worker.npm_diff import Limits, diff_versions
 
 TOKEN, PASSWORD = "token-5f3a", "word-77c1"
 BASE = "/api/npm/x"
@@ -80,7 +81,8 @@ def test_a_token_is_sent_to_the_registry_only(registry):
         registry.replies[path] = make_reply(
             302, location=f"http://127.0.0.1:{other.port}{other_path}"
         )
-        _diff(registry, "1.1.0", "1.2.0", token=TOKEN)
+        hosts = [f"localhost:{other.port}", f"127.0.0.1:{other.port}"]
+        _diff(registry, "1.1.0", "1.2.0", token=TOKEN, hosts=hosts)
     assert {path for path, _ in registry.requests} == {f"{BASE}/sample", path}
     assert {header for _, header in registry.requests} == {f"Bearer {TOKEN}"}
     assert other.requests == [(other_path, None)] * 2
@@ -94,8 +96,8 @@ def test_credentials_in_the_address_are_sent_as_basic_auth(registry):
     assert [header for _, header in registry.requests] == [expected] * 3
 
 
-def _failure(registry: Registry, **options: Any) -> DiffError:
-    with pytest.raises(DiffError) as caught:
+def _failure(registry: Registry, **options: Any) -> ReviewError:
+    with pytest.raises(ReviewError) as caught:
         _diff(registry, **options)
     return caught.value
 
@@ -104,7 +106,7 @@ def test_a_closed_port_is_registry_unavailable():
     with serving() as closed:
         pass
     error = _failure(closed)
-    assert (error.code, error.retry) == ("registry_unavailable", True)
+    assert (error.code, error.max_attempts) == ("registry_unavailable", None)
     assert str(error) == "sample: the registry's document could not be fetched (ECONNREFUSED)"
 
 
@@ -119,7 +121,7 @@ def test_a_registry_that_sends_slowly_is_unavailable_after_the_deadline(registry
 
     registry.replies[f"{BASE}/sample"] = drip
     error = _failure(registry, limits=Limits(fetch_seconds=1), timeout=20)
-    assert (error.code, error.retry) == ("registry_unavailable", True)
+    assert (error.code, error.max_attempts) == ("registry_unavailable", None)
 
 
 def test_the_download_of_a_tarball_stops_at_its_limit(registry):
@@ -131,7 +133,7 @@ def test_the_download_of_a_tarball_stops_at_its_limit(registry):
 
     registry.replies[registry.publish("1.1.0", {})] = endless
     error = _failure(registry, limits=Limits(tarball_bytes=1_000_000))
-    assert (error.code, error.retry) == ("too_large", False)
+    assert (error.code, error.max_attempts) == ("too_large", 1)
     assert str(error) == "sample 1.1.0: the tarball has more than 1000000 bytes"
 
 

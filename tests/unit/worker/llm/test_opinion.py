@@ -22,11 +22,14 @@ from tests.support.llm_server import (
     slow_body,
 )
 from tests.support.upgrades import NOW, changed_file, upgrade
-from worker.llm import LlmSettings, MissingReason, Opinion, summarize
+from worker.llm import LlmSettings, MissingReason, Opinion
+from worker.llm.opinion import summarize
+from worker.llm.prompt import describe
 from worker.risk import assess
 
 CHANGE = upgrade(changed_file("lib/a.js", "await fetch(url)"))
 ASSESSMENT = assess(CHANGE, NOW)
+DATA, RISK = describe(CHANGE, ASSESSMENT), ASSESSMENT.risk
 
 
 @pytest.fixture(autouse=True)
@@ -38,26 +41,26 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _opinion(*replies: Reply, **settings) -> Opinion:
     with serving(*replies) as provider:
-        return summarize(provider.settings(**settings), CHANGE, ASSESSMENT)
+        return summarize(provider.settings(**settings), DATA, RISK)
 
 
 def _missing(*replies: Reply, **settings) -> MissingReason | None:
     """Return why the summary is missing, and check that the opinion is otherwise empty."""
     opinion = _opinion(*replies, **settings)
     assert (opinion.summary, opinion.reasons) == (None, ())
-    assert opinion.risk == ASSESSMENT.risk
+    assert opinion.risk == RISK
     return opinion.missing
 
 
 def test_a_valid_answer_gives_summary_and_reasons_and_raises_the_risk():
-    assert ASSESSMENT.risk < 0.4
+    assert RISK < 0.4
     assert _opinion(make_opinion_reply()) == Opinion(0.4, "Adds a fetch.", ("lib/a.js:1",), None)
 
 
-@pytest.mark.parametrize("risk", [0, 0.0, ASSESSMENT.risk])
+@pytest.mark.parametrize("risk", [0, 0.0, RISK])
 def test_a_low_risk_from_the_model_does_not_lower_the_risk(risk: float):
     opinion = _opinion(make_opinion_reply("All is well.", risk))
-    assert (opinion.risk, opinion.summary) == (ASSESSMENT.risk, "All is well.")
+    assert (opinion.risk, opinion.summary) == (RISK, "All is well.")
 
 
 def test_fenced_json_is_accepted():
@@ -66,16 +69,14 @@ def test_fenced_json_is_accepted():
 
 
 def test_without_a_provider_no_request_is_sent():
-    assert summarize(LlmSettings(), CHANGE, ASSESSMENT) == Opinion(
-        ASSESSMENT.risk, missing=MissingReason.DISABLED
-    )
+    assert summarize(LlmSettings(), DATA, RISK) == Opinion(RISK, missing=MissingReason.DISABLED)
 
 
 def test_the_request_follows_the_messages_api_of_anthropic():
     texts = ['{"summary": "S.", ', '"risk": 0.9, "reasons": []}']
     blocks = [{"type": "thinking"}, *({"type": "text", "text": text} for text in texts)]
     with serving(make_raw_reply(json.dumps({"content": blocks}).encode())) as provider:
-        opinion = summarize(provider.settings(provider="anthropic"), CHANGE, ASSESSMENT)
+        opinion = summarize(provider.settings(provider="anthropic"), DATA, RISK)
     assert opinion == Opinion(0.9, "S.", (), None)
     (body,), (headers,) = provider.bodies, provider.headers
     assert provider.paths == ["/v1/messages"]
@@ -88,7 +89,7 @@ def test_the_request_follows_the_messages_api_of_anthropic():
 def test_the_request_follows_the_chat_completions_api():
     with serving(make_opinion_reply()) as provider:
         url = Secret(AnyHttpUrl(f"http://127.0.0.1:{provider.port}/openai/v1/?api-version=2"))
-        summarize(provider.settings(base_url=url), CHANGE, ASSESSMENT)
+        summarize(provider.settings(base_url=url), DATA, RISK)
     (body,), (headers,) = provider.bodies, provider.headers
     assert provider.paths == ["/openai/v1/chat/completions?api-version=2"]
     assert headers["authorization"] == f"Bearer {KEY}"
@@ -98,7 +99,7 @@ def test_the_request_follows_the_chat_completions_api():
 
 def test_a_server_without_authentication_gets_no_key():
     with serving(make_opinion_reply()) as provider:
-        assert summarize(provider.settings(api_key=None), CHANGE, ASSESSMENT).summary
+        assert summarize(provider.settings(api_key=None), DATA, RISK).summary
     assert "authorization" not in provider.headers[0]
 
 
@@ -169,7 +170,7 @@ def test_a_status_has_its_reason_and_a_temporary_failure_is_retried_once(
     status: int, missing: MissingReason, attempts: int
 ):
     with serving(make_raw_reply(b"", status)) as provider:
-        assert summarize(provider.settings(), CHANGE, ASSESSMENT).missing is missing
+        assert summarize(provider.settings(), DATA, RISK).missing is missing
     assert len(provider.bodies) == attempts
 
 
@@ -188,7 +189,7 @@ def test_a_redirect_is_not_followed():
         handler.end_headers()
 
     with serving(redirect) as provider:
-        assert summarize(provider.settings(), CHANGE, ASSESSMENT).missing is MissingReason.REJECTED
+        assert summarize(provider.settings(), DATA, RISK).missing is MissingReason.REJECTED
     assert provider.paths == ["/v1/chat/completions"]
 
 
@@ -199,7 +200,7 @@ def test_a_closed_connection_means_unreachable():
 def test_a_closed_port_means_unreachable():
     with serving(make_opinion_reply()) as provider:
         settings = provider.settings()
-    assert summarize(settings, CHANGE, ASSESSMENT).missing is MissingReason.UNREACHABLE
+    assert summarize(settings, DATA, RISK).missing is MissingReason.UNREACHABLE
 
 
 @pytest.mark.parametrize("slow", [no_reply, endless_headers, slow_body])
@@ -223,7 +224,7 @@ def test_the_deadline_covers_name_resolution(monkeypatch: pytest.MonkeyPatch):
     url = Secret(AnyHttpUrl("http://llm.test/v1"))
     try:
         llm = LlmSettings("openai", "m", base_url=url, timeout=0.2)
-        assert summarize(llm, CHANGE, ASSESSMENT).missing is MissingReason.TIMEOUT
+        assert summarize(llm, DATA, RISK).missing is MissingReason.TIMEOUT
     finally:
         finished.set()
 
@@ -242,10 +243,7 @@ def test_a_compressed_response_is_not_decompressed():
         handler.wfile.write(body)
 
     with serving(compressed) as provider:
-        assert (
-            summarize(provider.settings(), CHANGE, ASSESSMENT).missing
-            is MissingReason.INVALID_ANSWER
-        )
+        assert summarize(provider.settings(), DATA, RISK).missing is MissingReason.INVALID_ANSWER
     assert provider.headers[0]["accept-encoding"] == "identity"
 
 
@@ -258,7 +256,6 @@ def test_a_summary_is_one_printable_line():
 def test_without_a_model_no_request_is_sent():
     with serving(make_opinion_reply()) as provider:
         assert (
-            summarize(provider.settings(model=None), CHANGE, ASSESSMENT).missing
-            is MissingReason.NO_MODEL
+            summarize(provider.settings(model=None), DATA, RISK).missing is MissingReason.NO_MODEL
         )
     assert provider.bodies == []

@@ -5,22 +5,29 @@ import re
 from tests.support.llm_server import KEY, make_opinion_reply, serving
 from tests.support.upgrades import NOW, added_file, changed_file, upgrade
 from worker.change import Change
-from worker.llm import summarize
-from worker.llm.prompt import MAX_DATA_BYTES, MAX_FILE_BYTES, MAX_LINE_CHARS, user_message
+from worker.llm.opinion import summarize
+from worker.llm.prompt import (
+    MAX_DATA_BYTES,
+    MAX_FILE_BYTES,
+    MAX_LINE_CHARS,
+    describe,
+    user_message,
+)
 from worker.risk import assess
 
 BOUNDARY = "0f" * 16
 
 
 def _message(change: Change) -> str:
-    return user_message(change, assess(change, NOW), BOUNDARY)
+    return user_message(describe(change, assess(change, NOW)), BOUNDARY)
 
 
 def _sent(change: Change, times: int = 1) -> list[tuple[str, str]]:
     """Return the system and user messages of each request."""
     with serving(make_opinion_reply()) as provider:
         for _ in range(times):
-            summarize(provider.settings(), change, assess(change, NOW))
+            assessment = assess(change, NOW)
+            summarize(provider.settings(), describe(change, assessment), assessment.risk)
     return [tuple(message["content"] for message in body["messages"]) for body in provider.bodies]
 
 

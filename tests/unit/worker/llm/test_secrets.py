@@ -9,11 +9,14 @@ from pydantic import AnyHttpUrl, Secret, SecretStr
 
 from tests.support.llm_server import KEY, Reply, make_opinion_reply, serving
 from tests.support.upgrades import NOW, changed_file, upgrade
-from worker.llm import MissingReason, summarize
+from worker.llm import MissingReason
+from worker.llm.opinion import summarize
+from worker.llm.prompt import describe
 from worker.risk import assess
 
 CHANGE = upgrade(changed_file("lib/a.js", "await fetch(url)"))
 ASSESSMENT = assess(CHANGE, NOW)
+DATA, RISK = describe(CHANGE, ASSESSMENT), ASSESSMENT.risk
 
 
 def _echo_key(status: int) -> Reply:
@@ -43,7 +46,7 @@ def test_the_key_is_not_logged_and_not_in_the_result(
     caplog.set_level(logging.DEBUG)
     with serving(_echo_key(status)) as provider:
         llm = provider.settings()
-        opinion = summarize(llm, CHANGE, ASSESSMENT)
+        opinion = summarize(llm, DATA, RISK)
     if status == 200:
         assert opinion.summary == "********** and S."
         assert opinion.reasons == ("because **********",)
@@ -56,7 +59,7 @@ def test_the_key_is_not_logged_and_not_in_the_result(
 @pytest.mark.parametrize("key", ["sk-secret\nx: y", "sk-secret\u00fc", "sk-se\x00cret"])
 def test_an_invalid_key_is_not_sent_and_not_logged(key: str, caplog: pytest.LogCaptureFixture):
     with serving(make_opinion_reply()) as provider:
-        opinion = summarize(provider.settings(api_key=SecretStr(key)), CHANGE, ASSESSMENT)
+        opinion = summarize(provider.settings(api_key=SecretStr(key)), DATA, RISK)
     assert opinion.missing is MissingReason.INVALID_KEY
     assert provider.bodies == []
     assert "sk-se" not in repr(opinion) + _logged(caplog)
@@ -65,7 +68,7 @@ def test_an_invalid_key_is_not_sent_and_not_logged(key: str, caplog: pytest.LogC
 def test_a_newline_at_the_end_of_the_key_is_removed():
     with serving(make_opinion_reply()) as provider:
         llm = provider.settings(api_key=SecretStr(f"{KEY}\n"))
-        assert summarize(llm, CHANGE, ASSESSMENT).summary
+        assert summarize(llm, DATA, RISK).summary
     assert provider.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
@@ -78,7 +81,7 @@ def test_a_library_error_with_the_key_is_not_logged(
     monkeypatch.setattr(httpx.AsyncClient, "stream", fail)
     caplog.set_level(logging.DEBUG)
     with serving(make_opinion_reply()) as provider:
-        opinion = summarize(provider.settings(), CHANGE, ASSESSMENT)
+        opinion = summarize(provider.settings(), DATA, RISK)
     assert opinion.missing is MissingReason.FAILED
     assert "RuntimeError" in _logged(caplog)
     assert KEY not in _logged(caplog)
@@ -90,7 +93,7 @@ def test_a_password_in_the_address_is_not_logged_and_not_in_the_result(
     caplog.set_level(logging.DEBUG)
     with serving(make_opinion_reply("the password is p@ssw0rd or p%40ssw0rd")) as provider:
         url = Secret(AnyHttpUrl(f"http://me:p%40ssw0rd@127.0.0.1:{provider.port}/v1"))
-        opinion = summarize(provider.settings(base_url=url, api_key=None), CHANGE, ASSESSMENT)
+        opinion = summarize(provider.settings(base_url=url, api_key=None), DATA, RISK)
     assert provider.headers[0]["authorization"].startswith("Basic ")
     assert opinion.summary == "the password is ********** or **********"
     assert "ssw0rd" not in repr(opinion) + _logged(caplog)
