@@ -24,6 +24,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -89,6 +90,24 @@ class Accepts:
 
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
+
+
+_HOST_PATTERN = re.compile(
+    r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+    r"(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?"
+)
+
+
+def _host_list(text: str) -> str:
+    """Return the comma-separated hosts in lower case, without spaces."""
+    hosts = [host.strip().lower() for host in text.split(",") if host.strip()]
+    for host in hosts:
+        domain = host.removeprefix("*.").partition(":")[0]
+        is_wide = host.startswith("*.") and not re.search(r"\.[a-z][^.]*$", domain)
+        if is_wide or not _HOST_PATTERN.fullmatch(host):
+            message = "a host is a name, name:port or *.domain.example, without https://"
+            raise PydanticCustomError("host", message)
+    return ",".join(hosts)
 
 
 LogLevel = Annotated[
@@ -183,6 +202,12 @@ BearerToken = Annotated[
     AfterValidator(_bearer_token),
     Accepts(f"at least {MIN_TOKEN_CHARACTERS} characters: letters, digits, and any of - . _ ~ + /"),
 ]
+Hosts = Annotated[
+    str,
+    Field(max_length=4000),
+    AfterValidator(_host_list),
+    Accepts("hosts separated by commas"),
+]
 
 
 class Settings(BaseSettings):
@@ -269,9 +294,17 @@ class WorkerSettings(Settings):
     artifactory_token: HeaderSecret | None = Field(
         default=None, description="Bearer token for ARTIFACTORY_URL"
     )
+    artifactory_hosts: Hosts = Field(
+        default="",
+        description="Further hosts of tarballs, separated by commas: host, host:port or *.domain",
+    )
     worker_poll_interval: PollInterval = Field(
         default=5, description="Seconds between two polls of the queue by an idle worker"
     )
+
+    def tarball_hosts(self) -> tuple[str, ...]:
+        """Return the hosts that ARTIFACTORY_HOSTS lists."""
+        return tuple(self.artifactory_hosts.split(",")) if self.artifactory_hosts else ()
 
     def require_llm(self) -> None:
         """Raise ConfigError if an LLM provider is set without the settings that it needs."""

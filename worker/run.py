@@ -102,6 +102,7 @@ def _reviewer(
             npm_diff.fetch_diff,
             registry=str(registry.get_secret_value()) if registry else None,
             token=token.get_secret_value() if token else None,
+            hosts=settings.tarball_hosts(),
         ),
         assess=assess.Assessor(for_llm=llm.provider != "none"),
         summarize=summarize.Summarizer(llm),

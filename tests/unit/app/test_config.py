@@ -139,6 +139,7 @@ def test_every_variable_is_read_from_a_secret_file(tmp_path: Path) -> None:
         "llm_model": "m",
         "artifactory_url": "https://npm.test/",
         "artifactory_token": SECRET,
+        "artifactory_hosts": "files.test",
         "worker_poll_interval": "1",
     }
     assert {name.upper() for name in values} == set(WorkerSettings.variables())
@@ -146,6 +147,38 @@ def test_every_variable_is_read_from_a_secret_file(tmp_path: Path) -> None:
         (tmp_path / name).write_text(value)
     settings = load(WorkerSettings, tmp_path)
     assert settings.model_fields_set == set(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("", ()),
+        (" , ", ()),
+        ("Files.Test", ("files.test",)),
+        ("a.test, b.test:8443,", ("a.test", "b.test:8443")),
+        ("*.store.test,*.store.test:9000", ("*.store.test", "*.store.test:9000")),
+        ("cache:6379,10.0.0.1:80,[::1]:80", ("cache:6379", "10.0.0.1:80", "[::1]:80")),
+    ],
+)
+def test_hosts_of_tarballs_are_a_list(
+    text: str, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARTIFACTORY_HOSTS", text)
+    assert load(WorkerSettings).tarball_hosts() == hosts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://files.test", "files.test/path", "*", "*.", "*.test*", "a.*.test", "*.1.1.1",
+        "files.test:", "files.test:x", "user@files.test", "-a.test", "a..test", "a b.test",
+        "files.test,https://x", "a" * 64 + ".test", "a.test," * 1000,
+    ],
+)  # fmt: skip
+def test_an_invalid_host_of_tarballs_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTIFACTORY_HOSTS", text)
+    with pytest.raises(ConfigError, match=r"^ARTIFACTORY_HOSTS must be hosts separated by commas"):
+        load(WorkerSettings)
 
 
 def test_repr_and_dump_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
