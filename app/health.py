@@ -30,7 +30,8 @@ class Dependencies(BaseModel):
 
     store: Literal["ok"] | StoreState = Field(
         description="down: it does not answer. failing: it refuses writes, because an earlier one "
-        "did not reach its disk or replicas. denied: it refuses the credentials"
+        "did not reach its disk or replicas. denied: it refuses the credentials. error: it answers "
+        "with another error"
     )
 
 

@@ -8,9 +8,10 @@ from typing import Literal
 
 import redis
 
-StoreState = Literal["down", "loading", "full", "read-only", "failing", "denied"]
+StoreState = Literal["down", "loading", "full", "read-only", "failing", "denied", "error"]
 """State of a store that does not work: `down` does not answer, `failing` refuses writes because an
-earlier one did not reach its disk or replicas, `denied` refuses the credentials."""
+earlier one did not reach its disk or replicas, `denied` refuses the credentials, `error` answers
+with another error."""
 
 _DETAILS: dict[StoreState, str] = {
     "down": "the store does not answer",
@@ -20,6 +21,7 @@ _DETAILS: dict[StoreState, str] = {
     "failing": "the store refuses writes, because an earlier one did not reach its disk or "
     "replicas: see its log",
     "denied": "the store refuses the credentials in STORE_URL",
+    "error": "the store answers with an error: its data may be damaged",
 }
 # Parts of Redis' error replies. Redis 6 puts the code of a script's error inside the text.
 _CODES: dict[str, StoreState] = {
@@ -78,4 +80,5 @@ def _state(error: redis.RedisError) -> StoreState:
         if isinstance(error, class_):
             return state
     text = str(error)
-    return next((state for code, state in _CODES.items() if code in text), "down")
+    other: StoreState = "error" if isinstance(error, redis.ResponseError) else "down"
+    return next((state for code, state in _CODES.items() if code in text), other)

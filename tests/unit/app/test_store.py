@@ -295,6 +295,15 @@ def test_key_of_another_type_does_not_prevent_a_submission(reviews, client, kind
     assert reviews.submit(*UPGRADE)[1]
 
 
+@pytest.mark.parametrize("key", [store.STREAM, store.INDEX, store.RETRIES])
+def test_key_of_the_queue_with_another_type_is_a_store_error(reviews, client, key):
+    client.set(key, "x")
+    with pytest.raises(StoreError) as caught:
+        reviews.submit(*UPGRADE)
+    assert caught.value.state == "error"
+    assert "does not answer" not in caught.value.detail
+
+
 def test_damaged_ids_in_the_index_do_not_end_the_pages(reviews, client):
     created = _submit(reviews, 3)
     client.zadd(store.INDEX, {id_: 1000 + n for n, id_ in enumerate(created)})
