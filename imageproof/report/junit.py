@@ -61,7 +61,7 @@ def _add_case(suite: Element, result: Result) -> None:
         tag = "failure" if result.status == "fail" else "error"
         summary = messages[0] if messages else clean(result.reason)
         element = SubElement(case, tag, message=summary, type=check.id)
-        element.text = f"{findings}\n\n{check.remedy}\n{check.reference}"
+        element.text = f"{findings}\n\n{result.remedy}\n{check.reference}"
     elif result.status == "waived":
         SubElement(case, "skipped", message=clean(f"waived: {result.reason} ({findings})"))
     elif result.status == "not run":

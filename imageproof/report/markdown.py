@@ -62,7 +62,7 @@ def _findings(results: Sequence[Result]) -> Iterator[str]:
             texts.append(f"*waived:* {escaped(result.reason)}")
         yield (
             f"| {LOOKS[result.status].glyph} {result.status} | {escaped(result.check.id)} "
-            f"| {'<br>'.join(texts)} | {escaped(result.check.remedy)} |"
+            f"| {'<br>'.join(texts)} | {escaped(result.remedy)} |"
         )
 
 

@@ -58,7 +58,7 @@ def _lines(result: Result) -> Iterator[Text]:
         for label, text in places(finding):
             yield Text(f"{INDENT}  {label}: {text}", style="dim")
     if result.fails or result.status == "warning":
-        yield Text(f"{INDENT}→ {result.check.remedy}", style="cyan")
+        yield Text(f"{INDENT}→ {result.remedy}", style="cyan")
 
 
 def _comparison(finding: Finding) -> Iterator[Text]:

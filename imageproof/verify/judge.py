@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "warning", "fail", "unknown", "waived", "not run"]
 PROJECT = "project"
+NO_CONTAINER = "the service has no container"
 MAX_FINDINGS = 1000  # of a check for one subject
 MAX_TEXT_CHARACTERS = 5000  # of a finding; a path has at most 4096
 # Why a check was not run, by the kind of its missing facts. A request may know a better reason.
@@ -58,6 +59,15 @@ class Result:
     def fails(self) -> bool:
         """Whether this result fails the run; `unknown` does."""
         return self.status in ("fail", "unknown")
+
+    @property
+    def remedy(self) -> str:
+        """What to do. The check's remedy is for a violation, not for facts that are missing."""
+        if self.status != "unknown":
+            return self.check.remedy
+        if any(finding.message == NO_CONTAINER for finding in self.findings):
+            return "`./inv up` starts the whole stack."
+        return "Remove the reason that the finding names, and verify again."
 
 
 @dataclass(frozen=True)
@@ -116,13 +126,32 @@ def judge(
     subject: Subject,
     not_run_reasons: Mapping[FactKind, str] = NOT_RUN_REASONS,
 ) -> Iterator[Result]:
-    """Yield the result of each check of an image."""
+    """Yield the result of each check of an image.
+
+    If its service has no container, one check says so and the others are not run.
+    """
+    missing = subject.containers is not None and not subject.containers
+    reporter = _reporter(checks) if missing else None
     for check in checks:
         if not check.is_project_wide:
             waiver = subject.contract.waivers.get(check.id, "")
             facts = getattr(subject, check.needs)
             reason = not_run_reasons[check.needs]
+            if check is reporter:
+                finding = Finding(NO_CONTAINER, unknown=True)
+                yield Result(check, subject.name, "unknown", (finding,))
+                continue
+            if missing and check.needs == "containers":
+                facts, reason = None, NO_CONTAINER
             yield _apply(check, subject.name, subject.contract, facts, waiver, reason)
+
+
+def _reporter(checks: Sequence[Check]) -> Check | None:
+    """Return the check that reports a missing container: run.healthy, if it was chosen."""
+    of_containers = [check for check in checks if check.needs == "containers"]
+    return next((check for check in of_containers if check.id == "run.healthy"), None) or next(
+        iter(of_containers), None
+    )
 
 
 def judge_project(

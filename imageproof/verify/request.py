@@ -65,7 +65,8 @@ def parse_request(
 ) -> Request:
     """Return the request for these options; `image` is NAME or NAME=REF.
 
-    If `only` chooses just deep checks, the request is deep, unless it is static.
+    If `only` chooses just deep checks, the request is deep, unless it is static. If it chooses a
+    check of running containers, the stack must run.
 
     Raises:
         UsageError: There is no such check, or options contradict each other.
@@ -88,12 +89,14 @@ def parse_request(
             "--platform needs an image in a registry, a file or a folder",
             hint="add --image NAME=docker://HOST/NAME:TAG, or =FILE or =FOLDER",
         )
+    needs_stack = only is not None and any(check.needs == "containers" for check in checks)
     implies_deep = only is not None and not static and all(check.is_deep for check in checks)
     return Request(
         image=name or None,
         reference=reference or None,
         only=only,
         static=static,
+        running=needs_stack and not (static or reference or stack),
         deep=deep or implies_deep,
         stack=stack,
         platform=platform,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from imageproof.build import base_image
 from imageproof.checks import choose_checks
 from imageproof.docker.image_tags import dockerfiles, image_tags
-from imageproof.errors import UsageError
+from imageproof.errors import StackFailed, UsageError
 from imageproof.image.sources import is_outside_engine, read_images
 from imageproof.project.compose_file import read_compose_file
 from imageproof.project.env_vars import read_variables
@@ -229,9 +229,18 @@ def _containers_by_name(
     """Read the containers of each service; return nothing if the whole stack is stopped.
 
     If part of the stack runs, a service without a container is a violation.
+
+    Raises:
+        StackFailed: The whole stack is stopped, and the request needs it.
     """
-    if not (request.running or engine.containers(stopped=False)):
-        return {}
+    if not engine.containers(stopped=False):
+        if not request.running:
+            return {}
+        raise StackFailed(
+            "verifying the running stack",
+            "the stack is not running",
+            hint="`./inv up` starts it; --static verifies the images without it",
+        )
     services = {subject.name: subject.contract for subject in subjects}
     return read_containers(engine, services, _probe_image(contract, engine))
 

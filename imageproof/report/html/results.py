@@ -100,7 +100,7 @@ def _card(group: list[NumberedResult]) -> Iterator[str]:
             yield f'<p class="reason"><b>{label}:</b> {prose(result.reason)}</p>'
         yield "</div></div>"
     if status != "waived":
-        yield f'<p class="remedy"><b>Remedy</b> <span>{prose(check.remedy)}</span></p>'
+        yield f'<p class="remedy"><b>Remedy</b> <span>{prose(first.remedy)}</span></p>'
     yield f"<details><summary>Why it matters</summary>{_why(check)}</details></article>"
 
 

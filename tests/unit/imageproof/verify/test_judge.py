@@ -181,3 +181,24 @@ def test_long_texts_of_findings_are_cut():
     result = _judge(Finding("x" * 10_000, instruction="y" * 10_000, measured=10**6000))
     assert len(result.findings[0].message) == MAX_TEXT_CHARACTERS + 3
     assert len(result.findings[0].instruction or "") == MAX_TEXT_CHARACTERS + 3
+
+
+RUN_CHECKS = [check for check in REGISTRY.values() if check.id.startswith("run.")]
+
+
+@pytest.mark.parametrize("only", [None, "run.nonroot"])
+def test_service_without_a_container_is_reported_once_with_its_own_remedy(only):
+    checks = [check for check in RUN_CHECKS if only in (None, check.id)]
+    results = list(judge(checks, _subject(containers=())))
+    (unknown,) = [result for result in results if result.status == "unknown"]
+    assert unknown.check.id == (only or "run.healthy")
+    assert [finding.message for finding in unknown.findings] == ["the service has no container"]
+    assert unknown.remedy == "`./inv up` starts the whole stack."
+    assert {result.status for result in results if result is not unknown} <= {"not run"}
+    assert not Verdict(tuple(results), ()).passes
+
+
+def test_remedy_of_a_violation_is_not_that_of_missing_facts():
+    violation, unknown = _judge(FAULT), _judge(UNKNOWN)
+    assert violation.remedy == "Fix it"
+    assert unknown.remedy != violation.remedy

@@ -95,3 +95,19 @@ def test_platform_chooses_from_a_remote_image(reference):
 )
 def test_reason_of_a_check_that_is_not_run_is_the_one_that_applies(request_, kind, reason):
     assert request_.not_run_reasons[kind].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("only", "options", "running"),
+    [
+        ("run", {}, True),
+        ("run.nonroot", {}, True),
+        ("run.smoke", {}, False),  # starts the image, not the stack
+        ("secret", {}, False),
+        (None, {}, False),
+        ("run", {"static": True}, False),
+        ("run.nonroot", {"stack": "till"}, False),
+    ],
+)
+def test_choice_of_checks_of_running_containers_needs_a_running_stack(only, options, running):
+    assert parse_request(None, only, **{"static": False, **options}).running is running

@@ -11,8 +11,10 @@ from imageproof.deep.double_build import BuildFacts
 from imageproof.deep.stack_trial import TrialFacts
 from imageproof.deep.teardown import TeardownFacts
 from imageproof.docker.client import Engine
+from imageproof.errors import StackFailed
 from imageproof.verify import run
 from imageproof.verify.judge import Subject
+from imageproof.verify.request import Request
 from tests.support.sample_facts import contract, service_contract
 
 TRIAL, TEARDOWN, BUILD = TrialFacts(bound=1), TeardownFacts(), BuildFacts(layers=1)
@@ -42,3 +44,15 @@ def test_double_build_starts_no_stack_trial(monkeypatch):
     subjects = [Subject("shop", "shop:local", service_contract())]
     (subject,), facts = run._run_deep(contract(), Engine(()), subjects, {"build"})
     assert (subject.trial, subject.build, facts) == (None, BUILD, None)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_stopped_stack_is_an_error_only_if_it_is_required(monkeypatch, required):
+    monkeypatch.setattr(Engine, "containers", lambda *_, **__: [])
+    request = Request(only="run", running=required)
+    if not required:
+        assert run._containers_by_name(contract(), Engine(()), request, []) == {}
+        return
+    with pytest.raises(StackFailed, match="the stack is not running") as caught:
+        run._containers_by_name(contract(), Engine(()), request, [])
+    assert "`./inv up`" in (caught.value.hint or "")
