@@ -16,6 +16,7 @@ from imageproof.errors import (
     NameTaken,
     NoSpace,
     PortTaken,
+    StackFailed,
     UsageError,
 )
 from imageproof.redaction import redact
@@ -146,8 +147,15 @@ KNOWN_ERRORS = (
         "the engine refuses a value of the compose file",
         "the last line above names it: correct the compose file, or .env",
     ),
+    _known(
+        r"unable to start container process: exec|executable file not found",
+        StackFailed,
+        "the program of a container cannot be started",
+        "correct `command` or `entrypoint` in the compose file, or build the image again: "
+        "`./inv build`",
+    ),
 )
-REFUSED_VALUE = KNOWN_ERRORS[-1]
+REFUSED_VALUE = KNOWN_ERRORS[-2]
 # A port after an IPv4 address, or after an IPv6 address in brackets.
 _PORT = re.compile(r"(?:\b\d{1,3}(?:\.\d{1,3}){3}|\]):(\d{1,5})\b")
 _NAME = re.compile(r"container name \"/?([^\"\s]{1,255})\"", re.IGNORECASE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imageproof.console import done, say
-from imageproof.errors import StackFailed
+from imageproof.errors import ConfigurationError, ImageproofError, StackFailed
 from imageproof.signals import pause
 from imageproof.stack.states import ServiceState, expected_containers, states
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MIN_POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 1.0
 READY_SECONDS = 60.0  # time limit for a service that the contract does not name
+# Of a program that refuses its configuration or command line: the usual one, and sysexits(3).
+CONFIGURATION_EXIT_STATUSES = (2, 78)
 ERROR_LOG_LINES = 10  # of a service that failed, in the error
 
 
@@ -42,6 +44,7 @@ def wait_until_ready(
 
     Raises:
         StackFailed: a container failed or is missing, or was not ready within its service's limit.
+        ConfigurationError: a container ended because its configuration is wrong.
     """
     limits = {image.service: image.health.ready_within for image in contract.images.values()}
     wait = _Wait(limits, {state.id: state.restarts for state in before}, quiet=quiet)
@@ -119,6 +122,19 @@ def describe_services(current: Sequence[ServiceState]) -> str:
     return f"{number} running, {healthy} of them healthy, {len(unchecked)} without a health check"
 
 
+def _exit_status(engine: Engine, state: ServiceState) -> int | None:
+    """Return the status with which a container ended last; None if it is unknown."""
+    try:
+        details = engine.inspect("container", [state.id])[0]["State"]
+        if not details["Running"] or details["Restarting"]:
+            return int(details["ExitCode"])
+        # It runs again: only the event has the status. Events of this second are left out.
+        ends = engine.events(state.id, "1h", ["die"])
+        return int(ends[-1]["Actor"]["Attributes"]["exitCode"]) if ends else None
+    except (ImageproofError, KeyError, ValueError):
+        return None
+
+
 def _missing(service: str) -> StackFailed:
     return StackFailed(
         f"waiting for {service} to become healthy",
@@ -127,11 +143,20 @@ def _missing(service: str) -> StackFailed:
     )
 
 
-def _start_error(engine: Engine, state: ServiceState, failure: str) -> StackFailed:
+def _start_error(engine: Engine, state: ServiceState, failure: str) -> ImageproofError:
+    action = f"waiting for {state.service} to become healthy"
     tail = [f"log: {line}" for line in engine.container_log(state.container, ERROR_LOG_LINES)]
+    if (status := _exit_status(engine, state)) in CONFIGURATION_EXIT_STATUSES:
+        return ConfigurationError(
+            action,
+            f"it ended with exit status {status}: its configuration is wrong",
+            tail=tail,
+            hint="the log above names the value: correct it in .env, the environment or the "
+            "compose file",
+        )
     tail += [f"health: {line}" for line in state.health_output]
     return StackFailed(
-        f"waiting for {state.service} to become healthy",
+        action,
         failure,
         tail=tail,
         hint=f"fix it and run `./inv up`; `docker compose up {state.service}` shows its log live",

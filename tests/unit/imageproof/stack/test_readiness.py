@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imageproof.errors import StackFailed
+from imageproof.errors import ConfigurationError, StackFailed
 from imageproof.stack import readiness
 from imageproof.stack.readiness import describe_services, wait_until_ready
 from imageproof.stack.states import ServiceState
@@ -49,15 +49,21 @@ def wait(monkeypatch) -> Callable[..., list[ServiceState]]:
         *polls: Sequence[ServiceState],
         expected: Sequence[str] = ("shop",),
         before: Sequence[ServiceState] = (),
+        exit_status: int = 1,
+        event_status: str = "1",
+        runs_again: bool = False,
     ) -> list[ServiceState]:
         pending = list(polls)
         monkeypatch.setattr(
             readiness, "states", lambda _: pending.pop(0) if len(pending) > 1 else pending[0]
         )
         model = {"services": {name: {} for name in expected}}
+        inspected = {"Running": runs_again, "Restarting": False, "ExitCode": exit_status}
         engine: Any = SimpleNamespace(
             compose_model=lambda *, interpolate: model,
             container_log=lambda name, lines: [f"{name} says no"],
+            inspect=lambda *_: [{"State": inspected}],
+            events=lambda *_: [{"Actor": {"Attributes": {"exitCode": event_status}}}],
         )
         health = {"notices_within": 9, "ready_within": LIMIT}
         project = contract(images={"shop": service_contract(health=health)})
@@ -131,3 +137,24 @@ def test_clock_of_the_engine_that_is_ahead_only_makes_the_wait_longer(wait):
 )
 def test_services_are_counted_by_health(current, text):
     assert describe_services(current) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "error_class"),
+    [
+        ({"exit_status": 2}, ConfigurationError),
+        ({"exit_status": 78}, ConfigurationError),
+        ({"exit_status": 0, "event_status": "2", "runs_again": True}, ConfigurationError),
+        ({"exit_status": 1}, StackFailed),
+        ({"exit_status": 137}, StackFailed),
+        ({"exit_status": 0, "event_status": "1", "runs_again": True}, StackFailed),
+    ],
+)
+def test_program_that_refuses_its_configuration_is_a_wrong_configuration(
+    wait, options, error_class
+):
+    with pytest.raises(error_class) as caught:
+        wait([_state(status="exited")], **options)
+    assert type(caught.value) is error_class
+    assert "log: shop-1 says no" in caught.value.tail
+    assert caught.value.hint
