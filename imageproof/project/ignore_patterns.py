@@ -42,7 +42,7 @@ class IgnorePatterns:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern, with the syntax of Docker's patternmatcher."""
-    words = re.findall(r"\*\*/|\*+|\?|\\.|\[\^?[^\]]+\]|.", pattern)
+    words = re.findall(r"\*\*/|\*+|\?|\\.|\[\^?[^\]]{1,99}\]|.", pattern)
     return re.compile("".join(map(_expression, words)))
 
 
