@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     "programs",
     title="The contract's programs run, and print the expected first line",
     why="A program in the image may not start: a library, a data file or a loader may be missing.",
-    remedy="Add the missing file to the closure in the Dockerfile; `./inv debug` has tools.",
+    remedy="Add the missing file to the closure in the Dockerfile; "
+    "`./inv debug SERVICE` has tools.",
     reference="[tool.imageproof.images.*.programs]",
 )
 def programs(contract: ServiceContract, facts: ProgramFacts) -> Iterator[Finding]:
