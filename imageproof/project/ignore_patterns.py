@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
+from imageproof.errors import ConfigurationError
+
 
 class IgnorePatterns:
     """Patterns in their order: the last one that matches a path, or a folder above it, decides."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """Read the lines of a .dockerignore file."""
+        """Read the lines of a .dockerignore file. Raises ConfigurationError."""
         self._patterns: list[tuple[re.Pattern[str], bool]] = []
         for line in map(str.strip, lines):
             pattern = line.removeprefix("!").strip()
@@ -43,7 +45,14 @@ class IgnorePatterns:
 def _compile(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern, with the syntax of Docker's patternmatcher."""
     words = re.findall(r"\*\*/|\*+|\?|\\.|\[\^?[^\]]{1,99}\]|.", pattern)
-    return re.compile("".join(map(_expression, words)))
+    try:
+        return re.compile("".join(map(_expression, words)))
+    except re.error as error:
+        raise ConfigurationError(
+            "reading the patterns of ignored files",
+            f"{pattern!r} is not a valid pattern: {error}",
+            hint="correct it in .dockerignore, or in the `develop` section",
+        ) from error
 
 
 def _expression(word: str) -> str:

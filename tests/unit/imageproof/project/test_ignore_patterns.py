@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imageproof.errors import ConfigurationError
 from imageproof.project.ignore_patterns import IgnorePatterns
 
 FILES = (
@@ -33,6 +34,11 @@ FILES = (
 def test_last_matching_pattern_decides(lines, ignored):
     patterns = IgnorePatterns(lines)
     assert sorted(filter(patterns.match, FILES)) == sorted(ignored.split())
+
+
+def test_invalid_pattern_is_refused():
+    with pytest.raises(ConfigurationError, match=r"'\[z-a\]' is not a valid pattern"):
+        IgnorePatterns(["[z-a]"])
 
 
 def test_folder_is_ignored_as_a_whole_unless_an_exception_may_be_below_it():
