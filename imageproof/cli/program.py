@@ -17,6 +17,7 @@ from invoke.program import Program
 from imageproof import __version__, console, signals
 from imageproof.cli import core_options, wrong_words
 from imageproof.cli.command import GROUPS, report_error
+from imageproof.errors import UsageError
 
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE, as shells report it
 
@@ -68,6 +69,19 @@ class CommandLine(Program):
         """Parse the commands; exit with status 2 if they are wrong."""
         self._report_parse_error(super().parse_tasks)
         console.show_tracebacks(self.args.debug.value)
+        self._refuse_partial_dry_run()
+
+    def _refuse_partial_dry_run(self) -> None:
+        """Refuse `down clean --dry-run`, of which `down` would be no dry run."""
+        commands = [task for task in self.tasks if "dry-run" in task.args]
+        real = [str(task.name) for task in commands if not task.args["dry-run"].value]
+        if real and len(real) < len(commands):
+            error = UsageError(
+                wrong_words.ACTION,
+                f"--dry-run is missing after {' and '.join(real)}",
+                hint="give each command its own: `./inv down --dry-run clean --dry-run`",
+            )
+            raise Exit(code=report_error(error))
 
     def parse_cleanup(self) -> None:
         """Print help; exit with status 2 for an unknown command."""

@@ -9,6 +9,7 @@ from imageproof import console
 from imageproof.build import bake
 from imageproof.build.git import has_uncommitted_changes
 from imageproof.commands.verify import require_all_pass
+from imageproof.docker.project_lock import project_lock
 from imageproof.registry.reference import parse_prefix, parse_tag
 from imageproof.release import push as release_push
 from imageproof.release.manifest import DEFAULT_FILE, write
@@ -38,16 +39,17 @@ def push(
     """
     prefix = parse_prefix(registry)
     pushed_tag = parse_tag(tag) if tag else bake.default_tag(contract.root)
-    verdict = run.verify(contract, engine, Request(static=True))
-    require_all_pass([verdict])
-    if has_uncommitted_changes(contract.root):
-        console.warn("the working tree differs from the commit that the release names")
-    if dry_run:
-        copies = plan_push(contract, verdict, prefix, pushed_tag)
-        summary.print_copies(copies, release_path(contract, output))
-        return
-    console.step(f"push to {prefix}")
-    release = release_push.push(contract, engine, verdict, prefix, pushed_tag)
+    with project_lock(engine, "push", shared=True):  # a build would replace verified images
+        verdict = run.verify(contract, engine, Request(static=True))
+        require_all_pass([verdict])
+        if has_uncommitted_changes(contract.root):
+            console.warn("the working tree differs from the commit that the release names")
+        if dry_run:
+            copies = plan_push(contract, verdict, prefix, pushed_tag)
+            summary.print_copies(copies, release_path(contract, output))
+            return
+        console.step(f"push to {prefix}")
+        release = release_push.push(contract, engine, verdict, prefix, pushed_tag)
     write_release(contract, release, output)
 
 

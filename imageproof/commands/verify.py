@@ -11,6 +11,7 @@ from imageproof.errors import VerifyFailed
 from imageproof.project.override_files import describe_overrides
 from imageproof.report import formats
 from imageproof.report.status import count_line
+from imageproof.stack.ownership import foreign_folders
 from imageproof.verify import run
 from imageproof.verify.request import Request
 
@@ -41,6 +42,8 @@ def verify(
         with project_lock(engine, "verify", shared=True, wait=wait):
             for line in describe_overrides(contract, engine):
                 console.say(f"  {line}")
+            for folder in [] if request.static else foreign_folders(contract, engine):
+                console.warn(f"the running stack was started from {folder}")
             verdict = run.verify(contract, engine, request)
     formats.render(verdict, format_, output)
     _require_pass(verdict)

@@ -180,6 +180,8 @@ def test_stack_of_another_clone_is_changed_only_by_request(project: Project, tmp
             assert f"it was started from {project.root}" in refused.messages
             assert "COMPOSE_PROJECT_NAME" in refused.messages
     assert _ids(project) == ids
+    warning = f"the running stack was started from {project.root}"
+    assert warning in clone.inv("verify", "--only", "run.healthy").messages
     second = replace(clone, name=f"{project.name}-second")
     beside = clone.inv("up", COMPOSE_PROJECT_NAME=second.name)
     try:

@@ -265,3 +265,11 @@ def test_commands_print_without_utf_8(variables, words):
     text = (result.stdout + result.stderr).decode("latin-1")
     assert "Unicode" not in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("line", ["down clean --dry-run", "down --dry-run down", "up -d clean"])
+def test_dry_run_of_only_some_commands_is_refused_before_the_first(run, line):
+    status, output, messages = run(*line.split())
+    assert status == 2
+    assert "--dry-run is missing after" in messages
+    assert not output
