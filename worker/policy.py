@@ -1,22 +1,41 @@
-"""Identity of what a worker judges by: its code, threshold and language model."""
+"""Identity of what a worker judges by: its code and its settings."""
 
 import hashlib
 from functools import cache
 from pathlib import Path
 
+from pydantic import Secret, SecretStr
+
+from app.config import WorkerSettings
 from app.reviews import Result
-from worker.llm import LlmSettings, MissingReason
+from worker.llm import MissingReason
 
 FOLDER = Path(__file__).parent
 SUFFIXES = frozenset({".py", ".cjs"})
+IRRELEVANT = frozenset({"log_level", "store_url", "worker_poll_interval"})
+"""Settings that change no result. Keys and tokens are left out as well, because they are secret."""
 CHANGING_SIGNALS = frozenset({"version.fresh"})
 """Signals that depend on the time of the review."""
 
 
-def policy(threshold: float, llm: LlmSettings) -> str:
+def policy(settings: WorkerSettings) -> str:
     """Return a digest that differs if two workers may judge the same upgrade differently."""
-    parts = (_code_digest(), threshold, llm.provider, llm.model, str(llm.base_url))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    values = {
+        name: _public(getattr(settings, name))
+        for name in sorted(type(settings).model_fields)
+        if name not in IRRELEVANT
+    }
+    return hashlib.sha256(f"{_code_digest()} {values}".encode()).hexdigest()[:32]
+
+
+def _public(value: object) -> object:
+    """Return a setting's value without a key, token, user or password."""
+    if isinstance(value, SecretStr):
+        return None
+    if isinstance(value, Secret):
+        url = value.get_secret_value()
+        return url.scheme, url.host, url.port, url.path
+    return value
 
 
 def is_repeatable(result: Result) -> bool:

@@ -73,11 +73,7 @@ def run(stop: StopSignal) -> int:
         base_url=settings.llm_base_url,
         timeout=LLM_TIMEOUT_SECONDS,
     )
-    queue = Queue(
-        connect(settings.effective_store_url),
-        worker_name,
-        policy=policy(settings.policy_threshold, llm),
-    )
+    queue = Queue(connect(settings.effective_store_url), worker_name, policy=policy(settings))
     Loop(
         queue=queue,
         process=_reviewer(settings, llm, queue, stop),

@@ -210,3 +210,24 @@ def test_stopped_workers_return_unfinished_jobs(stack, packages):
         docker("unpause", packages.container)
         docker("start", *workers)
     assert stack.wait_for_review(id_)["status"] == "done"
+
+
+def test_full_store_is_reported_and_heals(stack):
+    """Last, because the workers drop all finished reviews to make room."""
+    (cache,) = stack.containers("cache")
+    docker("exec", cache, "redis-cli", "config", "set", "maxmemory", "1mb")
+    try:
+        wait_until(lambda: not stack.is_ready(), 30, "the API stayed ready")
+        ready = stack.request("GET", "/ready")
+        assert (ready.status_code, ready.json()["dependencies"]) == (503, {"store": "full"})
+        body = {"package": "left-pad", "from": "1.2.0", "to": "1.3.0"}
+        refused = stack.request("POST", "/v1/reviews", json=body)
+        assert refused.status_code == 503
+        assert "the store is full" in refused.json()["detail"]
+        assert stack.request("GET", "/health").status_code == 200
+    finally:
+        docker("exec", cache, "redis-cli", "config", "set", "maxmemory", "96mb")
+    wait_until(stack.is_ready, 30, "the API did not become ready again")
+    id_ = stack.submit("left-pad", "1.2.0", "1.3.0")
+    assert stack.wait_for_review(id_)["status"] == "done"
+    assert stack.submit("left-pad", "1.2.0", "1.3.0") == id_, "it would come out the same"

@@ -6,35 +6,44 @@ import shutil
 from datetime import timedelta
 
 import pytest
-from pydantic import AnyHttpUrl, Secret, SecretStr
 
+from app.config import WorkerSettings
 from tests.support.upgrades import NOW, upgrade
 from worker import policy
-from worker.llm import LlmSettings
 from worker.risk import assess
 
-URL = Secret(AnyHttpUrl("http://llm.test/v1"))
-LLM = LlmSettings("openai", model="m", base_url=URL)
+URL = "http://user:hush@llm.test/v1"
+
+
+def _policy(**variables: object) -> str:
+    return policy.policy(WorkerSettings.model_validate(variables))
 
 
 def test_same_settings_have_the_same_policy():
-    assert policy.policy(0.5, LLM) == policy.policy(0.5, LLM)
+    assert _policy(llm_base_url=URL) == _policy(llm_base_url=URL)
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changed",
     [
-        (0.6, LLM), (0.5, LlmSettings()), (0.5, LlmSettings("openai", model="n", base_url=URL)),
-        (0.5, LlmSettings("openai", model="m")), (0.5, LlmSettings("anthropic", model="m")),
+        {"policy_threshold": 0.6}, {"llm_provider": "openai"}, {"llm_model": "n"},
+        {"llm_base_url": "http://other.test/v1"}, {"llm_base_url": "http://llm.test/v2"},
+        {"artifactory_url": "http://npm.test/"}, {"artifactory_hosts": "cdn.test"},
     ],
 )  # fmt: skip
-def test_other_settings_have_another_policy(other):
-    assert policy.policy(0.5, LLM) != policy.policy(*other)
+def test_other_settings_have_another_policy(changed):
+    assert _policy(llm_base_url=URL) != _policy(**{"llm_base_url": URL, **changed})
 
 
-def test_secrets_are_no_part_of_the_policy():
-    with_key = LlmSettings("openai", model="m", base_url=URL, api_key=SecretStr("k"))
-    assert policy.policy(0.5, LLM) == policy.policy(0.5, with_key)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"llm_base_url": "http://llm.test/v1"}, {"llm_api_key": "k"}, {"artifactory_token": "t"},
+        {"log_level": "debug"}, {"store_url": "redis://other.test"}, {"worker_poll_interval": 9},
+    ],
+)  # fmt: skip
+def test_secrets_and_irrelevant_settings_are_no_part_of_the_policy(changed):
+    assert _policy(llm_base_url=URL) == _policy(**{"llm_base_url": URL, **changed})
 
 
 @pytest.mark.parametrize("changed", ["review.py", "risk/code.py", "diff/dist/diff.cjs"])
@@ -43,12 +52,12 @@ def test_changed_code_has_another_policy(tmp_path, monkeypatch, changed):
     (tmp_path / "diff/dist").mkdir(parents=True, exist_ok=True)
     monkeypatch.setattr(policy, "FOLDER", tmp_path)
     policy._code_digest.cache_clear()
-    before = policy.policy(0.5, LLM)
+    before = _policy()
     with (tmp_path / changed).open("a") as file:
         file.write("\n")
     policy._code_digest.cache_clear()
     try:
-        assert policy.policy(0.5, LLM) != before
+        assert _policy() != before
     finally:
         policy._code_digest.cache_clear()
 
