@@ -97,7 +97,12 @@ def _run_checked(
     output = result.stdout + result.stderr
     tail = output.splitlines()
     if "No space left" in output:
-        raise NoSpace(action, "no space is left on this machine", tail=tail)
+        raise NoSpace(
+            action,
+            "no space is left on this machine",
+            tail=tail,
+            hint="`df -h` shows the full disk; `apt-get clean` removes downloaded packages",
+        )
     if removals := _removals(output):
         raise ProvisionFailed(
             action,

@@ -47,7 +47,11 @@ def run(root: Path, wanted: Collection[str], arguments: str) -> None:
     runs_swarm = (root / "tests/swarm").is_dir() and (runs_everything or "swarm" in wanted)
     if runs_swarm and (missing := missing_for_swarm()):
         if "swarm" in wanted:
-            raise MachineError("testing tests/swarm", missing)
+            raise MachineError(
+                "testing tests/swarm",
+                missing,
+                hint="run it as root on Linux; `./inv test --unit` needs less",
+            )
         without_swarm = True
         paths.append("--ignore=tests/swarm")
         console.warn(f"not run: tests/swarm, since {missing}")

@@ -194,7 +194,12 @@ def _run_mmdebstrap(contract: Contract, archive: Path, action: str) -> None:
     if result.returncode != 0:
         tail = clean_lines(result.stderr)
         if "No space left" in result.stderr:
-            raise NoSpace(action, "no space is left on this machine", tail=tail)
+            raise NoSpace(
+                action,
+                "no space is left on this machine",
+                tail=tail,
+                hint="`df -h` shows the full disk; TMPDIR names a folder on another one",
+            )
         raise BaseUnavailable(action, "mmdebstrap failed", tail=tail, hint=_hint(contract))
 
 

@@ -40,5 +40,9 @@ def sbom(contract: Contract, engine: Engine, image: str | None, output: str | No
             folder.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{text}\n")
         except OSError as error:
-            raise UsageError(f"writing {path}", error.strerror or str(error)) from error
+            raise UsageError(
+                f"writing {path}",
+                error.strerror or str(error),
+                hint="name another folder with --output",
+            ) from error
         console.write(str(path))

@@ -235,7 +235,9 @@ def _scan(engine: Engine, tag: str, search: CanarySearch) -> Scan:
         return scan(engine.save([tag]), search)
     except (KeyError, ValueError) as error:
         raise ImageDamaged(
-            f"reading {tag}", f"the engine saved an invalid image: {error}"
+            f"reading {tag}",
+            f"the engine saved an invalid image: {error}",
+            hint="`./inv build --no-cache` builds the image again",
         ) from error
 
 

@@ -125,7 +125,11 @@ def _config(
     try:
         model: dict[str, Any] = parse_json(ended.output)
     except ValueError as error:
-        raise ConfigurationError(action, f"{_names(project.files)}: {error}") from error
+        raise ConfigurationError(
+            action,
+            f"{_names(project.files)}: {error}",
+            hint="`docker compose config` shows the file as Compose reads it: make it smaller",
+        ) from error
     return model
 
 

@@ -107,7 +107,11 @@ def checked_image(
     """
     layers = tuple(layers)
     if platform and not _matches(config, platform):  # it has the same keys as a platform
-        raise UsageError(f"reading {source}", f"it has no image for {platform}")
+        raise UsageError(
+            f"reading {source}",
+            f"it has no image for {platform}",
+            hint="leave out --platform, or name one of the image's own",
+        )
     if list(map(str, config["rootfs"]["diff_ids"])) != [layer.diff_id for layer in layers]:
         raise damaged(source, "its layers are not those of its configuration")
     return StoredImage(identity, config, layers)

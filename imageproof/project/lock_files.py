@@ -58,7 +58,11 @@ def parse_python_lock(text: str, key: str) -> tuple[dict[str, tuple[str, ...]], 
         if not match["marker"]:
             unconditional.add(name)
     if lines and not pinned:
-        raise ContractError(_ACTION, f"{key}: it pins no package by `name==version`")
+        raise ContractError(
+            _ACTION,
+            f"{key}: it pins no package by `name==version`",
+            hint="`./inv lock` writes it again",
+        )
     return _sort_versions(pinned), frozenset(pinned.keys() - unconditional)
 
 
@@ -75,7 +79,11 @@ def parse_npm_lock(text: str, key: str) -> dict[str, tuple[str, ...]]:
                 name = package.get("name") or folder.rpartition("node_modules/")[2]
                 pinned[name].add(str(package["version"]))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ContractError(_ACTION, f"{key}: invalid package-lock.json: {error}") from error
+        raise ContractError(
+            _ACTION,
+            f"{key}: invalid package-lock.json: {error}",
+            hint="`npm install --package-lock-only` writes it again",
+        ) from error
     return _sort_versions(pinned)
 
 

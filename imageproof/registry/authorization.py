@@ -72,7 +72,9 @@ class Authorization:
         realm = httpx.URL(challenge.get("realm", ""))
         if not transport.is_confidential(realm):
             raise RegistryUnavailable(
-                action, f"{self._host} requests the password over an unencrypted connection"
+                action,
+                f"{self._host} requests the password over an unencrypted connection",
+                hint="give the registry's token server a certificate, and an https:// address",
             )
         request = self._token_request(realm, challenge.get("service", ""), scopes)
         response = self._client.send(request, stream=True)
@@ -87,7 +89,11 @@ class Authorization:
             token = None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             # The error does not quote the response, which may hold a token after all.
-            raise RegistryUnavailable(action, f"{self._host} issued an invalid token")
+            raise RegistryUnavailable(
+                action,
+                f"{self._host} issued an invalid token",
+                hint="try again; if it stays, the log of the registry's token server says why",
+            )
         return token
 
     def _token_request(

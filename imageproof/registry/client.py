@@ -213,7 +213,11 @@ class Registry:
                         return
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise transport.connection_error(self.host, action, error) from error
-        raise RegistryUnavailable(action, f"{self.host} redirects more than {MAX_REDIRECTS} times")
+        raise RegistryUnavailable(
+            action,
+            f"{self.host} redirects more than {MAX_REDIRECTS} times",
+            hint="use the address that the registry redirects to",
+        )
 
     def _send(self, request: _Request) -> httpx.Response:
         authorization = self._authorization.headers(request.url, request.scopes)
@@ -244,7 +248,9 @@ class Registry:
         url = response.url.join(response.headers.get("Location", ""))
         if not transport.is_confidential(url):
             raise RegistryUnavailable(
-                action, f"{self.host} redirects to {strip_escapes(url.host)} without encryption"
+                action,
+                f"{self.host} redirects to {strip_escapes(url.host)} without encryption",
+                hint="give that host a certificate, and the registry an https:// address of it",
             )
         return url
 

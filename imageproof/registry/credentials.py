@@ -98,7 +98,11 @@ def _from_helper(helper: str, host: str, action: str) -> Credentials | None:
         raise ConfigurationError(action, f"{program} is not on PATH", hint=hint) from None
     except subprocess.TimeoutExpired:
         cause = f"{program} did not answer within {HELPER_TIMEOUT_SECONDS} s"
-        raise ConfigurationError(action, cause) from None
+        raise ConfigurationError(
+            action,
+            cause,
+            hint=f"`echo {host} | {program} get` must answer by itself: unlock the key store",
+        ) from None
     if result.returncode != 0:
         if _NOT_FOUND in result.stdout + result.stderr:
             return None

@@ -70,7 +70,11 @@ def _tls_context(host: str) -> ssl.SSLContext:
             context.load_cert_chain(certificate, certificate.with_suffix(".key"))
     except OSError as error:  # includes ssl.SSLError
         action = f"reading the certificates in {CERTIFICATES / host}"
-        raise RegistryUnavailable(action, str(error.strerror)) from error
+        raise RegistryUnavailable(
+            action,
+            str(error.strerror),
+            hint="each file must be in PEM format, and each NAME.cert needs its NAME.key",
+        ) from error
     return context
 
 
@@ -89,7 +93,11 @@ def bounded_body(response: httpx.Response, max_bytes: int, action: str) -> Itera
             hint = "do not run this image: the registry sends other content than it announced"
             raise ImageDamaged(action, f"the body has more than {max_bytes:,} bytes", hint=hint)
         if time.monotonic() > deadline:
-            raise RegistryUnavailable(action, "the registry sends it too slowly")
+            raise RegistryUnavailable(
+                action,
+                "the registry sends it too slowly",
+                hint="try again on a faster line, or with a registry that is nearer",
+            )
         buffer += part
         if len(buffer) >= CHUNK_BYTES:
             yield bytes(buffer)

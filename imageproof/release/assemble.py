@@ -43,7 +43,9 @@ def verified_images(verdicts: Sequence[Verdict]) -> dict[str, ImageFacts]:
     """
     for verdict in verdicts:
         if not verdict.passes:
-            raise VerifyFailed(ACTION, "an image violates its contract")
+            raise VerifyFailed(
+                ACTION, "an image violates its contract", hint="`./inv verify` shows the violations"
+            )
     subjects = [subject for verdict in verdicts for subject in verdict.subjects]
     return {subject.name: subject.image for subject in subjects if subject.image}
 

@@ -105,7 +105,9 @@ def idle_container(engine: Engine, image: str, architecture: str, user: str) -> 
     if binary is None:
         supported = ", ".join(CODE)
         raise MachineError(
-            action, f"the architecture {architecture!r} is not supported ({supported})"
+            action,
+            f"the architecture {architecture!r} is not supported ({supported})",
+            hint="use an engine of a supported architecture: `docker context use NAME`",
         )
     name = f"imageproof-idle-{secrets.token_hex(4)}"
     options = {key: value for key, value in CONFINED.items() if key != "read_only"}

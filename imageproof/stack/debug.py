@@ -126,7 +126,11 @@ def _attach(engine: Engine, action: str, name: str) -> int:
             raise
     state = engine.inspect("container", [name])[0]["State"]
     if state["Error"]:
-        raise StackFailed(action, str(state["Error"]))
+        raise StackFailed(
+            action,
+            str(state["Error"]),
+            hint="the base image needs `sh`: `./inv doctor` shows which image is used",
+        )
     return int(state["ExitCode"])
 
 

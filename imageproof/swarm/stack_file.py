@@ -80,7 +80,11 @@ def _secret_value(root: Path, environment: Mapping[str, str], name: str) -> str:
         return (root / environment[f"{name}_FILE"]).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "the file is not text"
-        raise ConfigurationError(f"reading the secret {name}", f"{name}_FILE: {reason}") from None
+        raise ConfigurationError(
+            f"reading the secret {name}",
+            f"{name}_FILE: {reason}",
+            hint=f"set {name}_FILE to a readable file, or {name} to the value",
+        ) from None
 
 
 def _image_variables(

@@ -74,15 +74,29 @@ def parse_request(
     checks = choose_checks(only)
     name, equals, reference = (image or "").partition("=")
     if equals and not (name and reference):
-        raise UsageError(_ACTION, f"{image!r} is not NAME=REF")
+        raise UsageError(
+            _ACTION,
+            f"{image!r} is not NAME=REF",
+            hint="for example --image api=docker://HOST/shop/api:1",
+        )
     if static and deep:
         raise UsageError(
-            _ACTION, "--static cannot be combined with --deep: --static starts no container"
+            _ACTION,
+            "--static cannot be combined with --deep: --static starts no container",
+            hint="leave out one of them",
         )
     if stack and (static or deep or reference):
-        raise UsageError(_ACTION, "--stack cannot be combined with --static, --deep or NAME=REF")
+        raise UsageError(
+            _ACTION,
+            "--stack cannot be combined with --static, --deep or NAME=REF",
+            hint="leave out the others: --stack verifies running tasks only",
+        )
     if stack and not any(check.needs == "containers" for check in checks):
-        raise UsageError(_ACTION, f"--stack verifies running containers: {only} does not need them")
+        raise UsageError(
+            _ACTION,
+            f"--stack verifies running containers: {only} does not need them",
+            hint="leave out --only, or choose a check of `./inv verify --only run`",
+        )
     if platform and not is_outside_engine(reference):
         raise UsageError(
             _ACTION,

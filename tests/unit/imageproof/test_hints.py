@@ -15,6 +15,7 @@ import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
+from imageproof import errors
 from imageproof.cli.program import make_program
 from imageproof.docker.errors import translate
 from imageproof.docker.known_errors import HINT_ENGINE, KNOWN_ERRORS
@@ -65,6 +66,21 @@ def _advised_commands() -> frozenset[tuple[str, str]]:
             spans = re.findall(r"`([^`]+)`", text) + re.findall(r": (\./inv [^`;,]+)$", text)
             commands |= {(path.relative_to(ROOT).as_posix(), span) for span in spans}
     return frozenset(commands)
+
+
+def _without_a_hint() -> Iterator[str]:
+    """Yield the place of each error that is made without a hint."""
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    for path in sorted([*(ROOT / "imageproof").rglob("*.py"), *(ROOT / "ops").glob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_error = isinstance(node, ast.Call) and getattr(node.func, "id", "") in classes
+            if is_error and "hint" not in {keyword.arg for keyword in node.keywords}:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_each_error_has_a_hint():
+    # A command of the user's own inside the container says itself why it failed.
+    assert [place for place in _without_a_hint() if "stack/debug.py" not in place] == []
 
 
 def _ours() -> list[tuple[str, str]]:
