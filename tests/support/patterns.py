@@ -81,24 +81,34 @@ def called_patterns(package: ModuleType) -> tuple[list[Pattern], set[str]]:
     patterns, computed = [], set()
     for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
         name = str(path.relative_to(Path(str(package.__file__)).parents[1]))
-        for call in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(call, ast.Call) or not call.args:
-                continue
+        for call, caller in _calls(ast.parse(path.read_text())):
             function = ast.unparse(call.func)
-            if not function.startswith("re.") or function[3:] not in METHODS:
+            methods = (*METHODS, "compile") if caller else METHODS
+            if not function.startswith("re.") or function[3:] not in methods or not call.args:
                 continue
             try:
                 text = ast.literal_eval(call.args[0])
             except ValueError:
-                computed.add(f"{name}: {ast.unparse(call.args[0])}")
+                computed.add(f"{name}: {caller}")
                 continue
             flags = [ast.unparse(a) for a in (*call.args, *(k.value for k in call.keywords))]
             flag = next(
                 (f for f in flags if re.fullmatch(r"re\.[A-Z]+(?: \| re\.[A-Z]+)*", f)), "0"
             )
             compiled = re.compile(text, eval(flag))  # `re.MULTILINE` and the like
-            patterns.append(Pattern(f"{name}:{call.lineno}", compiled, (function[3:],)))
+            method = "search" if function == "re.compile" else function[3:]
+            patterns.append(Pattern(f"{name}:{call.lineno}", compiled, (method,)))
     return patterns, computed
+
+
+def _calls(node: ast.AST, function: str = "") -> Iterator[tuple[ast.Call, str]]:
+    """Yield each call with its function; "" for a call at import."""
+    if isinstance(node, ast.Call):
+        yield node, function
+    if isinstance(node, ast.FunctionDef):
+        function = node.name
+    for child in ast.iter_child_nodes(node):
+        yield from _calls(child, function)
 
 
 def hostile_texts(pattern: re.Pattern[Any]) -> Iterator[Callable[[int], Text]]:

@@ -47,27 +47,35 @@ def update_monitor(contract: Contract, facts: UpdateFacts) -> Iterator[Finding]:
         if service.update.failure_action == "rollback":  # else Swarm makes no rollback
             configs.append(service.rollback)
         for config in configs:
-            if problem := _without_effect(config):
-                yield Finding(f"{name}: {problem} ({file}:{config.line})", file=file)
+            if difference := _without_effect(config):
+                problem, actual, expected = difference
+                yield Finding(
+                    f"{name}: {problem} ({file}:{config.line})",
+                    file=file,
+                    measured=actual,
+                    bound=expected,
+                )
             elif times and (finding := _too_short(name, service, config, times, file)):
                 yield finding
 
 
-def _without_effect(config: UpdateConfig) -> str:
-    """Return why a failure that Swarm notices has no effect; empty text if it has one."""
+def _without_effect(config: UpdateConfig) -> tuple[str, str, str] | None:
+    """Return why a failure that Swarm notices has no effect, the value and the expected one."""
     change = config.key.removesuffix("_config")
     if config.failure_action == "continue":
         expected = "rollback" if change == "update" else "pause"
-        return (
+        problem = (
             f"`failure_action: continue` of {config.key} goes on with an {change} that fails, "
             f"expected `failure_action: {expected}`"
         ).replace("an rollback", "a rollback")
+        return problem, "continue", expected
     if config.max_failure_ratio >= 1:
-        return (
+        problem = (
             f"`max_failure_ratio: {config.max_failure_ratio:g}` of {config.key} is never exceeded, "
             "even if every task fails; expected `max_failure_ratio: 0`"
         )
-    return ""
+        return problem, f"{config.max_failure_ratio:g}", "0"
+    return None
 
 
 def _too_short(
