@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,13 @@ def lock(contract: Contract) -> None:
 
     Raises MachineError if uv cannot resolve the dependencies, for example without a registry.
     """
+    folder = contract.root / FOLDER
+    if not os.access(folder, os.W_OK):
+        raise MachineError(
+            "locking",
+            f"{folder} cannot be written",
+            hint="work in a copy of this folder that can be written",
+        )
     console.step("lock")
     images = image_groups(contract)
     for group in (DEV, *images, *separate_groups(contract)):
