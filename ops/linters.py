@@ -7,7 +7,6 @@ from pathlib import Path
 
 from imageproof.commands.lint import tool_path
 
-
 CONCISE = ("--output-format=concise",)
 
 

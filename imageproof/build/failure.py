@@ -15,6 +15,7 @@ from imageproof.errors import (
     ImageproofError,
     NoSpace,
     RegistryUnavailable,
+    UsageError,
 )
 from imageproof.redaction import redact
 from imageproof.terminal_text import clean_lines
@@ -50,10 +51,20 @@ def explain(action: str, log: BuildLog, error: ImageproofError) -> ImageproofErr
     """
     output = _buildx_error(log)
     buildx_error = translate(action, output, BuildFailed, HINT_LOG) if output else error
+    if isinstance(buildx_error, UsageError) and _is_own_step(log.failed_step):
+        return buildx_error
     if log.failed_step is not None and not isinstance(buildx_error, EngineUnavailable):
         return _failed_step_error(action, log.failed_step)
     error_is_specific = type(buildx_error) is BuildFailed and type(error) is not BuildFailed
     return error if error_is_specific else buildx_error
+
+
+def _is_own_step(step: Vertex | None) -> bool:
+    """Return whether a step is BuildKit's own, such as an export. Others begin with `[stage`.
+
+    An instruction may contain the text of any error.
+    """
+    return step is None or not step.name.startswith("[")
 
 
 def _failed_step_error(action: str, step: Vertex) -> ImageproofError:

@@ -115,8 +115,8 @@ result for the whole project.
 | `unknown` | The check could not read what it needs. | yes |
 | `not run` | The facts were not requested (`--static`, no `--deep`), or no stack is running. | no |
 
-A run also fails if every check is `not run`. `./inv up` verifies the running stack: a missing
-container is then `unknown`.
+A run also fails if every check is `not run`, or if `--only` chooses a check of running containers
+and the stack is stopped. A missing container is `unknown`: one check of its service reports it.
 
 ## Waivers
 

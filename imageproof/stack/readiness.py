@@ -22,6 +22,7 @@ MAX_POLL_SECONDS = 1.0
 READY_SECONDS = 60.0  # time limit for a service that the contract does not name
 # Of a program that refuses its configuration or command line: the usual one, and sysexits(3).
 CONFIGURATION_EXIT_STATUSES = (2, 78)
+EVENT_DELAY_SECONDS = 1.0  # the engine leaves out events of the current second
 ERROR_LOG_LINES = 10  # of a service that failed, in the error
 
 
@@ -128,7 +129,8 @@ def _exit_status(engine: Engine, state: ServiceState) -> int | None:
         details = engine.inspect("container", [state.id])[0]["State"]
         if not details["Running"] or details["Restarting"]:
             return int(details["ExitCode"])
-        # It runs again: only the event has the status. Events of this second are left out.
+        pause(EVENT_DELAY_SECONDS)
+        # It runs again: only the event has the status.
         ends = engine.events(state.id, "1h", ["die"])
         return int(ends[-1]["Actor"]["Attributes"]["exitCode"]) if ends else None
     except (ImageproofError, KeyError, ValueError):

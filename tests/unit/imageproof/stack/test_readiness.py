@@ -58,6 +58,7 @@ def wait(monkeypatch) -> Callable[..., list[ServiceState]]:
             readiness, "states", lambda _: pending.pop(0) if len(pending) > 1 else pending[0]
         )
         model = {"services": {name: {} for name in expected}}
+        monkeypatch.setattr(readiness, "EVENT_DELAY_SECONDS", 0)
         inspected = {"Running": runs_again, "Restarting": False, "ExitCode": exit_status}
         engine: Any = SimpleNamespace(
             compose_model=lambda *, interpolate: model,
