@@ -47,34 +47,35 @@ def update_monitor(contract: Contract, facts: UpdateFacts) -> Iterator[Finding]:
         if service.update.failure_action == "rollback":  # else Swarm makes no rollback
             configs.append(service.rollback)
         for config in configs:
-            if difference := _without_effect(config):
-                problem, actual, expected = difference
-                yield Finding(
-                    f"{name}: {problem} ({file}:{config.line})",
-                    file=file,
-                    measured=actual,
-                    bound=expected,
-                )
-            elif times and (finding := _too_short(name, service, config, times, file)):
+            finding = _without_effect(name, config, file)
+            if not finding and times:
+                finding = _too_short(name, service, config, times, file)
+            if finding:
                 yield finding
 
 
-def _without_effect(config: UpdateConfig) -> tuple[str, str, str] | None:
-    """Return why a failure that Swarm notices has no effect, the value and the expected one."""
-    change = config.key.removesuffix("_config")
+def _without_effect(name: str, config: UpdateConfig, file: str) -> Finding | None:
+    """Return a finding if a failure that Swarm notices has no effect."""
     if config.failure_action == "continue":
-        expected = "rollback" if change == "update" else "pause"
-        problem = (
-            f"`failure_action: continue` of {config.key} goes on with an {change} that fails, "
-            f"expected `failure_action: {expected}`"
-        ).replace("an rollback", "a rollback")
-        return problem, "continue", expected
-    if config.max_failure_ratio >= 1:
-        problem = (
-            f"`max_failure_ratio: {config.max_failure_ratio:g}` of {config.key} is never exceeded, "
-            "even if every task fails; expected `max_failure_ratio: 0`"
+        change, expected = (
+            ("an update", "rollback") if config.key == "update_config" else ("a rollback", "pause")
         )
-        return problem, f"{config.max_failure_ratio:g}", "0"
+        return Finding(
+            f"{name}: `failure_action: continue` of {config.key} goes on with {change} that fails, "
+            f"expected `failure_action: {expected}` ({file}:{config.line})",
+            file=file,
+            measured="continue",
+            bound=expected,
+        )
+    if config.max_failure_ratio >= 1:
+        return Finding(
+            f"{name}: `max_failure_ratio: {config.max_failure_ratio:g}` of {config.key} is never "
+            "exceeded, even if every task fails; expected `max_failure_ratio: 0` "
+            f"({file}:{config.line})",
+            file=file,
+            measured=config.max_failure_ratio,
+            bound=0,
+        )
     return None
 
 
