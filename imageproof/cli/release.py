@@ -98,7 +98,7 @@ def deploy(
     "release",
     help={
         **TARGET_HELP,
-        "to": "number of a release that `status` shows (default: the one before the running one)",
+        "to": "number of a release, as `status` lists them (default: the one that ran before)",
         "dry-run": CHANGE_HELP["dry-run"],
         "within": "seconds until an unfinished rollback fails (default: 600)",
     },

@@ -80,6 +80,8 @@ def _releases(
         yield f"before:  {describe(before)}, recorded {_time(history, before)}"
     else:
         yield "before:  no recorded release"
+    if numbers := ", ".join(str(record.number) for record in history.records):
+        yield f"recorded releases: {numbers}"
 
 
 def _time(history: History, record: Record) -> str:

@@ -44,9 +44,8 @@ def deploy(
     console.step(f"deploy {stack}")
     started = time.monotonic()
     before, history = read_stack(engine, stack), read_history(engine, stack)
-    if before and all(service.settled for service in before.values()):
-        # It may be the result of an interrupted command, or of another program.
-        history = add_record(engine, stack, history, before)
+    if is_unrecorded(history, before):
+        history = add_record(engine, stack, history, before, restored=history.running(before))
     proven = _proven_specs(history, before)
     secrets.create(engine, stack, stack_file.secrets)
     action = f"deploying {stack}"
@@ -72,6 +71,16 @@ def deploy(
     tasks = sum(len(service.running) for service in services.values())
     console.done(f"deploy: {tasks} tasks healthy after {time.monotonic() - started:.1f} s")
     return services, history
+
+
+def is_unrecorded(history: History, services: Mapping[str, Service]) -> bool:
+    """Return whether services run healthy that are not the last record.
+
+    They may be the result of an interrupted command, or of another program.
+    """
+    if not services or not all(service.settled for service in services.values()):
+        return False
+    return history.last is None or bool(differing(history.last.specs, services))
 
 
 def _proven_specs(history: History, before: Mapping[str, Service]) -> Specs:

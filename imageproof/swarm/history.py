@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -81,6 +81,18 @@ class History:
         ]
         return earlier[-1] if earlier else None
 
+    @property
+    def next_number(self) -> int:
+        """The number of the next record."""
+        return self.last.number + 1 if self.last else 1
+
+    def with_next(self, specs: Mapping[str, Mapping[str, Any]]) -> History:
+        """Return the history after a deployment of these specifications."""
+        number = self.next_number
+        record = Record(number=number, origin=number, specs={k: dict(s) for k, s in specs.items()})
+        later = replace(self, records=[*self.records, record])
+        return replace(later, records=[r for r in later.records if r not in later.surplus()])
+
     def surplus(self) -> list[Record]:
         """Return records beyond MAX_RECORDS: those that no rollback reaches, then the oldest."""
         reachable, step = set(), self.last
@@ -126,13 +138,12 @@ def add_record(
         history: The history before; afterwards it has at most MAX_RECORDS records.
         services: The services as they run, all of them healthy.
         revision: The commit of their images.
-        restored: The record that a rollback has restored.
+        restored: The record that they run again, after a rollback or with another number of tasks.
     """
     if history.last and not differing(history.last.specs, services):
         return history
-    number = history.last.number + 1 if history.last else 1
     record = Record(
-        number=number,
+        number=(number := history.next_number),
         origin=restored.origin if restored else number,
         revision=restored.revision if restored else revision,
         specs={name: release_settings(service.spec) for name, service in services.items()},

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imageproof.redaction import is_secret
 from imageproof.swarm import secrets
-from imageproof.swarm.deploy import post
+from imageproof.swarm.deploy import is_unrecorded, post
 from imageproof.swarm.dry_run import Change as Request
 from imageproof.swarm.dry_run import recording
+from imageproof.swarm.history import read_history
 from imageproof.swarm.rollback import choose_release, describe, read_existing
 from imageproof.swarm.spec_settings import settings
 from imageproof.swarm.state import Service, read_stack, require_manager
@@ -61,9 +62,18 @@ def plan_deployment(engine: Engine, stack_file: StackFile) -> Plan:
         for change in recorder.changes
         if change.kind == "services" and change.body
     }
+    services = _compare(engine, before, specs)
     others = [f"secret {secret.name}: new" for secret in missing]
     others += [line for change in recorder.changes if (line := _describe_new(change))]
-    return Plan(_compare(engine, before, specs), tuple(others))
+    history = read_history(engine, stack)
+    if is_unrecorded(history, before):
+        history = history.with_next({name: service.spec for name, service in before.items()})
+    if any(service.kind != "unchanged" for service in services):
+        others.append(f"release {history.next_number}: recorded if all tasks become healthy")
+        history = history.with_next(specs)
+    unused = secrets.unused(engine, stack, specs.values(), history)
+    others += [f"secret {name}: removed" for name in unused]
+    return Plan(services, tuple(others))
 
 
 def plan_rollback(engine: Engine, stack: str, number: int | None) -> Plan:

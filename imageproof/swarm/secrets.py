@@ -63,12 +63,18 @@ def remove_unused(
     engine: Engine, stack: str, services: Mapping[str, Service], history: History
 ) -> None:
     """Remove the stack's secrets that no service uses, now or after a rollback."""
-    specs = [service.spec for service in services.values()]
-    specs += [spec for record in history.records for spec in record.specs.values()]
-    used = {name for spec in specs for name in names_by_file(spec).values()}
-    for name in sorted(_list_names(engine, stack) - used):
+    for name in unused(engine, stack, [service.spec for service in services.values()], history):
         console.say(f"  removing the unused secret {name}")
         engine.query(f"removing the secret {name}", "secret", "rm", name)
+
+
+def unused(
+    engine: Engine, stack: str, specs: Iterable[Mapping[str, Any]], history: History
+) -> list[str]:
+    """Return the stack's secrets that neither these services nor a recorded release use."""
+    recorded = (spec for record in history.records for spec in record.specs.values())
+    used = {name for spec in (*specs, *recorded) for name in names_by_file(spec).values()}
+    return sorted(_list_names(engine, stack) - used)
 
 
 def names_by_file(spec: Mapping[str, Any]) -> dict[str, str]:

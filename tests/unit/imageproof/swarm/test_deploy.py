@@ -6,7 +6,7 @@ import pytest
 
 from imageproof.errors import ConfigurationError, ImageproofError, StackFailed
 from imageproof.swarm import converge, deploy, history, task_log
-from imageproof.swarm.history import read_history
+from imageproof.swarm.history import Record, read_history
 from imageproof.swarm.secrets import Secret
 from imageproof.swarm.stack_file import StackFile
 from tests.support.fake_swarm import NEW, OLD, Snapshot, commands, ended, fake_engine, spec, task
@@ -66,6 +66,19 @@ def test_what_ran_before_and_what_runs_now_are_recorded(tmp_path):
     _, releases = _deploy(engine, tmp_path)
     assert _images(engine) == [(1, OLD), (2, NEW)]
     assert [record.revision for record in releases.records] == ["", "c0ffee"]
+
+
+def test_finished_but_unrecorded_rollback_is_recorded_as_a_copy(tmp_path):
+    specs = {"1": OLD, "2": NEW}
+    records = {
+        n: Record(number=int(n), origin=int(n), specs={"shop": spec(image)}).model_dump_json()
+        for n, image in specs.items()
+    }
+    third = f"{NEW[:-1]}2"
+    done = Snapshot((task("t9", third),), spec(third), "completed")
+    posted = Snapshot((task("t1"),), spec(third), "updating")
+    _, releases = _deploy(fake_engine(BEFORE, posted, done, configs=records), tmp_path)
+    assert [(r.number, r.origin) for r in releases.records] == [(1, 1), (2, 2), (3, 1), (4, 4)]
 
 
 def test_repeated_deployment_is_recorded_once(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import http.client
 import json
@@ -14,12 +15,14 @@ import pytest
 from imageproof.docker.api import Answer
 from imageproof.docker.client import Engine
 from imageproof.errors import EngineUnavailable
+from imageproof.swarm import dry_run
 from imageproof.swarm import plan as planning
-from imageproof.swarm.dry_run import recording
 from imageproof.swarm.history import Record
 from imageproof.swarm.plan import Change, plan_rollback
+from imageproof.swarm.secrets import Secret
 from imageproof.swarm.spec_settings import settings
-from tests.support.fake_swarm import NEW, OLD, Snapshot, fake_engine, spec, task
+from imageproof.swarm.stack_file import StackFile
+from tests.support.fake_swarm import NEW, OLD, Snapshot, commands, fake_engine, spec, task
 from tests.support.sample_facts import SECRET
 
 
@@ -128,6 +131,50 @@ def test_changed_secret_variable_is_listed_without_its_values(monkeypatch):
     assert changes == [Change("environment API_TOKEN", "(hidden)", "(hidden)")]
 
 
+def _plan_deployment(monkeypatch, tmp_path, new_spec, secrets, records):
+    """Plan a deployment for which the docker program would send this specification."""
+    secret = Secret("till_api_token_2", SECRET)
+    file = StackFile(tmp_path / "stack.yaml", "till", {}, (secret,), "c0ffee")
+    requests = [
+        dry_run.Change("POST", "services", "s1", {**new_spec, "Name": "till_shop"}),
+        dry_run.Change("POST", "networks", "create", {"Name": "till_net"}),
+    ]
+    recorder = SimpleNamespace(changes=requests)
+    recorded = contextlib.nullcontext((None, recorder))
+    monkeypatch.setattr(planning, "recording", lambda *_: recorded)
+    monkeypatch.setattr(planning, "post", lambda *_: None)
+    snapshot = Snapshot((task("t1"),))
+    engine = fake_engine(snapshot, secrets=secrets, configs=records)
+    plan = planning.plan_deployment(engine, file)
+    assert list(commands(engine)) == []
+    return plan
+
+
+def test_planned_deployment_lists_secrets_networks_and_the_release(monkeypatch, tmp_path):
+    rotated = [{"File": {"Name": "api_token"}, "SecretName": "till_api_token_2"}]
+    plan = _plan_deployment(
+        monkeypatch,
+        tmp_path,
+        spec(NEW, Secrets=rotated),
+        ["till_api_token_0", "till_api_token_1"],
+        {},
+    )
+    assert [service.kind for service in plan.services] == ["changed"]
+    assert plan.others == (
+        "secret till_api_token_2: new",
+        "network till_net: new",
+        "release 2: recorded if all tasks become healthy",  # 1: what runs now
+        "secret till_api_token_0: removed",  # release 1 uses the other one
+    )
+
+
+def test_planned_deployment_without_a_change_records_nothing(monkeypatch, tmp_path):
+    record = Record(number=1, origin=1, specs={"shop": spec()}).model_dump_json()
+    names = ["till_api_token_1", "till_api_token_2"]
+    plan = _plan_deployment(monkeypatch, tmp_path, spec(), names, {"one": record})
+    assert plan.others == ("network till_net: new", "secret till_api_token_2: removed")
+
+
 # --- the recorded dry run
 
 
@@ -156,10 +203,8 @@ def _passing(answers: dict[str, Any]) -> Any:
 @pytest.fixture
 def recorded(monkeypatch):
     """Record the requests to a fake engine."""
-    import imageproof.swarm.dry_run as module
-
-    monkeypatch.setattr(module, "replace", lambda _, **changes: SimpleNamespace(**changes))
-    return lambda answers, *secrets: recording(_passing(answers), secrets)
+    monkeypatch.setattr(dry_run, "replace", lambda _, **changes: SimpleNamespace(**changes))
+    return lambda answers, *secrets: dry_run.recording(_passing(answers), secrets)
 
 
 def test_reading_requests_are_passed_on_and_others_recorded(recorded):
