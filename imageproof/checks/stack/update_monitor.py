@@ -41,17 +41,33 @@ def update_monitor(contract: Contract, facts: UpdateFacts) -> Iterator[Finding]:
     without a health check is not judged here, but by `config.healthcheck`.
     """
     file = str(contract.stack)
+    checked = list(_checked(facts))
+    needed: dict[int, float] = {}  # seconds by line, which services may share
+    for _, service, config, times in checked:
+        if times:
+            needed[config.line] = max(needed.get(config.line, 0), _needed(service, times))
+    for name, service, config, times in checked:
+        finding = _without_effect(name, config, file)
+        if not finding and times and config.monitor <= _needed(service, times):
+            finding = _too_short(name, service, config, times, needed[config.line], file)
+        if finding:
+            yield finding
+
+
+def _checked(
+    facts: UpdateFacts,
+) -> Iterator[tuple[str, ServiceUpdates, UpdateConfig, CheckTimes | None]]:
+    """Yield each setting that Swarm uses, with its service and the times of its health check."""
     for name, service in facts.services.items():
         times = service.check_times(facts.image_checks.get(name))
-        configs = [service.update]
+        yield name, service, service.update, times
         if service.update.failure_action == "rollback":  # else Swarm makes no rollback
-            configs.append(service.rollback)
-        for config in configs:
-            finding = _without_effect(name, config, file)
-            if not finding and times:
-                finding = _too_short(name, service, config, times, file)
-            if finding:
-                yield finding
+            yield name, service, service.rollback, times
+
+
+def _needed(service: ServiceUpdates, times: CheckTimes) -> float:
+    """Return the seconds after which a task that fails its health check has failed, at worst."""
+    return times.notices_within + service.grace_period
 
 
 def _without_effect(name: str, config: UpdateConfig, file: str) -> Finding | None:
@@ -80,12 +96,15 @@ def _without_effect(name: str, config: UpdateConfig, file: str) -> Finding | Non
 
 
 def _too_short(
-    name: str, service: ServiceUpdates, config: UpdateConfig, times: CheckTimes, file: str
-) -> Finding | None:
-    needed = times.notices_within + service.grace_period
-    if config.monitor > needed:
-        return None
-    suggested = (math.floor(needed / STEP_SECONDS) + 1) * STEP_SECONDS
+    name: str,
+    service: ServiceUpdates,
+    config: UpdateConfig,
+    times: CheckTimes,
+    needed_by_all: float,
+    file: str,
+) -> Finding:
+    needed = _needed(service, times)
+    suggested = (math.floor(needed_by_all / STEP_SECONDS) + 1) * STEP_SECONDS
     monitor = f"{config.monitor:g} s" + ("" if config.monitor_is_set else ", Swarm's default")
     return Finding(
         f"{name}: a task that fails its health check has failed after up to {needed:g} s "
@@ -93,6 +112,6 @@ def _too_short(
         f"+ {service.grace_period:g} s stop_grace_period), but the monitor of {config.key} is "
         f"{monitor}: write `monitor: {suggested}s` ({file}:{config.line})",
         file=file,
-        measured=config.monitor,
-        bound=needed,
+        measured=f"{config.monitor:g} s",
+        bound=f"more than {needed:g} s",
     )

@@ -51,6 +51,12 @@ def _updates(
     return UpdateFacts({"shop": service}, {"shop": image} if image else {})
 
 
+def _updates_of_two_services() -> UpdateFacts:
+    fast, slow = _updates(monitor=15), _updates(monitor=15)
+    services = {"shop": fast.services["shop"], "till": slow.services["shop"]}
+    return UpdateFacts(services, {"shop": IMAGE_CHECK, "till": CheckTimes(30, 30, 3)})
+
+
 def _setting(name: str, value: str) -> StackFileFacts:
     settings = {**SETTINGS, name: value}
     return _facts(replace(SWARM, settings={n: v for n, v in settings.items() if v}))
@@ -150,6 +156,9 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
             "up to 190 s ((30 s interval + 30 s timeout) x 3",
             WITH_STACK_FILE,
         ),
+        # two services share the line: one value for both
+        (_updates_of_two_services(), "up to 49 s ((10 s", WITH_STACK_FILE),
+        (_updates_of_two_services(), "write `monitor: 195s` (stack.yaml:7)", WITH_STACK_FILE),
         # the file changes one time of the image's health check
         (_updates(healthcheck={"interval": "1m30s"}), "((90 s interval + 3 s", WITH_STACK_FILE),
     ],
