@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imageproof.console import done, say, step, warn
 from imageproof.docker.client import Engine
 from imageproof.errors import ImageproofError, UsageError
+from imageproof.signals import deferring
 from imageproof.stack.logs import save_logs
 from imageproof.stack.objects import (
     StackObjects,
@@ -45,7 +46,9 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     old_anonymous = anonymous_volumes(engine, engine.containers())
     old_volumes = _volumes(engine)
     try:
-        engine.compose("starting the stack", "up", *UP_OPTIONS)
+        # Interrupted half-way, the replacement of a running stack leaves services stopped.
+        with deferring() if was_running else contextlib.nullcontext():
+            engine.compose("starting the stack", "up", *UP_OPTIONS)
         current = wait_until_ready(contract, engine, before, quiet=quiet)
     except (ImageproofError, KeyboardInterrupt):
         if was_running:
