@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 1024
 RESERVED_CONNECTIONS = 16
 """Connections above the maximum for clients on this host, such as the container's health probe."""
-BACKLOG = 128
+BACKLOG = 32
 """Connections that asyncio accepts at once: few compared with the maximum, so that a request is
 read before so many newer connections arrive that its connection must make room."""
 logger = logging.getLogger(__name__)
