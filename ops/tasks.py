@@ -18,6 +18,31 @@ def lint(_: Context) -> None:
     commands.lint(contract, engine, linter_commands(contract.root))
 
 
+_FORCE = "replace what is there"
+
+
+@command("stack", positional=["file"], help={"file": "file to write", "force": _FORCE})
+def backup(_: Context, file: str, force: bool = False) -> None:
+    """Write the reviews to a file, while the stack runs"""
+    from pathlib import Path
+
+    from ops import store_backup
+
+    _contract, engine = load_project()
+    store_backup.backup(engine, Path(file), force=force)
+
+
+@command("stack", positional=["file"], help={"file": "file of `backup`", "force": _FORCE})
+def restore(_: Context, file: str, force: bool = False) -> None:
+    """Replace the reviews by those of a backup, and start the stack"""
+    from pathlib import Path
+
+    from ops import store_backup
+
+    _contract, engine = load_project()
+    store_backup.restore(engine, Path(file), force=force)
+
+
 @command("project")
 def lock(_: Context) -> None:
     """Update the lock files: versions and hashes, no addresses"""
@@ -67,4 +92,4 @@ def bench(
         benchmarks.measure(root, part)
 
 
-namespace = make_collection(lint, lock, test, bench)
+namespace = make_collection(lint, backup, restore, lock, test, bench)
