@@ -8,11 +8,12 @@ this store loads (``appendonly yes`` ignores a plain dump.rdb).
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from imageproof.console import done, step
 from imageproof.docker.client import Engine
@@ -24,6 +25,7 @@ VOLUME = "reviews"
 USER_ID = 10001  # of the image
 BASE_FILE = "appendonlydir/appendonly.aof.1.base.rdb"
 MANIFEST = b"file appendonly.aof.1.base.rdb seq 1 type b\n"
+END_MARK_BYTES = 40
 _SIGNATURE = b"REDIS"
 
 
@@ -52,7 +54,7 @@ def backup(engine: Engine, file: Path, *, force: bool) -> None:
                 raise StackFailed(
                     action, "Redis sent no snapshot", tail=tail, hint="see `./inv logs`"
                 )
-            size = new.seek(0, io.SEEK_END)
+            size = _remove_end_mark(new)
             file.unlink(missing_ok=True)
             file.hardlink_to(new.name)
     except OSError as error:
@@ -90,6 +92,20 @@ def restore(engine: Engine, file: Path, *, force: bool) -> None:
         restored = _running_cache(engine)
         assert restored is not None  # --wait
         done(f"restore: {_keys(engine, restored)} keys from {file}; the stack runs")
+
+
+def _remove_end_mark(snapshot: IO[bytes]) -> int:
+    """Remove the mark with which Redis ends a transfer; return the snapshot's size.
+
+    redis-cli removes it from a file, but not from its standard output. A snapshot itself ends with
+    a byte 0xff and 8 bytes of checksum, so it does not end like a mark, which is text.
+    """
+    size = snapshot.seek(0, io.SEEK_END)
+    snapshot.seek(max(0, size - END_MARK_BYTES))
+    if re.fullmatch(rb"[0-9a-f]{%d}" % END_MARK_BYTES, snapshot.read()):
+        size -= END_MARK_BYTES
+        snapshot.truncate(size)
+    return size
 
 
 def _running_cache(engine: Engine) -> dict[str, Any] | None:

@@ -157,9 +157,10 @@ def _start_error(engine: Engine, state: ServiceState, failure: str) -> Imageproo
             "compose file",
         )
     tail += [f"health: {line}" for line in state.health_output]
+    hint = f"fix it and run `./inv up`; `docker compose up {state.service}` shows its log live"
     return StackFailed(
         action,
         failure,
         tail=tail,
-        hint=f"fix it and run `./inv up`; `docker compose up {state.service}` shows its log live",
+        hint="; ".join(filter(None, (hint, state.help))),
     )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from imageproof.docker.client import Engine
 
 
+HELP_LABEL = "imageproof.help"
+
+
 @dataclass(frozen=True)
 class ServiceState:
     """State of one container of the stack.
@@ -26,6 +29,7 @@ class ServiceState:
         health_output: last output of its health check.
         id: its id.
         started_at: its last start, as in `docker inspect`.
+        help: its own hint for a failed start, from its label HELP_LABEL.
     """
 
     service: str
@@ -37,6 +41,7 @@ class ServiceState:
     health_output: tuple[str, ...] = ()
     id: str = ""
     started_at: str = ""
+    help: str = ""
 
     @property
     def run(self) -> str:
@@ -83,6 +88,7 @@ def _parse_state(container: dict[str, Any]) -> ServiceState:
         health_output=tuple(_health_output(state)),
         id=container["Id"],
         started_at=state["StartedAt"],
+        help=container["Config"]["Labels"].get(HELP_LABEL, ""),
     )
 
 

@@ -93,6 +93,12 @@ def test_failure_ends_the_wait_with_log_and_health_output(wait):
     assert "docker compose up shop" in (caught.value.hint or "")
 
 
+def test_failure_has_the_help_of_the_service(wait):
+    with pytest.raises(StackFailed) as caught:
+        wait([_state(status="exited", help="run `repair`")])
+    assert (caught.value.hint or "").endswith("shows its log live; run `repair`")
+
+
 def test_time_limit_of_the_contract_ends_the_wait(wait):
     with pytest.raises(StackFailed, match=f"not healthy after {LIMIT} s"):
         wait([_state(health="starting")])
