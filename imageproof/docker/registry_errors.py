@@ -32,8 +32,9 @@ _REASONS = (
         r"gave HTTP response to HTTPS client|does not look like a TLS handshake"
         r"|wrong[ _]version[ _]number|record layer failure",
         "{host} speaks http, not https",
-        "give the registry a certificate, or add {host} to `insecure-registries` in the engine's "
-        "/etc/docker/daemon.json and restart the engine",
+        "give the registry a certificate. For the engine alone, add {host} to "
+        "`insecure-registries` in /etc/docker/daemon.json and restart it; `verify docker://...` "
+        "and `promote` use http for a registry on this machine only",
     ),
     _reason(
         r"x509|certificate[ _]verify[ _]failed|failed to verify certificate|unknown authority"
@@ -46,8 +47,8 @@ _REASONS = (
         r"no such host|server misbehaving|name resolution|name or service not known"
         r"|nodename nor servname|no address associated",
         "the name {host} cannot be resolved",
-        "check its spelling and the DNS servers of the engine's host; behind a proxy, the engine "
-        "needs the proxy's address (`docker info` shows it)",
+        "check its spelling and this machine's DNS servers; behind a proxy, the engine needs the "
+        "proxy's address (`docker info` shows it)",
     ),
     _reason(
         r"dial tcp .{1,200}connection refused|connection refused|connect: cannot assign",
@@ -59,8 +60,8 @@ _REASONS = (
         r"|context deadline exceeded|no route to host|network is unreachable|timed out"
         r"|connection reset by peer|proxyconnect",
         "{host} does not answer",
-        "is it reachable from the engine's host? A firewall may drop the packets; behind a proxy, "
-        "the engine needs the proxy's address (`docker info` shows it)",
+        "is it reachable from this machine? A firewall may drop the packets; behind a proxy, the "
+        "engine needs the proxy's address (`docker info` shows it)",
     ),
     _reason(
         r"pull access denied|requested access to the resource is denied|unauthorized"

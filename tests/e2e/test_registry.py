@@ -227,10 +227,10 @@ def test_unreachable_registry_is_a_machine_error(built, tmp_path):
         pass
     outcome = push(built, gone)
     assert outcome.status == 3
-    assert "docker login" in outcome.messages
+    assert "whether the registry runs" in outcome.messages
     outcome = verify(built, f"{gone.host}/{built.name}/web:1.0")
     assert outcome.status == 3
-    assert "no valid answer from" in outcome.messages
+    assert "no program answers at" in outcome.messages
 
 
 def test_wrong_options_are_rejected_before_any_work(project):
