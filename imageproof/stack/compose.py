@@ -123,7 +123,8 @@ def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> Stack
         step("down")
     objects = stack_objects(engine, volumes=volumes)
     options = ("--remove-orphans", *(("--volumes",) if volumes else ()))
-    engine.compose("removing the stack", "down", *options)
+    # Every profile: for Compose, the container of a service whose profile is off is no orphan.
+    engine.compose("removing the stack", "--profile", "*", "down", *options)
     remove_leftovers(engine, objects)
     if not quiet:
         done(f"down: removed {objects}")

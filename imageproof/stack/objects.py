@@ -85,11 +85,14 @@ def anonymous_volumes(engine: Engine, containers: Sequence[dict[str, Any]]) -> t
 
 
 def remove_leftovers(engine: Engine, objects: StackObjects) -> None:
-    """Remove what Compose's `down` has left: networks, volumes, and images that were replaced.
+    """Remove what Compose's `down` has left, such as anonymous volumes and replaced images.
 
     What another container uses stays, with a warning.
     """
     label = f"com.docker.compose.project={engine.project_name}"
+    names = set(objects.containers.values())
+    for container in names & set(engine.names_with_label("container", label)):
+        _remove(engine, "container", container)
     for network in set(objects.networks) & set(engine.names_with_label("network", label)):
         _remove(engine, "network", network)
     remove_volumes(engine, (*objects.volumes, *objects.anonymous_volumes))

@@ -30,6 +30,9 @@ SIDE = """
     pids_limit: 16
     logging: { driver: local }
     volumes: ["/anonymous", "named:/named"]
+  extra:
+    extends: side
+    profiles: [extra]
 volumes: { named: }
 """
 
@@ -122,14 +125,15 @@ def test_dry_run_changes_nothing_and_prints_what_the_command_then_does(two: Proj
     ids = _ids(two)
     two.edit("compose.yaml", "time.sleep(600)", "time.sleep(601)")
     plan = _dry_run(two, "up")
-    assert two.inv("up").status == 0
-    replaced = {name for name, id_ in _ids(two).items() if ids[name] != id_}
+    assert two.inv("up", COMPOSE_PROFILES="extra").status == 0
+    assert f"{two.name}-extra-1" in _names(two, "container")
+    replaced = {name for name, id_ in ids.items() if _ids(two)[name] != id_}
     assert _planned(plan, "replace")["container"] == replaced == {f"{two.name}-side-1"}
 
-    for command in (["down"], ["clean"]):
+    for command in ("down", "clean"):  # without the profile
         before = _objects(two)
-        plan = _dry_run(two, *command)
-        assert two.inv(*command).status == 0
+        plan = _dry_run(two, command)
+        assert two.inv(command).status == 0
         assert _planned(plan, "remove") == _removed(before, _objects(two))
     assert not any(_objects(two).values())
 

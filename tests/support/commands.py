@@ -63,6 +63,8 @@ def clean_environment(**variables: str) -> dict[str, str]:
         "PYTHON_BASE",
         "COMPOSE_PROJECT_NAME",
         "COMPOSE_FILE",
+        "COMPOSE_PROFILES",
+        "COMPOSE_ENV_FILES",
         "API_PORT",
         "IMAGEPROOF_ROOT",
     }
