@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.errors import ConfigurationError, ImageproofError, StackFailed
+from imageproof.errors import ConfigurationError, EngineUnavailable, ImageproofError, StackFailed
 from imageproof.swarm import secrets
 from imageproof.swarm.converge import Failure, StackWatcher, updated_services
 from imageproof.swarm.history import History, add_record, differing, read_history
@@ -54,7 +54,9 @@ def deploy(
         updating = updated_services(before, read_stack(engine, stack))
         watcher = StackWatcher(engine, stack, before, updating)
         services, failure = watcher.wait(timeout)
-    except ConfigurationError as error:  # Swarm may have accepted a part of the stack file
+    except EngineUnavailable:
+        raise
+    except ImageproofError as error:  # Swarm may have accepted a part of the stack file
         raise _taken_back(engine, stack, error, proven, timeout) from error
     except KeyboardInterrupt:
         console.warn(
@@ -140,9 +142,13 @@ def _taken_back(
         names = ", ".join(differing(proven, services))
         if names:
             console.say(f"  rolling back {names}")
-        _, failure = restore(engine, stack, proven, timeout)
-        if failure:
-            outcome = f"the rollback failed: {failure.cause}"
+        try:
+            _, failure = restore(engine, stack, proven, timeout)
+            problem = failure.cause if failure else ""
+        except ImageproofError as refused:
+            problem = refused.cause
+        if problem:
+            outcome = f"the rollback failed: {problem}"
         elif names:
             outcome = f"{also}rolled back: {names}"
         else:

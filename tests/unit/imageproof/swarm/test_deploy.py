@@ -186,6 +186,17 @@ def test_stack_file_that_swarm_accepts_in_part_is_taken_back(tmp_path, monkeypat
     assert UPDATE in commands(engine)
 
 
+def test_take_back_that_swarm_refuses_keeps_the_cause_and_the_log(tmp_path):
+    paused = DONE.but(update="paused", tasks=(task("t1"), ended("t2")))
+    refusals = [StackFailed("updating shop", "network till_net not found")]
+    engine = fake_engine(BEFORE, POSTED, paused, paused, refusals=refusals)
+    with pytest.raises(StackFailed) as caught:
+        _deploy(engine, tmp_path)
+    assert caught.value.cause.startswith("shop.1 on one is failed; Swarm paused the update")
+    assert caught.value.cause.endswith("the rollback failed: network till_net not found")
+    assert caught.value.tail == ("log: its last line",)
+
+
 def test_interrupted_deployment_says_what_goes_on(tmp_path, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
