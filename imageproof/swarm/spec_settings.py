@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imageproof.swarm.secrets import names_by_file
 from imageproof.swarm.state import release_settings
 
 _NAMES = {
@@ -31,6 +30,8 @@ _NAMES = {
         for key, name in (("NanoCPUs", "cpus"), ("MemoryBytes", "memory"), ("Pids", "pids"))
     },
 }
+EMPTY = '""'  # shown for a value that is set and empty
+DEFAULT_FILE_MODE = 0o444  # of secrets and configs
 _TABLES = {  # their keys are the user's
     "Labels": "label",
     "TaskTemplate.ContainerSpec.Labels": "container label",
@@ -64,22 +65,28 @@ def settings(spec: Mapping[str, Any], network_names: Mapping[str, str]) -> dict[
     spec = _with_defaults(release_settings(spec))
     task = spec["TaskTemplate"]
     container = task["ContainerSpec"]
-    found = {f"secret {file}": name for file, name in names_by_file(spec).items()}
-    for config in container.get("Configs") or ():
-        if config.get("File"):
-            found[f"config {config['File']['Name']}"] = str(config["ConfigName"])
+    found: dict[str, str] = {}
+    for kind in ("Secret", "Config"):
+        for item in container.get(f"{kind}s") or ():
+            if file := item.get("File"):
+                found[f"{kind.lower()} {file['Name']}"] = _describe_file(item[f"{kind}Name"], file)
     for entry in container.get("Env") or ():
         name, _, value = entry.partition("=")
-        found[f"environment {name}"] = value
+        found[f"environment {name}"] = value or EMPTY
     for mount in container.get("Mounts") or ():
         found[f"mount {mount['Target']}"] = _describe_mount(mount)
     for port in (spec.get("EndpointSpec") or {}).get("Ports") or ():
         mode = port.get("PublishMode") or "ingress"
         protocol = "" if port.get("Protocol") in (None, "tcp") else f"/{port['Protocol']}"
-        found[f"port {port['TargetPort']}{protocol}"] = f"{port.get('PublishedPort')} {mode}"
+        setting, published = f"port {port['TargetPort']}{protocol}", port.get("PublishedPort")
+        # A port of the container may be published several times.
+        others = [found[setting]] if setting in found else []
+        found[setting] = ", ".join([*others, f"{published} {mode}"])
     for network in task.get("Networks") or ():
         name = network_names.get(network["Target"], network["Target"])
-        found[f"network {name}"] = ", ".join(sorted(network.get("Aliases") or ())) or "yes"
+        options = [f"{k}={v}" for k, v in sorted((network.get("DriverOpts") or {}).items())]
+        words = [*sorted(network.get("Aliases") or ()), *options]
+        found[f"network {name}"] = ", ".join(words) or "yes"
     rest = {
         **{key: value for key, value in spec.items() if key != "Name"},
         "TaskTemplate": {
@@ -99,24 +106,21 @@ def settings(spec: Mapping[str, Any], network_names: Mapping[str, str]) -> dict[
 
 
 def _with_defaults(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a specification with the defaults whose absence means something else than zero."""
+    """Return a specification with the defaults of numbers for which 0 means something else.
+
+    These numbers become text, since `_flatten` leaves out 0.
+    """
     mode = spec.get("Mode") or {"Replicated": {}}
     if "Replicated" in mode:
-        mode = {"Replicated": {"Replicas": 1, **_present(mode["Replicated"])}}
+        replicas = _present(mode["Replicated"]).get("Replicas", 1)
+        mode = {"Replicated": {"Replicas": str(replicas)}}
     elif "Global" in mode:
         mode = {"Global": True}
-    configs = {
-        key: {**_UPDATE_DEFAULTS, **_present(spec.get(key))}
-        for key in ("UpdateConfig", "RollbackConfig")
-    }
-    # A number of tasks is never left out, not even 0.
-    as_text = {
-        key: {**config, "Parallelism": str(config["Parallelism"])}
-        for key, config in configs.items()
-    }
-    if "Replicated" in mode:
-        mode = {"Replicated": {"Replicas": str(mode["Replicated"]["Replicas"])}}
-    return {**spec, "Mode": mode, **as_text}
+    configs = {}
+    for key in ("UpdateConfig", "RollbackConfig"):
+        config = {**_UPDATE_DEFAULTS, **_present(spec.get(key))}
+        configs[key] = {**config, "Parallelism": str(config["Parallelism"])}
+    return {**spec, "Mode": mode, **configs}
 
 
 def _present(table: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -128,7 +132,7 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten(f"{prefix}.{key}" if prefix else str(key), item)
-    elif value:
+    elif value or (value == "" and prefix.startswith(tuple(f"{table}." for table in _TABLES))):
         yield prefix, value
 
 
@@ -154,7 +158,15 @@ def _text(path: str, value: Any) -> str:
         # The order of words counts in a command, but not in a set of capabilities.
         is_command = path.endswith((".Command", ".Args", ".Test"))
         return json.dumps(value) if is_command else ", ".join(sorted(value))
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return (value or EMPTY) if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _describe_file(name: str, file: Mapping[str, Any]) -> str:
+    """Return the name of a secret or config, and its file's owner and mode if they are unusual."""
+    details = {key: file[key] for key in ("UID", "GID") if file.get(key) not in (None, "", "0")}
+    if file.get("Mode") not in (None, DEFAULT_FILE_MODE):
+        details["mode"] = f"{file['Mode']:04o}"
+    return " ".join([name, *(f"{key.lower()}={value}" for key, value in details.items())])
 
 
 def _describe_mount(mount: Mapping[str, Any]) -> str:

@@ -63,6 +63,23 @@ TASK, CONTAINER = "TaskTemplate", "TaskTemplate.ContainerSpec"
             [{"File": {"Name": "api_token"}, "SecretName": "till_api_token_2"}],
             Change("secret api_token", "till_api_token_1", "till_api_token_2"),
         ),
+        (
+            f"{CONTAINER}.Secrets",
+            [{"File": {"Name": "api_token", "Mode": 0o400}, "SecretName": "till_api_token_1"}],
+            Change("secret api_token", "till_api_token_1", "till_api_token_1 mode=0400"),
+        ),
+        (f"{CONTAINER}.Env", ["LOG_LEVEL="], Change("environment LOG_LEVEL", "info", '""')),
+        (f"{CONTAINER}.Labels", {"a": ""}, Change("container label a", "", '""')),
+        (
+            f"{TASK}.Networks",
+            [{"Target": "a1", "Aliases": ["b"], "DriverOpts": {"c": "d"}}],
+            Change("network a1", "", "b, c=d"),
+        ),
+        (
+            "EndpointSpec.Ports",
+            [{"TargetPort": 8000, "PublishedPort": n, "PublishMode": "host"} for n in (80, 81)],
+            Change("port 8000", "80 host", "80 host, 81 host"),
+        ),
         (f"{CONTAINER}.ReadOnly", False, Change("read_only", "yes", "")),
         (f"{CONTAINER}.CapabilityDrop", None, Change("cap_drop", "ALL", "")),
         (f"{CONTAINER}.StopGracePeriod", 60 * 10**9, Change("stop_grace_period", "10 s", "60 s")),
