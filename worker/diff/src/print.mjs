@@ -30,8 +30,19 @@ function printerInput(files, versions) {
 const modeOf = ({ mode }) => `100${mode.toString(8)}`;
 
 // Escapes control characters as npm does, "^@" for a NUL. npm lets two through (ESC and CR), which
-// could hide text in a terminal; this escapes them too.
-const escaped = (text) => text.replace(/\r\n/g, "\n").replace(CONTROL, caret);
+// could hide text in a terminal; this escapes them too. A large text in parts, because V8 lists all
+// matches of a text before it replaces them.
+export function escaped(text) {
+  const parts = [];
+  for (let at = 0, end; at < text.length; at = end) {
+    end = at + PART_CHARS;
+    if (text[end - 1] === "\r" && text[end] === "\n") end++;
+    parts.push(text.slice(at, end).replace(/\r\n/g, "\n").replace(CONTROL, caret));
+  }
+  return parts.join("");
+}
+
+const PART_CHARS = 64 * 1024;
 const CONTROL = /[\x00-\x08\x0c-\x1f\x7f-\x9f]/g;
 
 function caret(character) {

@@ -9,8 +9,9 @@ import { wellFormed } from "./well-formed.mjs";
 
 // The largest document of a well-known package has about 21 MB, and three times as much parsed.
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
-// npm's libraries look for credentials in time that grows with the square of an address.
-const MAX_ADDRESS_CHARS = 4096;
+// Of an address or a checksum. npm's libraries look for an address's credentials in time that grows
+// with the square of its length.
+const MAX_TEXT_CHARS = 4096;
 // Never requested from a proxy, whose loopback is another machine's.
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -118,13 +119,17 @@ function choosable(document, hosts) {
 function trimmed(dist, hosts) {
   if (typeof dist !== "object" || dist === null) return dist;
   const { tarball, integrity, shasum } = dist;
-  return { tarball: isWebAddress(tarball) ? hosts.tarball(tarball) : tarball, integrity, shasum };
+  return {
+    tarball: isWebAddress(tarball) ? hosts.tarball(tarball) : undefined,
+    integrity: isShort(integrity) ? integrity : undefined,
+    shasum: isShort(shasum) ? shasum : undefined,
+  };
 }
 
-function isWebAddress(text) {
-  if (typeof text !== "string" || text.length > MAX_ADDRESS_CHARS) return false;
-  return /^https?:\/\//.test(text) && URL.canParse(text);
-}
+const isShort = (text) => typeof text === "string" && text.length <= MAX_TEXT_CHARS;
+
+const isWebAddress = (text) =>
+  isShort(text) && /^https?:\/\//.test(text) && URL.canParse(text);
 
 // Returns the manifest of the version that npm would choose.
 async function chooseVersion(fetcher, spec, versions) {
