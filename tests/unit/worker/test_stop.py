@@ -61,6 +61,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     assert time.monotonic() - started < DOCKER_SECONDS
 
 
+linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="it reads /proc")
+
+
 def _wait_for_closing(handler: npm_registry.Handler) -> None:
     handler.registry.closing.wait()
 
@@ -103,6 +106,9 @@ def variables(store_url, registry, tmp_path) -> dict[str, str]:
     }
 
 
+linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="it reads /proc")
+
+
 def _wait_for_closing(handler: npm_registry.Handler) -> None:
     handler.registry.closing.wait()
 
@@ -141,6 +147,7 @@ def test_a_stop_during_a_download_returns_the_job(registry, client, variables):
     assert _is_returned(client)
 
 
+@linux_only
 def test_a_stop_during_the_assessment_returns_the_job(registry, client, variables):
     """Lines with a match every nine characters, which take several seconds."""
     line = "\U0001f600" + "'1.1.1.1'" * 116_000 + "\n"
@@ -173,6 +180,7 @@ def test_a_stop_while_the_store_hangs_ends_the_worker_in_time(registry, client, 
             os.kill(store, signal.SIGCONT)
 
 
+@linux_only
 def test_a_killed_worker_leaves_no_process(registry, variables):
     """Its child ends with its download, because nobody reads the answer."""
     registry.replies["/sample"] = _wait_for_closing

@@ -40,18 +40,22 @@ const refuse = ({ host }) => refusal(`host: ${host.slice(0, 260)}`);
 // Allowed hosts: the registry's own, and patterns: "host", "host:port" (default: the protocol's), or
 // "*.domain" for each public host below a domain.
 export class Hosts {
-  #origin;
+  #registry;
   #exact;
   #domains;
 
   constructor(registry, patterns) {
-    this.#origin = new URL(registry).origin;
+    this.#registry = new URL(registry);
     this.#exact = new Set(patterns.filter((pattern) => !pattern.startsWith("*.")));
     this.#domains = patterns.filter((pattern) => pattern.startsWith("*."));
   }
 
+  // Returns whether the address is the registry's own, or the same by HTTPS at the default port: some
+  // registries redirect to it.
   isRegistry(url) {
-    return url.origin === this.#origin;
+    if (url.origin === this.#registry.origin) return true;
+    const isUpgrade = this.#registry.protocol === "http:" && url.protocol === "https:";
+    return isUpgrade && url.host === this.#registry.host && url.port === "";
   }
 
   // Throws unless a request may be sent to the address. Returns options for its connection.
@@ -70,12 +74,12 @@ export class Hosts {
   // registry. Servers behind a proxy often do not know that they are reached by HTTPS.
   tarball(address) {
     const url = new URL(address);
-    const registry = new URL(this.#origin);
-    const isPlain = url.protocol === "http:" && registry.protocol === "https:";
-    if (!isPlain || url.hostname !== registry.hostname) return address;
-    if (url.port !== "" && url.port !== "80" && url.port !== registry.port) return address;
+    const { protocol, hostname, port } = this.#registry;
+    const isPlain = url.protocol === "http:" && protocol === "https:";
+    if (!isPlain || url.hostname !== hostname) return address;
+    if (url.port !== "" && url.port !== port) return address;
     url.protocol = "https:";
-    url.port = registry.port;
+    url.port = port;
     return url.href;
   }
 }

@@ -188,6 +188,18 @@ def test_hosts_ports_and_domains_are_matched_exactly(diff_sources: Path):
     assert _outcomes(diff_sources, *expected) == expected
 
 
+def test_a_registry_may_move_to_https_but_to_no_other_port(diff_sources: Path):
+    expected = {
+        "https://npm.test/x": "any address",
+        "https://npm.test:8443/x": "forbidden_address",
+        "http://npm.test:8080/x": "forbidden_address",
+    }
+    assert _outcomes(diff_sources, *expected, registry="http://npm.test/") == expected
+    moved = "https://npm.test/x"
+    outcomes = _outcomes(diff_sources, moved, registry="http://npm.test:8080/")
+    assert outcomes == {moved: "forbidden_address"}
+
+
 @pytest.mark.parametrize(
     "address",
     [
