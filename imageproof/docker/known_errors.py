@@ -108,7 +108,7 @@ KNOWN_ERRORS = (
         "`docker buildx ls` lists the builders",
     ),
     _known(
-        r"is not supported for the docker driver",
+        r"is not supported for the docker driver|does not currently support exporting manifest",
         UsageError,
         "the engine's own builder cannot do that",
         "`docker buildx create --name multi --driver docker-container` makes a builder that can; "

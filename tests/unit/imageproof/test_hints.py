@@ -160,6 +160,8 @@ OUTPUTS = {
         3, "doctor"),
     'ERROR: no builder "nosuch" found': (2, "docker buildx ls"),
     "ERROR: Multi-platform build is not supported for the docker driver.": (2, "buildx create"),
+    "ERROR: docker exporter does not currently support exporting manifest lists": (
+        2, "buildx create"),
     "ERROR: Cache export is not supported for the docker driver.": (2, "buildx create"),
     'ERROR: "foo": unknown operating system or architecture: invalid argument': (2, "buildx ls"),
     "ERROR: failed to solve: operating system is not supported": (2, "buildx ls"),
