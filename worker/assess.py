@@ -4,12 +4,15 @@ It reads untrusted texts, so its time and memory are limited, and it can be kill
 """
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
 from app.reviews import Finding, Model, Statistics
-from worker.child import Bounds, ChildError, Children, python_command
+from worker.child import Bounds, Child, ChildError, Children, python_command
 from worker.failure import ReviewError, ended, killed
 
 _MIB = 1024 * 1024
@@ -31,6 +34,10 @@ class Assessed(Model):
     llm_data: str  # description of the upgrade for the language model; empty if it is disabled
 
 
+Assess = Callable[[str, bytes], Assessed]
+"""Function that assesses a package's diff, as the diff program answers it."""
+
+
 @dataclass(frozen=True)
 class Assessor:
     """Assessor of upgrades.
@@ -43,19 +50,26 @@ class Assessor:
     for_llm: bool = False
     bounds: Bounds = BOUNDS
 
-    def __call__(self, children: Children, package: str, answer: bytes) -> Assessed:
-        """Return the assessment of the diff program's answer.
+    @contextmanager
+    def start(self, children: Children) -> Iterator[Assess]:
+        """Start the process, which loads its modules until it is needed: a tenth of a second.
+
+        The function that it yields raises ReviewError if a limit was exceeded or the assessment
+        failed, and Cancelled if the job was cancelled.
 
         Raises:
-            ReviewError: a limit was exceeded, or the assessment failed.
+            ReviewError: the process cannot be started.
             Cancelled: the job was cancelled.
         """
-        header = json.dumps({"package": package, "for_llm": self.for_llm}).encode()
-        command = python_command("worker.assess_child")
         try:
-            result = children.run(command, header + b"\n" + answer, self.bounds)
+            with children.start(python_command("worker.assess_child"), self.bounds) as child:
+                yield partial(self._assess, child)
         except ChildError as error:
             raise killed(_PART, error) from error
+
+    def _assess(self, child: Child, package: str, answer: bytes) -> Assessed:
+        header = json.dumps({"package": package, "for_llm": self.for_llm}).encode()
+        result = child.answer(header + b"\n" + answer)
         if result.exit_status != 0:
             raise ended(_PART, result, self.bounds)
         try:

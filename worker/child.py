@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -70,11 +71,11 @@ class ChildResult:
 
 
 class Children:
-    """Child processes of one job, one after the other."""
+    """Child processes of one job."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._cancelled = False
 
     def run(self, command: list[str], request: bytes, bounds: Bounds) -> ChildResult:
@@ -84,34 +85,43 @@ class Children:
             Cancelled: the job was cancelled, now or before.
             ChildError: the command did not start, or was killed at a limit.
         """
-        deadline = time.monotonic() + bounds.seconds
-        process = self._start(command)
-        with process:
+        with self.start(command, bounds) as child:
+            return child.answer(request)
+
+    @contextlib.contextmanager
+    def start(self, command: list[str], bounds: Bounds) -> Iterator["Child"]:
+        """Start a command that waits for its request; at the end of the context, kill it.
+
+        Raises:
+            Cancelled: the job was cancelled.
+            ChildError: the command did not start.
+        """
+        with self._start(command) as process:
             try:
                 _limit(process.pid, bounds)
-                result = _exchange(process, request, deadline, bounds)
-            except ChildError:
-                self._raise_if_cancelled()
-                raise
+                yield Child(process, bounds, self.raise_if_cancelled)
             finally:
                 _kill(process)
                 with self._lock:
-                    self._running = None
-        self._raise_if_cancelled()
-        return result
+                    self._running.discard(process)
 
     def cancel(self) -> None:
-        """Kill the running process; each `run` raises Cancelled from now on. Thread-safe."""
+        """Kill all processes; each call raises Cancelled from now on. Thread-safe."""
         with self._lock:
             self._cancelled = True
-            if self._running is not None:
-                _kill(self._running)
+            for process in self._running:
+                _kill(process)
+
+    def raise_if_cancelled(self) -> None:
+        """Raise Cancelled if the job was cancelled."""
+        if self._cancelled:
+            raise Cancelled
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self._lock:  # else a process could start after `cancel`
-            self._raise_if_cancelled()
+            self.raise_if_cancelled()
             try:
-                self._running = subprocess.Popen(
+                process = subprocess.Popen(
                     command,
                     cwd=_CODE_FOLDER,
                     env=_environment(),
@@ -123,11 +133,33 @@ class Children:
             except OSError as error:
                 message = f"{Path(command[0]).name} cannot be started: {error.strerror}"
                 raise ChildError("start", message) from error
-            return self._running
+            self._running.add(process)
+            return process
 
-    def _raise_if_cancelled(self) -> None:
-        if self._cancelled:
-            raise Cancelled
+
+@dataclass(frozen=True)
+class Child:
+    """A started process."""
+
+    process: subprocess.Popen[bytes]
+    bounds: Bounds
+    raise_if_cancelled: Callable[[], None]
+
+    def answer(self, request: bytes) -> ChildResult:
+        """Write the request to stdin and return the result. Its time starts now.
+
+        Raises:
+            Cancelled: the job was cancelled.
+            ChildError: the process was killed at a limit.
+        """
+        deadline = time.monotonic() + self.bounds.seconds
+        try:
+            result = _exchange(self.process, request, deadline, self.bounds)
+        except ChildError:
+            self.raise_if_cancelled()
+            raise
+        self.raise_if_cancelled()  # its answer may be cut
+        return result
 
 
 def python_command(module: str) -> list[str]:

@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from app.reviews import Failure, Result
 from app.store import StoreError
-from worker.assess import Assessed
+from worker.assess import Assess, Assessed
 from worker.child import Cancelled, Children
 from worker.failure import ReviewError
 from worker.lease import LeaseRenewer
@@ -37,7 +38,7 @@ class Reviewer:
         queue: the queue that holds the jobs.
         stop: the worker's stop request.
         compare: fetches and compares two versions (package, old, new); raises ReviewError.
-        assess: assesses the answer of `compare`; raises ReviewError.
+        start_assessor: starts the process that assesses the answer of `compare`.
         summarize: queries the language model, if one is configured.
         threshold: minimum risk that blocks an upgrade.
     """
@@ -45,7 +46,7 @@ class Reviewer:
     queue: Queue
     stop: StopSignal
     compare: Callable[[Children, str, str, str], bytes]
-    assess: Callable[[Children, str, bytes], Assessed]
+    start_assessor: Callable[[Children], AbstractContextManager[Assess]]
     summarize: Callable[[Children, str, float], Opinion]
     threshold: float
 
@@ -63,8 +64,9 @@ class Reviewer:
     def _review(self, job: Job, children: Children) -> Callable[[], bool]:
         """Review the upgrade and return the function that writes the outcome."""
         try:
-            answer = self.compare(children, job.package, job.old, job.new)
-            assessed = self.assess(children, job.package, answer)
+            with self.start_assessor(children) as assess:
+                answer = self.compare(children, job.package, job.old, job.new)
+                assessed = assess(job.package, answer)
             opinion = self.summarize(children, assessed.llm_data, assessed.risk)
         except Cancelled:
             return partial(self.queue.release, job)  # does nothing if the lease was lost

@@ -100,7 +100,7 @@ def _reviewer(
             token=token.get_secret_value() if token else None,
             hosts=settings.tarball_hosts(),
         ),
-        assess=assess.Assessor(for_llm=llm.provider != "none"),
+        start_assessor=assess.Assessor(for_llm=llm.provider != "none").start,
         summarize=summarize.Summarizer(llm),
         threshold=settings.policy_threshold,
     )

@@ -44,7 +44,8 @@ def _version(version) -> dict[str, Any]:
 
 
 def _assess(answer: bytes, bounds: Bounds = BOUNDS, *, for_llm: bool = False) -> Assessed:
-    return Assessor(for_llm=for_llm, bounds=bounds)(Children(), CHANGE.package, answer)
+    with Assessor(for_llm=for_llm, bounds=bounds).start(Children()) as run:
+        return run(CHANGE.package, answer)
 
 
 def _failure(answer: bytes, bounds: Bounds = BOUNDS) -> ReviewError:

@@ -136,6 +136,12 @@ def test_a_cancellation_from_another_thread_kills_the_process_group(pipe):
     assert _read(pipe) == b""
 
 
+def test_a_started_child_that_is_not_needed_is_killed(pipe):
+    with Children().start([sys.executable, "-c", f"{GRANDCHILD}\ninput()"], ROOMY):
+        assert _read(pipe) == b"x"
+    assert _read(pipe) == b""
+
+
 def test_after_a_cancellation_no_child_starts():
     children = Children()
     children.cancel()
@@ -148,7 +154,7 @@ def test_a_child_that_is_cancelled_gives_no_answer():
     children = Children()
     with ThreadPoolExecutor(1) as executor:
         run = executor.submit(_run, "print(1); input()", b"", ROOMY, children)
-        while children._running is None:
+        while not children._running:
             time.sleep(0.001)
         children.cancel()
         with pytest.raises(Cancelled):

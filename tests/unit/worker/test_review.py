@@ -6,7 +6,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
@@ -15,7 +16,7 @@ import pytest
 from app.reviews import Review, Status
 from app.store import Store, StoreError
 from worker import lease, review
-from worker.assess import Assessed, Assessor
+from worker.assess import Assess, Assessor
 from worker.change import Change, FileChange, Version
 from worker.child import Bounds, Children
 from worker.failure import ReviewError
@@ -76,7 +77,7 @@ class Bench:
     id: str
     stop: StopSignal = field(default_factory=StopSignal)
     compare: Callable[..., bytes] = lambda *_: ANSWER
-    assess: Callable[..., Assessed] = field(default_factory=Assessor)
+    start_assessor: Callable[..., AbstractContextManager[Assess]] = Assessor().start
     summarize: Callable[..., Opinion] = field(
         default=lambda _children, _data, risk: Opinion(risk, missing=MissingReason.DISABLED)
     )
@@ -88,7 +89,7 @@ class Bench:
             queue=self.queue,
             stop=self.stop,
             compare=self.compare,
-            assess=self.assess,
+            start_assessor=self.start_assessor,
             summarize=self.summarize,
             threshold=self.threshold,
         )
@@ -184,13 +185,14 @@ def test_a_failure_by_chance_is_tried_twice(bench, client):
 
 def test_a_failed_assessment_is_no_pass(bench):
     """Each limit is a failure of its own: no verdict, and the reason names the part."""
-    bench.assess = Assessor(bounds=Bounds(seconds=30, data_bytes=4 * 2**20, output_bytes=2**20))
+    bounds = Bounds(seconds=30, data_bytes=4 * 2**20, output_bytes=2**20)
+    bench.start_assessor = Assessor(bounds=bounds).start
     stored = bench.review()
     assert (stored.status, stored.result) == (Status.FAILED, None)
     assert stored.failure.message.startswith("assessment: ")
 
 
-@pytest.mark.parametrize("part", ["compare", "assess", "summarize"])
+@pytest.mark.parametrize("part", ["compare", "start_assessor", "summarize"])
 def test_a_stop_during_any_part_returns_the_job_without_an_attempt(bench, part, monkeypatch):
     monkeypatch.setattr(lease, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(review, "LeaseRenewer", partial(LeaseRenewer, grace_seconds=0.05))
@@ -201,7 +203,11 @@ def test_a_stop_during_any_part_returns_the_job_without_an_attempt(bench, part, 
         children.run(command, b"", Bounds(30, 2**28, 100))
         raise AssertionError("the child was not killed")
 
-    setattr(bench, part, hang)
+    @contextmanager
+    def start(children: Children) -> Iterator[Assess]:
+        yield partial(hang, children)
+
+    setattr(bench, part, start if part == "start_assessor" else hang)
     stored = bench.review()
     assert (stored.status, stored.attempts, stored.failure) == (Status.QUEUED, 0, None)
     assert bench.successor.claim() is not None  # at once, by another worker
