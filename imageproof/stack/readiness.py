@@ -23,6 +23,7 @@ READY_SECONDS = 60.0  # time limit for a service that the contract does not name
 # Of a program that refuses its configuration or command line: the usual one, and sysexits(3).
 CONFIGURATION_EXIT_STATUSES = (2, 78)
 EVENT_DELAY_SECONDS = 1.0  # the engine leaves out events of the current second
+SETTLE_SECONDS = 2.0  # that a container without a health check must run
 ERROR_LOG_LINES = 10  # of a service that failed, in the error
 
 
@@ -82,8 +83,10 @@ class _Wait:
         """Return whether a container is ready; a restarted one must also run for a while."""
         if not state.ready or self._new_restarts(state):
             return False
-        limit = self._limit(state)
         # `waited`, because the engine's clock may be ahead of this machine's.
+        if state.health is None and max(state.uptime, waited) < SETTLE_SECONDS:
+            return False
+        limit = self._limit(state)
         if state.restarts and state.uptime < limit and waited < limit:
             text = f"was restarted {state.restarts} times, {state.uptime:.0f} s ago: watching it"
             self._report(state, "restarted", text)

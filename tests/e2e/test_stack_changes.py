@@ -261,11 +261,12 @@ def test_interrupted_verification_says_what_runs(project: Project):
 
 def test_failed_start_over_a_running_stack_says_what_runs(two: Project):
     assert two.inv("up").status == 0
-    two.edit("compose.yaml", "time.sleep(600)", "raise SystemExit('gave up: 42')")
+    failing = "{ test: [CMD, /absent], interval: 1s, retries: 1, start_period: 0s }"
+    two.edit("compose.yaml", "{ disable: true }", failing)
     outcome = two.inv("up")
-    assert outcome.status == 1
-    assert "gave up: 42" in outcome.messages
-    assert re.search(r"side +a new container, exited", outcome.messages)
+    assert outcome.status == 1, outcome.messages
+    assert "its health check fails" in outcome.messages
+    assert re.search(r"side +a new container, running, unhealthy", outcome.messages)
     assert re.search(r"web +as before, running, healthy", outcome.messages)
 
 

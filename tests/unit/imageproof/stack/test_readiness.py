@@ -125,6 +125,13 @@ def test_container_restarted_a_moment_ago_must_run_for_its_limit(wait):
     assert wait([old], [old], [later], before=[old]) == [later]
 
 
+def test_container_without_a_health_check_must_run_for_a_moment(wait, monkeypatch):
+    clock = iter(range(100))  # 1 s each
+    monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with pytest.raises(StackFailed, match="it is exited"):
+        wait([_state(health=None, uptime=0)], [_state(health=None, status="exited")])
+
+
 def test_clock_of_the_engine_that_is_ahead_only_makes_the_wait_longer(wait):
     state = _state(restarts=1, uptime=-3600)
     assert wait([state], before=[state]) == [state]
