@@ -46,7 +46,7 @@ _REASONS = (
     _reason(
         r"no such host|server misbehaving|name resolution|name or service not known"
         r"|nodename nor servname|no address associated",
-        "the name {host} cannot be resolved",
+        "the name of {host} cannot be resolved",
         "check its spelling and this machine's DNS servers; behind a proxy, the engine needs the "
         "proxy's address (`docker info` shows it)",
     ),

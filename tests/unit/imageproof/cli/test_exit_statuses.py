@@ -19,7 +19,7 @@ import pytest
 from imageproof import console, contract
 from imageproof.cli.collection import make_collection
 from imageproof.cli.program import make_program
-from imageproof.docker import client
+from imageproof.docker import program
 from imageproof.docker.errors import translate
 from ops.tasks import namespace
 
@@ -155,7 +155,7 @@ class TestWithoutAnEngine:
         assert {name: status for name, (status, _) in results.items() if status != 3} == {}
 
     def test_server_that_never_answers_ends_the_command(self, run, project, tmp_path, monkeypatch):
-        monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+        monkeypatch.setattr(program, "ANSWER_SECONDS", 0.5)
         with _server(tmp_path / "docker.sock", "silence") as host:
             results = _run_all(run, ("ps", "up", "build", "status"), project, DOCKER_HOST=host)
         _require(results, 3, "no Docker engine answered within")
