@@ -7,4 +7,4 @@ __all__ = ["namespace"]
 if __name__ == "__main__":
     from imageproof.cli.program import make_program
 
-    make_program(namespace, "./inv").run()
+    make_program(namespace).run()

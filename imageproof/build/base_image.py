@@ -27,6 +27,7 @@ from imageproof.errors import (
     EngineUnavailable,
     ImageproofError,
     NoSpace,
+    RegistryUnavailable,
     UsageError,
 )
 from imageproof.registry.reference import parse_reference
@@ -238,9 +239,15 @@ def _pull_or_make(contract: Contract, engine: Engine) -> BaseImage:
 def _pull(contract: Contract, engine: Engine, reference: str, origin: Origin) -> BaseImage:
     action = f"pulling the base image {reference}"
     hint = _hint(contract)
+    if origin == "named":
+        hint = f"set {contract.base.variable} to an image that this machine can pull, or unset it"
     say(f"  pulling {reference}")
-    with translating(action, BaseUnavailable, hint):
-        engine.whales.image.pull(reference, quiet=True)
+    try:
+        with translating(action, BaseUnavailable, hint):
+            engine.whales.image.pull(reference, quiet=True)
+    except RegistryUnavailable as error:
+        error.hint = f"{error.hint}. Without this registry: {hint}"
+        raise
     image = engine.image(reference)
     if image is None:
         raise BaseUnavailable(action, "the engine lacks it after the pull", hint=hint)

@@ -118,7 +118,7 @@ def _summary(collection: Collection, name: str) -> str:
     return str(doc.strip().splitlines()[0])
 
 
-def make_program(collection: Collection, name: str) -> Program:
+def make_program(collection: Collection, name: str = "./inv") -> Program:
     """Return the command line of a collection of commands.
 
     `name`: how the user calls it, `./inv` or `imageproof`.

@@ -142,9 +142,9 @@ def test_result_stays_on_the_remote_builder_by_default(site, remote):
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (("--builder", "ops-e2e-none"), 1, "no builder"),
-        (("--output", "layouts"), 1, "not supported for the docker driver"),
-        (("--platform", "linux/amd64,linux/arm64"), 1, "manifest lists"),
+        (("--builder", "ops-e2e-none"), 2, "no builder"),
+        (("--output", "layouts"), 2, "not supported for the docker driver"),
+        (("--platform", "linux/amd64,linux/arm64"), 2, "manifest lists"),
         (("--push", "registry.test/gate"), 2, "not a git repository"),
         (("--push", "registry.test/gate", "--load"), 2, "exclude each other"),
     ],

@@ -49,7 +49,7 @@ def assert_explains(outcome: Outcome, status: int, *words: str) -> None:
 )
 def test_missing_engine_is_a_machine_error(command, project: Project):
     outcome = project.inv(*command, DOCKER_HOST=NO_ENGINE)
-    assert_explains(outcome, 3, "provision")
+    assert_explains(outcome, 3, "unset DOCKER_HOST")
 
 
 def test_missing_docker_client_is_a_machine_error(project: Project, tmp_path: Path):
@@ -116,7 +116,7 @@ def test_engine_that_stops_during_a_build_is_a_machine_error(
         proxy.cut()
         output, messages = process.communicate(timeout=60)
     outcome = Outcome(process.returncode, output, before + messages)
-    assert_explains(outcome, 3, "engine", "doctor")
+    assert_explains(outcome, 3, "engine", "unset DOCKER_HOST")
 
 
 def test_taken_port_is_a_machine_error(project: Project):
@@ -161,7 +161,7 @@ def test_unreachable_base_image_is_a_machine_error(project: Project):
         (["verify", "--image", "nope"], ["no image 'nope'"]),
         (["verify", "--only", "size.nope"], ["no check 'size.nope'", "size.budget"]),
         (["explain", "nope.nope"], ["no check 'nope.nope'"]),
-        (["verify", "--format", "nope"], ["no format 'nope'", "json"]),
+        (["verify", "--format", "nope"], ["not 'nope'", "json"]),
         (["verify", "--image", "web=nope.invalid/x:1"], ["no image nope.invalid/x:1"]),
         (["logs", "--service", "nope"], ["no service 'nope'", "web"]),
         (["debug", "nope"], ["'nope'"]),

@@ -154,7 +154,8 @@ def test_base_with_python_in_usr_local_builds_without_leaking_secrets(
         result = subprocess.run(
             ["docker", "buildx", "build", "--no-cache", "--target", "runtime", "-t", tag,
              "-f", str(ROOT / "ops/dockerfiles/Dockerfile.api"),
-             "--build-arg", f"PYTHON_BASE={base}", "--build-arg", f"BASE_DIGEST={digest}",
+             "--build-arg", f"PYTHON_BASE={base}", "--build-arg", "VERSION=1",
+             "--build-arg", f"BASE_DIGEST={digest}",
              *secrets, str(ROOT)],
             capture_output=True, text=True,
         )  # fmt: skip
