@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from imageproof.build import base_image
 from imageproof.errors import ImageproofError, MachineError
+from imageproof.machine import vendors
 
 if TYPE_CHECKING:
     from imageproof.build.base_image import BaseImage
@@ -90,8 +90,9 @@ def _prerequisites(contract: Contract, engine: Engine) -> Iterator[Prerequisite]
         else:
             yield _check_version(name, version, minimum)
     if server is None:
-        host = os.environ.get("DOCKER_HOST", "the default socket")
-        yield Prerequisite("engine", "", f"no engine answers on {host}", REMEDY)
+        other = vendors.other_host(engine)
+        problem = f"no engine answers on {other or 'the default socket'}"
+        yield Prerequisite("engine", "", problem, vendors.DEFAULT_HOST_REMEDY if other else REMEDY)
         return
     yield _check_version("engine", server, MIN_ENGINE)
     yield _find_base_image(contract, engine)

@@ -131,7 +131,7 @@ def _missing_parts(engine: Engine, missing: list[Prerequisite]) -> list[str]:
         raise MachineError(
             "provisioning this machine",
             f"the docker client uses the engine of {host}, which does not answer",
-            hint="unset DOCKER_HOST and run `docker context use default` to use this machine's",
+            hint=vendors.DEFAULT_HOST_REMEDY,
         )
     needs_engine = "docker client" in parts or not shutil.which("dockerd")
     return sorted({*parts, "engine"}) if needs_engine else [p for p in parts if p != "engine"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imageproof import apt
 from imageproof.errors import ImageproofError, ProvisionFailed
+from imageproof.redaction import redact
 
 if TYPE_CHECKING:
     from imageproof.docker.client import Engine
@@ -28,6 +29,10 @@ VENDORS = {
         "engine": "moby-engine",
     },
 }
+DEFAULT_HOST_REMEDY = (
+    "correct that address, or `unset DOCKER_HOST DOCKER_CONTEXT` and `docker context use default` "
+    "to use this machine's engine"
+)
 DEFAULT_HOSTS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 
 
@@ -61,7 +66,7 @@ def require_no_other_vendor(parts: Sequence[str]) -> None:
 def other_host(engine: Engine) -> str | None:
     """Return the engine that the docker client uses, None if it is this machine's default one."""
     if host := os.environ.get("DOCKER_HOST"):
-        return None if host in DEFAULT_HOSTS else host
+        return None if host in DEFAULT_HOSTS else redact(host)
     try:
         host = engine.query(
             "reading the docker context",
@@ -69,4 +74,4 @@ def other_host(engine: Engine) -> str | None:
         ).strip()
     except ImageproofError:  # no docker client
         return None
-    return None if host in DEFAULT_HOSTS else host
+    return None if host in DEFAULT_HOSTS else redact(host)

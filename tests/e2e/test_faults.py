@@ -49,7 +49,7 @@ def assert_explains(outcome: Outcome, status: int, *words: str) -> None:
 )
 def test_missing_engine_is_a_machine_error(command, project: Project):
     outcome = project.inv(*command, DOCKER_HOST=NO_ENGINE)
-    assert_explains(outcome, 3, "unset DOCKER_HOST")
+    assert_explains(outcome, 3, "`unset DOCKER_HOST")
 
 
 def test_missing_docker_client_is_a_machine_error(project: Project, tmp_path: Path):
