@@ -133,6 +133,15 @@ def write(text: str) -> None:
     file.flush()  # through a pipe, `logs --follow` must show each line at once
 
 
+def open_closed_outputs() -> None:
+    """Send outputs that the caller has closed (`>&-`) to /dev/null."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= max(STANDARD_OUTPUTS):
+        pass  # the lowest free descriptor: it stays open in place of a closed one
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(STANDARD_OUTPUTS[0], "w")
+    sys.stderr = sys.stderr or os.fdopen(STANDARD_OUTPUTS[1], "w")
+
+
 def is_output_closed() -> bool:
     """Return whether standard output or standard error is a pipe whose reader has ended."""
     return bool(_outputs_with_event(select.POLLERR))

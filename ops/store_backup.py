@@ -15,10 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from imageproof.console import done, step
+from imageproof.console import done, say, step
 from imageproof.docker.client import Engine
 from imageproof.docker.project_lock import project_lock
 from imageproof.errors import StackFailed, UsageError
+from imageproof.signals import deferring
 
 SERVICE = "cache"
 VOLUME = "reviews"
@@ -81,17 +82,24 @@ def restore(engine: Engine, file: Path, *, force: bool) -> None:
         _check(engine, action, cache["Image"], dump)
         if not force and not is_new:
             _require_empty(engine, action)
-        engine.compose("stopping the stack", "stop")
-        engine.compose("removing the cache", "rm", "--force", SERVICE)
-        engine.remove("volume", [_volume(engine)])
-        engine.compose("creating the cache", "create", "--no-build", SERVICE)
-        (cache,) = engine.containers([SERVICE])
-        files = {BASE_FILE: dump, f"{Path(BASE_FILE).parent}/appendonly.aof.manifest": MANIFEST}
-        _copy(engine, action, files, f"{cache['Id']}:/data")
+        with deferring():  # half of it would leave a store without data
+            _replace_volume(engine, action, dump)
+        say("  the store has the data; starting the stack (`./inv up` does it too)")
         engine.compose("starting the stack", "up", "--detach", "--no-build", "--wait")
         restored = _running_cache(engine)
         assert restored is not None  # --wait
         done(f"restore: {_keys(engine, restored)} keys from {file}; the stack runs")
+
+
+def _replace_volume(engine: Engine, action: str, dump: bytes) -> None:
+    """Stop the stack, and give the cache a new volume with these contents."""
+    engine.compose("stopping the stack", "stop")
+    engine.compose("removing the cache", "rm", "--force", SERVICE)
+    engine.remove("volume", [_volume(engine)])
+    engine.compose("creating the cache", "create", "--no-build", SERVICE)
+    (cache,) = engine.containers([SERVICE])
+    files = {BASE_FILE: dump, f"{Path(BASE_FILE).parent}/appendonly.aof.manifest": MANIFEST}
+    _copy(engine, action, files, f"{cache['Id']}:/data")
 
 
 def _remove_end_mark(snapshot: IO[bytes]) -> int:

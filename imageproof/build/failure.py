@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imageproof.build.progress import BuildLog, Vertex
 
 HINT_LOG = "`./inv build --no-cache` runs every step again; `--debug` shows more"
+HINT_STEP = "correct that instruction, or the files that it reads, and build again"
 
 _REGISTRY_STEP = re.compile(
     r"pushing |\[internal\] load metadata for |resolve image config for "
@@ -84,7 +85,7 @@ def _failed_step_error(action: str, step: Vertex) -> ImageproofError:
         reason = redact(tail[-1]) if tail else "no reason was given"
         hint = "check the registry's address and `docker login`: this user needs push access"
         return RegistryUnavailable(action, f"{name} failed: {reason}", hint=hint)
-    return BuildFailed(action, f"this step failed: {name}", tail=tail, hint=HINT_LOG)
+    return BuildFailed(action, f"this step failed: {name}", tail=tail, hint=HINT_STEP)
 
 
 def _buildx_error(log: BuildLog) -> str:

@@ -28,6 +28,7 @@ class CommandLine(Program):
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's
         """Run a command line as Invoke does; end silently if the reader is gone (`| head`)."""
         signals.install_handlers()
+        console.open_closed_outputs()
         console.replace_unencodable()
         try:
             try:

@@ -18,6 +18,8 @@ def logs(engine: Engine, service: str | None, *, follow: bool, lines: int) -> No
     """Print the last `lines` of the log of one service, or of the stack."""
     if service:
         compose.require_service(engine, service)
+    if not engine.containers([service] if service else []):
+        console.say("no container has a log: the stack does not exist (`./inv up` starts it)")
     for line in follow_logs(engine, service, follow=follow, lines=lines):
         console.write(line)
 

@@ -10,6 +10,7 @@ from imageproof.build import bake
 from imageproof.build.git import has_uncommitted_changes
 from imageproof.commands.verify import require_all_pass
 from imageproof.docker.project_lock import project_lock
+from imageproof.errors import UsageError
 from imageproof.registry.reference import parse_prefix, parse_tag
 from imageproof.release import push as release_push
 from imageproof.release.manifest import DEFAULT_FILE, write
@@ -37,6 +38,12 @@ def push(
 
     `registry`: HOST/PREFIX. If `dry_run`, only print what would be pushed.
     """
+    if not registry:
+        raise UsageError(
+            "reading the command line",
+            "push needs a registry",
+            hint="add --registry HOST/PREFIX; each image is pushed to HOST/PREFIX/NAME",
+        )
     prefix = parse_prefix(registry)
     pushed_tag = parse_tag(tag) if tag else bake.default_tag(contract.root)
     with project_lock(engine, "push", shared=True):  # a build would replace verified images

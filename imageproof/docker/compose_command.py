@@ -23,6 +23,7 @@ from imageproof.errors import ConfigurationError
 # Compose file reference, interpolation: $NAME, ${NAME}, ${NAME:-default} ...
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 # ... and ${NAME:?error} or ${NAME?error}, which have no default: a value is required.
+_WITH_DEFAULT = re.compile(r"\$\{(\w+)(?::?-([^{}]*))?\}")
 _REQUIRED = re.compile(r"\$\{(\w+):?\?")
 _CLIENT_VARIABLES = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})  # the docker program needs these
 _ALL_PROFILES = ("--profile", "*")
@@ -121,7 +122,11 @@ def _config(
         raise _too_costly(project.files, f"Compose needs more than {MAX_MEMORY_BYTES >> 20} MiB")
     if ended.status != 0:
         hint = "`docker compose config` shows the same error, and the file once it is correct"
-        raise translate(action, ended.messages, ConfigurationError, hint)
+        refusal = translate(action, ended.messages, ConfigurationError, hint)
+        if names := variables_with_value(project.files, ended.messages):
+            variables = " or ".join(names)
+            refusal.hint = f"correct {variables} in .env or the environment; {refusal.hint}"
+        raise refusal
     try:
         model: dict[str, Any] = parse_json(ended.output)
     except ValueError as error:
@@ -131,6 +136,22 @@ def _config(
             hint="`docker compose config` shows the file as Compose reads it: make it smaller",
         ) from error
     return model
+
+
+def variables_with_value(files: Sequence[Path], text: str) -> list[str]:
+    """Return the variables of compose files whose value, or default, stands in a text.
+
+    For an error that shows a value, but not where it comes from.
+    """
+    words = set(re.split(r"[\s'\"`:,;/\[\]()]+", text)) - {""}
+    names = []
+    for file in files:
+        with contextlib.suppress(OSError, ConfigurationError):
+            for name, default in _WITH_DEFAULT.findall(read_text(file)):
+                value = compose_variable(files[0].parent, name) or default
+                if value in words and name not in names:
+                    names.append(name)
+    return names
 
 
 def _names(files: Sequence[Path]) -> str:

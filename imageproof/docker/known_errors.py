@@ -122,7 +122,7 @@ KNOWN_ERRORS = (
         "the base image must exist for it; `docker buildx ls` lists the platforms of each builder",
     ),
     _known(
-        r"cache (?:im|ex)porter requires|ERROR: invalid value",
+        r"cache (?:im|ex)porter requires|type required form>|ERROR: invalid value",
         UsageError,
         "an option for the build cache is invalid",
         "for example --cache-from type=registry,ref=HOST/cache:{{image}}",

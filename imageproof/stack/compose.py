@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from imageproof.console import done, say, step, warn
 from imageproof.docker.client import Engine
-from imageproof.errors import ImageproofError, UsageError
+from imageproof.docker.compose_command import variables_with_value
+from imageproof.errors import ImageproofError, PortTaken, UsageError
 from imageproof.signals import deferring
 from imageproof.stack.logs import save_logs
 from imageproof.stack.objects import (
@@ -50,7 +51,9 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
         with deferring() if was_running else contextlib.nullcontext():
             engine.compose("starting the stack", "up", *UP_OPTIONS)
         current = wait_until_ready(contract, engine, before, quiet=quiet)
-    except (ImageproofError, KeyboardInterrupt):
+    except (ImageproofError, KeyboardInterrupt) as error:
+        if isinstance(error, PortTaken):
+            _name_variable(engine, error)
         if was_running:
             report_change(engine, before, "the start did not end well")
         else:
@@ -60,6 +63,12 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     remaining = anonymous_volumes(engine, engine.containers())
     remove_volumes(engine, [name for name in old_anonymous if name not in remaining])
     return current
+
+
+def _name_variable(engine: Engine, error: PortTaken) -> None:
+    """Add the variable that sets the port, if there is one, to the hint."""
+    if names := variables_with_value(engine.compose_files, error.cause):
+        error.hint = f"set {' or '.join(names)} to another port, in .env; or {error.hint}"
 
 
 def report_change(engine: Engine, before: Sequence[ServiceState], problem: str) -> None:

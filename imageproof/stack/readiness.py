@@ -88,7 +88,7 @@ class _Wait:
             return False
         limit = self._limit(state)
         if state.restarts and state.uptime < limit and waited < limit:
-            text = f"was restarted {state.restarts} times, {state.uptime:.0f} s ago: watching it"
+            text = f"last restarted {state.uptime:.0f} s ago: watching it"
             self._report(state, "restarted", text)
             return False
         self._report(state, "ready", f"{state.health or state.status} after {waited:.1f} s")
@@ -97,7 +97,7 @@ class _Wait:
     def failure(self, state: ServiceState, waited: float) -> str | None:
         """Return why a container will not become ready, None if it still can."""
         if restarts := self._new_restarts(state):
-            return f"it ended and was restarted {restarts} times"
+            return f"it ended and was restarted {restarts} {'time' if restarts == 1 else 'times'}"
         if state.failure is None and not state.ready and waited > self._limit(state):
             return f"it is not healthy after {self._limit(state):.0f} s"
         return state.failure

@@ -24,7 +24,8 @@ EXPECTED = "sha256: and 64 hexadecimal digits"
     title="A label holds the digest of the base",
     why="A tag moves. Without the digest, nothing shows whether an image has last month's "
     "vulnerability, and the image cannot be built again.",
-    remedy="Set the LABEL from a build argument with the digest. `./inv build` passes BASE_DIGEST.",
+    remedy="Set the LABEL from a build argument with the digest. `./inv build` passes BASE_DIGEST; "
+    "plain `docker compose build` leaves it empty.",
     reference="https://github.com/opencontainers/image-spec/blob/main/annotations.md; SLSA",
 )
 def pinned(_: ServiceContract, facts: ImageFacts) -> Iterator[Finding]:

@@ -28,7 +28,8 @@ AUTOMATIC = {
     title="The service has the environment that the compose file passes, and nothing else",
     why="An older start, an override or an env_file can change a variable or lose one. The service "
     "then behaves as no file of the project says.",
-    remedy="`./inv up` makes new containers; remove whatever overrides the compose file.",
+    remedy="Set the variables in this shell or in .env as they were when the stack was started, "
+    "COMPOSE_FILE too; or `./inv up` makes new containers with the present ones.",
     reference="https://docs.docker.com/compose/how-tos/environment-variables/envvars-precedence/",
 )
 def environment(_: ServiceContract, facts: Sequence[ContainerFacts]) -> Iterator[Finding]:

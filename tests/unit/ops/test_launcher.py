@@ -74,3 +74,20 @@ def test_failure_has_status_3_the_log_and_a_hint_that_fits(tmp_path, venv, pip, 
     assert cause in message.splitlines()[0]
     assert hint in message.splitlines()[1]
     assert not (tmp_path / ".venv/.lock").exists()
+
+
+def test_two_first_calls_make_the_environment_once(tmp_path):
+    _inv(tmp_path)  # writes the project's files
+    shutil.rmtree(tmp_path / ".venv")
+    count = tmp_path / "count"
+    slow = f"echo made >> {count}; sleep 0.5; {MAKE}"
+    (tmp_path / "python").write_text(PYTHON.replace("VENV", slow).replace("PIP", "true"))
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": str(tmp_path / "python")}
+    calls = [
+        subprocess.Popen(
+            ["./inv", "ps"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
+    assert [call.communicate(timeout=60)[0] for call in calls] == ["ran\n"] * 3
+    assert count.read_text() == "made\n"

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from imageproof.cli.program import make_program
 from imageproof.docker import program
 from imageproof.docker.errors import translate
 from ops.tasks import namespace
+from tests.support.sample_facts import ROOT
 
 # Each command with the arguments that it needs. Those of OTHERS do not use the engine, or take
 # minutes.
@@ -241,3 +243,14 @@ def test_wrong_compose_file_ends_with_2(run, tmp_path, text):
     (tmp_path / "pyproject.toml").write_text(CONTRACT)
     (tmp_path / "compose.yaml").write_text(text)
     _require(_run_all(run, ["lint", "status"], tmp_path), 2)
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "12"])
+def test_closed_outputs_are_no_defect(closed):
+    """`>&-`: the status is that of the command, and no other file takes the output's place."""
+    redirections = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    command = f"{sys.executable} -m imageproof explain size.budget {redirections}"
+    result = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")

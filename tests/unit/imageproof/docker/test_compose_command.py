@@ -8,6 +8,7 @@ import pytest
 
 from imageproof.docker import compose_command
 from imageproof.docker.client import Engine
+from imageproof.docker.compose_command import variables_with_value
 from imageproof.errors import ConfigurationError
 
 BOMB = """name: shop
@@ -64,3 +65,27 @@ def test_error_beyond_a_bound_names_the_lines_with_most_aliases(
 def test_model_nested_too_deep_is_a_configuration_error(read):
     with pytest.raises(ConfigurationError, match="nested more than 100 deep"):
         read("""printf '{"x-a": '; for i in $(seq 2000); do printf '['; done""")
+
+
+@pytest.mark.parametrize(
+    ("environment", "dotenv", "text", "names"),
+    [
+        ({}, "API_PORT=abc\n", "Invalid hostPort: abc", ["API_PORT"]),
+        ({"API_PORT": "99999"}, "", "invalid port '99999', use 1-65535", ["API_PORT"]),
+        ({}, "", "port 8000 is already in use by another program", ["API_PORT"]),
+        ({"API_PORT": "8123"}, "", "port 8000 is already in use", []),
+        ({}, "BIND=1.2.3.4\n", "cannot assign 1.2.3.4:8000", ["BIND", "API_PORT"]),
+        ({}, "", "services.api must be a mapping", []),
+    ],
+)
+def test_error_names_the_variable_whose_value_it_shows(
+    tmp_path, monkeypatch, environment, dotenv, text, names
+):
+    for name in ("API_PORT", "BIND"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / ".env").write_text(dotenv)
+    file = tmp_path / "compose.yaml"
+    file.write_text('ports: ["${BIND}:${API_PORT:-8000}:80"]\n')
+    assert variables_with_value((file, tmp_path / "missing.yaml"), text) == names

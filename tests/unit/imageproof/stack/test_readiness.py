@@ -105,7 +105,7 @@ def test_time_limit_of_the_contract_ends_the_wait(wait):
 
 
 def test_new_container_that_restarts_is_a_failure(wait):
-    with pytest.raises(StackFailed, match="restarted 1 times"):
+    with pytest.raises(StackFailed, match="restarted 1 time"):
         wait([_state(restarts=1)])
 
 
@@ -116,7 +116,7 @@ def test_restart_long_ago_is_no_failure(wait):
 
 def test_container_that_restarts_again_during_the_wait_is_a_failure(wait):
     old = _state(restarts=7, uptime=2)
-    with pytest.raises(StackFailed, match="restarted 1 times"):
+    with pytest.raises(StackFailed, match="restarted 1 time"):
         wait([old], [old], [_state(restarts=8, uptime=0)], before=[old])
 
 

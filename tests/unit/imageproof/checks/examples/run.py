@@ -115,7 +115,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
         ([container(health=None)], "without a health check"),
         ([container(ready_after=60.1)], "healthy after 60.1 s, the limit is 60 s"),
         ([container(ready_after=9)], "after 9.0", SOON),
-        ([container(restarts=1)], "restarted 1 times, expected 0"),
+        ([container(restarts=1)], "restarted 1 time, expected 0"),
         ([container(out_of_memory=True)], "memory"),
         ([container(), container(name="shop-2", status="dead")], "shop-2"),
     ],
