@@ -32,6 +32,8 @@ RESERVED_CONNECTIONS = 16
 BACKLOG = 32
 """Connections that asyncio accepts at once: few compared with the maximum, so that a request is
 read before so many newer connections arrive that its connection must make room."""
+WRITE_BUFFER_BYTES = 16 * 1024
+"""Bytes that a client has not yet read, from which the application waits before it sends more."""
 logger = logging.getLogger(__name__)
 
 
@@ -125,6 +127,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or answer 503."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if self._gate.admit(self):
             self._update()
         else:

@@ -22,6 +22,7 @@ HOST = "0.0.0.0"
 LOOPBACK = "127.0.0.1"
 PORT = 8000
 RECEIVE_BUFFER_BYTES = 16 * 1024
+SEND_BUFFER_BYTES = 64 * 1024
 MAX_SHUTDOWN_SECONDS = 5
 """Time limit for open requests after DRAIN_SECONDS. Docker kills the API 10 s after SIGTERM."""
 logger = logging.getLogger(__name__)
@@ -87,8 +88,9 @@ def _listeners(port: int) -> list[socket.socket]:
             # Only now: another API on this port is still an error.
             for each in listeners:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Connections inherit it: it bounds what the kernel, and then one read, holds for each.
+        # Connections inherit both: they bound what the kernel, and then one read, hold for each.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.bind((host, port))
         port = listener.getsockname()[1]
     return listeners

@@ -17,20 +17,20 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app import stored_diff
 from app.log import Seldom
 from app.npm_names import exact_version
 from app.reviews import DamagedReviewError, Review, Status
 from app.scripts import CHECK, SUBMIT
 from app.space import MAX_QUEUED, MAX_QUEUED_BYTES
 from app.store_errors import StoreError, StoreFull, store_errors
-from app.stored_diff import unpack
 
 if TYPE_CHECKING:
     from redis.commands.core import Script
@@ -83,6 +83,13 @@ def review_key(review_id: str) -> str:
 def diff_key(review_id: str) -> str:
     """Return the key of a review's diff."""
     return f"{PREFIX}:diff:{review_id}"
+
+
+class StoredDiff(NamedTuple):
+    """Diff that the store holds. Its chunks are read from the store when they are needed."""
+
+    size: int
+    chunks: Iterator[bytes]
 
 
 class _IndexEntry(NamedTuple):
@@ -205,21 +212,34 @@ class Store:
         (reply,) = self._hashes([review_id])
         return _review(review_id, reply)
 
-    def diff(self, review_id: str) -> str | None:
+    def diff(self, review_id: str) -> StoredDiff | None:
         """Return the unified diff of a finished review, or None if the store does not hold it.
 
         Raises:
             DamagedReviewError: its data are invalid.
         """
+
+        def read(offset: int) -> bytes:
+            return self._diff_part(review_id, offset)
+
+        with store_errors():
+            if not self._client.exists(diff_key(review_id)):
+                return None
+        # Read it twice: its end shows whether it is whole, and then its size is known.
+        size = sum(map(len, stored_diff.chunks(read)))
+        return StoredDiff(size, _exactly(size, stored_diff.chunks(read)))
+
+    def _diff_part(self, review_id: str, offset: int) -> bytes:
+        last = offset + stored_diff.CHUNK_BYTES - 1
         with store_errors():
             try:
                 command: Any = self._client.execute_command  # without types
-                reply = command("GET", diff_key(review_id), NEVER_DECODE=True)
+                part = command("GETRANGE", diff_key(review_id), offset, last, NEVER_DECODE=True)
             except redis.ResponseError as error:
                 if not _is_wrong_type(error):
                     raise
                 raise DamagedReviewError("the key has another type") from None
-        return None if reply is None else unpack(reply)
+        return cast("bytes", part)
 
     def page(self, limit: int, before: str | None = None) -> tuple[list[Review], str | None]:
         """Return reviews, the newest first, and the cursor of the next page, if there is one.
@@ -287,6 +307,15 @@ class Store:
                 if isinstance(reply, redis.ResponseError) and not _is_wrong_type(reply):
                     raise reply
         return replies
+
+
+def _exactly(size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks; raise DamagedReviewError if they end before `size`: the diff was dropped."""
+    for chunk in chunks:
+        size -= len(chunk)
+        yield chunk
+    if size:
+        raise DamagedReviewError("the diff was dropped")
 
 
 def _review(review_id: str, reply: object) -> Review | None:

@@ -1,9 +1,10 @@
 """Routes of /v1: submit, read and list reviews."""
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response, Security
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPBearer
 from pydantic import (
     AfterValidator,
@@ -15,15 +16,18 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
+from starlette.types import Send
 
 from app import npm_names
 from app.health import store_of
-from app.log import request_id
+from app.log import Seldom, request_id
 from app.problems import documented
-from app.reviews import Review, Status
+from app.reviews import DamagedReviewError, Review, Status
 from app.store import CURSOR_PATTERN, Store
+from app.store_errors import StoreError
 
 MAX_PAGE_SIZE = 100
+_seldom = Seldom(logging.getLogger(__name__))
 # Only for OpenAPI: app/guard.py checks the token before the request is read.
 _BEARER = HTTPBearer(auto_error=False, description="API_TOKEN")
 router = APIRouter(
@@ -80,6 +84,17 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
 }
 
 
+class _DiffResponse(StreamingResponse):
+    """Response whose chunks are read as the client takes them, so that slow clients cost little."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the chunks. If the store no longer gives them, the server closes the connection."""
+        try:
+            await super().stream_response(send)
+        except (StoreError, DamagedReviewError) as error:
+            _seldom.warning("diff cut off", {"error": str(error)})
+
+
 def _json(model: BaseModel, status: int = 200, **headers: str) -> Response:
     """Return the model as JSON. FastAPI would validate it again, which would double the time."""
     body = model.model_dump_json(by_alias=True)
@@ -129,7 +144,7 @@ def review(id: ReviewId, store: AppStore) -> Response:  # noqa: A002 - the path'
     response_class=PlainTextResponse,
     responses=documented(404, 409, 410, 422, 500),
 )
-def diff(id: ReviewId, store: AppStore) -> PlainTextResponse:  # noqa: A002 - the path's parameter
+def diff(id: ReviewId, store: AppStore) -> Response:  # noqa: A002 - the path's parameter
     """Return the unified diff of a finished review, as `npm diff` prints it.
 
     410: the diff was dropped, because newer ones needed its room. The review is still there.
@@ -137,13 +152,16 @@ def diff(id: ReviewId, store: AppStore) -> PlainTextResponse:  # noqa: A002 - th
     review = _get_or_404(store, id)
     if review.status != Status.DONE:
         raise HTTPException(409, f"no diff: the review is {review.status}")
-    text = store.diff(id)
-    if text is None and (review.diff_dropped or _changed_files(review)):
+    stored = store.diff(id)
+    if stored is None and (review.diff_dropped or _changed_files(review)):
         detail = "the diff was dropped to make room for newer ones"
         raise HTTPException(410, f"{detail}; submit the upgrade with ?force=true")
     # The diff is untrusted: a browser must not render it as a page.
     headers = {"X-Content-Type-Options": "nosniff"}
-    return PlainTextResponse(text or "", headers=headers)
+    if stored is None:
+        return PlainTextResponse("", headers=headers)
+    headers["Content-Length"] = str(stored.size)
+    return _DiffResponse(stored.chunks, headers=headers, media_type=PlainTextResponse.media_type)
 
 
 def _changed_files(review: Review) -> int:

@@ -29,6 +29,11 @@ app.__main__.main()
 """
 
 
+def with_store(url: str) -> str:
+    """Return a statement for `setup` that makes the API use a store on a Unix socket."""
+    return f"connect = app.serve.connect; app.serve.connect = lambda _: connect({url!r})"
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Return this process's environment, with only these variables of the settings."""
     settings = {*ApiSettings.variables(), *WorkerSettings.variables()}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,14 +16,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from app.framing import MAX_HEADER_BYTES
 from app.guard import FAILURES_BURST, MAX_BODY_BYTES
 from app.protocol import BoundedProtocol
-from tests.support.api_process import TOKEN, ApiProcess, read_all, read_response, running
+from app.reviews import Result
+from app.space import MAX_DIFF_BYTES
+from app.store import Store
+from tests.support.api_process import (
+    TOKEN,
+    ApiProcess,
+    read_all,
+    read_response,
+    running,
+    with_store,
+)
 from tests.support.commands import wait_until
+from worker.queue import Queue
 
 HOST = b"Host: api.test\r\n"
 GET = b"GET /health HTTP/1.1\r\n" + HOST
 POST = b"POST /v1/reviews HTTP/1.1\r\n" + HOST + b"Authorization: Bearer %s\r\n" % TOKEN.encode()
 HIDDEN = b"GET /hidden HTTP/1.1\r\n" + HOST + b"\r\n"
 LAST = b"GET /health HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+RESULT = Result(verdict="pass", risk=0, threshold=0.75, from_version="1.0.0", to_version="2.0.0")
 SHORT_LIMITS = "app.protocol.Phase.seconds = 0.5"
 
 
@@ -247,6 +261,31 @@ def test_client_that_does_not_read_is_dropped(impatient_api):
                 with contextlib.suppress(TimeoutError):
                     connection.sendall(request)
         assert time.monotonic() < began_at + 20
+
+
+def test_clients_that_do_not_read_a_large_diff_cost_little_memory(redis_url, client):
+    store, worker = Store(client), Queue(client, "worker")
+    id_ = store.submit("p", "1.0.0", "2.0.0")[0].id
+    assert worker.finish(worker.claim(), RESULT, "a" * MAX_DIFF_BYTES)
+    request = POST.replace(b"POST /v1/reviews", b"GET /v1/reviews/%s/diff" % id_.encode())
+    with running(with_store(redis_url)) as api, contextlib.ExitStack() as stack:
+        whole = api.exchange(request + b"Connection: close\r\n\r\n").partition(b"\r\n\r\n")[2]
+        assert whole == b"a" * MAX_DIFF_BYTES
+        before = _resident_bytes(api)
+        for _ in range(40):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(20)
+            connection.connect(("127.0.0.1", api.port))
+            connection.sendall(request + b"\r\n")
+            assert connection.recv(1) == b"H"
+        assert b" 200 OK" in api.exchange(LAST)
+        assert _resident_bytes(api) - before < 10 * MAX_DIFF_BYTES
+
+
+def _resident_bytes(api: ApiProcess) -> int:
+    pages = Path(f"/proc/{api.process.pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 # --- the limit of connections

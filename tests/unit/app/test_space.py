@@ -18,6 +18,7 @@ from app.reviews import Failure, Finding, Result, Statistics, Status
 from app.store import Store, StoreError, StoreFull, connect
 from tests.support import redis_server
 from tests.support.api_client import Api
+from tests.support.stored_diffs import read_diff
 from worker.queue import Queue
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def test_the_oldest_diffs_are_dropped_and_no_review_is_refused_or_lost(client, r
     assert {review.status for review in stored} == {Status.DONE}
     dropped = [review.diff_dropped for review in stored]
     assert dropped == sorted(dropped, reverse=True), "the oldest first"
-    assert [reviews.diff(id_) is None for id_ in ids] == dropped
-    assert reviews.diff(ids[-1]) == _diff(15)
+    assert [read_diff(reviews, id_) is None for id_ in ids] == dropped
+    assert read_diff(reviews, ids[-1]) == _diff(15)
     kept = sum(client.strlen(store.diff_key(id_)) for id_ in ids)
     assert 4 * MIB <= kept <= 24 * MIB * space.DIFFS_SHARE
     assert _used(client) <= 24 * MIB * space.MARK
@@ -168,7 +169,7 @@ def test_four_workers_lose_no_review_with_a_large_diff(client, reviews):
     stored = [reviews.get(id_) for id_ in ids]
     assert {review.status for review in stored} == {Status.DONE}
     for review in stored:
-        assert (reviews.diff(review.id) is None) == review.diff_dropped
+        assert (read_diff(reviews, review.id) is None) == review.diff_dropped
 
 
 def test_a_dropped_diff_is_gone_and_its_review_says_so(client, reviews, worker):
@@ -188,20 +189,20 @@ def test_a_diff_larger_than_the_limit_is_cut_at_a_line(client, reviews, worker):
     line = NOISE[:1023] + "\n"
     text = line * (space.MAX_DIFF_BYTES // 1024 + 10)
     id_ = _review(reviews, worker, 0, diff=text)
-    assert reviews.diff(id_) == line * (space.MAX_DIFF_BYTES // 1024)
+    assert read_diff(reviews, id_) == line * (space.MAX_DIFF_BYTES // 1024)
     assert reviews.get(id_).result.diff_truncated
 
 
 @pytest.mark.parametrize("diff", ["", "é€𝄞\n", "\x1f\x8b\x08 no gzip\n", "x\x9c"])
 def test_a_diff_is_read_as_it_was_written(client, reviews, worker, diff):
     id_ = _review(reviews, worker, 0, diff=diff)
-    assert reviews.diff(id_) == diff
+    assert read_diff(reviews, id_) == diff
     client.set(store.diff_key(id_), diff)  # as version 0.2 stored it
-    assert reviews.diff(id_) == diff
+    assert read_diff(reviews, id_) == diff
 
 
 def test_a_lone_surrogate_in_a_diff_is_replaced(client, reviews, worker):
-    assert reviews.diff(_review(reviews, worker, 0, diff="a\ud800b")) == "a?b"
+    assert read_diff(reviews, _review(reviews, worker, 0, diff="a\ud800b")) == "a?b"
 
 
 # --- results
@@ -303,7 +304,7 @@ def test_work_in_hand_is_written_beyond_maxmemory(client, reviews, worker, outco
     expected = {"finish": Status.DONE, "fail": Status.FAILED}.get(outcome, Status.QUEUED)
     assert stored.status == expected
     if outcome == "finish":
-        assert reviews.diff(second.id) == _diff(1), "the newest diff always fits"
+        assert read_diff(reviews, second.id) == _diff(1), "the newest diff always fits"
     client.config_set("maxmemory", maxmemory)
     assert worker.finish(first, RESULT, "")
 
@@ -322,7 +323,7 @@ def test_a_store_without_maxmemory_has_the_default_shares(client, reviews, worke
     ids = [_review(reviews, worker, n, diff=_diff(n, 3 * MIB)) for n in range(11)]
     kept = sum(client.strlen(store.diff_key(id_)) for id_ in ids)
     assert kept <= space.DEFAULT_MAXMEMORY * space.DIFFS_SHARE
-    assert reviews.diff(ids[0]) is None
+    assert read_diff(reviews, ids[0]) is None
 
 
 # --- the store of version 0.2
@@ -358,7 +359,7 @@ def test_reviews_of_version_0_2_are_read_and_its_jobs_are_done(client, reviews, 
     client.xadd(store.STREAM, {"id": queued})
     review = reviews.get(done)
     assert (review.status, review.result.verdict, review.diff_dropped) == ("done", "pass", False)
-    assert reviews.diff(done) == "--- a\n"
+    assert read_diff(reviews, done) == "--- a\n"
     assert [review.id for review in reviews.page(5)[0]] == [queued, done]
     assert reviews.submit("p", "1.0.0", "2.0.1")[1], "it is unknown by which policy it was judged"
     assert worker.claim().id == queued
@@ -382,4 +383,4 @@ def test_a_store_that_version_0_2_filled_heals(
         assert worker.claim() is None
     reviews.check()
     assert reviews.get(ids[0]).diff_dropped
-    assert reviews.diff(ids[-1]) == _diff(len(ids) - 1)
+    assert read_diff(reviews, ids[-1]) == _diff(len(ids) - 1)

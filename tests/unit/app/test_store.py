@@ -9,6 +9,7 @@ import pytest
 from app import store
 from app.reviews import DamagedReviewError, Failure, Finding, Result, Status
 from app.store import Store, StoreError, StoreFull, connect
+from tests.support.stored_diffs import read_diff
 from worker.queue import Queue
 
 UPGRADE = ("left-pad", "1.2.0", "1.3.0")
@@ -209,7 +210,7 @@ def test_pages_contain_each_review_of_one_millisecond_once(reviews, client):
 
 def test_absent_review_and_diff_are_none(reviews):
     assert reviews.get("0" * 16) is None
-    assert reviews.diff("0" * 16) is None
+    assert read_diff(reviews, "0" * 16) is None
 
 
 def test_unreachable_store_raises_store_error_without_its_address():
@@ -266,7 +267,7 @@ def test_key_of_another_type_is_a_damaged_review_or_diff(reviews, client):
     with pytest.raises(DamagedReviewError):
         reviews.get(damaged)
     with pytest.raises(DamagedReviewError):
-        reviews.diff(sound)
+        read_diff(reviews, sound)
 
 
 @pytest.mark.parametrize("stored", [b"\xff\xfe", b"\x1f\x8b broken", b"\x1f\x8b"])
@@ -274,7 +275,7 @@ def test_damaged_diff_is_reported(reviews, client, stored):
     (id_,) = _submit(reviews, 1)
     client.set(store.diff_key(id_), stored)
     with pytest.raises(DamagedReviewError):
-        reviews.diff(id_)
+        read_diff(reviews, id_)
 
 
 @pytest.mark.parametrize("damage", [{"status": "lost"}, {"status": "queued", "attempts": "x"}])

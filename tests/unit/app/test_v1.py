@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 
+import httpx
 import pytest
 
 from app.guard import FAILURES_BURST, MAX_BODY_BYTES, MAX_CLIENTS, FailureLimiter, TokenBucket
 from app.reviews import Failure, Result, Statistics
 from app.store import Store, connect, diff_key, review_key
+from tests.support import api_process
 from tests.support.api_client import TOKEN, Api
 from worker.queue import Queue
 
@@ -281,6 +284,23 @@ def test_diff_that_the_store_lost_is_gone(api, worker, client):
     client.delete(diff_key(path.rpartition("/")[2]))
     assert "dropped" in _problem_detail(api.get(f"{path}/diff"), 410)
     assert api.get(path).status_code == 200
+
+
+def test_diff_that_is_lost_while_it_is_read_is_incomplete(redis_url, worker, client):
+    diff = random.Random(1).randbytes(500_000).hex()
+    id_ = Store(client).submit("p", "1.0.0", "2.0.0")[0].id
+    worker.finish(worker.claim(), RESULT, diff)
+    with api_process.running(api_process.with_store(redis_url)) as api, httpx.Client() as reader:
+        headers = {"Authorization": f"Bearer {api_process.TOKEN}"}
+        url = f"{api.url}/v1/reviews/{id_}/diff"
+        assert reader.get(url, headers=headers).text == diff
+        assert reader.head(url, headers=headers).headers["content-length"] == str(len(diff))
+        with reader.stream("GET", url, headers=headers) as response:
+            client.delete(diff_key(id_))
+            with pytest.raises(httpx.RemoteProtocolError):
+                response.read()
+        assert reader.get(f"{api.url}/health").status_code == 200
+        assert [line.get("exception") for line in api.lines if line.get("exception")] == []
 
 
 def test_internal_error_is_a_problem_without_details(api, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from app import store
 from app.reviews import Failure, Result, Status
 from app.store import Store, StoreError, connect
+from tests.support.stored_diffs import read_diff
 from worker import queue
 from worker.queue import Queue
 
@@ -78,7 +79,7 @@ def test_finish_writes_result_and_diff_and_removes_the_job(
     assert worker.finish(worker.claim(), RESULT, "--- a\n")
     review = reviews.get(review_id)
     assert (review.status, review.result, review.failure) == (Status.DONE, RESULT, None)
-    assert reviews.diff(review_id) == "--- a\n"
+    assert read_diff(reviews, review_id) == "--- a\n"
     assert successor.claim() is None
     assert client.xlen(store.STREAM) == 0
     assert 0 < client.ttl(store.diff_key(review_id)) <= client.ttl(store.review_key(review_id))
@@ -275,9 +276,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(reviews, review_id, worker,
     assert not worker.retry(hung, UNAVAILABLE)
     assert not worker.release(hung)
     assert reviews.get(review_id).status == Status.RUNNING
-    assert reviews.diff(review_id) is None
+    assert read_diff(reviews, review_id) is None
     assert successor.finish(job, RESULT, "the second worker's")
-    assert reviews.diff(review_id) == "the second worker's"
+    assert read_diff(reviews, review_id) == "the second worker's"
 
 
 def test_renew_resets_the_idle_time(review_id, worker, client):

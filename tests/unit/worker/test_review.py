@@ -15,6 +15,7 @@ import pytest
 
 from app.reviews import Review, Status
 from app.store import Store, StoreError
+from tests.support.stored_diffs import read_diff
 from worker import lease, review
 from worker.assess import Assess, Assessor
 from worker.change import Change, FileChange, Version
@@ -125,7 +126,7 @@ def test_a_finished_review_contains_versions_findings_and_statistics(bench):
     assert (stored.result.from_version, stored.result.to_version) == ("1.2.0", "1.3.0")
     assert "scripts.lifecycle" in {finding.signal for finding in stored.result.findings}
     assert stored.result.summary_missing == "no provider is set"
-    assert bench.store.diff(bench.id) == CHANGE.diff
+    assert read_diff(bench.store, bench.id) == CHANGE.diff
     statistics = stored.result.statistics
     assert (statistics.files_added, statistics.files_removed) == (1, 1)
     assert statistics.files_modified == 1
@@ -221,7 +222,7 @@ def test_a_worker_that_lost_the_job_writes_nothing(bench):
     bench.compare = compare
     stored = bench.review()
     assert (stored.status, stored.attempts) == (Status.RUNNING, 2)
-    assert bench.store.diff(bench.id) is None
+    assert read_diff(bench.store, bench.id) is None
 
 
 @dataclass
