@@ -182,7 +182,8 @@ def _limit(pid: int, bounds: Bounds) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         # RLIMIT_AS does not fit, because V8 reserves far more address space than it uses.
         resource.prlimit(pid, resource.RLIMIT_DATA, (bounds.data_bytes, bounds.data_bytes))
-        resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+        # The soft limit sends SIGXCPU, which gives the reason; the hard one SIGKILL.
+        resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from worker import node
 from worker.child import Bounds, Cancelled, ChildError, Children, ChildResult
+from worker.failure import ended
 
 ROOT = Path(__file__).parents[3]
 MIB = 1024 * 1024
@@ -187,3 +188,12 @@ def test_a_busy_orphan_of_a_killed_worker_ends(pipe):
         assert _read(pipe) == b"x"
         worker.send_signal(signal.SIGKILL)
     assert _read(pipe) == b""  # its processor time is limited
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
+def test_a_process_out_of_processor_time_ends_with_the_signal_of_that_limit():
+    """SIGKILL would look like a crash."""
+    bounds = Bounds(**{**vars(ROOMY), "seconds": 0.5})
+    with Children().start([sys.executable, "-c", "while True: pass"], bounds) as child:
+        result = ChildResult(child.process.wait(30), b"", "")
+    assert ended("comparison", result, bounds).code == "out_of_time"

@@ -58,3 +58,54 @@ def test_a_removed_line_of_another_file_cancels_nothing():
 
 def test_a_removed_line_is_not_a_finding():
     assert _lines(changed_file("a.js", removed_lines=("eval(x)",))) == []
+
+
+@pytest.mark.parametrize("comment", ["// eval(x)", "* Calls code by eval(x)", "/* eval(x)"])
+def test_a_removed_comment_cancels_no_code(comment: str):
+    """Otherwise an attacker could add code as a comment first and uncomment it later."""
+    assert _lines(changed_file("a.js", "eval(x)", removed_lines=(comment,))) == [10]
+    assert _lines(changed_file("a.js", "  " + comment, removed_lines=(comment,))) == []
+    assert _lines(changed_file("a.js", comment, removed_lines=("eval(x)",))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "// eval(x)",
+        "  // don't eval(x)",
+        "// as in `eval(x)`",
+        "/* eval(x)",
+        " * Runs code by eval(x)",
+        " * @see eval(x)",
+        " * const y = eval(x)",
+    ],
+)
+def test_a_comment_weighs_a_quarter(line: str):
+    (finding,) = EVAL.detect(upgrade(changed_file("a.js", line)), NOW)
+    assert finding.weight == 0.1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* eval(x)",  # multiplication, or a generator's name
+        "* (() => eval(x))()",
+        "* typeof eval(x)",
+        "* await eval(x)",
+        "* a in eval(x)",
+        "* as y from 'a'; eval(x)",  # after `import`
+        "//${eval(x)}",  # in a template
+        "// ` + eval(x)",
+        "// ` in eval(x)",
+        '// " + eval(x)',  # after a line that ends with a backslash
+        "// */ eval(x)",
+        "* Runs code */ eval(x)",
+        "/*/ eval(x)",
+        "// a\reval(x)",  # ends of a line for JavaScript
+        "// a\u2028eval(x)",
+        "// a\u2029eval(x)",
+    ],
+)
+def test_a_line_that_may_be_code_has_full_weight(line: str):
+    (finding,) = EVAL.detect(upgrade(changed_file("a.js", line)), NOW)
+    assert finding.weight == 0.4
