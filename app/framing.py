@@ -40,6 +40,7 @@ class StrictConnection(h11.Connection):
         self.method = b""
         self.error: h11.RemoteProtocolError | None = None
         self._body_bytes = 0
+        self._framing = b""  # bytes between two parts of a chunked body
 
     def next_event(self) -> Event:
         """Return the next event.
@@ -58,11 +59,19 @@ class StrictConnection(h11.Connection):
         if self.their_state is h11.IDLE:
             self.method = b""
         event = super().next_event()
+        rest, _ = self.trailing_data
+        read = unread[: len(unread) - len(rest)]
         if isinstance(event, h11.Request):
-            rest, _ = self.trailing_data
-            self.method, self._body_bytes = event.method, 0
-            _check_header(unread[: len(unread) - len(rest)], event)
+            self.method, self._body_bytes, self._framing = event.method, 0, b""
+            _check_header(read, event)
             return _in_origin_form(event)
+        if isinstance(event, h11.Data | h11.EndOfMessage):
+            # The data, if any, are the last that h11 read.
+            data_bytes = len(event.data) if isinstance(event, h11.Data) else 0
+            _check_lines(self._framing + read[: len(read) - data_bytes], "body's framing")
+            self._framing = b""
+        else:
+            self._framing += read
         if isinstance(event, h11.Data):
             self._body_bytes += len(event.data)
             if self._body_bytes > MAX_BODY_BYTES:
@@ -79,15 +88,20 @@ def _check_header(header: bytes, request: h11.Request) -> None:
     """
     if len(header) > MAX_HEADER_BYTES:
         raise Refused(f"the request header is larger than {MAX_HEADER_BYTES} bytes", 431)
-    if _STRAY_CHARACTER.search(header):
-        raise Refused("the header contains a control character, or a line without CRLF at its end")
-    if _FOLDED_LINE.search(header):
-        raise Refused("the header contains a folded line")
+    _check_lines(header, "header")
     if not request.http_version.startswith(b"1."):
         raise Refused("the HTTP version must be 1.0 or 1.1", 505)
     _check_framing(header, request)
     if any(name == b"host" and not _HOST.fullmatch(value) for name, value in request.headers):
         raise Refused("the Host header is invalid")
+
+
+def _check_lines(lines: bytes, part: str) -> None:
+    """Raise Refused if another reader may find other lines, or other ends of them."""
+    if _STRAY_CHARACTER.search(lines):
+        raise Refused(f"the {part} contains a control character, or a line without CRLF at its end")
+    if _FOLDED_LINE.search(lines):
+        raise Refused(f"the {part} contains a folded line")
 
 
 def _check_framing(header: bytes, request: h11.Request) -> None:

@@ -310,7 +310,7 @@ class Store:
 
 
 def _exactly(size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks; raise DamagedReviewError if they end before `size`: the diff was dropped."""
+    """Yield the chunks; raise DamagedReviewError if the diff was dropped meanwhile."""
     for chunk in chunks:
         size -= len(chunk)
         yield chunk

@@ -98,6 +98,15 @@ def _problem_detail(response: bytes, status: int) -> str:
         (POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", 400),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nA : b\r\n\r\n", 400),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n%s\r\n" % (b"f" * 21), 400),
+        *(
+            (POST + b"Transfer-Encoding: chunked\r\n\r\n2" + rest, 400)
+            for rest in (
+                b"\r\n{}\r\n0\r\nA: b\n\n", b"\r\n{}\r\n0\r\n\n", b"\r\n{}\r\n0\r\nA: b\n\r\n",
+                b"\r\n{}\r\n0\r\nA: b\r\n c\r\n\r\n", b"\r\n{}\r\n0\r\nA: \x01\r\n\r\n",
+                b"\r\n{}\r\n0\r\nA: b\rC: d\r\n\r\n", b"\r\n{}\r\n0;a\x7f\r\n\r\n",
+                b";a\rb\r\n{}\r\n0\r\n\r\n", b";a\x01\r\n{}\r\n0\r\n\r\n",
+            )
+        ),
         # lines
         (b"GET /health HTTP/1.1\nHost: api.test\n\n", 400),
         (GET + b"A: b\n\r\n", 400),
@@ -371,6 +380,29 @@ def test_protocol_errors_do_not_fill_the_log():
         assert api.errors() == ""
     assert len([line for line in lines if line["level"] == "warning"]) <= 5
     assert len(lines) < 20
+
+
+def test_lines_of_one_request_have_nothing_of_an_earlier_one_on_the_connection():
+    own = b"X-Request-ID: own-1\r\n\r\n"
+    with_token = POST.replace(b"POST", b"GET") + own
+    unknown = GET.replace(b"/health", b"/nothing") + b"\r\n"
+    with running() as api, api.connect() as connection:
+        connection.sendall(with_token * 2)  # pipelined
+        for _ in range(2):
+            assert b"own-1" in read_response(connection)
+        for _ in range(50):
+            connection.sendall(unknown)
+            assert b" 404 " in read_response(connection)
+        connection.sendall(b"\x00\r\n\r\n")
+        assert b" 400 " in read_all(connection)
+        api.process.terminate()
+        api.process.wait(timeout=30)
+        lines = api.finished_log()
+    assert len([line for line in lines if "/nothing" in line["message"]]) == 1
+    assert len([line for line in lines if line.get("request_id") == "own-1"]) <= 4
+    refusals = [line for line in lines if line["logger"] in ("uvicorn.error", "app.protocol")]
+    assert any(line.get("status") == 400 for line in refusals)
+    assert not any("request_id" in line for line in refusals)
 
 
 # --- what this relies on
