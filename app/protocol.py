@@ -9,9 +9,11 @@ for a new one, so a flood of such clients cannot keep out requests that arrive a
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ipaddress
 import logging
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +141,13 @@ class BoundedProtocol(H11Protocol):
             super().data_received(data)
             self._update()
 
+    def handle_events(self) -> None:
+        """Handle requests without the log's variables of an earlier request.
+
+        asyncio passes them on: a request's task lets the connection read the next one.
+        """
+        contextvars.Context().run(super().handle_events)
+
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection until complete requests are answered; refuse an incomplete one."""
         self._client_has_finished = True
@@ -259,6 +268,5 @@ class BoundedProtocol(H11Protocol):
 
     def _log(self, reason: str, **extra: object) -> None:
         client = self.client[0] if self.client else None
-        logger.warning(
-            "connection closed", extra={"reason": reason, "client": client, **extra, **log.REPEATS}
-        )
+        extra = {"reason": reason, "client": client, **extra, **log.REPEATS}
+        contextvars.Context().run(partial(logger.warning, "connection closed", extra=extra))
