@@ -146,6 +146,8 @@ SUBMIT = (
     + FUNCTIONS
     + """
 local id, ttl_seconds, force, exact, now_ms, max_queued, max_bytes, fields = unpack(ARGV)
+-- The client resends a submission whose reply was lost.
+if redis.call('EXISTS', review_key(id)) == 1 then return {id, 1} end
 local existing = force == '0' and redis.pcall('GET', upgrade)
 if type(existing) == 'string' then
   local status = field(existing, 'status')
@@ -177,10 +179,12 @@ CHECK = (
     + FUNCTIONS
     + """
 local max_bytes, must_write = tonumber(ARGV[1]), ARGV[2] == '1'
--- This writes nothing, but is refused as a write is: read-only, out of memory, failed snapshot.
-redis.call('SET', policy .. ':absent', '', 'XX')
-if must_write then redis.call('SET', policy .. ':check', '', 'EX', 60) end
 local used, limit = memory()
+-- These write nothing, but are refused as writes are: read-only, failed snapshot. SET is refused
+-- for lack of memory as well, even if SUBMIT could drop something: only if that is unknown.
+if limit == 0 then redis.call('SET', policy .. ':absent', '', 'XX') end
+redis.call('DEL', policy .. ':absent')
+if must_write then redis.call('SET', policy .. ':check', '', 'EX', 60) end
 if limit == 0 or used + max_bytes <= limit * MARK then return 1 end
 fill_windows()
 return math.min(1, redis.call('ZCARD', diffs) + redis.call('ZCARD', ended))

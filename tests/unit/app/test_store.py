@@ -46,6 +46,27 @@ def test_forced_review_replaces_the_existing_one(reviews, client):
     assert client.xlen(store.STREAM) == 2
 
 
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("force", [False, True])
+def test_submission_that_is_sent_twice_changes_nothing(
+    reviews, client, monkeypatch, force, is_done
+):
+    """The client resends a submission whose reply was lost."""
+    script = reviews._submit_script
+
+    def send_twice(**arguments: object) -> object:
+        script(**arguments)
+        if is_done:
+            _finish(client)
+        return script(**arguments)
+
+    monkeypatch.setattr(reviews, "_submit_script", send_twice)
+    review, _ = reviews.submit(*UPGRADE, force=force)
+    assert review.status == (Status.DONE if is_done else Status.QUEUED)
+    assert client.xlen(store.STREAM) == (0 if is_done else 1)
+    assert client.zcard(store.INDEX) == 1
+
+
 # --- which review is the answer to a second submission
 
 RESULT = Result(verdict="pass", risk=0.1, threshold=0.75, from_version="1.2.0", to_version="1.3.0")
