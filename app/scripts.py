@@ -89,6 +89,45 @@ local function forget_expired(window, key_of)
   end
 end
 
+-- Replaces shared keys that another user of the store overwrote with another type. A window is
+-- filled again when it is needed. The index and the queue are built again from the reviews, and the
+-- foreign key gets another name. A running review may run again.
+local function heal()
+  local function is_foreign(key, kind)
+    local actual = redis.call('TYPE', key).ok
+    return actual ~= 'none' and actual ~= kind
+  end
+  if is_foreign(diffs, 'zset') or is_foreign(ended, 'zset') then
+    redis.call('DEL', diffs, ended)
+  end
+  local renew_index = is_foreign(index, 'zset')
+  local renew_queue = is_foreign(stream, 'stream') or is_foreign(retries, 'zset')
+  if renew_index then
+    redis.call('RENAME', index, index .. ':foreign')
+    local cursor, prefix = '0', review_key('')
+    repeat
+      local reply = redis.call('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 1000)
+      cursor = reply[1]
+      for _, key in ipairs(reply[2]) do
+        local id = key:sub(#prefix + 1)
+        local created = tonumber(field(id, 'created') or '')
+        if created then redis.call('ZADD', index, created, id) end
+      end
+    until cursor == '0'
+  end
+  if renew_queue then
+    for _, key in ipairs({stream, retries}) do
+      if redis.call('EXISTS', key) == 1 then redis.call('RENAME', key, key .. ':foreign') end
+    end
+    for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+      local status = field(id, 'status')
+      if status == 'queued' or status == 'running' then
+        redis.call('XADD', stream, '*', 'id', id)
+      end
+    end
+  end
+end
+
 -- Lists the reviews that version 0.2 stored, which had no windows.
 local function fill_windows()
   if redis.call('EXISTS', ended) == 1 then return end
@@ -146,6 +185,7 @@ SUBMIT = (
     + FUNCTIONS
     + """
 local id, ttl_seconds, force, exact, now_ms, max_queued, max_bytes, fields = unpack(ARGV)
+heal()
 -- The client resends a submission whose reply was lost.
 if redis.call('EXISTS', review_key(id)) == 1 then return {id, 1} end
 local existing = force == '0' and redis.pcall('GET', upgrade)
@@ -185,6 +225,7 @@ local used, limit = memory()
 if limit == 0 then redis.call('SET', policy .. ':absent', '', 'XX') end
 redis.call('DEL', policy .. ':absent')
 if must_write then redis.call('SET', policy .. ':check', '', 'EX', 60) end
+heal()
 if limit == 0 or used + max_bytes <= limit * MARK then return 1 end
 fill_windows()
 return math.min(1, redis.call('ZCARD', diffs) + redis.call('ZCARD', ended))

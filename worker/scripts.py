@@ -92,6 +92,7 @@ local function remove_dead_consumers()
   end
 end
 
+heal()
 -- Queue at most 100 jobs whose next attempt is due.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', retries, '-inf', now_ms, 'LIMIT', 0, 100)) do
   redis.call('ZREM', retries, id)
@@ -146,6 +147,7 @@ END = (
     + """
 local id, entry_id, next_attempt, diff, fields_json = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local review = review_key(id)
+heal()
 if field(id, 'lease') ~= lease_token then return 0 end
 redis.call('HDEL', review, 'lease')
 local fields = cjson.decode(fields_json)

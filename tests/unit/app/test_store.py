@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -317,13 +318,36 @@ def test_key_of_another_type_does_not_prevent_a_submission(reviews, client, kind
     assert reviews.submit(*UPGRADE)[1]
 
 
-@pytest.mark.parametrize("key", [store.STREAM, store.INDEX, store.RETRIES])
-def test_key_of_the_queue_with_another_type_is_a_store_error(reviews, client, key):
-    client.set(key, "x")
-    with pytest.raises(StoreError) as caught:
-        reviews.submit(*UPGRADE)
-    assert caught.value.state == "error"
-    assert "does not answer" not in caught.value.detail
+SHARED_KEYS = [store.STREAM, store.INDEX, store.RETRIES, store.ENDED, store.DIFFS, store.POLICY]
+
+
+@pytest.mark.parametrize("key", SHARED_KEYS)
+@pytest.mark.parametrize("healer", ["check", "submit", "claim", "finish"])
+def test_key_that_another_type_replaced_is_built_again(reviews, client, key, healer):
+    worker = Queue(client, "worker")
+    ids = _submit(reviews, 4)
+    assert worker.finish(worker.claim(), RESULT, "--- a\n")
+    worker.retry(worker.claim(), Failure(code="x", message="x"))
+    running = worker.claim()
+    client.delete(key)
+    client.set(key, "x") if key != store.POLICY else client.lpush(key, "x")
+    steps = {
+        "check": reviews.check,
+        "submit": lambda: reviews.submit(*UPGRADE, force=True),
+        "claim": worker.claim,
+        "finish": lambda: worker.finish(running, RESULT, "--- b\n"),
+    }
+    steps[healer]()
+    reviews.check()
+    later = Queue(client, "later", lease_seconds=0, clock=lambda: time.time() + 60)
+    while job := later.claim():
+        assert later.finish(job, RESULT, "")
+    assert all(reviews.get(id_).status == Status.DONE for id_ in ids)
+    assert read_diff(reviews, ids[0]) == "--- a\n"
+    assert {id_ for page in _pages(reviews, 3) for id_ in page} >= set(ids)
+    assert set(client.zrange(store.ENDED, 0, -1)) >= set(ids)
+    assert ids[0] in client.zrange(store.DIFFS, 0, -1)
+    assert reviews.submit("other", "1.0.0", "1.0.1")[1]
 
 
 def test_damaged_ids_in_the_index_do_not_end_the_pages(reviews, client):
