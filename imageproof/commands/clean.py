@@ -29,7 +29,9 @@ def clean(
     engine.require_answer()
     own = {item["Id"] for item in engine.containers(one_off=True)}
     if dry_run:
-        plan_down(contract, engine, volumes=True, take_over=take_over)
+        if not take_over:
+            require_own_stack(contract, engine, f"clean --dry-run{' --base' if base else ''}")
+        plan_down(engine, volumes=True)
         for tag in _removable_tags(contract, engine, own, base=base):
             console.write(f"would remove image {tag}")
         for image in replaced_images(engine, _untagged_builds(engine), unless_used_by=own):
@@ -38,7 +40,7 @@ def clean(
         return
     with project_lock(engine, "clean", wait=wait):
         if not take_over:
-            require_own_stack(contract, engine, "clean")
+            require_own_stack(contract, engine, f"clean{' --base' if base else ''}")
         compose.down(engine, volumes=True)
         for tag in _removable_tags(contract, engine, set(), base=base):
             console.say(f"  removing {tag}")

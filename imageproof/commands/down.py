@@ -27,17 +27,17 @@ def down(
     """Stop and remove the stack; `dry_run`: only print what would be removed."""
     engine.require_answer()
     if dry_run:
-        plan_down(contract, engine, volumes=volumes, take_over=take_over)
+        if not take_over:
+            require_own_stack(contract, engine, f"down --dry-run{' --volumes' if volumes else ''}")
+        plan_down(engine, volumes=volumes)
         return
     with project_lock(engine, "down", wait=wait):
         if not take_over:
-            require_own_stack(contract, engine, "down")
+            require_own_stack(contract, engine, f"down{' --volumes' if volumes else ''}")
         compose.down(engine, volumes=volumes)
 
 
-def plan_down(contract: Contract, engine: Engine, *, volumes: bool, take_over: bool) -> None:
+def plan_down(engine: Engine, *, volumes: bool) -> None:
     """Print what `down` would remove."""
-    if not take_over:
-        require_own_stack(contract, engine, "down")
     for text in stack_objects(engine, volumes=volumes).describe(engine):
         console.write(f"would remove {text}")

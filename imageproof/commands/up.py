@@ -51,12 +51,14 @@ def up(contract: Contract, engine: Engine, *, dry_run: bool, wait: bool, take_ov
     engine.require_answer()
     if dry_run:
         if not take_over:
-            require_own_stack(contract, engine, "up")
+            require_own_stack(contract, engine, "up --dry-run")
+        compose.require_not_paused(engine)
         _print_plan(contract, engine)
         return
     with project_lock(engine, "up", wait=wait):
         if not take_over:
             require_own_stack(contract, engine, "up")
+        compose.require_not_paused(engine)
         _up(contract, engine)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imageproof.console import done, say, step, warn
-from imageproof.docker.client import Engine
+from imageproof.docker.client import Engine, service_of
 from imageproof.docker.compose_command import variables_with_value
-from imageproof.errors import ImageproofError, PortTaken, UsageError
+from imageproof.errors import ImageproofError, PortTaken, StackFailed, UsageError
 from imageproof.signals import deferring
 from imageproof.stack.logs import save_logs
 from imageproof.stack.objects import (
@@ -32,8 +33,8 @@ UP_OPTIONS = ("--detach", "--no-build", "--remove-orphans")
 def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[ServiceState]:
     """Start every service from existing images, and wait until each is ready.
 
-    If the start fails, the logs are saved, and new containers and volumes are removed. A stack
-    that was running before is not removed: what became of it is printed.
+    If the start fails, what existed before it stays, and its state is printed. If nothing was
+    running, the logs are saved, and the new containers, networks and volumes are removed.
 
     Raises:
         StackFailed: a service failed; the error has the end of its log and of its health check.
@@ -42,22 +43,22 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     """
     if not quiet:
         step("up")
+    require_not_paused(engine)
     before = states(engine)
-    was_running = any(state.status == "running" for state in before)
     old_anonymous = anonymous_volumes(engine, engine.containers())
-    old_volumes = _volumes(engine)
+    old_objects = _ExistingObjects.of(engine, before)
     try:
-        # Interrupted half-way, the replacement of a running stack leaves services stopped.
-        with deferring() if was_running else contextlib.nullcontext():
+        # Interrupted half-way, the replacement of a container leaves its service without one.
+        with deferring() if before else contextlib.nullcontext():
             engine.compose("starting the stack", "up", *UP_OPTIONS)
         current = wait_until_ready(contract, engine, before, quiet=quiet)
     except (ImageproofError, KeyboardInterrupt) as error:
         if isinstance(error, PortTaken):
             _name_variable(engine, error)
-        if was_running:
+        if not any(state.status in ("running", "restarting") for state in before):
+            _remove_failed_start(contract, engine, old_objects, quiet=quiet)
+        if before:
             report_change(engine, before, "the start did not end well")
-        else:
-            _remove_failed_start(contract, engine, old_volumes, quiet=quiet)
         raise
     # Those of removed orphans; Compose mounts the others again.
     remaining = anonymous_volumes(engine, engine.containers())
@@ -97,24 +98,80 @@ def _health(state: ServiceState) -> str:
     return f", {state.health}" if state.health else ""
 
 
+def require_not_paused(engine: Engine) -> None:
+    """Raise StackFailed if a container of the stack is paused: Compose would not resume it."""
+    current = states(engine)
+    if paused := [state.container for state in current if state.status == "paused"]:
+        # Compose's own command fails if one of the containers is not paused.
+        every = len(paused) == len(current)
+        command = "docker compose unpause" if every else f"docker unpause {' '.join(paused)}"
+        raise StackFailed(
+            "starting the stack",
+            f"it is paused: {', '.join(paused)}",
+            hint=f"`{command}` resumes it; then run `./inv up` again",
+        )
+
+
+@dataclass(frozen=True)
+class _ExistingObjects:
+    """Services that have a container, and names of networks and volumes, before a start."""
+
+    services: frozenset[str]
+    networks: frozenset[str]
+    volumes: frozenset[str]  # every one in the engine
+
+    @classmethod
+    def of(cls, engine: Engine, before: Sequence[ServiceState]) -> _ExistingObjects:
+        return cls(
+            services=frozenset(state.service for state in before),
+            networks=frozenset(_networks(engine)),
+            volumes=frozenset(_all_volumes(engine)),
+        )
+
+
 def _remove_failed_start(
-    contract: Contract, engine: Engine, old_volumes: Container[str], *, quiet: bool
+    contract: Contract, engine: Engine, old: _ExistingObjects, *, quiet: bool
 ) -> None:
-    """Save the logs, then remove all containers and new volumes. An error ends only one step."""
+    """Save the logs, then remove what the start has created. An error ends only one step.
+
+    The container of a service that had one stays, even a new one: only it mounts the anonymous
+    volumes of its predecessor.
+    """
     with contextlib.suppress(ImageproofError):
         files = save_logs(contract, engine)
         if files and not quiet:
             say(f"  the logs are saved in {files[0].parent.relative_to(contract.root)}")
     with contextlib.suppress(ImageproofError):
-        down(engine, quiet=True)
-        if new_volumes := [name for name in _volumes(engine) if name not in old_volumes]:
-            engine.remove("volume", new_volumes)
+        new = [c for c in engine.containers() if service_of(c) not in old.services]
+        anonymous = anonymous_volumes(engine, new)
+        if new:
+            ids = [container["Id"] for container in new]
+            with contextlib.suppress(ImageproofError):
+                engine.query("stopping the new containers", "container", "stop", *ids)
+            engine.remove("container", ids)
+        volumes = {*anonymous, *_volumes(engine)} - old.volumes
+        remove_volumes(engine, sorted(volumes))
+    with contextlib.suppress(ImageproofError):
+        if networks := [name for name in _networks(engine) if name not in old.networks]:
+            engine.remove("network", networks)
+
+
+def _label(engine: Engine) -> str:
+    return f"com.docker.compose.project={engine.project_name}"
+
+
+def _networks(engine: Engine) -> list[str]:
+    """Return the names of the stack's existing networks."""
+    return engine.names_with_label("network", _label(engine))
 
 
 def _volumes(engine: Engine) -> list[str]:
     """Return the names of the stack's existing volumes."""
-    label = f"com.docker.compose.project={engine.project_name}"
-    return engine.names_with_label("volume", label)
+    return engine.names_with_label("volume", _label(engine))
+
+
+def _all_volumes(engine: Engine) -> list[str]:
+    return engine.query("listing volumes", "volume", "ls", "--quiet").split()
 
 
 def down(engine: Engine, *, volumes: bool = False, quiet: bool = False) -> StackObjects:

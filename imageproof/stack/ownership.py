@@ -19,7 +19,8 @@ def foreign_folders(contract: Contract, engine: Engine) -> list[str]:
     # Compose's working folder is that of its first file.
     files = (*engine.compose_files[:1], contract.compose_file)
     own = {contract.root.resolve(), *(file.parent.resolve() for file in files)}
-    labels = [item["Config"].get("Labels") or {} for item in engine.containers(one_off=True)]
+    # Without those of `run-api` and `docker compose run`, which any clone may add to the stack.
+    labels = [item["Config"].get("Labels") or {} for item in engine.containers()]
     folders = {folder for label in labels if (folder := label.get(_LABEL))}
     return sorted(folder for folder in folders if Path(folder).resolve() not in own)
 
@@ -27,7 +28,7 @@ def foreign_folders(contract: Contract, engine: Engine) -> list[str]:
 def require_own_stack(contract: Contract, engine: Engine, command: str) -> None:
     """Raise UsageError if the stack of this name was started from another folder.
 
-    `command`: the command that would change it, for the hint.
+    `command`: the command with its options, for the hint; a dry run stays one.
     """
     if folders := foreign_folders(contract, engine):
         raise UsageError(

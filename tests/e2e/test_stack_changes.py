@@ -143,6 +143,11 @@ def _ids(project: Project) -> dict[str, str]:
     return {name: docker("inspect", "--format", "{{.Id}}", name) for name in names}
 
 
+def _container_ids(project: Project) -> set[str]:
+    label = f"label=com.docker.compose.project={project.name}"
+    return set(docker("ps", "--all", "--quiet", "--no-trunc", "--filter", label).split())
+
+
 def test_no_anonymous_volume_and_no_untagged_image_is_left(two: Project):
     assert two.inv("up").status == 0
     anonymous = _objects(two)["anonymous volume"]
@@ -183,6 +188,7 @@ def test_stack_of_another_clone_is_changed_only_by_request(project: Project, tmp
             assert refused.status == 2, refused.messages
             assert f"it was started from {project.root}" in refused.messages
             assert "COMPOSE_PROJECT_NAME" in refused.messages
+            assert f"./inv {' '.join([command, *options])} --take-over`" in refused.messages
     assert _ids(project) == ids
     warning = f"the running stack was started from {project.root}"
     assert warning in clone.inv("verify", "--only", "run.healthy").messages
@@ -276,7 +282,7 @@ def test_interrupted_start_over_a_running_stack_ends_the_replacement(two: Projec
     two.edit("index.html", "first", "second")
     with start_command(two, "up") as process:
         read_until(process, "» up")
-        wait_until(lambda: set(_names(two, "container")) != set(ids), 60, "nothing was replaced")
+        wait_until(lambda: _container_ids(two) != set(ids.values()), 60, "nothing was replaced")
         process.send_signal(signal.SIGINT)
         _, messages = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -284,3 +290,125 @@ def test_interrupted_start_over_a_running_stack_ends_the_replacement(two: Projec
     assert not set(_ids(two).values()) & set(ids.values())
     for service in ("side", "web"):
         assert re.search(rf"{service} +a new container, running", messages), messages
+
+
+MARK = "/anonymous/mark"
+
+
+def _write_mark(project: Project, text: str) -> None:
+    # As root: the image has no such folder, so its volume belongs to root.
+    command = ("sh", "-c", f"echo {text} > {MARK}")
+    docker("exec", "--user", "0", f"{project.name}-side-1", *command)
+
+
+def _read_mark(project: Project) -> str:
+    return docker("exec", f"{project.name}-side-1", "cat", MARK)
+
+
+@pytest.fixture
+def marked(two: Project) -> Project:
+    """Return the project with its stack running, and data in its anonymous volume."""
+    assert two.inv("up").status == 0
+    _write_mark(two, "precious")
+    return two
+
+
+def _add_failing_service(project: Project) -> None:
+    failing = (
+        SIDE.partition("  extra:")[0].replace("NAME", project.name).replace("side:", "broken:")
+    )
+    failing = failing.replace("time.sleep(600)", "raise SystemExit(3)")
+    failing = failing.replace("named:/named", "fresh:/fresh")
+    project.edit("compose.yaml", "  extra:\n", f"{failing.lstrip(chr(10))}  extra:\n")
+    project.edit("compose.yaml", "volumes: { named: }", "volumes: { named: , fresh: }")
+
+
+def _stop(project: Project) -> None:
+    docker("stop", "--time", "1", *sorted(_names(project, "container")))
+
+
+def test_failed_start_of_a_stopped_stack_removes_only_what_it_created(marked: Project):
+    _stop(marked)
+    before, ids, volumes = _objects(marked), _ids(marked), _volumes()
+    _add_failing_service(marked)
+    outcome = marked.inv("up")
+    assert outcome.status == 1, outcome.messages
+    assert "waiting for broken to become healthy" in outcome.messages
+    assert re.search(r"side +as before, running", outcome.messages), outcome.messages
+    assert (_objects(marked), _ids(marked)) == (before, ids)
+    assert {name for name in _volumes() - volumes if _uses(name, marked)} == set()
+    assert _read_mark(marked) == "precious"
+
+
+def test_replacement_in_a_failed_start_of_a_stopped_stack_stays_with_its_data(marked: Project):
+    _stop(marked)
+    marked.edit("compose.yaml", "time.sleep(600)", "raise SystemExit(3)")
+    outcome = marked.inv("up")
+    assert outcome.status == 1, outcome.messages
+    assert re.search(r"side +a new container, exited", outcome.messages), outcome.messages
+    marked.edit("compose.yaml", "raise SystemExit(3)", "time.sleep(600)")
+    assert marked.inv("up").status == 0
+    assert _read_mark(marked) == "precious"
+
+
+def test_interrupted_start_of_a_stopped_stack_keeps_it(marked: Project):
+    _stop(marked)
+    ids = _ids(marked)
+    side = f"{marked.name}-side-1"
+    with start_command(marked, "up") as process:
+        read_until(process, "» up")
+        wait_until(
+            lambda: docker("inspect", "--format", "{{.State.Status}}", side) == "running",
+            60,
+            "it was not started",
+        )
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130, messages
+    assert _ids(marked) == ids
+    assert "as before" in messages
+    docker("start", side)
+    assert _read_mark(marked) == "precious"
+
+
+def test_paused_stack_is_not_changed_and_the_hint_resumes_it(marked: Project):
+    containers = sorted(_names(marked, "container"))
+    for paused, hint in (
+        (containers[:1], f"docker unpause {containers[0]}"),
+        (containers, "docker compose unpause"),
+    ):
+        docker("pause", *paused)
+        before = _snapshot(marked)
+        for options in ([], ["--dry-run"]):
+            outcome = marked.inv("up", *options)
+            assert outcome.status == 1, outcome.messages
+            assert f"it is paused: {', '.join(paused)}" in outcome.messages
+            assert f"`{hint}` resumes it" in outcome.messages
+            assert "» " not in outcome.messages, "nothing is built"
+        assert _snapshot(marked) == before
+        words = hint.removeprefix("docker ").split()
+        where = ["--project-directory", str(marked.root)] if words[0] == "compose" else []
+        docker(*words[:1], *where, *words[1:])
+    assert marked.inv("up").status == 0
+    assert _read_mark(marked) == "precious"
+
+
+def _volumes() -> set[str]:
+    return set(docker("volume", "ls", "--quiet").split())
+
+
+def _uses(volume: str, project: Project) -> bool:
+    """Return whether Compose labelled a volume as the project's."""
+    return project.name in docker("volume", "inspect", "--format", "{{json .Labels}}", volume)
+
+
+def test_single_container_of_a_clone_does_not_take_the_stack(project: Project, tmp_path: Path):
+    assert project.inv("up").status == 0
+    root = tmp_path / "clone"
+    shutil.copytree(project.root, root, ignore=shutil.ignore_patterns("clone", ".imageproof"))
+    started = replace(project, root=root).inv("run-api", "--detach")
+    assert started.status == 0, started.messages
+    for command in (["up", "--dry-run"], ["up"], ["down"]):
+        outcome = project.inv(*command)
+        assert outcome.status == 0, outcome.messages
+    assert not project.leftovers()

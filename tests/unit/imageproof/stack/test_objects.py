@@ -40,7 +40,7 @@ def _engine(folder: str | None, *files: Path) -> Any:
     return SimpleNamespace(
         compose_files=files,
         project_name="shop",
-        containers=lambda *, one_off: [{"Config": {"Labels": label}}] if folder != "" else [],
+        containers=lambda: [{"Config": {"Labels": label}}] if folder != "" else [],
     )
 
 
