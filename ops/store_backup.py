@@ -8,6 +8,7 @@ this store loads (``appendonly yes`` ignores a plain dump.rdb).
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import tarfile
@@ -44,9 +45,11 @@ def backup(engine: Engine, file: Path, *, force: bool) -> None:
     if container is None:
         raise StackFailed(action, "the cache does not run", hint="`./inv up` starts it")
     step("backup")
+    new_path: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=file.resolve().parent, suffix=".new") as new:
-            # The file appears under its name only when it is whole.
+        folder = file.resolve().parent
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as new:
+            new_path = Path(new.name)
             command = engine.command("exec", container["Id"], "redis-cli", "--rdb", "-")
             result = subprocess.run(command, stdout=new, stderr=subprocess.PIPE, check=False)
             new.seek(0)
@@ -56,10 +59,16 @@ def backup(engine: Engine, file: Path, *, force: bool) -> None:
                     action, "Redis sent no snapshot", tail=tail, hint="see `./inv logs`"
                 )
             size = _remove_end_mark(new)
-            file.unlink(missing_ok=True)
-            file.hardlink_to(new.name)
+            os.fsync(new.fileno())
+        if not force:
+            file.touch(exist_ok=False)  # fails if the name is in use by now
+        # The file appears under its name only when it is whole; until then an older one stays.
+        new_path.replace(file)
     except OSError as error:
         raise UsageError(action, error.strerror or str(error), hint="choose another file") from None
+    finally:
+        if new_path:
+            new_path.unlink(missing_ok=True)
     done(f"backup: {_keys(engine, container)} keys, {size / 1e6:.1f} MB in {file}")
 
 
