@@ -20,7 +20,7 @@ from imageproof.stack.objects import (
     remove_volumes,
     stack_objects,
 )
-from imageproof.stack.readiness import wait_until_ready
+from imageproof.stack.readiness import start_error, wait_until_ready
 from imageproof.stack.states import ServiceState, states
 from imageproof.suggestion import did_you_mean
 
@@ -50,7 +50,7 @@ def up(contract: Contract, engine: Engine, *, quiet: bool = False) -> list[Servi
     try:
         # Interrupted half-way, the replacement of a container leaves its service without one.
         with deferring() if before else contextlib.nullcontext():
-            engine.compose("starting the stack", "up", *UP_OPTIONS)
+            _start(engine, before)
         current = wait_until_ready(contract, engine, before, quiet=quiet)
     except (ImageproofError, KeyboardInterrupt) as error:
         if isinstance(error, PortTaken):
@@ -70,6 +70,13 @@ def _name_variable(engine: Engine, error: PortTaken) -> None:
     """Add the variable that sets the port, if there is one, to the hint."""
     if names := variables_with_value(engine.compose_files, error.cause):
         error.hint = f"set {' or '.join(names)} to another port, in .env; or {error.hint}"
+
+
+def _start(engine: Engine, before: Sequence[ServiceState]) -> None:
+    try:
+        engine.compose("starting the stack", "up", *UP_OPTIONS)
+    except StackFailed as error:
+        raise (start_error(engine, before) or error) from None
 
 
 def report_change(engine: Engine, before: Sequence[ServiceState], problem: str) -> None:

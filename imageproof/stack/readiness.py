@@ -83,6 +83,9 @@ class _Wait:
         """Return whether a container is ready; a restarted one must also run for a while."""
         if not state.ready or self._new_restarts(state):
             return False
+        if state.completed:
+            self._report(state, "completed", "ended with 0")
+            return True
         # `waited`, because the engine's clock may be ahead of this machine's.
         if state.health is None and max(state.uptime, waited) < SETTLE_SECONDS:
             return False
@@ -117,13 +120,21 @@ class _Wait:
 
 def describe_services(current: Sequence[ServiceState]) -> str:
     """Return the number of services by health: `3 services are running, 2 of them healthy`."""
-    services = {state.service for state in current}
-    unchecked = {state.service for state in current if state.health is None}
-    number = "1 service is" if len(services) == 1 else f"{len(services)} services are"
-    if not unchecked:
-        return f"{number} running and healthy"
-    healthy = len(services - unchecked)
-    return f"{number} running, {healthy} of them healthy, {len(unchecked)} without a health check"
+    completed = {state.service for state in current if state.completed}
+    running = [state for state in current if not state.completed]
+    services = {state.service for state in running}
+    unchecked = {state.service for state in running if state.health is None}
+    text = "1 service is" if len(services) == 1 else f"{len(services)} services are"
+    if not services:
+        text += " running"
+    elif not unchecked:
+        text += " running and healthy"
+    else:
+        healthy = len(services - unchecked)
+        text += f" running, {healthy} of them healthy, {len(unchecked)} without a health check"
+    if ended := len(completed - services):
+        text += f", {ended} ended with 0"
+    return text
 
 
 def _exit_status(engine: Engine, state: ServiceState) -> int | None:
@@ -138,6 +149,16 @@ def _exit_status(engine: Engine, state: ServiceState) -> int | None:
         return int(ends[-1]["Actor"]["Attributes"]["exitCode"]) if ends else None
     except (ImageproofError, KeyError, ValueError):
         return None
+
+
+def start_error(engine: Engine, before: Sequence[ServiceState]) -> ImageproofError | None:
+    """Return the error of a container that this start ran and that failed; None: there is none.
+
+    For Compose's own error, which has no log: a service that others wait for did not complete.
+    """
+    old = {state.run for state in before}
+    failed = [s for s in states(engine) if s.status == "exited" and s.failure and s.run not in old]
+    return _start_error(engine, failed[0], failed[0].failure or "") if failed else None
 
 
 def _missing(service: str) -> StackFailed:

@@ -30,6 +30,7 @@ class ServiceState:
         id: its id.
         started_at: its last start, as in `docker inspect`.
         help: its own hint for a failed start, from its label HELP_LABEL.
+        completed: whether it ended with status 0, and the engine does not restart it.
     """
 
     service: str
@@ -42,6 +43,7 @@ class ServiceState:
     id: str = ""
     started_at: str = ""
     help: str = ""
+    completed: bool = False
 
     @property
     def run(self) -> str:
@@ -50,12 +52,16 @@ class ServiceState:
 
     @property
     def ready(self) -> bool:
-        """Whether it is running, and healthy if it has a health check."""
+        """Whether it is running, and healthy if it has a health check; or completed."""
+        if self.completed:
+            return True
         return self.status == "running" and self.health in (None, "healthy")
 
     @property
     def failure(self) -> str | None:
         """Why it cannot become ready without help, None if it still can."""
+        if self.completed:
+            return None
         if self.status in {"exited", "dead", "restarting"}:
             return f"it is {self.status}"
         return "its health check fails" if self.health == "unhealthy" else None
@@ -89,7 +95,15 @@ def _parse_state(container: dict[str, Any]) -> ServiceState:
         id=container["Id"],
         started_at=state["StartedAt"],
         help=container["Config"]["Labels"].get(HELP_LABEL, ""),
+        completed=_has_completed(container),
     )
+
+
+def _has_completed(container: dict[str, Any]) -> bool:
+    state = container["State"]
+    restart = (container.get("HostConfig") or {}).get("RestartPolicy") or {}
+    may_end = restart.get("Name") in (None, "", "no", "on-failure")  # others restart it after 0 too
+    return state["Status"] == "exited" and state.get("ExitCode") == 0 and may_end
 
 
 def _health_output(state: dict[str, Any]) -> list[str]:

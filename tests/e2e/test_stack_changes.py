@@ -412,3 +412,47 @@ def test_single_container_of_a_clone_does_not_take_the_stack(project: Project, t
         outcome = project.inv(*command)
         assert outcome.status == 0, outcome.messages
     assert not project.leftovers()
+
+
+# Runs before `web`, and ends; of the same image, with its health check.
+MIGRATE = """
+  migrate:
+    image: NAME/web:local
+    init: true
+    command: [python3.11, -c, "print('migrated'); raise SystemExit(0)"]
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    mem_limit: 64m
+    cpus: 0.5
+    pids_limit: 16
+    logging: { driver: local }
+"""
+
+
+@pytest.fixture
+def migrated(project: Project) -> Project:
+    """Return the project with a service that ends before `web` starts."""
+    compose = project.root / "compose.yaml"
+    compose.write_text(compose.read_text() + MIGRATE.replace("NAME", project.name))
+    completed = "depends_on: { migrate: { condition: service_completed_successfully } }"
+    project.edit(
+        "compose.yaml", "    init: true\n    build", f"    init: true\n    {completed}\n    build"
+    )
+    return project
+
+
+def test_service_that_ends_with_0_is_done(migrated: Project):
+    for _ in range(2):
+        outcome = migrated.inv("up")
+        assert outcome.status == 0, outcome.output + outcome.messages
+        assert "1 service is running and healthy, 1 ended with 0" in outcome.messages
+
+
+def test_service_that_ends_with_an_error_fails_with_its_log(migrated: Project):
+    migrated.edit("compose.yaml", "SystemExit(0)", "SystemExit(3)")
+    outcome = migrated.inv("up")
+    assert outcome.status == 1, outcome.messages
+    assert "migrate" in outcome.messages
+    assert "log: migrated" in outcome.messages, outcome.messages
+    assert not migrated.leftovers()

@@ -172,3 +172,13 @@ def test_program_that_refuses_its_configuration_is_a_wrong_configuration(
     assert type(caught.value) is error_class
     assert "log: shop-1 says no" in caught.value.tail
     assert caught.value.hint
+
+
+def test_completed_services_are_counted_apart():
+    done = _state("migrate", None, status="exited", completed=True)
+    web, side = _state("web"), _state("side", None)
+    assert describe_services([web, done]) == "1 service is running and healthy, 1 ended with 0"
+    assert describe_services([web, side, done]) == (
+        "2 services are running, 1 of them healthy, 1 without a health check, 1 ended with 0"
+    )
+    assert describe_services([done]) == "0 services are running, 1 ended with 0"

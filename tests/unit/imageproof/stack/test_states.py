@@ -88,3 +88,33 @@ def test_each_service_has_as_many_containers_as_the_compose_file_says():
         "replicated": 2,
         "switched-off": 0,
     }
+
+
+@pytest.mark.parametrize(
+    "restart", [None, {}, {"Name": ""}, {"Name": "no"}, {"Name": "on-failure"}]
+)
+@pytest.mark.parametrize("health", [None, {"Status": "unhealthy"}])
+def test_container_that_ended_with_0_and_is_not_restarted_is_completed(restart, health):
+    ended = {"Status": "exited", "ExitCode": 0, "Health": health}
+    state = _parse_state(_container(State=ended, HostConfig={"RestartPolicy": restart}))
+    assert state.completed
+    assert state.ready
+    assert state.failure is None
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code", "restart"),
+    [
+        ("exited", 1, "no"),
+        ("exited", 137, "on-failure"),
+        ("exited", 0, "always"),
+        ("exited", 0, "unless-stopped"),
+        ("running", 0, "no"),
+        ("created", 0, "no"),
+        ("dead", 0, "no"),
+    ],
+)
+def test_other_end_is_not_completed(status, exit_code, restart):
+    ended = {"Status": status, "ExitCode": exit_code}
+    state = _parse_state(_container(State=ended, HostConfig={"RestartPolicy": {"Name": restart}}))
+    assert not state.completed
