@@ -100,6 +100,7 @@ local function heal()
   if is_foreign(diffs, 'zset') or is_foreign(ended, 'zset') then
     redis.call('DEL', diffs, ended)
   end
+  if is_foreign(policies, 'zset') then redis.call('DEL', policies) end
   local renew_index = is_foreign(index, 'zset')
   local renew_queue = is_foreign(stream, 'stream') or is_foreign(retries, 'zset')
   if renew_index then
@@ -178,7 +179,7 @@ end
 """
 )
 
-_KEYS = "local diffs, ended, index, policy, stream, retries, upgrade = unpack(KEYS)\n"
+_KEYS = "local diffs, ended, index, policies, stream, retries, upgrade = unpack(KEYS)\n"
 # Returns the id of the upgrade's review and 1 if it is new, or why there is none and 2.
 SUBMIT = (
     _KEYS
@@ -195,7 +196,7 @@ if type(existing) == 'string' then
   -- A finished review is the answer only if a new one would come out the same.
   if status == 'done' and exact == '1' then
     local judged_by = field(existing, 'policy')
-    if judged_by and judged_by == redis.pcall('GET', policy) then return {existing, 0} end
+    if judged_by and redis.call('ZSCORE', policies, judged_by) then return {existing, 0} end
   end
 end
 if redis.call('XLEN', stream) + redis.call('ZCARD', retries) >= tonumber(max_queued) then
@@ -222,9 +223,9 @@ local max_bytes, must_write = tonumber(ARGV[1]), ARGV[2] == '1'
 local used, limit = memory()
 -- These write nothing, but are refused as writes are: read-only, failed snapshot. SET is refused
 -- for lack of memory as well, even if SUBMIT could drop something: only if that is unknown.
-if limit == 0 then redis.call('SET', policy .. ':absent', '', 'XX') end
-redis.call('DEL', policy .. ':absent')
-if must_write then redis.call('SET', policy .. ':check', '', 'EX', 60) end
+if limit == 0 then redis.call('SET', policies .. ':absent', '', 'XX') end
+redis.call('DEL', policies .. ':absent')
+if must_write then redis.call('SET', policies .. ':check', '', 'EX', 60) end
 heal()
 if limit == 0 or used + max_bytes <= limit * MARK then return 1 end
 fill_windows()

@@ -44,7 +44,7 @@ RETRIES = f"{PREFIX}:later"  # sorted set: ids of reviews by the time of their n
 INDEX = f"{PREFIX}:reviews"  # sorted set: ids of reviews by creation time
 DIFFS = f"{PREFIX}:diffs"  # window (app/space.py) of the reviews with a diff
 ENDED = f"{PREFIX}:ended"  # window of the finished reviews
-POLICY = f"{PREFIX}:policy"  # by which the workers judge (worker/policy.py)
+POLICIES = f"{PREFIX}:policy"  # sorted set: policies (worker/policy.py) by their last use
 CURSOR_PATTERN = "^[0-9]{1,13}-[0-9a-f]{16}$"
 FAR_FUTURE_MS = 9_999_999_999_999  # in the year 2286
 REVIEW_TTL_SECONDS = 7 * 24 * 3600
@@ -151,7 +151,7 @@ class Store:
         """Return a review of an upgrade, and whether it is new.
 
         An existing review is returned if it is not finished, or if a new one would come out the
-        same: it did not fail, `old` and `new` are exact versions, and the workers judge as then.
+        same: it did not fail, `old` and `new` are exact versions, and a worker judges as then.
 
         Args:
             package: name of the npm package.
@@ -337,7 +337,7 @@ def _queue_full() -> StoreFull:
 
 def script_keys() -> list[str]:
     """Return the keys of every script, in the order of the scripts' locals."""
-    return [DIFFS, ENDED, INDEX, POLICY, STREAM, RETRIES]
+    return [DIFFS, ENDED, INDEX, POLICIES, STREAM, RETRIES]
 
 
 def _upgrade_key(package: str, old: str, new: str) -> str:

@@ -111,7 +111,7 @@ def submit(
     """Submit an upgrade for review.
 
     The same upgrade returns an existing review that is queued or running; or done, if a new one
-    would come out the same: both versions are exact, and the workers judge as then.
+    would come out the same: both versions are exact, and a worker judges as then.
     """
     review, _ = store.submit(
         upgrade.package, upgrade.from_, upgrade.to, force=force, request_id=request_id.get()

@@ -85,8 +85,8 @@ class Queue:
             lease_seconds: time for which another worker may be silent until its job is claimed.
             max_attempts: attempts before a job becomes a dead letter.
             clock: returns the seconds since the epoch.
-            policy: what this worker judges by (worker/policy.py). The result of another policy is
-                no answer to a new submission.
+            policy: what this worker judges by (worker/policy.py). The result of a policy
+                that no worker has is no answer to a new submission.
         """
         self._client = client
         self._worker_name = worker_name
@@ -119,7 +119,7 @@ class Queue:
 
     def renew(self, job: Job) -> bool:
         """Renew the lease; return False if another worker has claimed the job."""
-        return bool(self._run(RENEW, job.lease_token, job.id, job.entry_id))
+        return bool(self._run(RENEW, job.lease_token, job.id, self._policy, job.entry_id))
 
     def finish(self, job: Job, result: Result, diff: str) -> bool:
         """Write the result and the diff, within the limits of app/reviews.py and app/space.py."""

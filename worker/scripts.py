@@ -6,10 +6,24 @@ Their first write frees memory or needs none, so that Redis runs them even if it
 
 from app.scripts import FUNCTIONS
 
+POLICY_SECONDS = 20
+"""Time after which a policy is forgotten if no worker has claimed or renewed a job by it."""
+
 # The names of KEYS and ARGV in all scripts.
 _HEAD = """
-local diffs, ended, index, policy_key, stream, retries = unpack(KEYS)
+local diffs, ended, index, policies, stream, retries = unpack(KEYS)
 local group, consumer, lease_token, now_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+"""
+
+# Notes that a worker judges by the policy ARGV[6], and forgets policies that no worker has. If all
+# workers are gone, their policies stay. Writes seldom, because each write goes to the disk.
+_NOTE_POLICY = f"""
+local function note_policy(policy)
+  local noted_at = redis.call('ZSCORE', policies, policy)
+  if noted_at and now_ms - noted_at < {POLICY_SECONDS * 250} then return end
+  redis.call('ZREMRANGEBYSCORE', policies, '-inf', now_ms - {POLICY_SECONDS * 1000})
+  redis.pcall('ZADD', policies, now_ms, policy)
+end
 """
 
 # Claims a job and starts its attempt: an entry whose worker was silent for longer than its lease,
@@ -18,8 +32,9 @@ local group, consumer, lease_token, now_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 CLAIM = (
     _HEAD
     + FUNCTIONS
+    + _NOTE_POLICY
     + """
-local lease_ms, policy, max_consumer_idle_ms = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local lease_ms, max_consumer_idle_ms = ARGV[5], tonumber(ARGV[7])
 local dropped = {}
 
 -- Removes an entry; with a reason, its review fails as well, if there is one.
@@ -99,7 +114,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', retries, '-inf', now_ms, 'LIMIT'
   redis.call('XADD', stream, '*', 'id', id)
 end
 make_room(0)
-if redis.pcall('GET', policy_key) ~= policy then redis.pcall('SET', policy_key, policy) end
+note_policy(ARGV[6])
 -- The store is new, or lost its data.
 if redis.pcall('XPENDING', stream, group).err then
   redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
@@ -132,10 +147,12 @@ return {'', {}, dropped, 1}
 RENEW = (
     _HEAD
     + FUNCTIONS
+    + _NOTE_POLICY
     + """
-local id, entry_id = ARGV[5], ARGV[6]
+local id, entry_id = ARGV[5], ARGV[7]
 if field(id, 'lease') ~= lease_token then return 0 end
 redis.call('XCLAIM', stream, group, consumer, 0, entry_id, 'JUSTID')
+note_policy(ARGV[6])
 return 1
 """
 )

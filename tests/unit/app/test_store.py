@@ -12,6 +12,7 @@ from app.reviews import DamagedReviewError, Failure, Finding, Result, Status
 from app.store import Store, StoreError, StoreFull, connect
 from tests.support.stored_diffs import read_diff
 from worker.queue import Queue
+from worker.scripts import POLICY_SECONDS
 
 UPGRADE = ("left-pad", "1.2.0", "1.3.0")
 
@@ -122,8 +123,43 @@ def test_finished_review_is_no_answer_after_the_workers_policy_changed(reviews, 
     reviews.submit(*UPGRADE)
     _finish(client, policy="threshold 0.5")
     assert not reviews.submit(*UPGRADE)[1]
-    Queue(client, "worker", policy="threshold 0.6").claim()  # an update replaced the worker
+    later = time.time() + POLICY_SECONDS + 1
+    Queue(client, "worker", policy="threshold 0.6", clock=lambda: later).claim()  # an update
     assert reviews.submit(*UPGRADE)[1]
+
+
+def test_finished_review_is_the_answer_while_workers_have_different_policies(reviews, client):
+    """Only workers that are alive count: one that is busy renews its lease."""
+    now = [time.time()]
+    workers = [
+        Queue(client, name, lease_seconds=3600, policy=name, clock=lambda: now[0])
+        for name in ("a", "b", "c")
+    ]
+    reviews.submit("busy", "^1.0.0", "latest")
+    job = workers[2].claim()
+    reviews.submit(*UPGRADE)
+    assert workers[0].finish(workers[0].claim(), RESULT, "")
+    for now[0] in (now[0] + 5 * n for n in range(20)):
+        assert workers[1].claim() is workers[0].claim() is None
+        assert workers[2].renew(job)
+        assert not reviews.submit(*UPGRADE)[1]
+    assert set(client.zrange(store.POLICIES, 0, -1)) == {"a", "b", "c"}
+
+
+def test_finished_review_is_the_answer_while_no_worker_runs(reviews, client):
+    reviews.submit(*UPGRADE)
+    _finish(client)
+    client.zadd(store.POLICIES, {"default": 1})  # long ago
+    assert not reviews.submit(*UPGRADE)[1]
+
+
+def test_idle_worker_writes_its_policy_seldom(client):
+    worker = Queue(client, "worker", clock=lambda: 1_800_000_000.0)
+    worker.claim()
+    before = client.info("persistence")["rdb_changes_since_last_save"]
+    for _ in range(5):
+        worker.claim()
+    assert client.info("persistence")["rdb_changes_since_last_save"] == before
 
 
 @pytest.mark.parametrize(
@@ -318,7 +354,7 @@ def test_key_of_another_type_does_not_prevent_a_submission(reviews, client, kind
     assert reviews.submit(*UPGRADE)[1]
 
 
-SHARED_KEYS = [store.STREAM, store.INDEX, store.RETRIES, store.ENDED, store.DIFFS, store.POLICY]
+SHARED_KEYS = [store.STREAM, store.INDEX, store.RETRIES, store.ENDED, store.DIFFS, store.POLICIES]
 
 
 @pytest.mark.parametrize("key", SHARED_KEYS)
@@ -330,7 +366,7 @@ def test_key_that_another_type_replaced_is_built_again(reviews, client, key, hea
     worker.retry(worker.claim(), Failure(code="x", message="x"))
     running = worker.claim()
     client.delete(key)
-    client.set(key, "x") if key != store.POLICY else client.lpush(key, "x")
+    client.set(key, "x") if key != store.POLICIES else client.lpush(key, "x")
     steps = {
         "check": reviews.check,
         "submit": lambda: reviews.submit(*UPGRADE, force=True),
