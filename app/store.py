@@ -50,6 +50,8 @@ FAR_FUTURE_MS = 9_999_999_999_999  # in the year 2286
 REVIEW_TTL_SECONDS = 7 * 24 * 3600
 STORE_TIMEOUT_SECONDS = 1.5
 """Time limit of connecting, and of each command."""
+STORE_COMMAND_SECONDS = 3 * STORE_TIMEOUT_SECONDS
+"""Longest time of a command: one that is lost, and two attempts to connect again."""
 LOST_WRITE_SECONDS = 5.0
 """Time after a lost write until the next check tries one."""
 _REVIEW_ID = re.compile("[0-9a-f]{16}")
@@ -68,9 +70,9 @@ def connect(url: str) -> redis.Redis:
         encoding_errors="surrogateescape",
         socket_timeout=STORE_TIMEOUT_SECONDS,
         socket_connect_timeout=STORE_TIMEOUT_SECONDS,
-        health_check_interval=30,  # seconds
         # One retry, because a restart of the store closes connections. The client's default number
-        # of retries would block a worker for so long that its heartbeat is overdue.
+        # of retries, or its health check with retries of its own, would block a worker for so long
+        # that its heartbeat is overdue.
         retry=Retry(NoBackoff(), 1),
     )
 

@@ -10,8 +10,9 @@ from worker.probe import DEFAULT_PATH
 
 PERIOD_SECONDS = 1.0
 """Time between two beats of an idle loop, also if its poll interval is longer."""
-MAX_SILENCE_SECONDS = 4 * PERIOD_SECONDS
-"""Time from a beat to the next one's deadline while no job runs. One slow turn is not a stall."""
+MAX_SILENCE_SECONDS = 6 * PERIOD_SECONDS
+"""Time from a beat to the next one's deadline while no job runs. A command to a store that
+does not answer takes 4.5 s (app/store.py): that is no stall."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ MAX_WRITE_ATTEMPTS = 5
 WRITE_RETRY_SECONDS = 1.0
 """Time between two attempts."""
 WRITE_SECONDS_AFTER_STOP = 4.0
-"""Time from a stop request to the last attempt. An attempt takes at most about four seconds, and
+"""Time from a stop request to the last attempt. An attempt takes at most 4.5 seconds, and
 Docker kills the worker ten seconds after the request."""
 
 

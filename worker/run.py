@@ -7,7 +7,7 @@ from functools import partial
 
 from app import log
 from app.config import EXIT_CONFIG, ConfigError, WorkerSettings, load
-from app.store import STORE_TIMEOUT_SECONDS, connect
+from app.store import STORE_COMMAND_SECONDS, connect
 from worker import assess, node, npm_diff, summarize
 from worker.child import Children
 from worker.failure import ReviewError
@@ -21,8 +21,7 @@ from worker.stop import StopSignal
 
 logger = logging.getLogger("worker")
 LLM_TIMEOUT_SECONDS = 30.0
-# The store's client tries each command twice.
-MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (2 * STORE_TIMEOUT_SECONDS + WRITE_RETRY_SECONDS)
+MAX_WRITE_SECONDS = MAX_WRITE_ATTEMPTS * (STORE_COMMAND_SECONDS + WRITE_RETRY_SECONDS)
 MAX_JOB_SECONDS = (
     npm_diff.TIMEOUT_SECONDS
     + assess.BOUNDS.seconds

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from app import store
 from app.reviews import DamagedReviewError, Failure, Finding, Result, Status
 from app.store import Store, StoreError, StoreFull, connect
 from tests.support.stored_diffs import read_diff
+from worker.heartbeat import MAX_SILENCE_SECONDS
 from worker.queue import Queue
 from worker.scripts import POLICY_SECONDS
 
@@ -393,3 +397,24 @@ def test_damaged_ids_in_the_index_do_not_end_the_pages(reviews, client):
         store.INDEX, {b"\xff\xfe": 1001, "x" * 99: 1002, "": 1001, "y": "-inf", "z": "+inf"}
     )
     assert sorted(id_ for page in _pages(reviews, 1) for id_ in page) == sorted(created)
+
+
+def _messages_until_a_command_fails(client: redis.Redis, server: socket.socket) -> int:
+    """Return the number of messages that a silent server got: each cost the client a timeout."""
+    with pytest.raises(redis.exceptions.TimeoutError):
+        client.ping()
+    server.setblocking(False)
+    messages = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            with server.accept()[0] as connection:
+                messages += bool(connection.recv(1000))
+    return messages
+
+
+def test_a_silent_store_costs_no_more_timeouts_than_the_workers_deadlines_allow(monkeypatch):
+    monkeypatch.setattr(store, "STORE_TIMEOUT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = connect(f"redis://127.0.0.1:{server.getsockname()[1]}")
+        assert _messages_until_a_command_fails(client, server) == 2
+    assert store.STORE_COMMAND_SECONDS < MAX_SILENCE_SECONDS
