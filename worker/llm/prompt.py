@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from worker.change import Change, FileChange
 from worker.risk import Assessment, Finding, printable
-from worker.risk.file_role import Role, entry_points, file_role
+from worker.risk.file_role import Role, role_of
 from worker.risk.text import MAX_PATH_CHARS
 
 MAX_DATA_BYTES = 96 * 1024
@@ -64,11 +64,11 @@ def _riskiest_first(change: Change, assessment: Assessment) -> list[FileChange]:
     max_weight: dict[str, float] = {}
     for finding in assessment.findings:
         max_weight[finding.path] = max(finding.weight, max_weight.get(finding.path, 0.0))
-    entries = entry_points(change)
+    roles = role_of(change)
 
     def rank(file: FileChange) -> tuple[float, int, str]:
         weight = max_weight.get(printable(file.path, MAX_PATH_CHARS), 0.0)
-        return -weight, _ROLE_ORDER.index(file_role(file.path, entries)), file.path
+        return -weight, _ROLE_ORDER.index(roles[file.path]), file.path
 
     return sorted(change.files, key=rank)
 

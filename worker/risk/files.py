@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change, FileChange
-from worker.risk.file_role import INACTIVE_SHARE, Role, entry_points, file_role, is_test
+from worker.risk.file_role import INACTIVE_SHARE, Role, is_test, named_role, roles
 from worker.risk.signal import Observation, signal
 from worker.risk.text import MAX_PATH_CHARS, printable
 
@@ -28,6 +28,7 @@ _TOOLING = re.compile(
     r"(?:^|/)(?:\.github/(?:workflows|actions)/|\.vscode/|\.claude/|\.cursor/|\.husky/|\.git/|"
     r"\.npmrc$|\.yarnrc|\.gitattributes$|\.envrc$)"
 )
+_UNSUSPICIOUS = re.compile(r"\.(?:json|css|s[ac]ss|less|d\.[cm]?ts)$|\*")
 _MIB = 1024 * 1024
 
 
@@ -103,14 +104,24 @@ def hidden_name(change: Change, _: datetime) -> Iterator[Observation]:
     "10 MB.",
 )
 def unread(change: Change, _: datetime) -> Iterator[Observation]:
-    """Find texts, and files with a text's extension, that exceeded a limit."""
+    """Find texts and files with a text's extension that exceeded a limit, and code not read."""
     shares = {Role.CODE: 1.0, Role.TEST: INACTIVE_SHARE, Role.DATA: 0.2, Role.DOCUMENT: 0.1}
-    entries = entry_points(change)
+    known = roles(change)
     for file in _remaining_files(change):
-        named_as_text = _TEXT.fullmatch(_extension(file.path))
-        if not file.complete and (file.kind == "text" or named_as_text):
+        extension = _extension(file.path)
+        named_as_text = not extension or _TEXT.fullmatch(extension)
+        # Node runs a script that begins like an archive. It never runs the others as JavaScript.
+        runs = known.runs(file.path) and file.kind in {"text", "archive", "binary", "pe"}
+        is_read = file.complete and not (file.note == "binary" and file.kind != "text")
+        if (not is_read and runs) or (not file.complete and (file.kind == "text" or named_as_text)):
             text = f"{file.size} bytes, not compared completely: {file.note or 'above a limit'}"
-            yield Observation(text, file.path, share=shares[file_role(file.path, entries)])
+            share = 1.0 if runs else shares[known.by_path[file.path]]
+            yield Observation(text, file.path, share=share)
+    changed = {file.path for file in change.files}
+    for path in sorted(known.new_entries - changed):
+        # Packages of styles and types name those as entry points.
+        if not _UNSUSPICIOUS.search(path) and named_role(path) in {Role.DATA, Role.DOCUMENT}:
+            yield Observation("runs now, but was never searched as code", path)
 
 
 @signal(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change
-from worker.risk.file_role import is_test, without_js_suffix
+from worker.risk.entries import without_js_suffix
+from worker.risk.file_role import is_test
 from worker.risk.manifest_fields import (
     INSTALL_SCRIPTS,
     install_scripts,
@@ -108,8 +109,8 @@ def commands(change: Change, _: datetime) -> Iterator[Observation]:
     why="Code that was unused before now runs.",
 )
 def entry(change: Change, _: datetime) -> Iterator[Observation]:
-    """Compare main, module, browser and exports."""
-    for key in ("main", "module", "browser", "exports"):
+    """Compare main, module, browser, exports and imports."""
+    for key in ("main", "module", "browser", "exports", "imports"):
         before = set(nested_strings(change.old.manifest.get(key)))
         for path in nested_strings(change.new.manifest.get(key)):
             if path not in before:

@@ -6,21 +6,25 @@ from typing import Any
 
 INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
 """Scripts that npm runs on each installation of the package, also as a dependency."""
-MAX_COMMAND_CHARS = 4096  # of a command or entry point; real ones are shorter
 
 _WORD_SEPARATORS = re.compile(r"[\s\"'`()=;&|<>]+")
 
 
-def nested_strings(value: object, depth: int = 5) -> Iterator[str]:
-    """Yield all strings in a nested field such as `exports`."""
-    if isinstance(value, str):
-        yield value
-    elif depth and isinstance(value, Mapping):
-        for inner in value.values():
-            yield from nested_strings(inner, depth - 1)
-    elif depth and isinstance(value, list | tuple):
-        for inner in value:
-            yield from nested_strings(inner, depth - 1)
+def nested_strings(value: object, skip: re.Pattern[str] | None = None) -> Iterator[str]:
+    """Yield all strings in a nested field such as `exports`, without those under keys like `skip`.
+
+    It does not recurse: an attacker could nest an entry deeper than any limit.
+    """
+    pending = [value]
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, Mapping):
+            kept = [inner[key] for key in inner if not (skip and skip.fullmatch(str(key)))]
+            pending += reversed(kept)
+        elif isinstance(inner, list | tuple):
+            pending += reversed(inner)
 
 
 def string_map(manifest: Mapping[str, Any], key: str) -> dict[str, str]:
@@ -39,5 +43,5 @@ def install_scripts(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 def paths_in(text: str) -> frozenset[str]:
     """Return the words of a command or entry point that may be paths in the package."""
-    words = _WORD_SEPARATORS.split(text[:MAX_COMMAND_CHARS])
+    words = _WORD_SEPARATORS.split(text)
     return frozenset(word.removeprefix("./").rstrip("/") for word in words if word.strip("./"))

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from worker.change import Change, FileChange
-from worker.risk.file_role import Role, entry_points, file_role
+from worker.risk.file_role import Role, role_of
 
 _HASH = re.compile(r"[-._][\w-]{6,40}(?=\.\w{1,10}$)")
 
@@ -21,13 +21,13 @@ def with_moves(change: Change) -> Change:
     match if they have the same role (code does not come from tests) and the same name without
     folder and hash. Several candidates are sorted by length and matched in pairs.
     """
-    entries = entry_points(change)
+    roles = role_of(change)
     removed: dict[tuple[Role, str], list[FileChange]] = defaultdict(list)
     added: dict[tuple[Role, str], list[FileChange]] = defaultdict(list)
     for file in change.files:
         if file.status != "modified" and (file.added_lines or file.removed_lines):
             side = removed if file.status == "removed" else added
-            side[file_role(file.path, entries), _stable_name(file.path)].append(file)
+            side[roles[file.path], _stable_name(file.path)].append(file)
     moved: dict[str, FileChange] = {}
     for key, candidates in added.items():
         old_files = sorted(removed.get(key, ()), key=lambda file: len(file.removed_lines))

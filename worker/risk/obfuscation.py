@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from worker.change import Change, FileChange
-from worker.risk.file_role import INACTIVE_SHARE, Role, code_files, entry_points, file_role
+from worker.risk.file_role import INACTIVE_SHARE, Role, code_files, named_role, role_of
 from worker.risk.new_matches import is_comment, new_matches
 from worker.risk.pattern import Pattern, any_of, pattern_signal, words
 from worker.risk.signal import Observation, signal
@@ -29,7 +29,8 @@ _TEST_PATH = re.compile(
     r"^(?:\.{0,2}/)*(?:[\w-]{1,40}/){0,3}(?:tests?|__tests__|fixtures?|specs?)/"
 )
 _NOT_CODE = re.compile(
-    r"^\.{1,2}/.{0,190}\.(?:txt|md|html?|css|ya?ml|png|jpe?g|gif|ico|svg|woff2?|ttf|dat|bin|log|map|xz|gz|zip)$"
+    r"^\.{1,2}/.{0,190}\.(?:txt|md|markdown|mdx|rst|adoc|html?|css|s[ac]ss|less|flow|"
+    r"ya?ml|toml|xml|csv|tsv|lock|snap|ini|graphql|proto|json5|jsonc|png|jpe?g|gif|ico|svg|woff2?|ttf|dat|bin|log|map|xz|gz|zip)$"
 )
 
 
@@ -42,9 +43,11 @@ _NOT_CODE = re.compile(
 )
 def minified(change: Change, _: datetime) -> Iterator[Observation]:
     """Compare the longest lines, without comments such as an inlined source map."""
-    entries = entry_points(change)
+    roles = role_of(change)
     for file in change.files:
-        role = file_role(file.path, entries)
+        role = roles[file.path]
+        if named_role(file.path) in {Role.DATA, Role.DOCUMENT}:  # minified styles are ordinary
+            continue
         if role in {Role.CODE, Role.TEST} and _became_minified(file):
             share = 1.0 if file.status == "modified" else 0.5
             share *= 0.4 if _BUILD_FOLDER.search(file.path) else 1.0

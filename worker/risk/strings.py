@@ -10,7 +10,7 @@ from datetime import datetime
 
 from worker.change import Change, FileChange
 from worker.risk.file_role import INACTIVE_SHARE, code_files
-from worker.risk.new_matches import NewMatch, new_matches
+from worker.risk.new_matches import NewMatch, is_comment, new_matches
 from worker.risk.pattern import Pattern, any_of, pattern_signal, words
 from worker.risk.signal import Observation, signal
 from worker.risk.text import excerpt
@@ -133,7 +133,8 @@ def known_hosts(change: Change) -> frozenset[str]:
     manifest = json.dumps(dict(change.old.manifest), default=str)
     known = {name.lower() for name in _HOST.findall(manifest)}
     for file in change.files:
-        known.update(name.lower() for name in _HOST.findall("\n".join(file.removed_lines)))
+        lines = [line for line in file.removed_lines if "://" in line and not is_comment(line)]
+        known.update(name.lower() for name in _HOST.findall("\n".join(lines)))
     return frozenset(known)
 
 

@@ -1,7 +1,6 @@
 // Compares two versions file by file: each file's changes, and the diff as `npm diff` prints it.
 import { LineBudget, TextBudget } from "./budgets.mjs";
 import { readDetails } from "./contents.mjs";
-import { hasLines } from "./file-kind.mjs";
 import { comparePatch, newWorkBudget, notCompared } from "./patch.mjs";
 import { printer } from "./print.mjs";
 
@@ -72,8 +71,8 @@ function affordablePaths(smallestFirst) {
 // compared, all new lines count as added, so that none goes unnoticed.
 function compareFile(pair, before, after, workBudget) {
   if (hasSameContent(pair)) return { patch: notCompared(""), exceeded: false };
-  const obstacleBefore = findObstacle(pair.path, before);
-  const obstacleAfter = findObstacle(pair.path, after);
+  const obstacleBefore = findObstacle(before);
+  const obstacleAfter = findObstacle(after);
   if (obstacleAfter) {
     return { patch: notCompared(obstacleAfter.note), exceeded: obstacleAfter.exceeded };
   }
@@ -91,9 +90,9 @@ function compareFile(pair, before, after, workBudget) {
 }
 
 // Returns why a file cannot be compared by lines; undefined if it can, or does not exist.
-function findObstacle(path, file) {
+function findObstacle(file) {
   if (file === undefined) return undefined;
-  if (!hasLines(file.kind, path)) return { note: "binary", exceeded: false };
+  if (!file.readable) return { note: "binary", exceeded: false };
   if (file.text === null) return { note: "too large to be compared by lines", exceeded: true };
   if (file.lines > MAX_TEXT_LINES) {
     return { note: `more than ${MAX_TEXT_LINES} lines`, exceeded: true };
@@ -106,7 +105,7 @@ const decoded = (file) => file?.text.toString("utf8") ?? "";
 function describe({ pair, before, after, lines, note, exceeded }) {
   const { path, oldFile, newFile } = pair;
   const { kind } = after ?? before;
-  const longest = (file) => (file && hasLines(file.kind, path) ? file.longestLine : 0);
+  const longest = (file) => (file?.readable ? file.longestLine : 0);
   return {
     path,
     status: oldFile === undefined ? "added" : newFile === undefined ? "removed" : "modified",

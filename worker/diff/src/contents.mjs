@@ -29,8 +29,8 @@ export async function readDigests(tarball, limits) {
   return { files: digests, manifest, unpackedBytes };
 }
 
-// Reads the files at `paths` again. Returns the kind, number of lines and longest line of each by
-// path, and the text of those that are also in `textPaths`.
+// Reads the files at `paths` again. Returns, by path, the kind, whether it is compared by lines, the
+// number of lines and the longest line, and the text of those that are also in `textPaths`.
 export async function readDetails(tarball, limits, paths, textPaths) {
   const details = new Map();
   for await (const { path, chunks } of files(tarball, limits)) {
@@ -45,8 +45,9 @@ export async function readDetails(tarball, limits, paths, textPaths) {
       if (textPaths.has(path)) content.push(chunk);
     }
     const kind = kindOf(head);
-    const text = textPaths.has(path) && hasLines(kind, path) ? Buffer.concat(content) : null;
-    details.set(path, { kind, lines: counter.lines, longestLine: counter.longest, text });
+    const readable = hasLines(kind, path, head);
+    const text = textPaths.has(path) && readable ? Buffer.concat(content) : null;
+    details.set(path, { kind, readable, lines: counter.lines, longestLine: counter.longest, text });
   }
   return details;
 }

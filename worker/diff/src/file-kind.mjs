@@ -33,10 +33,14 @@ export function kindOf(head) {
   return head.includes(0) ? "binary" : "text";
 }
 
-// Files that npm would print are compared by lines, except known binary formats: Node runs a script
-// with a NUL in a comment.
-export const hasLines = (kind, path) =>
-  kind === "text" || (kind === "binary" && shouldPrintPatch(path));
+// Files that npm would print are compared by lines, except binary formats whose first bytes are no
+// JavaScript: Node runs a script with a NUL in a comment, also one that begins with "BZh=1" or "MZ".
+export const hasLines = (kind, path, head) =>
+  kind === "text" ||
+  ((kind === "binary" || beginsLikeScript(kind, head)) && shouldPrintPatch(path));
+
+const beginsLikeScript = (kind, head) =>
+  (kind === "archive" || kind === "pe") && /^[\t\n\v\f\r\x20-\x7e]{4}/.test(head.toString("latin1", 0, 4));
 
 // Java class files have the same magic; their version number exceeds any number of architectures.
 const isFatMachO = (head) =>

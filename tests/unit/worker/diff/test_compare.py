@@ -186,3 +186,21 @@ def test_a_difference_in_invalid_utf8_only_is_reported(registry):
     assert (a.note, a.complete) == ("it differs only in bytes that are not UTF-8", False)
     assert "(it differs only in bytes that are not UTF-8)" in change.diff
     assert (b.added_lines, b.removed_lines, b.complete) == (((2, "b"),), ("a",), True)
+
+
+@pytest.mark.parametrize(
+    "begin", [b"BZh=1/*\0*/;", b"MZ=1/*\0*/;", b"/*\0" + b" " * 254 + b"ustar*/"]
+)
+def test_a_script_that_begins_like_an_archive_or_program_is_compared(
+    registry: Registry, begin: bytes
+):
+    """Node runs it, if it has no extension that Node knows."""
+    files = _files(registry, {"core": b"a\n"}, {"core": begin + b"\neval(x)\n"})
+    assert (2, "eval(x)") in files["core"].added_lines
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b\0\n", b"\x7fELF\0\n", b"PK\x03\x04\0\n", b"\0asm\n"]
+)
+def test_a_format_that_is_no_script_is_not_compared(registry: Registry, content: bytes):
+    assert _files(registry, {"core": b"a\n"}, {"core": content})["core"].added_lines == ()

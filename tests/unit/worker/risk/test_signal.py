@@ -287,9 +287,10 @@ def test_a_comment_or_one_variable_is_not_part_of_a_combined_signal():
 def test_a_document_that_is_an_entry_point_counts_as_code():
     file = changed_file("LICENSE.md", "eval(code)")
     assert _weight("code.eval", upgrade(file, new_manifest={"main": "./LICENSE.md"})) == 0.4
-    assert (
-        _weight("code.eval", upgrade(file, new_manifest={"exports": {"./l": "./LICENSE.md"}})) == 0
-    )
+    exports = {"./l": "./LICENSE.md"}
+    assert _weight("code.eval", upgrade(file, new_manifest={"exports": exports})) == 0.4
+    exports = {"./LICENSE.md": "./LICENSE.md"}  # an importer names it itself
+    assert _weight("code.eval", upgrade(file, new_manifest={"exports": exports})) == 0
 
 
 def test_only_the_version_is_compared_without_a_leading_v():
