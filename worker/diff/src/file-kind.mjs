@@ -29,7 +29,7 @@ export function kindOf(head) {
   const [kind] = MAGIC.find(([, magic]) => head.subarray(0, magic.length).equals(magic)) ?? [];
   if (kind) return kind;
   if (isFatMachO(head)) return "mach-o";
-  if (head.toString("latin1", 257, 262) === "ustar") return "archive";
+  if (isTar(head)) return "archive";
   return head.includes(0) ? "binary" : "text";
 }
 
@@ -40,7 +40,10 @@ export const hasLines = (kind, path, head) =>
   ((kind === "binary" || beginsLikeScript(kind, head)) && shouldPrintPatch(path));
 
 const beginsLikeScript = (kind, head) =>
-  (kind === "archive" || kind === "pe") && /^[\t\n\v\f\r\x20-\x7e]{4}/.test(head.toString("latin1", 0, 4));
+  (kind === "archive" || kind === "pe") &&
+  (/^(?:BZh|MZ[\t-\r\x20-\x7e\xc2-\xf4])/.test(head.toString("latin1", 0, 3)) || isTar(head));
+
+const isTar = (head) => head.toString("latin1", 257, 262) === "ustar";
 
 // Java class files have the same magic; their version number exceeds any number of architectures.
 const isFatMachO = (head) =>
