@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,13 @@ from typing import TYPE_CHECKING, Any
 import imageproof
 from imageproof.atomic_write import write_atomically
 from imageproof.build.git import run_git
+from imageproof.contract import FILE
+from imageproof.project.input_files import (
+    UnknownInputs,
+    describe_files,
+    named_files,
+    require_known_settings,
+)
 from imageproof.user_cache import read_file
 
 if TYPE_CHECKING:
@@ -32,38 +38,30 @@ RESULTS_FILE = "results.json"
 def project_fingerprint(contract: Contract, engine: Engine) -> str | None:
     """Return a digest of the project: its files, compose model and version of the toolkit.
 
-    The files are .env and those that git lists, ignored ones excluded. Return None outside a git
-    repository: the inputs are unknown, so nothing is cached.
+    The files are those that git lists (submodules included, ignored ones excluded), .env, and what
+    the contract and the compose files name. Return None if they cannot all be known, such as
+    outside a git repository: nothing is cached.
     """
     listing = run_git(contract.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listing is None:
         return None
     names = {name for name in listing.split("\0") if name and not name.startswith(OUTPUTS)}
-    files = list(_describe_files(contract.root, sorted(names | {".env"})))
-    return digest_of(files, engine.compose_model(interpolate=True), imageproof.__version__)
+    model = engine.compose_model(interpolate=True)
+    try:
+        # A folder, such as a submodule of another repository, is listed as `name/`.
+        require_known_settings(contract, (name.rstrip("/") for name in names))
+        named = named_files(contract, (model, engine.compose_model(interpolate=False)))
+        every = {*names, ".env", FILE, *map(str, (*named, *engine.compose_files))}
+        files = list(describe_files(contract.root, sorted(every)))
+    except UnknownInputs:
+        return None
+    return digest_of(files, model, imageproof.__version__)
 
 
 def digest_of(*parts: Any) -> str:
     """Return the SHA-256 digest of JSON-serialisable values, and of others by their text."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _describe_files(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each file's name with its link target, or its mode and the digest of its content.
-
-    An unreadable or missing file is yielded with the error's number.
-    """
-    for name in names:
-        path = root / name
-        try:
-            if path.is_symlink():
-                yield name, f"link {path.readlink()}"
-                continue
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            yield name, f"{path.stat().st_mode:o} {content}"
-        except OSError as error:
-            yield name, f"unreadable {error.errno}"
 
 
 @dataclass(frozen=True)
