@@ -332,6 +332,32 @@ app.store.Store.check = check
         assert "too many" in _problem_detail(api.exchange(LAST), 503)
 
 
+def test_connection_whose_client_began_a_request_has_not_waited_longest():
+    setup = """
+app.protocol.MAX_CONNECTIONS = 2
+app.protocol.RESERVED_CONNECTIONS = 1
+app.protocol.Phase.seconds = 60
+"""
+    with running(setup) as api, contextlib.ExitStack() as stack:
+        reserved = stack.enter_context(api.connect())
+
+        def wait_until_all_is_read() -> None:
+            reserved.sendall(GET + b"\r\n")
+            assert b" 200 OK" in read_response(reserved)
+
+        wait_until_all_is_read()
+        first = stack.enter_context(api.connect())
+        wait_until_all_is_read()
+        second = stack.enter_context(api.connect())
+        wait_until_all_is_read()
+        first.sendall(GET)
+        wait_until_all_is_read()
+        assert b" 200 OK" in api.exchange(LAST)
+        assert read_all(second) == b""
+        first.sendall(b"\r\n")
+        assert b" 200 OK" in read_response(first)
+
+
 def test_probe_of_this_host_has_connections_in_reserve():
     setup = """
 app.protocol.MAX_CONNECTIONS = 0

@@ -285,6 +285,18 @@ def test_a_full_store_refuses_new_reviews_until_there_is_room(client, reviews, w
     assert api.post("/v1/reviews", json=body).status_code == 202
 
 
+def test_no_more_diffs_are_dropped_than_the_store_needs(client, reviews, worker):
+    """The allocator rounds 1.02 MiB up to 1.25 MiB, and the store frees these."""
+    ids = [_review(reviews, worker, n, diff="x") for n in range(4)]
+    writer = connect(_url(client))
+    for id_ in ids:
+        writer.set(store.diff_key(id_), "x" * (MIB + 20_000))
+    writer.close()  # and so its buffer in the store
+    _fill(client, beyond=int(1.1 * MIB))
+    worker.claim()
+    assert [reviews.get(id_).diff_dropped for id_ in ids] == [True, False, False, False]
+
+
 def test_a_store_beyond_maxmemory_with_data_to_drop_is_ready(client, reviews, worker):
     for n in range(8):
         _review(reviews, worker, n, diff=_diff(n, MIB // 2))
