@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.errors import UsageError
+from imageproof.atomic_write import write_error, write_report
 from imageproof.report.sbom import as_cyclonedx
 from imageproof.verify.request import parse_request
 from imageproof.verify.run import verify
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imageproof.contract import Contract
     from imageproof.docker.client import Engine
 
+HINT = "name another folder with --output"
 FOLDER = ".imageproof/sbom"
 IMAGE_CHECK = "size.budget"  # any cheap check that makes `verify` read the images
 
@@ -24,7 +25,8 @@ def sbom(contract: Contract, engine: Engine, image: str | None, output: str | No
 
     The document of a single image is printed instead if no folder is named (`output`).
 
-    Raises UsageError if an image does not exist or the folder cannot be written.
+    Raises UsageError if an image does not exist or the folder cannot be written, and NoSpace if
+    its disk is full.
     """
     request = parse_request(image, IMAGE_CHECK, static=True)
     subjects = verify(contract, engine, request).subjects
@@ -38,11 +40,7 @@ def sbom(contract: Contract, engine: Engine, image: str | None, output: str | No
         path = folder / f"{name}.cdx.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{text}\n")
         except OSError as error:
-            raise UsageError(
-                f"writing {path}",
-                error.strerror or str(error),
-                hint="name another folder with --output",
-            ) from error
+            raise write_error(error, f"writing {path}", HINT) from error
+        write_report(path, f"{text}\n", f"writing {path}", HINT)
         console.write(str(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imageproof import console
-from imageproof.errors import UsageError
+from imageproof.atomic_write import write_report
 from imageproof.report.document import as_json
 from imageproof.report.format_option import require_format
 from imageproof.report.html.page import as_html
@@ -34,6 +34,7 @@ def render(verdict: Verdict, format_: str, output: str | None) -> None:
 
     Raises:
         UsageError: The format is unknown, or the file cannot be written.
+        NoSpace: The disk of the file is full.
     """
     if format_ == "table" and output is None:
         console.show(table(verdict))
@@ -43,14 +44,12 @@ def render(verdict: Verdict, format_: str, output: str | None) -> None:
     if output is None:
         console.write(text)
         return
-    try:
-        Path(output).write_text(text.rstrip("\n") + "\n")
-    except OSError as error:
-        raise UsageError(
-            f"writing the report to {output}",
-            error.strerror or str(error),
-            hint="--output takes a file in an existing folder",
-        ) from error
+    write_report(
+        Path(output),
+        text.rstrip("\n") + "\n",
+        f"writing the report to {output}",
+        "--output takes a file in an existing folder",
+    )
 
 
 def require_report_format(format_: str) -> None:
