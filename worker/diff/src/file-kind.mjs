@@ -41,7 +41,8 @@ export const hasLines = (kind, path, head) =>
 
 const beginsLikeScript = (kind, head) =>
   (kind === "archive" || kind === "pe") &&
-  (/^(?:BZh|MZ[\t-\r\x20-\x7e\xc2-\xf4])/.test(head.toString("latin1", 0, 3)) || isTar(head));
+  (/^(?:BZh|MZ[\t-\r\x20-\x7e\xc2-\xf4])/.test(head.toString("latin1", 0, 3)) ||
+    (isTar(head) && head[0] !== 0));
 
 const isTar = (head) => head.toString("latin1", 257, 262) === "ustar";
 
