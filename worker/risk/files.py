@@ -112,7 +112,8 @@ def unread(change: Change, _: datetime) -> Iterator[Observation]:
         named_as_text = not extension or _TEXT.fullmatch(extension)
         # Node runs a script that begins like an archive. It never runs the others as JavaScript.
         runs = known.runs(file.path) and file.kind in {"text", "archive", "binary", "pe"}
-        is_read = file.complete and not (file.note == "binary" and file.kind != "text")
+        is_media = _MEDIA.fullmatch(extension) or _NATIVE_CODE.fullmatch(extension)
+        is_read = file.complete and (is_media or file.note != "binary" or file.kind == "text")
         if (not is_read and runs) or (not file.complete and (file.kind == "text" or named_as_text)):
             text = f"{file.size} bytes, not compared completely: {file.note or 'above a limit'}"
             share = 1.0 if runs else shares[known.by_path[file.path]]

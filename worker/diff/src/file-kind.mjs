@@ -33,16 +33,17 @@ export function kindOf(head) {
   return head.includes(0) ? "binary" : "text";
 }
 
-// Files that npm would print are compared by lines, except binary formats whose first bytes are no
-// JavaScript: Node runs a script with a NUL in a comment, also one that begins with "BZh=1" or "MZ".
+// Files that npm would print are compared by lines, and any file that Node may run as a script.
 export const hasLines = (kind, path, head) =>
   kind === "text" ||
-  ((kind === "binary" || beginsLikeScript(kind, head)) && shouldPrintPatch(path));
+  (kind === "binary" && shouldPrintPatch(path)) ||
+  (["binary", "archive", "pe"].includes(kind) && beginsLikeScript(head));
 
-const beginsLikeScript = (kind, head) =>
-  (kind === "archive" || kind === "pe") &&
-  (/^(?:BZh|MZ[\t-\r\x20-\x7e\xc2-\xf4])/.test(head.toString("latin1", 0, 3)) ||
-    (isTar(head) && head[0] !== 0));
+// A script has a NUL only in a comment or literal, which begins before it. So has "BZh=1/*".
+const beginsLikeScript = (head) =>
+  /^(?:#!|[\t-\r\x20-\x7e\xc2-\xf4][\t-\r\x20-\x7e\x80-\xf4]*?[/"'`]|["'`/])/.test(
+    head.toString("latin1"),
+  );
 
 const isTar = (head) => head.toString("latin1", 257, 262) === "ustar";
 

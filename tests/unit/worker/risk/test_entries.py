@@ -111,6 +111,12 @@ def test_an_unread_file_that_runs_blocks(kind: Any):
     assert _blocks(upgrade(replace(core, complete=False, note="too large")))
 
 
+@pytest.mark.parametrize("path", ["logo.png", "a.woff2", "a.exe", "a.node"])
+def test_a_picture_or_native_program_that_code_loads_is_not_unread_code(path: str):
+    change = upgrade(binary_file(path), changed_file("a.js", f"import a from './{path}'"))
+    assert list(SIGNALS["files.unread"].detect(change, NOW)) == []
+
+
 def test_an_unchanged_document_or_data_that_now_runs_blocks():
     assert _blocks(upgrade(new_manifest={"bin": "a.toml"}))
     assert _blocks(upgrade(new_manifest={"imports": {"#a": "./a.md"}}))
