@@ -22,6 +22,7 @@ from imageproof import apt
 from imageproof.console import say
 from imageproof.docker.environment import compose_variable
 from imageproof.docker.errors import translating
+from imageproof.docker.replaced_images import remove_replaced_images
 from imageproof.errors import (
     BaseUnavailable,
     EngineUnavailable,
@@ -165,6 +166,7 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
     if not shutil.which("mmdebstrap"):
         raise MmdebstrapMissing(action, "mmdebstrap is not installed", hint=_hint(contract))
     say(f"  making {base.local_tag} from Debian's packages (about a minute)")
+    former = engine.image(base.local_tag)
     with tempfile.TemporaryDirectory(prefix="imageproof-base-") as folder:
         archive = Path(folder, "base.tar")
         _run_mmdebstrap(contract, archive, action)
@@ -177,6 +179,8 @@ def make(contract: Contract, engine: Engine) -> BaseImage:
                     f"LABEL {RECIPE_LABEL}={_recipe(contract)}",
                 ],
             )
+    if former:
+        remove_replaced_images(engine, [former["Id"]])
     return BaseImage(base.local_tag, image.id, "made", datetime.now(UTC))
 
 

@@ -51,8 +51,14 @@ def env_file_variables(root: Path) -> dict[str, str]:
 def _read_env_file(path: Path) -> dict[str, str | None]:
     from dotenv import dotenv_values
 
-    if not path.is_file():
+    if not path.exists() or path.is_dir() or path == Path(os.devnull):
         return {}
+    if not path.is_file():  # Compose would wait for a pipe's writer
+        raise ConfigurationError(
+            f"reading {path}",
+            "it is not a regular file",
+            hint="replace it by a regular file, or remove it",
+        )
     text = read_project_text(path, MAX_ENV_BYTES)
     if text.count("${") > MAX_REFERENCES:
         raise ConfigurationError(

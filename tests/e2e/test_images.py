@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import secrets
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from imageproof.contract import Contract
+import pytest
+
+from imageproof.build import base_image
+from imageproof.contract import Base, Contract
 from imageproof.docker.client import Engine
 from imageproof.image.sources import read_images
 from tests.support.commands import ROOT, docker, inv
@@ -184,3 +189,34 @@ def test_build_secret_reaches_the_build(engine, base_image, scratch_image, tmp_p
     assert subprocess.run(command, capture_output=True).returncode == 0
     (tmp_path / "pip").write_text("")
     assert subprocess.run(command, capture_output=True).returncode != 0
+
+
+@pytest.fixture
+def made_base(contract: Contract) -> Iterator[Contract]:
+    """Return a contract whose made base image has a tag of its own; remove its images."""
+    base = Base(suite=f"ops-e2e-{secrets.token_hex(4)}")
+    yield contract.model_copy(update={"base": base})
+    subprocess.run(["docker", "image", "rm", "--force", base.local_tag], capture_output=True)
+
+
+def test_base_image_that_is_made_again_replaces_the_former_one(
+    made_base: Contract, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def write_archive(_: Contract, archive: Path, __: str) -> None:
+        with tarfile.open(archive, "w") as tar:
+            tar.addfile(tarfile.TarInfo(f"file-{secrets.token_hex(4)}"))
+
+    monkeypatch.setattr(base_image, "_run_mmdebstrap", write_archive)
+    (tmp_path / "mmdebstrap").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    first = base_image.make(made_base, engine).digest
+    container = docker("container", "create", first, "/absent")
+    try:
+        second = base_image.make(made_base, engine).digest
+        assert engine.image(first), "a container uses it"
+        third = base_image.make(made_base, engine).digest
+        assert engine.image(second) is None
+        assert engine.image(third)
+    finally:
+        docker("container", "rm", container)
+        docker("image", "rm", "--force", first)
