@@ -49,8 +49,9 @@ def healthy(contract: ServiceContract, facts: Sequence[ContainerFacts]) -> Itera
             )
         if container.restarts:
             is_old = container.uptime >= limit
+            count = "1 time" if container.restarts == 1 else f"{container.restarts} times"
             yield Finding(
-                f"{container.name} was restarted {container.restarts} times, expected 0; "
+                f"{container.name} was restarted {count}, expected 0; "
                 f"it has run for {container.uptime:.0f} s since",
                 measured=container.restarts,
                 bound=0,

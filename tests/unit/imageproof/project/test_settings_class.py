@@ -6,12 +6,14 @@ import fcntl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from imageproof.errors import ContractError
 from imageproof.project import settings_class
 from imageproof.project.settings_class import Variable, accepts_value, read_settings
+from tests.support.commands import wait_until
 
 MODULE = """
 from enum import Enum
@@ -182,6 +184,14 @@ def test_other_object_is_a_contract_error(tmp_path, name):
         read_settings(tmp_path, name)
 
 
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -197,8 +207,9 @@ def test_hanging_module_is_killed_with_its_children(tmp_path, monkeypatch, code)
     holding = "import fcntl; lock = open('alive'); fcntl.flock(lock, fcntl.LOCK_SH)\n"
     with pytest.raises(ContractError, match="did not end within 1 s"):
         _read(tmp_path, holding + code)
+    # A killed process releases it when the kernel ends the process: hanging, it holds it 60 s.
     with (tmp_path / "alive").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # every process that held it has ended
+        wait_until(lambda: _try_lock(file), 20, "a process of the module still runs")
 
 
 def test_what_the_module_printed_is_shown_without_secrets(tmp_path):
