@@ -101,9 +101,11 @@ class _Wait:
         """Return why a container will not become ready, None if it still can."""
         if restarts := self._new_restarts(state):
             return f"it ended and was restarted {restarts} {'time' if restarts == 1 else 'times'}"
-        if state.failure is None and not state.ready and waited > self._limit(state):
-            return f"it is not healthy after {self._limit(state):.0f} s"
-        return state.failure
+        if waited > self._limit(state) and not state.ready:
+            return state.failure or f"it is not healthy after {self._limit(state):.0f} s"
+        # An older container may still restart, or turn healthy, because its fault was removed.
+        may_recover = state.status == "restarting" or state.health == "unhealthy"
+        return None if state.id in self.old_restarts and may_recover else state.failure
 
     def _new_restarts(self, state: ServiceState) -> int:
         return state.restarts - self.old_restarts.get(state.id, 0)

@@ -235,7 +235,7 @@ def test_unreachable_registry_is_a_machine_error(built, tmp_path):
 
 def test_wrong_options_are_rejected_before_any_work(project):
     for arguments, message in (
-        (("push",), "is not a registry prefix"),
+        (("push",), "push needs a registry"),
         (("push", "--registry", "https://registry.test"), "without https://"),
         (("promote", "none.json", "--to", "registry.test/gate"), "No such file"),
         (("promote", "docker://registry.test/gate:1"), "is not a registry prefix"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,10 @@ class SmallStack:
 
     def specs(self) -> dict[str, Any]:
         ids = self.manager.docker("service", "ls", "-q").split()
-        services = json.loads(self.manager.docker("service", "inspect", *ids)) if ids else []
+        # Not Node.docker: a service may be removed between the two commands.
+        command = ["docker", "--host", self.manager.host, "service", "inspect", *ids]
+        output = subprocess.run(command, capture_output=True).stdout if ids else b"[]"
+        services = json.loads(output)
         return {service["Spec"]["Name"]: service["Spec"] for service in services}
 
     def everything(self) -> dict[str, Any]:

@@ -93,6 +93,20 @@ def test_failure_ends_the_wait_with_log_and_health_output(wait):
     assert "docker compose up shop" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [{"health": "unhealthy"}, {"status": "restarting", "health": None, "restarts": 5}],
+    ids=["unhealthy", "restarting"],
+)
+def test_older_container_may_recover_within_its_limit(wait, broken):
+    """Its fault may have been removed: a container was unpaused, or its data were repaired."""
+    old = _state(uptime=3600, **broken)
+    ready = _state(restarts=old.restarts, uptime=3600)
+    assert wait([old], [ready], before=[old]) == [ready]
+    with pytest.raises(StackFailed, match="its health check fails|it is restarting"):
+        wait([old], before=[old])
+
+
 def test_failure_has_the_help_of_the_service(wait):
     with pytest.raises(StackFailed) as caught:
         wait([_state(status="exited", help="run `repair`")])
