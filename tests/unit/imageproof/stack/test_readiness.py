@@ -103,7 +103,7 @@ def test_older_container_may_recover_within_its_limit(wait, broken):
     old = _state(uptime=3600, **broken)
     ready = _state(restarts=old.restarts, uptime=3600)
     assert wait([old], [ready], before=[old]) == [ready]
-    with pytest.raises(StackFailed, match="its health check fails|it is restarting"):
+    with pytest.raises(StackFailed, match=r"its health check fails|it is restarting"):
         wait([old], before=[old])
 
 
