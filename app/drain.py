@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
         self._state = state
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen as uvicorn does; it logs no address of sockets that it is given."""
+        """Listen as uvicorn does, and log the addresses: uvicorn logs none of existing sockets."""
         await super().startup(sockets)
         for listener in sockets or ():
             # Again, because uvicorn's backlog is also the number of connections that are accepted

@@ -240,7 +240,7 @@ class BoundedProtocol(H11Protocol):
         self._log(detail, status=status)
         self._refused = True
         if self.cycle and not self.cycle.response_complete:
-            # The application gets "http.disconnect", and what it sends is dropped.
+            # The application receives "http.disconnect"; its response is dropped.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         is_answered = self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE)

@@ -108,7 +108,7 @@ def _run_checked(
             action,
             f"apt would remove {', '.join(removals)}; nothing was changed",
             tail=tail,
-            hint="they conflict: install what is missing from their vendor, or remove them first",
+            hint="they conflict: install what is missing from the same vendor, or remove these",
         )
     raise ProvisionFailed(
         action,
